@@ -1,0 +1,540 @@
+"""A study file, read strictly: every fault at once, every key documented where it is read."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from corticode.data.preprocess import Preprocessing
+from corticode.data.targets import Target
+from corticode.data.windows import WindowShape
+from corticode.decode.decoder import Network, Training
+from corticode.errors import MissingDataError, StudyError
+
+PRESETS = ("recommended", "text", "code")
+MERGED = ("preprocess", "window", "training", "target")
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class DataKeys(_Keys):
+    """Where the recordings are and how they are brought together."""
+
+    catalogue: str = Field(description="Path of the catalogue, relative to the study file.")
+    trim_frames: int = Field(
+        0, ge=0, description="Up to this many frames are cut from the tail of whatever is longer."
+    )
+    resample_hz: float | None = Field(
+        None, gt=0, description="Bring every session to this lower frame rate (Hz)."
+    )
+    regions: str | None = Field(
+        None, description="Path of a region table (name, side, mirror, group, row, column)."
+    )
+
+
+class TargetKeys(_Keys):
+    """What is decoded."""
+
+    signal: str | None = Field(None, description="An array or column of the behaviour files.")
+    kind: Literal["binary", "classes", "value"] | None = Field(
+        None, description="Two states, several classes, or a continuous value."
+    )
+    above: float | None = Field(
+        None, description="1 where the signal is above this; left out for signals of 0 and 1."
+    )
+    absolute: bool | None = Field(None, description="Take the absolute value first.")
+    hysteresis: float | None = Field(
+        None, ge=0, description="Once 1, stays 1 until the signal falls to above - hysteresis."
+    )
+    minimum_bout_frames: int | None = Field(
+        None, ge=0, description="Shorter stretches of 1 become 0 (frames)."
+    )
+    minimum_bout_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    minimum_gap_frames: int | None = Field(
+        None, ge=0, description="Shorter stretches of 0 between two of 1 become 1 (frames)."
+    )
+    minimum_gap_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    exclude_transition_frames: int | None = Field(
+        None, ge=0, description="Frames on both sides of a change that get no target."
+    )
+    exclude_transition_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    smooth_frames: int | None = Field(
+        None, ge=0, description="Length of a moving mean over the signal (frames)."
+    )
+    smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
+
+
+class FoldKeys(_Keys):
+    """Who trains, validates and tests."""
+
+    by: Literal["animal", "session", "block"] = Field(
+        "animal", description="Leave out animals, sessions of an animal, or blocks of a session."
+    )
+    only: list[str] | None = Field(None, description="Names of the folds to run; default all.")
+    blocks: int = Field(5, ge=3, description="Contiguous blocks a session (by = 'block').")
+    gap_frames: int | None = Field(
+        None,
+        ge=0,
+        description="Frames left out between blocks of different roles; default: the window's "
+        "length + |shift|.",
+    )
+    gap_s: float | None = Field(None, ge=0, description="The same in seconds.")
+
+
+class PreprocessKeys(_Keys):
+    """What is done to the traces."""
+
+    detrend_frames: int | None = Field(
+        None, ge=0, description="Length of the moving mean that is subtracted (frames); 0: none."
+    )
+    detrend_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    smooth_frames: int | None = Field(
+        None, ge=0, description="Length of a moving mean over the traces (frames); 0: none."
+    )
+    smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    causal: bool | None = Field(None, description="Moving means look back only.")
+    scale: Literal["min-max", "z-score", "robust", "none"] | None = Field(
+        None, description="How each region is scaled."
+    )
+    scale_over: Literal["session", "training", "causal"] | None = Field(
+        None,
+        description="Statistics of the whole session (future included), of the training animals, "
+        "or of the past alone.",
+    )
+
+
+class WindowKeys(_Keys):
+    """What the decoder sees."""
+
+    before: int | None = Field(None, ge=0, description="Frames before the centre.")
+    before_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    after: int | None = Field(None, ge=0, description="Frames after the centre.")
+    after_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    shift: int | None = Field(
+        None, description="The target is that of the centre + shift (frames); > 0 is the future."
+    )
+    shift_s: float | None = Field(None, description="The same in seconds.")
+
+
+class NetworkKeys(_Keys):
+    """Which decoder."""
+
+    kind: Literal[
+        "rnn", "lstm", "gru", "bi-rnn", "bi-lstm", "bi-gru", "linear-frame", "linear-window"
+    ] = Field("gru", description="The decoder; linear ones weigh the centre frame or the window.")
+    units: int = Field(32, ge=1, description="Units of the recurrent layer.")
+
+
+class TrainingKeys(_Keys):
+    """How it is fitted."""
+
+    epochs: int | None = Field(None, ge=1, description="Passes over the training windows.")
+    batch_size: int | None = Field(None, ge=1, description="Windows a step.")
+    learning_rate: float | None = Field(None, gt=0, description="Step size of Adam.")
+    label_smoothing: float | None = Field(
+        None, ge=0, lt=1, description="Share of each label that is spread over the classes."
+    )
+    penalty: list[float] | None = Field(
+        None,
+        min_length=1,
+        description="L2 penalties among which linear decoders choose by validation loss, as a "
+        "share of the inputs' mean variance.",
+    )
+    keep_train: bool | None = Field(
+        None, description="Keep the predictions of training windows as well."
+    )
+
+
+class ConditionKeys(_Keys):
+    """One way of decoding; every condition is fitted in every fold."""
+
+    name: str = Field(min_length=1, description="As in the tables; unique.")
+    like: str | None = Field(
+        None, description="Copy another condition, then change what is given here."
+    )
+    preset: Literal["recommended", "text", "code"] | None = Field(
+        None, description="Start from this preset instead of the study's."
+    )
+    input: Literal["traces"] | None = Field(None, description="What the decoder sees.")
+    preprocess: PreprocessKeys | None = None
+    window: WindowKeys | None = None
+    network: NetworkKeys | None = None
+    training: TrainingKeys | None = None
+    target: TargetKeys | None = None
+    regions: list[int | str] | Literal["all"] | None = Field(
+        None,
+        description="Regions the decoder may see: numbers, names, groups, sides; a leading 'not' "
+        "keeps the others. The rest enters as 0.",
+    )
+    permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
+        None, description="Exchange label traces between these: the control at chance."
+    )
+
+
+class StudyKeys(_Keys):
+    """A study file."""
+
+    preset: Literal["recommended", "text", "code"] = Field(
+        "recommended", description="Where unnamed keys come from."
+    )
+    data: DataKeys
+    target: TargetKeys | None = None
+    folds: FoldKeys = FoldKeys()
+    condition: list[ConditionKeys] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition with every choice made, lengths in frames."""
+
+    name: str
+    preprocessing: Preprocessing
+    window: WindowShape
+    network: Network
+    training: Training
+    target: Target
+    regions: tuple[int | str, ...] | None
+    permute_labels: str | None
+    keep_train: bool
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, read and resolved.
+
+    Parameters
+    ----------
+    path
+        The file it came from.
+    data, folds
+        Its keys.
+    conditions
+        Its conditions with `like` and presets worked in.
+    """
+
+    path: Path
+    data: DataKeys
+    folds: FoldKeys
+    conditions: tuple[ConditionKeys, ...]
+
+    @property
+    def catalogue_path(self) -> Path:
+        """The catalogue's path."""
+        return self.path.parent / self.data.catalogue
+
+    @property
+    def regions_path(self) -> Path | None:
+        """The region table's path, if one is named."""
+        return None if self.data.regions is None else self.path.parent / self.data.regions
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Every behaviour signal that some condition decodes."""
+        return tuple(
+            dict.fromkeys(str(c.target.signal) for c in self.conditions if c.target is not None)
+        )
+
+
+def read_study(path: Path | str) -> Study:
+    """A study from its file, with presets and `like` worked in.
+
+    Raises
+    ------
+    MissingDataError
+        There is no such file.
+    StudyError
+        Lists every fault: unknown keys (with the likely one), wrong types, names that do not
+        exist, circles.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "study.toml"
+    >>> _ = path.write_text('''
+    ... [data]
+    ... catalogue = "sessions.csv"
+    ... [target]
+    ... signal = "speed"
+    ... above = 0.5
+    ... [[condition]]
+    ... name = "gru"
+    ... ''')
+    >>> resolve(read_study(path).conditions[0], frame_rate_hz=30.0).window.n_frames
+    31
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingDataError(f"study file {path} does not exist")
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path} is not valid TOML: {error}") from error
+    try:
+        keys = StudyKeys.model_validate(raw)
+    except ValidationError as error:
+        raise StudyError(_listed(path, _faults(error, raw))) from error
+    faults = list(_name_faults(keys))
+    if faults:
+        raise StudyError(_listed(path, faults))
+    conditions = _resolve_all(raw)
+    faults = [
+        f"condition {c.name!r} decodes no signal; give [target] signal"
+        for c in conditions
+        if c.target is None or c.target.signal is None
+    ]
+    faults += [fault for c in conditions if (fault := _setting_fault(c)) is not None]
+    if faults:
+        raise StudyError(_listed(path, faults))
+    return Study(path, keys.data, keys.folds, tuple(conditions))
+
+
+def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
+    """A condition with its lengths in frames.
+
+    Raises
+    ------
+    StudyError
+        A length is in seconds and the frame rate is not known, or a value is not possible.
+    """
+    preprocess = keys.preprocess or PreprocessKeys()
+    window, target = keys.window or WindowKeys(), keys.target or TargetKeys()
+    training = keys.training or TrainingKeys()
+
+    def frames(group: BaseModel, name: str, suffix: str = "_frames") -> int | None:
+        seconds = getattr(group, f"{name}_s")
+        if seconds is None:
+            given: int | None = getattr(group, name + suffix)
+            return given
+        if frame_rate_hz is None:
+            raise StudyError(
+                f"condition {keys.name!r}: {name}_s is in seconds, but the catalogue has no "
+                f"frame_rate_hz; add it, or give {name}{suffix}"
+            )
+        return round(float(seconds) * frame_rate_hz)
+
+    lengths = ("minimum_bout", "minimum_gap", "exclude_transition", "smooth")
+    return Condition(
+        keys.name,
+        Preprocessing(
+            **_given(
+                detrend_frames=frames(preprocess, "detrend") or None,
+                smooth_frames=frames(preprocess, "smooth") or None,
+                causal=preprocess.causal,
+                scale=preprocess.scale,
+                scale_over=preprocess.scale_over,
+            )
+        ),
+        WindowShape(**_given(**{k: frames(window, k, "") for k in ("before", "after", "shift")})),
+        Network(**(keys.network or NetworkKeys()).model_dump()),
+        Training(
+            **_given(
+                epochs=training.epochs,
+                batch_size=training.batch_size,
+                learning_rate=training.learning_rate,
+                label_smoothing=training.label_smoothing,
+                penalty=None if training.penalty is None else tuple(training.penalty),
+            )
+        ),
+        Target(
+            **_given(
+                signal=target.signal,
+                kind=target.kind,
+                above=target.above,
+                absolute=target.absolute,
+                hysteresis=target.hysteresis,
+                **{f"{name}_frames": frames(target, name) for name in lengths},
+            )
+        ),
+        None if keys.regions in (None, "all") else tuple(keys.regions or ()),
+        None if keys.permute_labels in (None, "none") else keys.permute_labels,
+        bool(training.keep_train),
+    )
+
+
+def gap_frames(study: Study, window: WindowShape, frame_rate_hz: float | None) -> int:
+    """Frames left out between blocks: as given, else the window's length + |shift|."""
+    folds = study.folds
+    if folds.gap_s is not None:
+        if frame_rate_hz is None:
+            raise StudyError("[folds] gap_s needs frame_rate_hz in the catalogue; give gap_frames")
+        return round(folds.gap_s * frame_rate_hz)
+    if folds.gap_frames is not None:
+        return folds.gap_frames
+    return window.n_frames + abs(window.shift)
+
+
+def write_resolved(study: Study) -> str:
+    """The study as TOML with presets and `like` worked in; reading it gives the same study."""
+    content = {
+        "data": study.data.model_dump(exclude_none=True),
+        "folds": study.folds.model_dump(exclude_none=True),
+        "condition": [c.model_dump(exclude_none=True) for c in study.conditions],
+    }
+    return tomli_w.dumps(content)
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The keys of a preset that ships with the package."""
+    return tomllib.loads((files("corticode.presets") / f"{name}.toml").read_text("utf-8"))
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
+    given = {condition["name"]: condition for condition in raw["condition"]}
+    done: dict[str, dict[str, Any]] = {}
+
+    def resolved(name: str) -> dict[str, Any]:
+        if name not in done:
+            own = {k: v for k, v in given[name].items() if k not in ("like", "preset")}
+            if "like" in given[name]:
+                base = resolved(given[name]["like"])
+            else:
+                preset = read_preset(given[name].get("preset", raw.get("preset", "recommended")))
+                base = preset["condition"] | {
+                    "target": _merge(preset.get("target", {}), raw.get("target", {}))
+                }
+            done[name] = {
+                k: _merge(base.get(k, {}), own.get(k, {}))
+                if k in MERGED
+                else own.get(k, base.get(k))
+                for k in base | own
+            }
+        return done[name]
+
+    return [ConditionKeys.model_validate(resolved(name)) for name in given]
+
+
+def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Own keys over the base's; a length in one unit takes the place of that in the other."""
+    replaced = set(own)
+    for name in own:
+        stem = name.removesuffix("_s").removesuffix("_frames")
+        replaced |= {stem, f"{stem}_s", f"{stem}_frames"}
+    return {k: v for k, v in base.items() if k not in replaced} | dict(own)
+
+
+def _setting_fault(keys: ConditionKeys) -> str | None:
+    """What `resolve` would refuse whatever the frame rate is."""
+    try:
+        resolve(keys, frame_rate_hz=30.0)
+    except StudyError as error:
+        return f"condition {keys.name!r}: {error}"
+    return None
+
+
+def _name_faults(keys: StudyKeys) -> Iterator[str]:
+    names = [condition.name for condition in keys.condition]
+    for name in dict.fromkeys(n for n in names if names.count(n) > 1):
+        yield f"{names.count(name)} conditions are named {name!r}; names must differ"
+    likes = {c.name: c.like for c in keys.condition if c.like is not None}
+    for condition in keys.condition:
+        if condition.like is not None and condition.like not in names:
+            yield (
+                f"condition {condition.name!r} is like {condition.like!r}, which is no condition"
+                f"{_guess(condition.like, names)}"
+            )
+        if condition.like is not None and condition.preset is not None:
+            yield f"condition {condition.name!r} gives like and preset; only one can be the start"
+        yield from _unit_faults(condition)
+    for name in likes:
+        seen, at = {name}, likes[name]
+        while at in likes and at not in seen:
+            seen.add(at)
+            at = likes[at]
+        if at == name:
+            yield f"condition {name!r} is like itself, through {' -> '.join(sorted(seen))}"
+
+
+def _unit_faults(condition: ConditionKeys) -> Iterator[str]:
+    for group_name in MERGED:
+        group = getattr(condition, group_name)
+        given = set() if group is None else set(group.model_fields_set)
+        for key in sorted(given):
+            stem = key.removesuffix("_s")
+            twin = {stem, f"{stem}_frames"} & given if key.endswith("_s") else set()
+            if twin:
+                yield (
+                    f"condition {condition.name!r}, {group_name}: {key} and {twin.pop()} say the "
+                    "same thing; give one"
+                )
+
+
+def _listed(path: Path, faults: Sequence[str]) -> str:
+    if len(faults) == 1:
+        return f"{path}: {faults[0]}"
+    lines = [f"  {k}. {fault}" for k, fault in enumerate(faults, start=1)]
+    return "\n".join([f"{path} has {len(faults)} faults:", *lines])
+
+
+def _faults(error: ValidationError, raw: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for detail in error.errors():
+        # A union reports each of its branches: the place is named by keys and numbers alone.
+        place = [part for part in detail["loc"] if isinstance(part, int) or part.isidentifier()]
+        message = _fault(detail["type"], place, detail["msg"], detail.get("input"), raw)
+        if message not in faults:
+            faults.append(message)
+    return faults
+
+
+def _fault(
+    kind: str, place: Sequence[int | str], message: str, value: object, raw: Mapping[str, Any]
+) -> str:
+    where = _place_in_words(place, raw)
+    if kind == "extra_forbidden":
+        group = _model_at(place[:-1])
+        known = list(group.model_fields)
+        return (
+            f"{where}: unknown key {place[-1]!r}{_guess(str(place[-1]), known)} "
+            f"(known: {', '.join(known)})"
+        )
+    if kind == "missing":
+        return f"{where}: {place[-1]} is missing"
+    shown = message[0].lower() + message[1:]
+    return f"{where}: {place[-1]} = {value!r}: {shown}"
+
+
+def _place_in_words(place: Sequence[int | str], raw: Mapping[str, Any]) -> str:
+    parts: list[str] = []
+    if len(place) > 1 and place[0] == "condition" and isinstance(place[1], int):
+        name = (
+            raw["condition"][place[1]].get("name", "")
+            if isinstance(raw["condition"], list) and isinstance(raw["condition"][place[1]], dict)
+            else ""
+        )
+        parts.append(f"condition {place[1] + 1}" + (f" ({name!r})" if name else ""))
+        parts += [str(part) for part in place[2:-1]]
+    else:
+        parts += [f"[{part}]" for part in place[:-1]]
+    return ", ".join(parts) or "study"
+
+
+def _model_at(place: Sequence[int | str]) -> type[BaseModel]:
+    models: dict[str, type[BaseModel]] = {
+        "data": DataKeys,
+        "target": TargetKeys,
+        "folds": FoldKeys,
+        "preprocess": PreprocessKeys,
+        "window": WindowKeys,
+        "network": NetworkKeys,
+        "training": TrainingKeys,
+        "condition": ConditionKeys,
+    }
+    named = [part for part in place if isinstance(part, str)]
+    return models[named[-1]] if named else StudyKeys
+
+
+def _guess(word: str, known: Sequence[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,1 @@
+"""Files to sessions to windows to folds."""

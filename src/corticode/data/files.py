@@ -1,0 +1,90 @@
+"""Files on disk: written whole or not at all, and recognised by their content."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from corticode.errors import RunError
+
+SAMPLE_BYTES = 65_536
+N_SAMPLES = 16
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that appears at `path`, complete, when the block ends without an error.
+
+    The bytes go to a temporary file beside `path`, are flushed to the disk and renamed. Where
+    anything fails the temporary file is removed and whatever stood at `path` still stands there.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written.
+
+    Examples
+    --------
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with writing(folder / "note.txt") as file:
+    ...     _ = file.write(b"whole")
+    >>> (folder / "note.txt").read_bytes()
+    b'whole'
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free some space or choose another folder, then run the same command again"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with writing(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write` fill a binary file that then appears at `path`, whole or not at all."""
+    with writing(path) as file:
+        write(file)
+
+
+def fingerprint(path: Path) -> str:
+    """A hash of a file's size and sampled bytes: the same content gives it anywhere, at any time.
+
+    Sixteen stretches of 64 KiB, spread evenly from the first byte to the last, are read, so that
+    a movie of many gigabytes costs milliseconds. Neither the path nor any date enters.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        if size <= N_SAMPLES * SAMPLE_BYTES:
+            digest.update(file.read())
+        else:
+            for k in range(N_SAMPLES):
+                file.seek((size - SAMPLE_BYTES) * k // (N_SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()[:32]

@@ -1,0 +1,264 @@
+"""Which animals, sessions or stretches of time train, validate and test; proved disjoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.windows import Windows
+from corticode.errors import FoldError, StudyError
+
+ROLES = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A whole animal, one of its sessions, or a stretch of frames of a session.
+
+    `session` None means every session; `stop_frame` None means to the end. The stretch is that of
+    the windows' centres.
+    """
+
+    animal: str
+    session: str | None = None
+    first_frame: int = 0
+    stop_frame: int | None = None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What trains, what chooses the epoch, what is tested.
+
+    Parameters
+    ----------
+    name
+        As in the tables, for example ``test-m1_valid-m2``.
+    train, valid, test
+        Parts that share nothing.
+
+    Raises
+    ------
+    StudyError
+        A role is empty, or the same part has two roles.
+    """
+
+    name: str
+    train: tuple[Part, ...]
+    valid: tuple[Part, ...]
+    test: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        for role in ROLES:
+            if not getattr(self, role):
+                raise StudyError(f"fold {self.name!r} has nothing to {role}")
+        twice = (set(self.train) & set(self.valid)) | (
+            (set(self.train) | set(self.valid)) & set(self.test)
+        )
+        if twice:
+            raise StudyError(f"fold {self.name!r} uses {sorted(twice, key=str)[0]} in two roles")
+
+    @property
+    def animals(self) -> tuple[str, ...]:
+        """All animals that take part."""
+        parts = (*self.train, *self.valid, *self.test)
+        return tuple(dict.fromkeys(part.animal for part in parts))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The windows of a fold, by role."""
+
+    train: Windows
+    valid: Windows
+    test: Windows
+
+
+def leave_animals_out(animals: Sequence[str]) -> list[Fold]:
+    """All ordered pairs of a test and a validation animal; the others train.
+
+    Raises
+    ------
+    StudyError
+        Fewer than three animals.
+
+    References
+    ----------
+    Ajioka et al. (2024), doi:10.1371/journal.pcbi.1011074.
+
+    Examples
+    --------
+    >>> folds = leave_animals_out(["m1", "m2", "m3"])
+    >>> len(folds), folds[0].name
+    (6, 'test-m1_valid-m2')
+    """
+    names = list(dict.fromkeys(animals))
+    if len(names) < 3:
+        raise StudyError(
+            f"folds by animal need at least 3 animals (train, valid, test), got {len(names)}; "
+            "use [folds] by = 'session' or 'block' to decode within animals"
+        )
+    return [
+        Fold(
+            f"test-{test}_valid-{valid}",
+            tuple(Part(name) for name in names if name not in (test, valid)),
+            (Part(valid),),
+            (Part(test),),
+        )
+        for test, valid in permutations(names, 2)
+    ]
+
+
+def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[Fold]:
+    """Within each animal: each session tests once, the next one validates, the others train.
+
+    Parameters
+    ----------
+    animals, sessions
+        Names, one pair a session, in the order of days.
+
+    Raises
+    ------
+    StudyError
+        An animal has fewer than three sessions.
+
+    Examples
+    --------
+    >>> leave_sessions_out(["m1"] * 3, ["a", "b", "c"])[2].name
+    'm1_test-c_valid-a'
+    """
+    folds = []
+    for animal in dict.fromkeys(animals):
+        own = [s for a, s in zip(animals, sessions, strict=True) if a == animal]
+        if len(own) < 3:
+            raise StudyError(
+                f"folds by session need at least 3 sessions an animal; {animal!r} has {len(own)}: "
+                "use [folds] by = 'block'"
+            )
+        for k, test in enumerate(own):
+            valid = own[(k + 1) % len(own)]
+            folds.append(
+                Fold(
+                    f"{animal}_test-{test}_valid-{valid}",
+                    tuple(Part(animal, name) for name in own if name not in (test, valid)),
+                    (Part(animal, valid),),
+                    (Part(animal, test),),
+                )
+            )
+    return folds
+
+
+def leave_blocks_out(
+    animals: Sequence[str],
+    sessions: Sequence[str],
+    n_frames: Sequence[int],
+    *,
+    blocks: int = 5,
+    gap_frames: int,
+) -> list[Fold]:
+    """Within each session: contiguous blocks, each tests once, the next one validates.
+
+    Between blocks of different roles `gap_frames` frames are left out, half from each side.
+
+    Parameters
+    ----------
+    animals, sessions, n_frames
+        Names and lengths, one a session.
+    blocks
+        Equal contiguous blocks a session, at least 3.
+    gap_frames
+        The window's length + |shift| keeps the parts free of common frames.
+
+    Raises
+    ------
+    StudyError
+        Too few blocks, or blocks no longer than the gap.
+
+    Examples
+    --------
+    >>> fold = leave_blocks_out(["m1"], ["a"], [500], gap_frames=10)[0]
+    >>> fold.name, fold.test
+    ('m1_a_test-0_valid-1', (Part(animal='m1', session='a', first_frame=0, stop_frame=95),))
+    """
+    if blocks < 3:
+        raise StudyError(f"[folds] blocks = {blocks}; train, valid and test need at least 3")
+    folds = []
+    for animal, session, length in zip(animals, sessions, n_frames, strict=True):
+        if length // blocks <= gap_frames:
+            raise StudyError(
+                f"session {animal}/{session}: {blocks} blocks of {length // blocks} frames leave "
+                f"nothing beside a gap of {gap_frames} frames; use fewer blocks"
+            )
+        edges = [length * k // blocks for k in range(blocks + 1)]
+        for test in range(blocks):
+            valid = (test + 1) % blocks
+            role = [
+                "test" if k == test else "valid" if k == valid else "train" for k in range(blocks)
+            ]
+            parts: dict[str, list[Part]] = {name: [] for name in ROLES}
+            for k in range(blocks):
+                opens = k > 0 and role[k - 1] != role[k]
+                closes = k < blocks - 1 and role[k + 1] != role[k]
+                first = edges[k] + (gap_frames - gap_frames // 2 if opens else 0)
+                stop = edges[k + 1] - (gap_frames // 2 if closes else 0)
+                parts[role[k]].append(Part(animal, session, first, stop))
+            folds.append(
+                Fold(
+                    f"{animal}_{session}_test-{test}_valid-{valid}",
+                    *(tuple(parts[name]) for name in ROLES),
+                )
+            )
+    return folds
+
+
+def split_windows(windows: Windows, fold: Fold) -> Split:
+    """The windows that train, validate and test in a fold; no frame serves two roles.
+
+    Raises
+    ------
+    FoldError
+        A role has no window.
+    StudyError
+        Parts share frames (a gap that is too small).
+    """
+    by_role = {role: windows.where(_belongs(windows, getattr(fold, role))) for role in ROLES}
+    for role, part in by_role.items():
+        if part.n_windows == 0:
+            raise FoldError(f"fold {fold.name!r} has no window to {role}")
+    _refuse_shared_frames(by_role, fold)
+    return Split(**by_role)
+
+
+def _belongs(windows: Windows, parts: Sequence[Part]) -> NDArray[np.bool_]:
+    chosen = np.zeros(windows.n_windows, dtype=np.bool_)
+    centre = windows.centre
+    for part in parts:
+        if part.animal not in windows.animal_names:
+            continue
+        mine = windows.animal == windows.animal_names.index(part.animal)
+        if part.session is not None:
+            codes = [k for k, name in enumerate(windows.session_names) if name == part.session]
+            mine &= np.isin(windows.session, codes)
+        if part.first_frame or part.stop_frame is not None:
+            stop = np.iinfo(np.int32).max if part.stop_frame is None else part.stop_frame
+            mine &= (centre >= part.first_frame) & (centre < stop)
+        chosen |= mine
+    return chosen
+
+
+def _refuse_shared_frames(by_role: dict[str, Windows], fold: Fold) -> None:
+    uses = {}
+    for role, windows in by_role.items():
+        covered = windows.covered()
+        shape = windows.recipe.window
+        covered[windows.start + shape.before + shape.shift] = True
+        uses[role] = covered
+    for one, other in (("train", "test"), ("valid", "test"), ("train", "valid")):
+        n_shared = int((uses[one] & uses[other]).sum())
+        if n_shared:
+            shape = by_role[one].recipe.window
+            raise StudyError(
+                f"fold {fold.name!r}: {one} and {other} share {n_shared} frames; give [folds] "
+                f"gap_frames of at least {shape.n_frames + abs(shape.shift)} (window + |shift|)"
+            )

@@ -1,0 +1,191 @@
+"""Regions of cortex: their table, and selections by number, name, group or side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.errors import DataError, MissingDataError, StudyError
+
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class RegionTable:
+    """What is known of each region, in the order of the traces.
+
+    Parameters
+    ----------
+    names
+        Region names, one a column of the traces.
+    groups
+        The groups each region belongs to.
+    sides
+        ``"left"``, ``"right"`` or empty.
+    mirrors
+        Name of the partner on the other side, or empty.
+    rows, columns
+        Centre in pixels, or NaN.
+    """
+
+    names: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
+    sides: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    rows: tuple[float, ...] = ()
+    columns: tuple[float, ...] = ()
+
+
+def read_region_names(path: Path) -> tuple[str, ...]:
+    """Region names from a text file, one a line.
+
+    Raises
+    ------
+    MissingDataError
+        The file is not there.
+    DataError
+        It is empty or names a region twice.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"region list {path} does not exist")
+    names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    _check_names(names, path)
+    return names
+
+
+def read_regions(path: Path) -> RegionTable:
+    """The table of regions that serves a whole study, from CSV.
+
+    Column ``name`` is needed; ``side``, ``mirror``, ``group`` (several: separated by a
+    semicolon), ``row`` and ``column`` are used where given.
+
+    Raises
+    ------
+    MissingDataError
+        The file is not there.
+    DataError
+        A column is unknown or a name is missing or repeated.
+    """
+    if not path.is_file():
+        raise MissingDataError(f"region table {path} does not exist")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    known = ("name", "side", "mirror", "group", "row", "column")
+    unknown = [column for column in table.columns if column not in known]
+    if unknown or "name" not in table.columns:
+        raise DataError(
+            f"{path} has columns {', '.join(table.columns)}; a region table has 'name' and may "
+            f"have {', '.join(known[1:])}"
+        )
+    names = tuple(table["name"].str.strip())
+    _check_names(names, path)
+
+    def column(key: str) -> list[str]:
+        return [text.strip() for text in table[key]] if key in table else [""] * len(names)
+
+    def numbers(key: str) -> tuple[float, ...]:
+        values = pd.to_numeric(pd.Series(column(key)).replace("", "nan"), errors="coerce")
+        return tuple(float(value) for value in values)
+
+    return RegionTable(
+        names,
+        tuple(
+            tuple(part.strip() for part in text.split(";") if part.strip())
+            for text in column("group")
+        ),
+        tuple(column("side")),
+        tuple(column("mirror")),
+        numbers("row"),
+        numbers("column"),
+    )
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    if not names or "" in names:
+        raise DataError(f"{path} must name every region; {len(names)} lines, some of them empty")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path} names {', '.join(repeated)} more than once")
+
+
+def select_regions(
+    selection: Sequence[int | str] | None, names: Sequence[str], table: RegionTable | None = None
+) -> NDArray[np.bool_]:
+    """Which regions a selection keeps: True for each kept one.
+
+    Parameters
+    ----------
+    selection
+        Numbers (1-based, the place in the region list), names, groups, sides (``"left"``,
+        ``"right"``). A leading ``"not"`` keeps all the others. None keeps all.
+    names
+        The regions of the traces, in order.
+    table
+        Where groups and sides are looked up.
+
+    Returns
+    -------
+    NDArray
+        bool, shape (region,).
+
+    Raises
+    ------
+    StudyError
+        An entry is unknown (with the likely one), or nothing is kept.
+
+    Examples
+    --------
+    >>> select_regions([1, "c"], ["a", "b", "c"])
+    array([ True, False,  True])
+    >>> select_regions(["not", "b"], ["a", "b", "c"])
+    array([ True, False,  True])
+    """
+    kept = np.zeros(len(names), dtype=np.bool_)
+    if selection is None:
+        return ~kept
+    entries = list(selection)
+    inverted = bool(entries) and entries[0] == "not"
+    for entry in entries[1:] if inverted else entries:
+        kept |= _find(entry, names, table)
+    if inverted:
+        kept = ~kept
+    if not kept.any():
+        raise StudyError(f"regions = {entries} keeps no region; name at least one")
+    return kept
+
+
+def _find(entry: int | str, names: Sequence[str], table: RegionTable | None) -> NDArray[np.bool_]:
+    order = np.arange(len(names))
+    if isinstance(entry, int):
+        if str(entry) in names:
+            return np.asarray(order == list(names).index(str(entry)))
+        # The number is the place in the study's list, which a region left out does not shift.
+        listed = table.names if table is not None else names
+        if not 1 <= entry <= len(listed):
+            raise StudyError(f"region number {entry} is not among 1 to {len(listed)}")
+        return np.asarray([name == listed[entry - 1] for name in names])
+    if entry in names:
+        return np.asarray(order == list(names).index(entry))
+    described = (
+        {} if table is None else dict(zip(table.names, range(len(table.names)), strict=True))
+    )
+    hit = np.zeros(len(names), dtype=np.bool_)
+    if table is not None:
+        for k, name in enumerate(names):
+            place = described.get(name)
+            if place is not None:
+                groups = table.groups[place] if table.groups else ()
+                side = table.sides[place] if table.sides else ""
+                hit[k] = entry in groups or entry == side
+    if not hit.any():
+        known = [*names]
+        if table is not None:
+            known += sorted({group for groups in table.groups for group in groups})
+            known += sorted(set(table.sides) - {""})
+        near = get_close_matches(str(entry), known, n=1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        raise StudyError(f"regions holds {entry!r}, which is no region, group or side{guess}")
+    return hit

@@ -1,0 +1,302 @@
+"""Prepared sessions: preprocessed once, laid end to end, memory-mapped from disk by every fit."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from corticode.data.files import write_text, write_with
+from corticode.data.preprocess import Preprocessing, preprocess_traces
+from corticode.data.session import Session, valid_frames
+from corticode.errors import DataError, Finding, RunError
+
+NO_PREPROCESSING = Preprocessing(scale="none")
+
+
+@dataclass(frozen=True)
+class PreparedSessions:
+    """Sessions that share their regions, preprocessed and laid end to end.
+
+    Parameters
+    ----------
+    traces
+        float32, shape (frame, region), all sessions one after the other.
+    first_frame
+        Where each session begins and the last one ends, shape (session + 1,).
+    animals, sessions
+        Names, one a session.
+    regions
+        Region names.
+    run
+        Shape (frame,); changes at each session's start and at each gap in time.
+    valid
+        Shape (frame,); False where a region has no finite value.
+    behavior
+        Signals by name, shape (frame,).
+    preprocessing
+        What was done to the traces.
+    frame_rate_hz
+        Frames per second, or None.
+    findings
+        What was left out or looks odd.
+    """
+
+    traces: NDArray[np.float32]
+    first_frame: NDArray[np.int64]
+    animals: tuple[str, ...]
+    sessions: tuple[str, ...]
+    regions: tuple[str, ...]
+    run: NDArray[np.int32]
+    valid: NDArray[np.bool_]
+    behavior: Mapping[str, NDArray[np.generic]]
+    preprocessing: Preprocessing
+    frame_rate_hz: float | None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def n_sessions(self) -> int:
+        """Number of sessions."""
+        return len(self.sessions)
+
+    def rows(self, k: int) -> slice:
+        """Where session `k` stands in the arrays."""
+        return slice(int(self.first_frame[k]), int(self.first_frame[k + 1]))
+
+
+def shared_regions(sessions: Sequence[Session]) -> tuple[tuple[str, ...], list[Finding]]:
+    """The regions that every session has, in the first one's order, and what is left out.
+
+    Raises
+    ------
+    DataError
+        No region is common to all.
+    """
+    everywhere = set(sessions[0].regions)
+    for session in sessions[1:]:
+        everywhere &= set(session.regions)
+    names = list(dict.fromkeys(name for session in sessions for name in session.regions))
+    findings = []
+    for name in names:
+        if name not in everywhere:
+            lacking = [session for session in sessions if name not in session.regions]
+            animals = sorted({session.animal for session in lacking})
+            findings.append(
+                Finding(
+                    "region",
+                    f"is missing in {len(lacking)} of {len(sessions)} sessions "
+                    f"({', '.join(animals)}) and left out of all that are decoded together",
+                    animal=animals[0] if len(animals) == 1 else "",
+                    item=name,
+                    count=len(lacking),
+                )
+            )
+    kept = tuple(name for name in sessions[0].regions if name in everywhere)
+    if not kept:
+        counts = ", ".join(f"{s.name}: {len(s.regions)}" for s in sessions[:5])
+        raise DataError(
+            f"no region is common to all {len(sessions)} sessions ({counts}); give them the same "
+            "names, or decode within animals with [folds] by = 'block'"
+        )
+    return kept, findings
+
+
+def prepare_sessions(
+    sessions: Sequence[Session], preprocessing: Preprocessing = NO_PREPROCESSING
+) -> PreparedSessions:
+    """Sessions preprocessed and laid end to end in memory.
+
+    Raises
+    ------
+    DataError
+        Frame rates differ, no region is shared or none varies, or traces that were detrended
+        before they were read would be detrended again.
+    """
+    regions, findings = _check_together(sessions, preprocessing)
+    first = _first_frames(sessions)
+    traces = np.empty((int(first[-1]), len(regions)), dtype=np.float32)
+    found = _fill(traces, sessions, regions, preprocessing)
+    return _with_arrays(traces, sessions, regions, preprocessing, findings + found)
+
+
+def store_sessions(
+    folder: Path, sessions: Sequence[Session], preprocessing: Preprocessing, key: str
+) -> None:
+    """Write prepared sessions to a folder, ``prepared.json`` last: it is whole or absent.
+
+    Raises
+    ------
+    DataError
+        As `prepare_sessions`.
+    RunError
+        The disk is full or cannot be written.
+    """
+    regions, findings = _check_together(sessions, preprocessing)
+    n_frames = int(_first_frames(sessions)[-1])
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / "traces.npy.part"
+    try:
+        traces = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(n_frames, len(regions)))
+        found = _fill(traces, sessions, regions, preprocessing)
+        traces.flush()
+        temporary.replace(folder / "traces.npy")
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"cannot write prepared sessions to {folder}: {error.strerror or error}; "
+            "free some space and run the same command again"
+        ) from error
+    prepared = _with_arrays(traces, sessions, regions, preprocessing, findings + found)
+    signals = sorted(prepared.behavior)
+    arrays: dict[str, NDArray[np.generic]] = {
+        f"behavior-{k}": prepared.behavior[signal] for k, signal in enumerate(signals)
+    }
+    arrays |= {name: getattr(prepared, name) for name in ("first_frame", "run", "valid")}
+    for name, array in arrays.items():
+        write_with(folder / f"{name}.npy", partial(np.save, arr=array, allow_pickle=False))
+    description = {
+        "key": key,
+        "animals": prepared.animals,
+        "sessions": prepared.sessions,
+        "regions": prepared.regions,
+        "signals": signals,
+        "preprocessing": asdict(preprocessing),
+        "frame_rate_hz": prepared.frame_rate_hz,
+        "findings": [asdict(finding) for finding in prepared.findings],
+    }
+    write_text(folder / "prepared.json", json.dumps(description, indent=1))
+
+
+def is_stored(folder: Path, key: str) -> bool:
+    """Whether `folder` holds prepared sessions made from the same files in the same way."""
+    try:
+        return bool(json.loads((folder / "prepared.json").read_text("utf-8"))["key"] == key)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+
+
+def load_sessions(folder: Path) -> PreparedSessions:
+    """Prepared sessions from disk, their arrays memory-mapped.
+
+    Raises
+    ------
+    RunError
+        The folder is damaged; the message says what to delete.
+    """
+    try:
+        described = json.loads((folder / "prepared.json").read_text("utf-8"))
+        arrays = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ("traces", "first_frame", "run", "valid")
+        }
+        behavior = {
+            signal: np.load(folder / f"behavior-{k}.npy", mmap_mode="r", allow_pickle=False)
+            for k, signal in enumerate(described["signals"])
+        }
+        return PreparedSessions(
+            animals=tuple(described["animals"]),
+            sessions=tuple(described["sessions"]),
+            regions=tuple(described["regions"]),
+            behavior=behavior,
+            preprocessing=Preprocessing(**described["preprocessing"]),
+            frame_rate_hz=described["frame_rate_hz"],
+            findings=tuple(Finding(**finding) for finding in described["findings"]),
+            **arrays,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"prepared sessions in {folder} cannot be read ({error}); delete the folder and run "
+            "the same command again"
+        ) from error
+
+
+def _first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum([session.n_frames for session in sessions])])
+
+
+def _check_together(
+    sessions: Sequence[Session], preprocessing: Preprocessing
+) -> tuple[tuple[str, ...], list[Finding]]:
+    without = [session.name for session in sessions if session.traces is None]
+    if without:
+        raise DataError(
+            f"session {without[0]} has no traces; name them in the catalogue's column 'traces'"
+        )
+    rates = {session.frame_rate_hz for session in sessions}
+    if len(rates) > 1:
+        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
+        raise DataError(f"frame rates differ ({shown}); bring all to one with [data] resample_hz")
+    if preprocessing.detrend_frames:
+        done = [session for session in sessions if "detrend" in session.history]
+        if done:
+            raise DataError(
+                f"session {done[0].name} was detrended before it was read ({done[0].history}); "
+                "leave detrend_frames out, or name the raw traces in the catalogue"
+            )
+    return shared_regions(sessions)
+
+
+def _fill(
+    traces: NDArray[np.float32],
+    sessions: Sequence[Session],
+    regions: tuple[str, ...],
+    preprocessing: Preprocessing,
+) -> list[Finding]:
+    findings = []
+    varies = np.zeros(len(regions), dtype=np.bool_)
+    first = _first_frames(sessions)
+    for k, session in enumerate(sessions):
+        columns = [session.regions.index(name) for name in regions]
+        recorded = np.asarray(session.traces)
+        if columns != list(range(recorded.shape[1])):
+            recorded = recorded[:, columns]
+        prepared, flat = preprocess_traces(recorded, preprocessing)
+        traces[first[k] : first[k + 1]] = prepared
+        varies |= ~flat
+        findings += [
+            Finding("region", "is flat and enters as 0", session.animal, session.session, name)
+            for name, is_flat in zip(regions, flat, strict=True)
+            if is_flat
+        ]
+    if not varies.any():
+        raise DataError(
+            f"no region varies in any of the {len(sessions)} sessions; check that the catalogue's "
+            "traces hold fluorescence and traces_axes are right"
+        )
+    return findings
+
+
+def _with_arrays(
+    traces: NDArray[np.float32],
+    sessions: Sequence[Session],
+    regions: tuple[str, ...],
+    preprocessing: Preprocessing,
+    findings: Sequence[Finding],
+) -> PreparedSessions:
+    signals = set(sessions[0].behavior).intersection(*(s.behavior for s in sessions))
+    runs: list[NDArray[np.int32]] = []
+    for session in sessions:
+        above = int(runs[-1][-1]) + 1 if runs else 0
+        runs.append((session.segment - session.segment[0] + above).astype(np.int32))
+    return PreparedSessions(
+        traces,
+        _first_frames(sessions),
+        tuple(session.animal for session in sessions),
+        tuple(session.session for session in sessions),
+        regions,
+        np.concatenate(runs),
+        np.concatenate([valid_frames(session) for session in sessions]),
+        {name: np.concatenate([s.behavior[name] for s in sessions]) for name in sorted(signals)},
+        preprocessing,
+        sessions[0].frame_rate_hz,
+        (*(finding for session in sessions for finding in session.findings), *findings),
+    )
+
+
+def without_behavior(prepared: PreparedSessions) -> PreparedSessions:
+    """The same sessions with no behaviour: what is left to decode in a new recording."""
+    return replace(prepared, behavior={})

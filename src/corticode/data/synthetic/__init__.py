@@ -1,0 +1,1 @@
+"""Simulated cohorts with a planted, known truth, in the real file formats."""

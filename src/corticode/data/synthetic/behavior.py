@@ -1,0 +1,158 @@
+"""Running and resting of a simulated mouse on a wheel: bouts, speed and stride."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from corticode.errors import StudyError
+
+RUN_THRESHOLD_CM_PER_S = 0.5
+SMOOTHING_FRAMES = 5
+MINIMUM_FRAMES = 1000
+MINIMUM_BOUTS = 7
+SHORTEST_BOUT_S = 0.3
+BOUT_SPREAD = 1.3
+RUN_FRACTION_LIMITS = (0.2, 0.9)
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True)
+class SimulatedBehavior:
+    """What a simulated mouse did, frame by frame.
+
+    Parameters
+    ----------
+    is_running
+        Shape (frame,): the speed, averaged over five frames, is above 0.5 cm/s.
+    speed_cm_per_s
+        Shape (frame,), as an encoder gives it: noisy, and negative in backward slips.
+    stride_phase
+        Shape (frame,), radians; advances while the mouse moves.
+    """
+
+    is_running: NDArray[np.bool_]
+    speed_cm_per_s: NDArray[np.float64]
+    stride_phase: NDArray[np.float64]
+
+
+def session_run_fraction(rng: np.random.Generator, mouse_fraction: float, session: int) -> float:
+    """The share of time that a mouse runs in its session number `session` (from 0).
+
+    Sessions scatter evenly within +-0.12 of the mouse's own fraction, each inside 0.2 to 0.9.
+    `rng` is the mouse's, so that its sessions share one sequence.
+
+    Examples
+    --------
+    >>> round(session_run_fraction(np.random.default_rng(0), 0.5, 0), 3)
+    0.573
+    """
+    # Multiples of the golden ratio fill the range evenly however few sessions there are, so that
+    # three sessions already average to about the mouse's fraction.
+    place = (rng.random() + session * GOLDEN_RATIO) % 1
+    return float(np.clip(mouse_fraction + 0.12 * (2 * place - 1), *RUN_FRACTION_LIMITS))
+
+
+def simulate_behavior(
+    rng: np.random.Generator, n_frames: int, frame_rate_hz: float, run_fraction: float
+) -> SimulatedBehavior:
+    """Running and resting in bouts, with the speed and the strides that go with them.
+
+    Bouts alternate, 4 to 8 of each a minute and at least seven; their lengths are log-normal
+    (median near 3 s, some under 0.5 s, a long tail) and are scaled so that the mouse runs for
+    `run_fraction` of the session. Within a bout the speed rises and falls over 0.3 to 1 s.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness.
+    n_frames
+        Length of the session; at least 1,000.
+    frame_rate_hz
+        Frames per second.
+    run_fraction
+        Share of time spent running, 0.2 to 0.9.
+
+    Raises
+    ------
+    StudyError
+        The session is too short or the fraction out of range.
+
+    Examples
+    --------
+    >>> behavior = simulate_behavior(np.random.default_rng(0), 3000, 30.0, 0.6)
+    >>> behavior.speed_cm_per_s.shape, bool(abs(behavior.is_running.mean() - 0.6) < 0.05)
+    ((3000,), True)
+    """
+    low, high = RUN_FRACTION_LIMITS
+    if n_frames < MINIMUM_FRAMES or not low <= run_fraction <= high:
+        raise StudyError(
+            f"a session of {n_frames} frames with a run fraction of {run_fraction} cannot be "
+            f"simulated; take at least {MINIMUM_FRAMES} frames and a fraction of {low} to {high}"
+        )
+    bouts = _bout_lengths(rng, n_frames, frame_rate_hz, run_fraction)
+    level, effort = _run_bouts(rng, bouts, n_frames, frame_rate_hz)
+    wobble = uniform_filter1d(rng.standard_normal(n_frames), round(frame_rate_hz), mode="wrap")
+    wobble *= 0.2 * np.sqrt(round(frame_rate_hz))
+    moved = level * np.clip(1 + wobble, 0.3, 2.0)
+    backward = _backward_slips(rng, effort, frame_rate_hz)
+    speed = np.minimum(moved, 60.0) - backward + 0.1 * rng.standard_normal(n_frames)
+    is_running = uniform_filter1d(speed, SMOOTHING_FRAMES) > RUN_THRESHOLD_CM_PER_S
+    # Mice lengthen their strides as well as quickening them: 2 to 4 strides a second.
+    strides_hz = np.where(effort > 0, np.clip(1.8 + 0.06 * moved, 2.0, 4.0), 0.0)
+    phase = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.cumsum(strides_hz) / frame_rate_hz
+    return SimulatedBehavior(is_running, speed, phase)
+
+
+def _bout_lengths(
+    rng: np.random.Generator, n_frames: int, frame_rate_hz: float, run_fraction: float
+) -> NDArray[np.int64]:
+    """Lengths in frames, alternating rest, run, rest, run ..., or the reverse; shape (bout, 2).
+
+    The first column holds the resting bouts, the second the running bouts.
+    """
+    minutes = n_frames / frame_rate_hz / 60
+    n_bouts = max(MINIMUM_BOUTS, round(minutes * rng.uniform(4, 8)))
+    shortest = round(SHORTEST_BOUT_S * frame_rate_hz)
+    shares = rng.lognormal(0.0, BOUT_SPREAD, (n_bouts, 2))
+    shares /= shares.sum(axis=0)
+    run_frames = round(run_fraction * n_frames)
+    totals = np.array([n_frames - run_frames, run_frames])
+    lengths = shortest + np.floor(shares * (totals - n_bouts * shortest)).astype(np.int64)
+    lengths[np.argmax(lengths, axis=0), [0, 1]] += totals - lengths.sum(axis=0)
+    return lengths
+
+
+def _run_bouts(
+    rng: np.random.Generator,
+    lengths: NDArray[np.int64],
+    n_frames: int,
+    frame_rate_hz: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smooth speed in cm/s, and 1 within running bouts; each of shape (frame,)."""
+    order = [0, 1] if rng.random() < 0.5 else [1, 0]
+    ends = np.cumsum(lengths[:, order].ravel())
+    starts = ends - lengths[:, order].ravel()
+    running = slice(order.index(1), None, 2)
+    level = np.zeros(n_frames)
+    effort = np.zeros(n_frames)
+    for start, end in zip(starts[running], ends[running], strict=True):
+        frames = np.arange(start, end)
+        rise, fall = frame_rate_hz * rng.uniform(0.3, 1.0, 2)
+        envelope = np.minimum((frames - start + 1) / rise, (end - frames) / fall)
+        level[start:end] = np.clip(envelope, 0, 1) * rng.lognormal(np.log(16), 0.4)
+        effort[start:end] = 1.0
+    return level, effort
+
+
+def _backward_slips(
+    rng: np.random.Generator, effort: NDArray[np.float64], frame_rate_hz: float
+) -> NDArray[np.float64]:
+    """Backward speed in cm/s, shape (frame,): a short slip after about half of the bouts."""
+    backward = np.zeros(effort.size)
+    for stop in np.flatnonzero(np.diff(effort) < 0) + 1:
+        length = round(frame_rate_hz * rng.uniform(0.1, 0.4))
+        size = rng.uniform(0.5, 2.0) * (rng.random() < 0.5)
+        backward[stop : stop + length] = size
+    return backward * (effort == 0)

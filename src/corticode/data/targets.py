@@ -1,0 +1,411 @@
+"""Behaviour made into what is decoded: one value, or none, a frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.preprocess import moving_mean
+from corticode.errors import DataError, StudyError
+
+KINDS = ("binary", "classes", "value")
+MOST_CLASSES = 100
+EXPECTED_SPEED_CM_PER_S = (3.0, 120.0)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be decoded, and how it is made from a signal of the behaviour file.
+
+    The steps run in this order: `smooth_frames`, `absolute`, `above` with `hysteresis`,
+    `minimum_gap_frames`, `minimum_bout_frames`, `exclude_transition_frames`. Kind ``"value"``
+    takes the first two, ``"classes"`` the last, ``"binary"`` all; a kind passes over the others,
+    so that a condition may change the kind of a target that it shares.
+
+    Parameters
+    ----------
+    signal
+        Name of the signal.
+    kind
+        ``"binary"``, ``"classes"`` or ``"value"``.
+    above
+        1 where the signal is above this, in the signal's unit; ``None``: the signal already
+        holds 0 and 1.
+    absolute
+        Take the signal's absolute value.
+    hysteresis
+        Once above, stays 1 until the signal falls to `above` minus this, or below.
+    minimum_bout_frames
+        Stretches of 1 shorter than this become 0, once gaps are filled.
+    minimum_gap_frames
+        Stretches of 0 shorter than this, between two 1s, become 1.
+    exclude_transition_frames
+        This many frames before and after each change get no target.
+    smooth_frames
+        Length of a moving mean (see `corticode.data.preprocess.moving_mean`); 0: none.
+
+    Raises
+    ------
+    StudyError
+        An unknown kind, a negative number, or a setting that needs `above` without it.
+    """
+
+    signal: str
+    kind: str = "binary"
+    above: float | None = None
+    absolute: bool = False
+    hysteresis: float = 0.0
+    minimum_bout_frames: int = 0
+    minimum_gap_frames: int = 0
+    exclude_transition_frames: int = 0
+    smooth_frames: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise StudyError(f"target kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
+        for name in (
+            "hysteresis",
+            "minimum_bout_frames",
+            "minimum_gap_frames",
+            "exclude_transition_frames",
+            "smooth_frames",
+        ):
+            number = getattr(self, name)
+            if not 0 <= number < np.inf:
+                raise StudyError(f"target {name} is {number}; it must be 0 or more")
+        if self.kind != "binary" or self.above is not None:
+            return
+        for name in ("absolute", "hysteresis", "smooth_frames"):
+            if getattr(self, name):
+                raise StudyError(
+                    f"target {name} is set for signal {self.signal!r} without a threshold; "
+                    f"give `above`, or leave out {name} where the signal holds 0 and 1"
+                )
+
+
+@dataclass(frozen=True)
+class TargetTrace:
+    """What is decoded in one session.
+
+    Parameters
+    ----------
+    values
+        (frame,): the value, 0 and 1, or the index into `classes`; NaN where there is no target.
+    classes
+        Names of the classes: ``("0", "1")`` for binary targets, empty for values.
+    """
+
+    values: NDArray[np.float32]
+    classes: tuple[str, ...]
+
+
+def make_target(
+    signal_values: NDArray[Any],
+    target: Target,
+    *,
+    segment: NDArray[Any] | None = None,
+    classes: Sequence[str] | None = None,
+) -> TargetTrace:
+    """What is decoded at each frame, made from one session's signal.
+
+    Hysteresis, gaps and bouts are followed within stretches of finite frames and never across a
+    gap in time: after either the state starts anew (0 between the two thresholds), and a bout
+    counts as long as what is seen of it. The moving mean runs over the whole session.
+
+    Parameters
+    ----------
+    signal_values
+        (frame,): numbers, booleans, or names of categories. NaN, infinite or empty: no target.
+    target
+        How it is made.
+    segment
+        (frame,): a change of its value marks a gap in time; ``None``: there are no gaps.
+    classes
+        For kind ``"classes"``: the list that holds for all sessions (see `collect_classes`);
+        ``None``: the classes of this session.
+
+    Returns
+    -------
+    TargetTrace
+        Values (frame,).
+
+    Raises
+    ------
+    DataError
+        Names where numbers are needed, a signal that is not 0 and 1 without `above`, a class not
+        in `classes`, or lengths that disagree.
+
+    Examples
+    --------
+    >>> speed = np.array([0.0, 0.6, 0.45, 0.2, 0.45])
+    >>> make_target(speed, Target("speed", above=0.5, hysteresis=0.2)).values.tolist()
+    [0.0, 1.0, 1.0, 0.0, 0.0]
+    >>> make_target(np.array(["rest", "groom", "rest"]), Target("act", kind="classes"))
+    TargetTrace(values=array([1., 0., 1.], dtype=float32), classes=('groom', 'rest'))
+    """
+    signal_values = np.asarray(signal_values)
+    _check_shapes(signal_values, segment, target.signal)
+    if target.kind == "classes":
+        names = collect_classes([signal_values]) if classes is None else tuple(classes)
+        values = _class_indices(signal_values, names, target.signal)
+    else:
+        names = ("0", "1") if target.kind == "binary" else ()
+        values = _as_numbers(signal_values, target)
+    if target.kind == "binary":
+        values = _as_binary(values, target, segment)
+    if target.kind != "value" and target.exclude_transition_frames:
+        values = _without_transitions(values, target.exclude_transition_frames, segment)
+    return TargetTrace(values.astype(np.float32), names)
+
+
+def collect_classes(signals: Sequence[NDArray[Any]]) -> tuple[str, ...]:
+    """Names of the classes over all sessions: numbers in numerical order, text in alphabetical.
+
+    Parameters
+    ----------
+    signals
+        One (frame,) array a session: all of numbers, or all of text.
+
+    Raises
+    ------
+    DataError
+        Numbers in one session and text in another, or more than 100 classes.
+
+    Examples
+    --------
+    >>> collect_classes([np.array([10.0, 2.0, np.nan]), np.array([0.5, 2.0])])
+    ('0.5', '2', '10')
+    """
+    are_numbers = {_holds_numbers(signal) for signal in signals if np.size(signal)}
+    if len(are_numbers) > 1:
+        raise DataError(
+            "the classes are numbers in one session and text in another; "
+            "write them the same way in all behaviour files"
+        )
+    found: set[str] = set().union(*(_class_codes(signal)[0] for signal in signals))
+    if len(found) > MOST_CLASSES:
+        raise DataError(
+            f"the signal holds {len(found)} different values; kind 'classes' takes up to "
+            f"{MOST_CLASSES}: choose kind 'value', or 'binary' with `above`"
+        )
+    return tuple(sorted(found, key=float if are_numbers == {True} else None))
+
+
+def bouts(
+    values: NDArray[np.floating[Any]], segment: NDArray[Any] | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating[Any]]]:
+    """First frame, frame after the last, and value of each run of equal target values.
+
+    Parameters
+    ----------
+    values
+        (frame,); runs end at NaN.
+    segment
+        (frame,): runs end where it changes; ``None``: there are no gaps in time.
+
+    Returns
+    -------
+    start, stop, value
+        (bout,) each, in frame order.
+
+    Examples
+    --------
+    >>> start, stop, value = bouts(np.array([0, 0, 1, np.nan, 1]))
+    >>> start.tolist(), stop.tolist(), value.tolist()
+    ([0, 2, 4], [2, 3, 5], [0.0, 1.0, 1.0])
+    """
+    if not len(values):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp), values
+    is_change = values[1:] != values[:-1]
+    if segment is not None:
+        is_change = is_change | (segment[1:] != segment[:-1])
+    start = np.flatnonzero(np.concatenate([[True], is_change]))
+    stop = np.append(start[1:], len(values))
+    keep = np.isfinite(values[start])
+    return start[keep], stop[keep], values[start[keep]]
+
+
+def count_bouts(
+    values: NDArray[np.floating[Any]], class_index: int, segment: NDArray[Any] | None = None
+) -> int:
+    """How many runs of frames hold the class `class_index`.
+
+    Examples
+    --------
+    >>> count_bouts(np.array([0.0, 1.0, 1.0, 0.0, 1.0]), 1)
+    2
+    """
+    return int(np.count_nonzero(bouts(values, segment)[2] == class_index))
+
+
+def speed_unit_finding(speed: NDArray[Any], name: str) -> str | None:
+    """What looks wrong with the unit of a speed, or ``None``.
+
+    Looks only at signals with "speed" but not "norm" in their name.
+
+    Parameters
+    ----------
+    speed
+        (frame,), supposed to be in cm/s.
+    name
+        Name of the signal.
+
+    Examples
+    --------
+    >>> speed_unit_finding(np.full(100, 0.31), "speed")  # doctest: +ELLIPSIS
+    '99th percentile of |speed| is 0.31; between 3 and 120 is expected for cm/s (...)'
+    """
+    is_speed = "speed" in name.lower() and "norm" not in name.lower()
+    if not is_speed or not _holds_numbers(speed):
+        return None
+    finite = np.abs(speed[np.isfinite(speed)].astype(np.float64))
+    if not finite.size:
+        return None
+    high = float(np.percentile(finite, 99))
+    low, top = EXPECTED_SPEED_CM_PER_S
+    if low <= high <= top:
+        return None
+    return (
+        f"99th percentile of |{name}| is {high:.3g}; between {low:g} and {top:g} is expected "
+        "for cm/s (metres per second, or encoder counts?)"
+    )
+
+
+def _holds_numbers(signal: NDArray[Any]) -> bool:
+    return np.asarray(signal).dtype.kind in "biuf"
+
+
+def _check_shapes(signal: NDArray[Any], segment: NDArray[Any] | None, name: str) -> None:
+    if signal.ndim != 1:
+        raise DataError(
+            f"signal {name!r} has shape {signal.shape}; one value a frame is needed: "
+            "choose one column of it"
+        )
+    if segment is not None and np.shape(segment) != signal.shape:
+        raise DataError(
+            f"signal {name!r} has {len(signal)} frames and its segment column has shape "
+            f"{np.shape(segment)}; both need one value for each frame of the session"
+        )
+
+
+def _as_numbers(signal: NDArray[Any], target: Target) -> NDArray[np.float64]:
+    """The signal as float64, smoothed and rectified; NaN where it is not finite."""
+    if not _holds_numbers(signal):
+        raise DataError(
+            f"signal {target.signal!r} holds text; kind {target.kind!r} needs numbers: "
+            "choose kind 'classes', or a signal of numbers"
+        )
+    values = signal.astype(np.float64)
+    missing = ~np.isfinite(values)
+    if target.smooth_frames and (target.kind == "value" or target.above is not None):
+        values = moving_mean(values, target.smooth_frames)
+    values[missing] = np.nan
+    return np.abs(values) if target.absolute else values
+
+
+def _as_binary(
+    values: NDArray[np.float64], target: Target, segment: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    finite = np.isfinite(values)
+    stretch = _stretches(finite, segment)
+    if target.above is None:
+        distinct = np.unique(values[finite])
+        if not np.isin(distinct, (0, 1)).all():
+            raise DataError(
+                f"signal {target.signal!r} holds {len(distinct)} different values from "
+                f"{distinct[0]:.6g} to {distinct[-1]:.6g}; give `above`, "
+                "or a signal of 0 and 1"
+            )
+        state = values
+    else:
+        is_on = values > target.above
+        # Told from the start of each stretch on; between the thresholds the last word holds.
+        is_told = is_on | (values <= target.above - target.hysteresis)
+        is_told[np.flatnonzero(np.diff(stretch, prepend=-1))] = True
+        last_told = np.maximum.accumulate(np.where(is_told, np.arange(len(values)), 0))
+        state = np.where(finite, is_on[last_told], np.nan)
+    state = _replace_short(state, stretch, 0, target.minimum_gap_frames)
+    return _replace_short(state, stretch, 1, target.minimum_bout_frames)
+
+
+def _stretches(finite: NDArray[np.bool_], segment: NDArray[Any] | None) -> NDArray[np.intp]:
+    """(frame,): the number of the stretch of finite, or missing, frames without a gap in time."""
+    is_change = np.zeros(len(finite), np.bool_)
+    is_change[1:] = finite[1:] != finite[:-1]
+    if segment is not None:
+        is_change[1:] |= np.asarray(segment[1:] != segment[:-1], np.bool_)
+    return np.cumsum(is_change)
+
+
+def _replace_short(
+    state: NDArray[np.float64], stretch: NDArray[np.intp], value: int, minimum_frames: int
+) -> NDArray[np.float64]:
+    """Runs of `value` shorter than `minimum_frames` turned over; zeros only between two ones."""
+    if minimum_frames <= 1:
+        return state
+    start, stop, held = bouts(state, stretch)
+    is_short = (held == value) & (stop - start < minimum_frames)
+    if value == 0:
+        follows = np.zeros(len(start), np.bool_)
+        follows[1:] = stretch[start[1:]] == stretch[start[:-1]]
+        is_short &= follows & np.append(follows[1:], False)
+    result = state.copy()
+    result[np.isfinite(state)] = np.repeat(np.where(is_short, 1 - value, held), stop - start)
+    return result
+
+
+def _without_transitions(
+    values: NDArray[np.float64], n_frames: int, segment: NDArray[Any] | None
+) -> NDArray[np.float64]:
+    """The values, NaN within `n_frames` of a change; missing frames may lie inside the change."""
+    part = _stretches(np.ones(len(values), np.bool_), segment)
+    known = np.flatnonzero(np.isfinite(values))
+    before, after = known[:-1], known[1:]
+    is_change = (values[before] != values[after]) & (part[before] == part[after])
+    before, after = before[is_change], after[is_change]
+    first = np.maximum(before - n_frames + 1, np.searchsorted(part, part[before], "left"))
+    stop = np.minimum(after + n_frames, np.searchsorted(part, part[after], "right"))
+    covered = np.zeros(len(values) + 1, np.intp)
+    np.add.at(covered, first, 1)
+    np.add.at(covered, stop, -1)
+    return np.where(np.cumsum(covered[:-1]) > 0, np.nan, values)
+
+
+def _class_codes(
+    signal: NDArray[Any],
+) -> tuple[list[str], NDArray[np.intp], NDArray[np.bool_]]:
+    """Names of a session's classes, their position at the frames that have one, and which do."""
+    signal = np.asarray(signal)
+    if _holds_numbers(signal):
+        known = np.isfinite(signal)
+        distinct, codes = np.unique(signal[known], return_inverse=True)
+        return [str(int(x)) if x == int(x) else str(x) for x in distinct], codes, known
+    if signal.dtype.kind == "S":
+        signal = np.char.decode(signal, "utf-8")
+    missing = np.zeros(signal.shape, np.bool_)
+    if signal.dtype.kind == "O":
+        # None, and NaN, which alone differs from itself, stand for a missing name.
+        named: NDArray[Any] = np.where(np.equal(signal, np.array(None)), np.nan, signal)
+        missing = np.not_equal(named, named).astype(np.bool_)
+    text = np.char.strip(signal.astype(np.str_))
+    known = ~missing & (text != "")
+    names, codes = np.unique(text[known], return_inverse=True)
+    return names.tolist(), codes, known
+
+
+def _class_indices(
+    signal: NDArray[Any], classes: tuple[str, ...], name: str
+) -> NDArray[np.float64]:
+    names, codes, known = _class_codes(signal)
+    unknown = [found for found in names if found not in classes]
+    if unknown:
+        raise DataError(
+            f"signal {name!r} holds the class {unknown[0]!r}; the classes are "
+            f"{', '.join(classes)}: correct the behaviour file, or fit with sessions that hold it"
+        )
+    values = np.full(signal.shape, np.nan)
+    indices = np.array([classes.index(found) for found in names], np.float64)
+    values[known] = indices[codes]
+    return values

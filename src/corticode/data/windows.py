@@ -1,0 +1,298 @@
+"""Which frames a decoder sees and what it has to say of them: windows, as indices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from corticode.data.preprocess import Preprocessing, look_ahead_frames
+from corticode.data.regions import RegionTable, select_regions
+from corticode.data.session import Session
+from corticode.data.store import PreparedSessions, prepare_sessions
+from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
+from corticode.errors import DataError, StudyError, warn_about
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """The frames that a decoder sees around frame t, and the frame whose target it says.
+
+    Parameters
+    ----------
+    before, after
+        Frames before and after the centre t; the window holds before + 1 + after.
+    shift
+        The target is that of frame t + shift; positive is the future.
+
+    Examples
+    --------
+    >>> WindowShape(15, 15).n_frames
+    31
+    """
+
+    before: int = 15
+    after: int = 15
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if self.before < 0 or self.after < 0:
+            raise StudyError(
+                f"a window of {self.before} frames before and {self.after} after its centre is "
+                "not possible; use shift to move the target"
+            )
+
+    @property
+    def n_frames(self) -> int:
+        """Frames in a window."""
+        return self.before + 1 + self.after
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that was decided between recorded frames and a decoder's input and target.
+
+    A decoder keeps it, so that a new recording is treated in the same way.
+    """
+
+    regions: tuple[str, ...]
+    kept_regions: tuple[bool, ...]
+    preprocessing: Preprocessing
+    window: WindowShape
+    target: Target
+    classes: tuple[str, ...]
+    frame_rate_hz: float | None
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows as indices into traces that lie end to end; nothing is copied.
+
+    Parameters
+    ----------
+    traces
+        float32, shape (frame, region), sessions one after the other.
+    start
+        The row of `traces` at which each window begins, shape (window,).
+    target
+        What to say of each window, float32, shape (window,): a class's index or a value; NaN
+        where behaviour is not known.
+    animal, session
+        Codes into the name tables, shape (window,).
+    frame
+        Frame of the target in its own session, 0-based, shape (window,).
+    animal_names, session_names
+        The name tables.
+    recipe
+        How frames became windows.
+    """
+
+    traces: NDArray[np.float32]
+    start: NDArray[np.int64]
+    target: NDArray[np.float32]
+    animal: NDArray[np.int16]
+    session: NDArray[np.int16]
+    frame: NDArray[np.int32]
+    animal_names: tuple[str, ...]
+    session_names: tuple[str, ...]
+    recipe: Recipe
+
+    @property
+    def n_windows(self) -> int:
+        """Number of windows."""
+        return int(self.start.size)
+
+    @property
+    def centre(self) -> NDArray[np.int32]:
+        """Frame at the centre of each window, in its own session, shape (window,)."""
+        return self.frame - np.int32(self.recipe.window.shift)
+
+    def where(self, chosen: NDArray[Any]) -> "Windows":
+        """The windows that a mask or an index chooses."""
+        return replace(
+            self,
+            start=self.start[chosen],
+            target=self.target[chosen],
+            animal=self.animal[chosen],
+            session=self.session[chosen],
+            frame=self.frame[chosen],
+        )
+
+    def values(self, chosen: NDArray[Any] | slice = slice(None)) -> NDArray[np.float32]:
+        """The traces in the chosen windows, copied, shape (window, frame, region).
+
+        Regions that are not kept are 0.
+        """
+        view = sliding_window_view(self.traces, self.recipe.window.n_frames, axis=0)
+        taken = view[self.start[chosen]].transpose(0, 2, 1)
+        return np.asarray(np.where(np.asarray(self.recipe.kept_regions), taken, np.float32(0)))
+
+    def covered(self) -> NDArray[np.bool_]:
+        """The rows of `traces` that some window sees, shape (frame,)."""
+        steps = np.zeros(self.traces.shape[0] + 1, dtype=np.int64)
+        np.add.at(steps, self.start, 1)
+        np.add.at(steps, self.start + self.recipe.window.n_frames, -1)
+        return np.asarray(np.cumsum(steps[:-1]) > 0)
+
+
+def cut_windows(
+    sessions: Sequence[Session] | PreparedSessions,
+    target: Target,
+    window: WindowShape = WindowShape(),
+    *,
+    preprocessing: Preprocessing | None = None,
+    regions: Sequence[int | str] | None = None,
+    table: RegionTable | None = None,
+) -> Windows:
+    """Every window of the sessions whose frames all exist and whose target is known.
+
+    No window crosses a session's end, a gap in time or a frame with NaN.
+
+    Parameters
+    ----------
+    sessions
+        Sessions, which are preprocessed and laid end to end in memory, or prepared ones.
+    target
+        What to decode.
+    window
+        Frames before and after the centre, and the target's shift.
+    preprocessing
+        For sessions that are not prepared yet; None takes the study's: minus the moving mean
+        over 1000 frames, min-max over the session.
+    regions
+        The regions that the decoder may see (numbers, names, groups, sides); None: all.
+    table
+        Where groups and sides are looked up.
+
+    Raises
+    ------
+    DataError
+        No window is left, or the target's signal is missing.
+
+    Examples
+    --------
+    >>> session = Session(
+    ...     "m1", "a", np.random.default_rng(0).normal(size=(100, 4)), ("1", "2", "3", "4"),
+    ...     {"run": np.arange(100) % 20 > 9}, np.zeros(100, np.int32))
+    >>> windows = cut_windows([session], Target("run"), WindowShape(5, 5))
+    >>> windows.n_windows, windows.values().shape
+    (90, (90, 11, 4))
+    """
+    if isinstance(sessions, PreparedSessions):
+        prepared = sessions
+    else:
+        chosen = Preprocessing(detrend_frames=1000) if preprocessing is None else preprocessing
+        prepared = prepare_sessions(sessions, chosen)
+        warn_about(prepared.findings)
+    traces = session_targets(prepared, target)
+    kept = select_regions(regions, prepared.regions, table)
+    return windows_of(prepared, target, traces, window, kept)
+
+
+def session_targets(prepared: PreparedSessions, target: Target) -> list[TargetTrace]:
+    """The target of every frame, one trace a session, with the same classes in all.
+
+    Raises
+    ------
+    DataError
+        The signal is missing, or does not fit the kind of target.
+    """
+    if target.signal not in prepared.behavior:
+        known = ", ".join(sorted(prepared.behavior)) or "none"
+        raise DataError(
+            f"target signal {target.signal!r} is not in the behaviour of every session; "
+            f"signals there: {known}"
+        )
+    signal = prepared.behavior[target.signal]
+    parts = [signal[prepared.rows(k)] for k in range(prepared.n_sessions)]
+    classes = collect_classes(parts) if target.kind == "classes" else None
+    made = []
+    for k, part in enumerate(parts):
+        segment = prepared.run[prepared.rows(k)]
+        try:
+            made.append(make_target(part, target, segment=segment, classes=classes))
+        except (DataError, StudyError) as error:
+            name = f"{prepared.animals[k]}/{prepared.sessions[k]}"
+            raise type(error)(f"session {name}: {error}") from error
+    return made
+
+
+def windows_of(
+    prepared: PreparedSessions,
+    target: Target,
+    targets: Sequence[TargetTrace] | None,
+    window: WindowShape,
+    kept: NDArray[np.bool_],
+) -> Windows:
+    """Windows of prepared sessions for target traces at hand; None: behaviour is not known.
+
+    Raises
+    ------
+    DataError
+        A session is shorter than a window, or no window is left in any.
+    """
+    run, n_frames = prepared.run, window.n_frames
+    lengths = np.diff(prepared.first_frame)
+    if lengths.min() < n_frames:
+        k = int(np.argmin(lengths))
+        raise DataError(
+            f"session '{prepared.animals[k]}/{prepared.sessions[k]}' has {lengths[k]} frames; a "
+            f"window needs {n_frames} ({window.before} before + 1 + {window.after} after)"
+        )
+    n_rows = run.size
+    start = np.arange(n_rows - n_frames + 1)
+    n_invalid = np.concatenate([[0], np.cumsum(~prepared.valid)])
+    usable = (run[start] == run[start + n_frames - 1]) & (
+        n_invalid[start + n_frames] == n_invalid[start]
+    )
+    aim = start + window.before + window.shift
+    inside = (aim >= 0) & (aim < n_rows)
+    aim = np.clip(aim, 0, n_rows - 1)
+    usable &= inside & (run[aim] == run[start])
+    values = np.full(n_rows, np.nan, dtype=np.float32)
+    classes: tuple[str, ...] = ("0", "1") if target.kind == "binary" else ()
+    if targets is not None:
+        values = np.concatenate([trace.values for trace in targets]).astype(np.float32)
+        classes = targets[0].classes
+        usable &= np.isfinite(values[aim])
+    start, aim = start[usable], aim[usable]
+    if start.size == 0:
+        raise DataError(
+            f"no window of {n_frames} frames is left: every one crosses a gap, holds NaN or has "
+            "no target; shorten the window or check the target's signal"
+        )
+    session = np.searchsorted(prepared.first_frame, aim, side="right") - 1
+    animals = tuple(dict.fromkeys(prepared.animals))
+    animal_of_session = np.asarray([animals.index(name) for name in prepared.animals])
+    return Windows(
+        prepared.traces,
+        start,
+        values[aim],
+        animal_of_session[session].astype(np.int16),
+        session.astype(np.int16),
+        (aim - prepared.first_frame[session]).astype(np.int32),
+        animals,
+        prepared.sessions,
+        Recipe(
+            prepared.regions,
+            tuple(bool(k) for k in kept),
+            prepared.preprocessing,
+            window,
+            target,
+            classes,
+            prepared.frame_rate_hz,
+        ),
+    )
+
+
+def look_ahead_s(recipe: Recipe) -> float | None:
+    """Seconds by which the latest raw frame used lies after the frame that is decoded.
+
+    ``inf`` where statistics of the whole session enter; None without a frame rate.
+    """
+    frames = look_ahead_frames(recipe.preprocessing) + recipe.window.after - recipe.window.shift
+    if np.isinf(frames):
+        return float("inf")
+    return None if recipe.frame_rate_hz is None else frames / recipe.frame_rate_hz

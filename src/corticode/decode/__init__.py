@@ -1,0 +1,1 @@
+"""Windows to decoders to predictions."""

@@ -1,0 +1,66 @@
+"""Windows to tensors: batches in an order that seed and epoch fix."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from torch import Tensor
+
+from corticode.data.windows import Windows
+
+
+def order_of_epoch(n_windows: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order in which an epoch visits windows: it depends on seed and epoch alone.
+
+    Examples
+    --------
+    >>> order_of_epoch(5, seed=0, epoch=1).tolist() == order_of_epoch(5, seed=0, epoch=1).tolist()
+    True
+    """
+    return np.random.default_rng([seed, epoch]).permutation(n_windows)
+
+
+def iterate_batches(
+    windows: Windows,
+    order: NDArray[np.int64] | None,
+    batch_size: int,
+    *,
+    first_batch: int = 0,
+    device: str = "cpu",
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of inputs and targets.
+
+    Parameters
+    ----------
+    windows
+        Which windows; their frames are gathered batch by batch.
+    order
+        Positions in the order of use, shape (window,); None: as they come.
+    batch_size
+        Windows a batch; the last one may hold fewer.
+    first_batch
+        Batches to leave out, where training goes on within an epoch.
+    device
+        Where the tensors are needed.
+
+    Yields
+    ------
+    Tensor
+        Inputs, float32, shape (window, frame, region).
+    Tensor
+        Targets, float32, shape (window,).
+    """
+    n_frames = windows.recipe.window.n_frames
+    n_regions = windows.traces.shape[1]
+    # Whole windows are contiguous stretches of the array, so one copy of each suffices.
+    flat = np.ascontiguousarray(windows.traces).reshape(-1)
+    view = sliding_window_view(flat, n_frames * n_regions)[::n_regions]
+    for first in range(first_batch * batch_size, windows.n_windows, batch_size):
+        chosen: NDArray[np.int64] | slice = slice(first, first + batch_size)
+        if order is not None:
+            chosen = order[chosen]
+        inputs = torch.from_numpy(view[windows.start[chosen]]).view(-1, n_frames, n_regions)
+        targets = torch.from_numpy(windows.target[chosen])
+        yield inputs.to(device), targets.to(device)

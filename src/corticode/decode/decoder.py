@@ -1,0 +1,306 @@
+"""A fitted decoder: network, what went before it, how it came about; saved, loaded, described."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from corticode.data.files import write_bytes, write_text
+from corticode.data.preprocess import Preprocessing
+from corticode.data.targets import Target
+from corticode.data.windows import Recipe, WindowShape
+from corticode.decode.networks.linear import LinearNetwork
+from corticode.decode.networks.recurrent import CELLS, RecurrentNetwork
+from corticode.errors import DecoderError, MissingDataError, StudyError
+
+FORMAT = 1
+LINEAR = ("linear-frame", "linear-window")
+RECURRENT = (*CELLS, *(f"bi-{cell}" for cell in CELLS))
+NETWORKS = (*RECURRENT, *LINEAR)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network, and its size.
+
+    Parameters
+    ----------
+    kind
+        ``rnn``, ``lstm``, ``gru``, ``bi-rnn``, ``bi-lstm``, ``bi-gru``, ``linear-frame`` or
+        ``linear-window``.
+    units
+        Units of a recurrent layer.
+    """
+
+    kind: str = "gru"
+    units: int = 32
+
+    def __post_init__(self) -> None:
+        if self.kind not in NETWORKS:
+            raise StudyError(f"network kind {self.kind!r} is none of {', '.join(NETWORKS)}")
+        if self.units < 1:
+            raise StudyError(f"network units = {self.units}; at least 1 is needed")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a decoder is fitted.
+
+    Parameters
+    ----------
+    epochs, batch_size, learning_rate
+        Passes over the training windows, windows a step, step size of Adam.
+    label_smoothing
+        Share of each label that is spread evenly over the classes.
+    penalty
+        Weights of the L2 penalty among which linear decoders choose by validation loss, as a
+        share of the mean curvature of the loss.
+    """
+
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.001
+    penalty: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise StudyError(f"training {name} = {getattr(self, name)}; it must be above 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise StudyError(
+                f"training label_smoothing = {self.label_smoothing}; it must lie in 0 to 1"
+            )
+        if not self.penalty or min(self.penalty) < 0:
+            raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
+
+
+class ScaledNetwork(nn.Module):
+    """A network between the statistics of its training data.
+
+    Inputs become (x - offset) * gain by region, which is 0 for regions that are left out; values
+    (not classes) are brought from the network's unit scale to the target's.
+    """
+
+    input_offset: Tensor
+    input_gain: Tensor
+    output_offset: Tensor
+    output_gain: Tensor
+
+    def __init__(self, inner: nn.Module, n_regions: int) -> None:
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("input_offset", torch.zeros(n_regions))
+        self.register_buffer("input_gain", torch.ones(n_regions))
+        self.register_buffer("output_offset", torch.zeros(()))
+        self.register_buffer("output_gain", torch.ones(()))
+        self.scales_input = False
+
+    def set_input(self, offset: NDArray[np.float32], gain: NDArray[np.float32]) -> None:
+        """Fix what is subtracted from each region and what it is multiplied by."""
+        self.input_offset.copy_(torch.from_numpy(offset))
+        self.input_gain.copy_(torch.from_numpy(gain))
+        self.note_scaling()
+
+    def set_output(self, offset: float, gain: float) -> None:
+        """Fix the target's mean and SD."""
+        self.output_offset.fill_(offset)
+        self.output_gain.fill_(gain)
+
+    def note_scaling(self) -> None:
+        """Remember whether inputs need any arithmetic at all: most need none."""
+        self.scales_input = bool((self.input_offset != 0).any() or (self.input_gain != 1).any())
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Logits or scaled values, shape (window, output)."""
+        if self.scales_input:
+            windows = (windows - self.input_offset) * self.input_gain
+        outputs: Tensor = self.inner(windows)
+        return outputs
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A fitted decoder and its whole recipe.
+
+    Parameters
+    ----------
+    network
+        The fitted network, in evaluation mode.
+    settings, training, seed
+        What it is and how it was fitted.
+    recipe
+        How recorded frames become its windows.
+    kind
+        ``binary``, ``classes`` or ``value``.
+    history
+        One row an epoch (a penalty, for linear decoders).
+    best_epoch
+        The kept row of the history, counted from 1.
+    selected_by
+        What the kept epoch was chosen by: ``validation loss`` or ``training loss``.
+    train_animals
+        Who it was fitted on.
+    """
+
+    network: ScaledNetwork
+    settings: Network
+    training: Training
+    seed: int
+    recipe: Recipe
+    kind: str
+    history: tuple[Mapping[str, float], ...]
+    best_epoch: int
+    selected_by: str
+    train_animals: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write ``decoder.safetensors`` and ``decoder.json`` into a folder."""
+        write_bytes(folder / "decoder.safetensors", state_bytes(self.network.state_dict()))
+        write_text(folder / "decoder.json", json.dumps(describe(self), indent=1))
+
+
+def state_bytes(state: Mapping[str, Tensor]) -> bytes:
+    """Tensors as safetensors bytes; equal tensors give equal bytes."""
+    ordered = {name: state[name].detach().cpu().contiguous().clone() for name in sorted(state)}
+    return safetensors.torch.save(ordered)
+
+
+def describe(decoder: Decoder) -> dict[str, Any]:
+    """What ``decoder.json`` holds: plain values only."""
+    return {
+        "format": FORMAT,
+        "network": asdict(decoder.settings),
+        "training": asdict(decoder.training),
+        "seed": decoder.seed,
+        "recipe": asdict(decoder.recipe),
+        "kind": decoder.kind,
+        "history": [dict(row) for row in decoder.history],
+        "best_epoch": decoder.best_epoch,
+        "selected_by": decoder.selected_by,
+        "train_animals": decoder.train_animals,
+    }
+
+
+def build_network(
+    settings: Network, window: WindowShape, *, n_regions: int, n_outputs: int
+) -> ScaledNetwork:
+    """A network with fresh weights from torch's random state."""
+    inner: nn.Module
+    if settings.kind == "linear-frame":
+        inner = LinearNetwork(
+            1, first_frame=window.before, n_regions=n_regions, n_outputs=n_outputs
+        )
+    elif settings.kind == "linear-window":
+        inner = LinearNetwork(window.n_frames, n_regions=n_regions, n_outputs=n_outputs)
+    else:
+        inner = RecurrentNetwork(
+            settings.kind.removeprefix("bi-"),
+            n_regions=n_regions,
+            n_units=settings.units,
+            n_outputs=n_outputs,
+            bidirectional=settings.kind.startswith("bi-"),
+        )
+    return ScaledNetwork(inner, n_regions)
+
+
+def count_outputs(kind: str, classes: Sequence[str]) -> int:
+    """Outputs a network needs: one a class where there are several."""
+    return len(classes) if kind == "classes" else 1
+
+
+def load_decoder(folder: Path | str) -> Decoder:
+    """A decoder from its folder.
+
+    Raises
+    ------
+    MissingDataError
+        The folder holds no decoder.
+    DecoderError
+        A file is damaged, of another format, or holds Python objects.
+    """
+    folder = Path(folder)
+    described = _read_description(folder)
+    try:
+        recipe = _recipe(described["recipe"])
+        settings = Network(**described["network"])
+        network = build_network(
+            settings,
+            recipe.window,
+            n_regions=len(recipe.regions),
+            n_outputs=count_outputs(described["kind"], recipe.classes),
+        )
+        training = described["training"] | {"penalty": tuple(described["training"]["penalty"])}
+        decoder = Decoder(
+            network,
+            settings,
+            Training(**training),
+            int(described["seed"]),
+            recipe,
+            described["kind"],
+            tuple(described["history"]),
+            int(described["best_epoch"]),
+            described["selected_by"],
+            tuple(described["train_animals"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DecoderError(
+            f"{folder / 'decoder.json'} is not a decoder's description ({error}); fit it again"
+        ) from error
+    _load_weights(network, folder / "decoder.safetensors")
+    return decoder
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "decoder.json"
+    if not path.is_file():
+        raise MissingDataError(
+            f"{folder} holds no decoder.json; give the folder of one fit, "
+            "RUN/fits/<condition>/<fold>/seed-<n>"
+        )
+    try:
+        described = json.loads(path.read_text("utf-8"))
+        found = described["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DecoderError(f"{path} is damaged ({error}); fit the decoder again") from error
+    if found != FORMAT:
+        raise DecoderError(
+            f"{path} has format {found}; this corticode reads {FORMAT}: fit the decoder again"
+        )
+    return dict(described)
+
+
+def _recipe(described: Mapping[str, Any]) -> Recipe:
+    return Recipe(
+        tuple(described["regions"]),
+        tuple(described["kept_regions"]),
+        Preprocessing(**described["preprocessing"]),
+        WindowShape(**described["window"]),
+        Target(**described["target"]),
+        tuple(described["classes"]),
+        described["frame_rate_hz"],
+    )
+
+
+def _load_weights(network: ScaledNetwork, path: Path) -> None:
+    if not path.is_file():
+        raise MissingDataError(f"{path} does not exist; fit the decoder again")
+    try:
+        state = safetensors.torch.load(path.read_bytes())
+        network.load_state_dict(state)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DecoderError(
+            f"{path} holds no weights of this decoder ({reason}); nothing in it was run; "
+            "fit the decoder again"
+        ) from error
+    network.note_scaling()
+    network.eval()

@@ -1,0 +1,1 @@
+"""Networks: tensors in, logits out; they know nothing of files, folds or training."""

@@ -1,0 +1,84 @@
+"""What corticode says when something is wrong: errors that stop, findings that are told.
+
+An error stops the work and names what was given, what was needed and the way out. A finding is a
+fault that the work goes on with (frames left out, a flat region): a value that travels with the
+data until it is printed, stored in ``excluded.csv`` and shown in the report.
+"""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class CorticodeError(Exception):
+    """Whatever corticode refuses, with the way out; the base of all its errors."""
+
+
+class DataError(CorticodeError, ValueError):
+    """A recording, catalogue or array is not what it has to be."""
+
+
+class MissingDataError(CorticodeError, FileNotFoundError):
+    """A file, or an array inside a file, is not there."""
+
+
+class StudyError(CorticodeError, ValueError):
+    """A study file or a setting asks for what cannot be done."""
+
+
+class FoldError(StudyError):
+    """One fold cannot be fitted or tested; the others can."""
+
+
+class DecoderError(CorticodeError, ValueError):
+    """A stored decoder cannot be read, or does not fit the data it is given."""
+
+
+class RunError(CorticodeError, RuntimeError):
+    """A run folder cannot be written, read or continued."""
+
+
+class CorticodeWarning(UserWarning):
+    """A fault that the work goes on with."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault that the work goes on with: what was left out or looks odd, and why.
+
+    Parameters
+    ----------
+    what
+        The kind of thing it is about: ``"session"``, ``"frames"``, ``"region"``, ``"fold"`` or
+        ``"unit"``.
+    reason
+        One clause in plain words, with the numbers in it.
+    animal, session, item
+        Where it was found; empty where it concerns more than one. ``item`` names the region or
+        the fold.
+    count
+        How many of them (frames, say) are concerned.
+
+    Examples
+    --------
+    >>> print(Finding("region", "is flat and enters as 0", animal="m1", session="a", item="7"))
+    animal 'm1', session 'a', region '7': is flat and enters as 0
+    """
+
+    what: str
+    reason: str
+    animal: str = ""
+    session: str = ""
+    item: str = ""
+    count: int = 1
+
+    def __str__(self) -> str:
+        parts = [("animal", self.animal), ("session", self.session), (self.what, self.item)]
+        where = ", ".join(f"{noun} {name!r}" for noun, name in parts if name)
+        return f"{where}: {self.reason}" if where else self.reason
+
+
+def warn_about(findings: Iterable[Finding]) -> None:
+    """Hand findings to a caller who works in Python, one `CorticodeWarning` each."""
+    for finding in findings:
+        warnings.warn(str(finding), CorticodeWarning, stacklevel=3)

@@ -1,0 +1,333 @@
+"""Scores by session, by fold and by animal: tables made from predictions.
+
+A session's score is trusted only where each class comes in enough separate bouts and for long
+enough; elsewhere it is blank, and `blank_because` says why.
+"""
+
+from collections.abc import Iterator
+from math import floor
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.decode.predictions import PART_NAMES, Predictions
+from corticode.errors import DataError
+from corticode.evaluate.metrics import best_threshold, primary, score_windows
+
+FEWEST_BOUTS = 3
+SHORTEST_S = 5.0
+# What a session with too few bouts cannot give: scores over all pairs or all thresholds.
+BLANKED = {"binary": ("auc", "average_precision"), "classes": ("auc",), "value": ()}
+
+
+def score(predictions: Predictions) -> pd.DataFrame:
+    """The scores of each test session, one row a session.
+
+    Where validation windows are there, the threshold that is best on them is carried to the test
+    windows. The value of an animal is the mean over its sessions, not the score of all its
+    windows pooled: ``score(predictions).groupby("animal")["auc"].mean()``.
+
+    Parameters
+    ----------
+    predictions
+        Predictions with a test part.
+
+    Returns
+    -------
+    DataFrame
+        See `score_sessions`.
+
+    Raises
+    ------
+    DataError
+        There is no test window.
+
+    Examples
+    --------
+    >>> target = np.tile(np.array([0, 1], np.float32), 3)
+    >>> said = Predictions(
+    ...     part=np.full(6, 2, np.int8),
+    ...     animal=np.zeros(6, np.int16),
+    ...     session=np.zeros(6, np.int16),
+    ...     frame=np.arange(6, dtype=np.int32),
+    ...     target=target,
+    ...     score=0.2 + 0.6 * target,
+    ...     kind="binary",
+    ...     animal_names=("m1",),
+    ...     session_names=("monday",),
+    ... )
+    >>> score(said)[["animal", "session", "n_windows", "auc", "n_bouts_1"]]
+      animal session  n_windows  auc  n_bouts_1
+    0     m1  monday          6  1.0          3
+    """
+    return score_sessions(predictions, threshold=_carried_threshold(predictions))
+
+
+def score_sessions(
+    predictions: Predictions, *, part: str = "test", threshold: float | None = None
+) -> pd.DataFrame:
+    """The scores of each session of a part, one row a session.
+
+    A bout is a run of one class in consecutive frames; a frame left out ends it. Where a class
+    has fewer than 3 bouts, or less than 5 s (judged only with a frame rate), the session's auc
+    and, for binary targets, its average precision are NaN, and `blank_because` says so. With
+    several classes those that do not occur in a session play no part in it. Values are never
+    blanked.
+
+    Parameters
+    ----------
+    predictions
+        Predictions of one decoder.
+    part
+        ``"train"``, ``"valid"`` or ``"test"``.
+    threshold
+        Threshold carried from validation (`corticode.evaluate.metrics.best_threshold`), for
+        binary targets; ``None``: the carried scores are not given.
+
+    Returns
+    -------
+    DataFrame
+        Columns animal, session, first_frame, last_frame, n_windows (those with a known target),
+        base_rate (share of class 1; of the commonest of several classes; NaN for values), the
+        scores by name, ``n_bouts_<class>`` and blank_because (empty where nothing is blanked).
+
+    Raises
+    ------
+    DataError
+        The part holds no window.
+    """
+    chosen = _part(predictions, part)
+    rows = [_score_session(session, threshold) for session in _sessions(chosen)]
+    return pd.DataFrame(rows)
+
+
+def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, float]:
+    """The scores of one decoder over all windows of a part, and their mean over sessions.
+
+    Parameters
+    ----------
+    predictions
+        Predictions of one decoder; where they hold validation windows, the threshold that is
+        best there is carried to `part`.
+    part
+        ``"train"``, ``"valid"`` or ``"test"``.
+
+    Returns
+    -------
+    dict
+        n_windows (those with a known target), base_rate, the scores of the pooled windows, and
+        auc_session_mean, or r2_session_mean for values: the mean over the sessions that are not
+        blank (`score_sessions`), NaN where all are.
+
+    Raises
+    ------
+    DataError
+        The part holds no window.
+    """
+    threshold = _carried_threshold(predictions)
+    chosen = _part(predictions, part)
+    metric = primary(predictions.kind)
+    by_session = score_sessions(predictions, part=part, threshold=threshold)[metric]
+    return {
+        "n_windows": int(np.count_nonzero(~np.isnan(chosen.target))),
+        "base_rate": _base_rate(chosen),
+        **score_windows(chosen.target, chosen.score, chosen.kind, threshold=threshold),
+        f"{metric}_session_mean": float(by_session.mean()),
+    }
+
+
+def score_animals(session_scores: pd.DataFrame) -> pd.DataFrame:
+    """The value of each animal under each condition: its mean within-session score.
+
+    Sessions weigh alike within a decoder (a fold and a seed), and decoders weigh alike within an
+    animal. Decoders all of whose sessions are blank are left out; with none left the value is
+    NaN.
+
+    Parameters
+    ----------
+    session_scores
+        Tables of `score_sessions`, one below the other, with the columns condition, fold and
+        seed added.
+
+    Returns
+    -------
+    DataFrame
+        One row a condition and animal, in the order of `session_scores`: condition, animal,
+        metric (``"auc"`` or ``"r2"``), value, sd_decoders (n - 1 in the denominator; NaN for one
+        decoder), n_decoders (those that enter the value), n_sessions, and n_bouts: the bouts of
+        all classes in the frames tested, each stretch of frames counted once, however many folds
+        and seeds test it; NaN for values.
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+
+    Examples
+    --------
+    >>> several = pd.DataFrame({"condition": "gru", "fold": ["f1", "f1", "f2", "f2"], "seed": 0,
+    ...     "animal": "m1", "session": ["a", "b", "a", "b"], "first_frame": 0, "last_frame": 99,
+    ...     "n_bouts_0": 4, "n_bouts_1": 3, "auc": [0.75, 0.25, 1.0, np.nan]})
+    >>> score_animals(several)[["animal", "value", "n_decoders", "n_sessions", "n_bouts"]]
+      animal  value  n_decoders  n_sessions  n_bouts
+    0     m1   0.75           2           2       14
+    """
+    _check_columns(session_scores)
+    rows = [
+        _score_animal(str(condition), str(animal), of_animal)
+        for (condition, animal), of_animal in session_scores.groupby(
+            ["condition", "animal"], sort=False
+        )
+    ]
+    columns = ["condition", "animal", "metric", "value", "sd_decoders"]
+    return pd.DataFrame(rows, columns=[*columns, "n_decoders", "n_sessions", "n_bouts"])
+
+
+def _part(predictions: Predictions, part: str) -> Predictions:
+    chosen = predictions.of_part(part)
+    if chosen.n_windows == 0:
+        found = [PART_NAMES[code] for code in np.unique(predictions.part)]
+        raise DataError(
+            f"predictions hold no {part!r} window, only {', '.join(found) or 'none at all'}; "
+            "predict that part, or name one that is there"
+        )
+    return chosen
+
+
+def _carried_threshold(predictions: Predictions) -> float | None:
+    """The best threshold on validation windows; None without them, or for other kinds."""
+    valid = predictions.of_part("valid")
+    if predictions.kind != "binary" or valid.n_windows == 0:
+        return None
+    return best_threshold(valid.target, valid.score)
+
+
+def _sessions(predictions: Predictions) -> Iterator[Predictions]:
+    """The rows of each session, in the order of the name tables."""
+    n_names = len(predictions.session_names)
+    key = predictions.animal.astype(np.int64) * n_names + predictions.session
+    order = np.argsort(key, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
+        yield predictions.where(rows)
+
+
+def _score_session(session: Predictions, threshold: float | None) -> dict[str, object]:
+    """One row of `score_sessions`."""
+    scores = score_windows(session.target, session.score, session.kind, threshold=threshold)
+    n_bouts, n_frames = _count_bouts(session)
+    reasons = _too_little(session, n_bouts, n_frames)
+    if reasons:
+        scores |= dict.fromkeys(BLANKED[session.kind], float("nan"))
+    return {
+        "animal": session.animal_names[session.animal[0]],
+        "session": session.session_names[session.session[0]],
+        "first_frame": int(session.frame.min()),
+        "last_frame": int(session.frame.max()),
+        "n_windows": int(np.count_nonzero(~np.isnan(session.target))),
+        "base_rate": _base_rate(session),
+        **scores,
+        **{
+            f"n_bouts_{name}": int(count)
+            for name, count in zip(_class_names(session), n_bouts, strict=True)
+        },
+        "blank_because": "; ".join(reasons),
+    }
+
+
+def _class_names(predictions: Predictions) -> tuple[str, ...]:
+    return predictions.classes or (("0", "1") if predictions.kind == "binary" else ())
+
+
+def _count_bouts(session: Predictions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bouts and frames of each class of one session."""
+    n_classes = len(_class_names(session))
+    if n_classes == 0:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    known = ~np.isnan(session.target)
+    frame, first = np.unique(session.frame[known], return_index=True)
+    target = session.target[known][first].astype(np.int64)
+    begins = np.ones(frame.size, dtype=bool)
+    begins[1:] = (np.diff(frame) > 1) | (np.diff(target) != 0)
+    return (
+        np.bincount(target[begins], minlength=n_classes),
+        np.bincount(target, minlength=n_classes),
+    )
+
+
+def _too_little(
+    session: Predictions, n_bouts: NDArray[np.int64], n_frames: NDArray[np.int64]
+) -> list[str]:
+    """What there is too little of for a score over this session alone, in words."""
+    reasons = []
+    rate_hz = session.frame_rate_hz
+    for name, bouts, frames in zip(_class_names(session), n_bouts, n_frames, strict=True):
+        if session.kind == "classes" and bouts == 0:
+            continue
+        if bouts < FEWEST_BOUTS:
+            reasons.append(f"{bouts} {'bout' if bouts == 1 else 'bouts'} of {name}")
+        # The margin keeps 151 frames at 30.2 Hz, 5 s that floating point makes a little less.
+        if rate_hz is not None and frames < SHORTEST_S * rate_hz - 1e-6:
+            # Cut, not rounded: 4.98 s must not read "5.0 s".
+            reasons.append(f"{floor(10 * frames / rate_hz + 1e-9) / 10:.1f} s of {name}")
+    if session.kind == "classes" and np.count_nonzero(n_bouts) < 2:
+        reasons.append("fewer than two classes")
+    return reasons
+
+
+def _base_rate(predictions: Predictions) -> float:
+    """Share of class 1, or of the commonest of several classes; NaN for values."""
+    known = predictions.target[~np.isnan(predictions.target)]
+    if predictions.kind == "value" or known.size == 0:
+        return float("nan")
+    if predictions.kind == "binary":
+        return float(np.count_nonzero(known == 1) / known.size)
+    return float(np.bincount(known.astype(np.int64)).max() / known.size)
+
+
+def _check_columns(session_scores: pd.DataFrame) -> None:
+    needed = ["condition", "fold", "seed", "animal", "session", "first_frame", "last_frame"]
+    missing = [name for name in needed if name not in session_scores]
+    if "auc" not in session_scores and "r2" not in session_scores:
+        missing.append("auc or r2")
+    if missing:
+        raise DataError(
+            f"the session scores have no column {', '.join(missing)}; join tables of "
+            "score_sessions and add condition, fold and seed"
+        )
+
+
+def _score_animal(condition: str, animal: str, rows: pd.DataFrame) -> dict[str, object]:
+    """One row of `score_animals`."""
+    metric = _metric(rows)
+    by_decoder = rows.groupby(["fold", "seed"])[metric].mean().dropna()
+    return {
+        "condition": condition,
+        "animal": animal,
+        "metric": metric,
+        "value": float(by_decoder.mean()),
+        "sd_decoders": float(by_decoder.std(ddof=1)),
+        "n_decoders": int(by_decoder.size),
+        "n_sessions": int(rows["session"].nunique()),
+        "n_bouts": _total_bouts(rows),
+    }
+
+
+def _metric(rows: pd.DataFrame) -> str:
+    """Which score the rows of one condition carry; a table may hold conditions of several kinds."""
+    if "auc" not in rows:
+        return "r2"
+    # Both scores may be blank; the mean absolute error of values never is.
+    is_value = "mae" in rows and bool(rows["mae"].notna().any())
+    return "r2" if is_value else "auc"
+
+
+def _total_bouts(rows: pd.DataFrame) -> float:
+    """Bouts in the frames tested, each stretch of frames once."""
+    counts = rows.filter(regex="^n_bouts_").dropna(axis="columns", how="all").columns
+    if counts.empty:
+        return float("nan")
+    # One seed a fold first: where labels are permuted by seed, so are the frames with a target.
+    one_seed = rows.sort_values("seed", kind="stable").drop_duplicates(["fold", "session"])
+    stretches = one_seed.drop_duplicates(["session", "first_frame", "last_frame"])
+    return int(stretches[counts].sum().sum())

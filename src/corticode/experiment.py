@@ -1,0 +1,399 @@
+"""One fit and one prediction, start to end; and what a study's files hold before any fit."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.config import Condition, Study, gap_frames
+from corticode.data.catalogue import Recording, read_catalogue
+from corticode.data.files import fingerprint
+from corticode.data.folds import (
+    Fold,
+    Split,
+    leave_animals_out,
+    leave_blocks_out,
+    leave_sessions_out,
+    split_windows,
+)
+from corticode.data.permutation import permute_labels
+from corticode.data.regions import RegionTable, read_regions, select_regions
+from corticode.data.session import Session, read_session
+from corticode.data.store import PreparedSessions, load_sessions, prepare_sessions
+from corticode.data.targets import TargetTrace
+from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
+from corticode.decode.decoder import FORMAT, Decoder
+from corticode.decode.fit import fit, predict
+from corticode.decode.predictions import Predictions, join
+from corticode.errors import DataError, DecoderError, Finding, FoldError, StudyError
+from corticode.evaluate.tables import score_fold, score_sessions
+from corticode.runs import hash_of, read_done, write_done, write_table
+
+STATE_FILE = "state.safetensors"
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One fit: where its data are, what to do, where it goes.
+
+    Parameters
+    ----------
+    folder
+        The fit's folder.
+    prepared
+        The folder of its prepared sessions.
+    condition, fold, seed, table
+        What is fitted.
+    key
+        Hash of settings and data: a finished fit with this key is not done again.
+    device
+        Where it runs.
+    """
+
+    folder: Path
+    prepared: Path
+    condition: Condition
+    fold: Fold
+    seed: int
+    key: str
+    table: RegionTable | None = None
+    device: str = "cpu"
+
+
+def run_fit(task: FitTask) -> dict[str, Any]:
+    """One fit: decoder, history, predictions and scores written; returns what is in done.json.
+
+    A fold that cannot be fitted is no error: the reason is returned under ``left_out``.
+    """
+    done = read_done(task.folder)
+    if done is not None and done["key"] == task.key:
+        return done
+    began = time.monotonic()
+    fold = task.fold
+    content: dict[str, Any] = {
+        "key": task.key,
+        "fit": {
+            "condition": task.condition.name,
+            "fold": fold.name,
+            "seed": task.seed,
+            "test_animal": fold.test[0].animal,
+            "valid_animal": fold.valid[0].animal,
+        },
+    }
+    state_path = task.folder / f"{task.key[:8]}-{STATE_FILE}"
+    try:
+        windows = condition_windows(
+            load_sessions(task.prepared), task.condition, seed=task.seed, table=task.table
+        )
+        split = split_windows(windows, fold)
+        decoder = fit(
+            split.train,
+            split.valid,
+            task.condition.network,
+            task.condition.training,
+            seed=task.seed,
+            device=task.device,
+            state_path=state_path,
+        )
+    except FoldError as error:
+        content["left_out"] = str(error)
+    else:
+        predictions = _predict_parts(decoder, split, task.condition.keep_train, task.device)
+        _write_fit(task.folder, decoder, predictions)
+        content |= _scored(predictions, decoder, split, fold)
+    content["seconds"] = round(time.monotonic() - began, 3)
+    write_done(task.folder, content)
+    state_path.unlink(missing_ok=True)
+    return content
+
+
+def condition_windows(
+    prepared: PreparedSessions,
+    condition: Condition,
+    *,
+    seed: int = 0,
+    table: RegionTable | None = None,
+) -> Windows:
+    """The windows of prepared sessions under a condition, its labels permuted if it says so."""
+    targets = session_targets(prepared, condition.target)
+    if condition.permute_labels is not None:
+        targets = _permuted(prepared, targets, condition.permute_labels, seed)
+    kept = select_regions(condition.regions, prepared.regions, table)
+    return windows_of(prepared, condition.target, targets, condition.window, kept)
+
+
+def _permuted(
+    prepared: PreparedSessions, targets: Sequence[TargetTrace], how: str, seed: int
+) -> list[TargetTrace]:
+    exchanged = permute_labels(
+        [trace.values for trace in targets],
+        prepared.animals,
+        how,
+        seed,
+        segments=[prepared.run[prepared.rows(k)] for k in range(prepared.n_sessions)],
+    )
+    return [replace(trace, values=v) for trace, v in zip(targets, exchanged, strict=True)]
+
+
+def _predict_parts(decoder: Decoder, split: Split, keep_train: bool, device: str) -> Predictions:
+    parts = ("train", "valid", "test") if keep_train else ("valid", "test")
+    return join(
+        [predict(decoder, getattr(split, part), part=part, device=device) for part in parts]
+    )
+
+
+def _write_fit(folder: Path, decoder: Decoder, predictions: Predictions) -> None:
+    decoder.save(folder)
+    write_table(folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
+    predictions.save(folder / "predictions.npz")
+
+
+def _scored(predictions: Predictions, decoder: Decoder, split: Split, fold: Fold) -> dict[str, Any]:
+    pooled = score_fold(predictions)
+    by_session = score_sessions(predictions, threshold=_number(pooled.get("threshold_carried")))
+    findings = []
+    if decoder.selected_by != "validation loss":
+        findings.append(
+            Finding(
+                "fold",
+                "its validation part has one class; the epoch was chosen by training loss",
+                item=fold.name,
+            )
+        )
+    if decoder.kind != "value" and np.unique(split.test.target).size < 2:
+        findings.append(
+            Finding("fold", "its test part has one class; AUC is empty", item=fold.name)
+        )
+    return {
+        "best_epoch": decoder.best_epoch,
+        "selected_by": decoder.selected_by,
+        "look_ahead_s": _plain(look_ahead_s(decoder.recipe)),
+        "scores": {name: _plain(value) for name, value in pooled.items()},
+        "session_scores": [
+            {str(name): _plain(value) for name, value in row.items()}
+            for row in by_session.to_dict("records")
+        ],
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: NaN becomes null, infinity its name."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return "inf" if value == np.inf else None
+    return value
+
+
+def read_sessions(study: Study) -> tuple[list[Recording], list[Session], RegionTable | None]:
+    """Everything that a study's catalogue names, read and checked, all faults at once.
+
+    Raises
+    ------
+    DataError
+        Lists every session that cannot be used as it is.
+    """
+    recordings = read_catalogue(study.catalogue_path)
+    table = None if study.regions_path is None else read_regions(study.regions_path)
+    sessions, faults = [], []
+    for recording in recordings:
+        try:
+            sessions.append(open_recording(study, recording, table))
+        except (DataError, OSError) as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError(listed(f"{study.catalogue_path} has", faults))
+    return recordings, sessions, table
+
+
+def listed(head: str, faults: Sequence[str]) -> str:
+    """Faults in one message: alone as it is, several numbered under a heading."""
+    if len(faults) == 1:
+        return faults[0]
+    lines = [f"  {k}. {fault}" for k, fault in enumerate(faults, start=1)]
+    return "\n".join([f"{head} {len(faults)} faults:", *lines])
+
+
+def open_recording(study: Study, recording: Recording, table: RegionTable | None) -> Session:
+    """One session as the study wants it."""
+    return read_session(
+        recording,
+        signals=study.signals,
+        trim_frames=study.data.trim_frames,
+        resample_hz=study.data.resample_hz,
+        regions=None if table is None else table.names,
+    )
+
+
+def frame_rate_of(sessions: Sequence[Session]) -> float | None:
+    """The frame rate that all sessions share.
+
+    Raises
+    ------
+    DataError
+        They differ.
+    """
+    rates = {session.frame_rate_hz for session in sessions}
+    if len(rates) > 1:
+        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
+        raise DataError(f"frame rates differ ({shown}); bring all to one with [data] resample_hz")
+    return rates.pop()
+
+
+def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) -> list[Fold]:
+    """The folds of a condition: those the study names, else all.
+
+    Raises
+    ------
+    StudyError
+        Too few animals, sessions or frames, or `only` names a fold that does not exist.
+    """
+    animals = [session.animal for session in sessions]
+    names = [session.session for session in sessions]
+    if study.folds.by == "animal":
+        folds = leave_animals_out(animals)
+    elif study.folds.by == "session":
+        folds = leave_sessions_out(animals, names)
+    else:
+        folds = leave_blocks_out(
+            animals,
+            names,
+            [session.n_frames for session in sessions],
+            blocks=study.folds.blocks,
+            gap_frames=gap_frames(study, condition.window, sessions[0].frame_rate_hz),
+        )
+    if study.folds.only is None:
+        return folds
+    unknown = sorted(set(study.folds.only) - {fold.name for fold in folds})
+    if unknown:
+        raise StudyError(
+            f"[folds] only names {unknown[0]!r}, which is no fold; there are "
+            f"{', '.join(fold.name for fold in folds[:4])}, ..."
+        )
+    return [fold for fold in folds if fold.name in study.folds.only]
+
+
+def groups_of(study: Study, sessions: Sequence[Session]) -> dict[str, list[int]]:
+    """Which sessions share their regions: all, or those of an animal when decoding within it."""
+    if study.folds.by == "animal":
+        return {"all": list(range(len(sessions)))}
+    groups: dict[str, list[int]] = {}
+    for k, session in enumerate(sessions):
+        groups.setdefault(session.animal, []).append(k)
+    return groups
+
+
+def recording_key(recording: Recording) -> dict[str, Any]:
+    """What identifies a recording: what its row says and what its files hold, never where."""
+    content: dict[str, Any] = {}
+    for name, value in asdict(recording).items():
+        if isinstance(value, Mapping) and "path" in value:
+            content[name] = [fingerprint(Path(value["path"])), value["dataset"]]
+        elif isinstance(value, Path):
+            content[name] = fingerprint(value)
+        else:
+            content[name] = value
+    return content
+
+
+def prepared_key(
+    study: Study, recordings: Sequence[Mapping[str, Any]], condition: Condition
+) -> str:
+    """The key of prepared sessions."""
+    return hash_of(
+        {
+            "recordings": list(recordings),
+            "preprocessing": asdict(condition.preprocessing),
+            "data": study.data.model_dump(exclude={"catalogue"}),
+            "signals": study.signals,
+            "format": FORMAT,
+        }
+    )
+
+
+def fit_key(
+    study: Study,
+    recordings: Sequence[Mapping[str, Any]],
+    condition: Condition,
+    fold: Fold,
+    seed: int,
+    table: RegionTable | None,
+) -> str:
+    """The key of a fit: all that its result depends on."""
+    settings = {k: v for k, v in asdict(condition).items() if k != "name"}
+    return hash_of(
+        {
+            "recordings": list(recordings),
+            "data": study.data.model_dump(exclude={"catalogue", "regions"}),
+            "condition": settings,
+            "fold": {k: v for k, v in asdict(fold).items() if k != "name"},
+            "seed": seed,
+            "table": None if table is None or condition.regions is None else asdict(table),
+            "format": FORMAT,
+        }
+    )
+
+
+def predict_recordings(
+    decoder: Decoder, recordings: Sequence[Recording], *, device: str = "cpu"
+) -> Predictions:
+    """What a stored decoder says of new recordings, each treated by the decoder's own recipe.
+
+    Statistics of a session come from the recording itself. Where a recording has no behaviour
+    file the targets of all are NaN.
+
+    Raises
+    ------
+    DecoderError
+        The frame rate or the regions are not those the decoder was fitted on.
+    DataError
+        The recordings cannot be read.
+    """
+    recipe = decoder.recipe
+    with_behavior = all(recording.behavior is not None for recording in recordings)
+    signals = [recipe.target.signal] if with_behavior else []
+    sessions = [_fitting_session(decoder, recording, signals) for recording in recordings]
+    prepared = prepare_sessions(sessions, recipe.preprocessing)
+    targets = session_targets(prepared, recipe.target) if with_behavior else None
+    kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
+    windows = windows_of(prepared, recipe.target, targets, recipe.window, kept)
+    return predict(decoder, windows, device=device)
+
+
+def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
+    recipe = decoder.recipe
+    session = read_session(recording, signals=signals)
+    if recording.regions is None and len(session.regions) == len(recipe.regions):
+        session = replace(session, regions=recipe.regions)
+    if session.frame_rate_hz != recipe.frame_rate_hz:
+        raise DecoderError(
+            f"session {session.name} has {session.frame_rate_hz or 'no known'} frames/s; the "
+            f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "
+            "recording to that rate or fit a decoder at this one"
+        )
+    if session.regions != recipe.regions:
+        missing = [name for name in recipe.regions if name not in session.regions]
+        detail = (
+            f"it lacks {', '.join(missing[:5])}" if missing else "their order or number differs"
+        )
+        raise DecoderError(
+            f"session {session.name} has {len(session.regions)} regions, the decoder "
+            f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
+        )
+    return session
+
+
+def provenance_json(content: Mapping[str, Any]) -> str:
+    """Provenance as text."""
+    return json.dumps(content, indent=1, default=str)

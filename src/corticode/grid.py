@@ -1,0 +1,347 @@
+"""All fits of a study over worker processes: resumable, restarted where a worker dies."""
+
+import multiprocessing
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from corticode.config import Study, resolve, write_resolved
+from corticode.data.files import write_text
+from corticode.data.session import Session
+from corticode.data.store import is_stored, load_sessions, store_sessions
+from corticode.decode.leaks import find_leaks
+from corticode.errors import Finding, RunError, StudyError
+from corticode.evaluate.tables import score_animals
+from corticode.experiment import (
+    FitTask,
+    fit_key,
+    frame_rate_of,
+    groups_of,
+    make_folds,
+    prepared_key,
+    provenance_json,
+    read_sessions,
+    recording_key,
+    run_fit,
+)
+from corticode.runs import Run, hash_of, read_done, write_table
+
+MOST_RESTARTS = 3
+PARENT_CHECK_S = 2.0
+PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    n_done, n_total
+        Fits finished, those of an earlier call included, and all.
+    seconds_left
+        Estimate from the fits finished so far; None before the first.
+    last
+        What was finished last.
+    """
+
+    n_done: int
+    n_total: int
+    seconds_left: float | None
+    last: str
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run found.
+
+    Parameters
+    ----------
+    animal_scores
+        One row a condition and animal.
+    findings
+        What was left out or looks odd.
+    n_fits, n_kept, n_changed
+        Fits in the tables; of these, taken from an earlier call; redone as settings or data
+        changed.
+    """
+
+    animal_scores: pd.DataFrame
+    findings: tuple[Finding, ...]
+    n_fits: int
+    n_kept: int
+    n_changed: int
+
+
+@dataclass
+class Plan:
+    """The fits of a study and what was found while they were laid out."""
+
+    tasks: list[FitTask]
+    findings: list[Finding]
+    sessions: list[Session]
+    recording_keys: list[dict[str, Any]] = field(default_factory=list)
+
+
+def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
+    """Read the recordings, prepare them where that is not done, and list the fits.
+
+    Raises
+    ------
+    CorticodeError
+        Whatever is wrong with recordings, folds or conditions, before anything is trained.
+    """
+    recordings, sessions, table = read_sessions(study)
+    rate = frame_rate_of(sessions)
+    keys = [recording_key(recording) for recording in recordings]
+    plan = Plan([], [], sessions, keys)
+    groups = groups_of(study, sessions)
+    for condition_keys in study.conditions:
+        condition = resolve(condition_keys, rate)
+        folds = make_folds(study, sessions, condition)
+        plan.findings += find_leaks(condition.preprocessing, condition.window, folds, recordings)
+        for members in groups.values():
+            animals = {sessions[k].animal for k in members}
+            mine = [fold for fold in folds if set(fold.animals) <= animals]
+            if not mine:
+                continue
+            own = [keys[k] for k in members]
+            key = prepared_key(study, own, condition)
+            folder = run.prepared_folder(key)
+            if not is_stored(folder, key):
+                store_sessions(folder, [sessions[k] for k in members], condition.preprocessing, key)
+            plan.findings += load_sessions(folder).findings
+            plan.tasks += [
+                FitTask(
+                    run.fit_folder(condition.name, fold.name, seed),
+                    folder,
+                    condition,
+                    fold,
+                    seed,
+                    fit_key(study, own, condition, fold, seed, table),
+                    table,
+                    device,
+                )
+                for fold in mine
+                for seed in range(n_seeds)
+            ]
+    plan.findings = list(dict.fromkeys(plan.findings))
+    return plan
+
+
+def run_study(
+    study: Study,
+    folder: Path,
+    *,
+    n_workers: int = 1,
+    n_seeds: int = 1,
+    device: str = "cpu",
+    executor: Executor | None = None,
+    on_plan: Callable[[Plan, int, int], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> RunSummary:
+    """Every fit of a study, and the run folder's tables.
+
+    A second call goes on where the first stopped: finished fits whose settings and data are the
+    same are kept.
+
+    Parameters
+    ----------
+    study
+        What to do.
+    folder
+        The run folder.
+    n_workers
+        Worker processes, one thread each.
+    n_seeds
+        Seeds 0 .. n_seeds - 1.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    executor
+        Where fits run; None starts worker processes of its own.
+    on_plan
+        Told the plan, the number of fits kept and the number redone, before the first fit.
+    on_progress
+        Told after each fit.
+
+    Raises
+    ------
+    CorticodeError
+        Bad input, no fold left, a damaged run folder, a full disk.
+    """
+    run = Run(folder)
+    plan = lay_out(study, run, n_seeds=n_seeds, device=device)
+    done = {k: read_done(task.folder) for k, task in enumerate(plan.tasks)}
+    kept = [k for k, d in done.items() if d is not None and d["key"] == plan.tasks[k].key]
+    n_changed = sum(d is not None for d in done.values()) - len(kept)
+    if on_plan is not None:
+        on_plan(plan, len(kept), n_changed)
+    write_text(run.study_path, write_resolved(study))
+    write_text(run.provenance_path, provenance_json(_provenance(plan, n_seeds, device)))
+    results = {k: done[k] for k in kept}
+    waiting = [k for k in range(len(plan.tasks)) if k not in results]
+    for k, content in _run_tasks(plan.tasks, waiting, n_workers, executor, len(kept), on_progress):
+        results[k] = content
+    ordered = [results[k] for k in sorted(results)]
+    return _tabulate(run, plan, [d for d in ordered if d is not None], len(kept), n_changed)
+
+
+def _run_tasks(
+    tasks: Sequence[FitTask],
+    waiting: Sequence[int],
+    n_workers: int,
+    executor: Executor | None,
+    n_kept: int,
+    on_progress: Callable[[Progress], None] | None,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Results as they come; a pool that a dying worker broke is rebuilt."""
+    began, left, restarts = time.monotonic(), list(waiting), 0
+    n_finished = 0
+    while left:
+        try:
+            with _pool(n_workers, executor) as pool:
+                futures: dict[Future[dict[str, Any]], int] = {
+                    pool.submit(run_fit, tasks[k]): k for k in left
+                }
+                for future in as_completed(futures):
+                    k = futures[future]
+                    yield k, future.result()
+                    left.remove(k)
+                    n_finished += 1
+                    if on_progress is not None:
+                        spent = time.monotonic() - began
+                        on_progress(
+                            Progress(
+                                n_kept + n_finished,
+                                len(tasks),
+                                spent / n_finished * len(left),
+                                f"{tasks[k].condition.name}, {tasks[k].fold.name}",
+                            )
+                        )
+        except BrokenProcessPool as error:
+            restarts += 1
+            if restarts > MOST_RESTARTS:
+                raise RunError(
+                    f"worker processes ended {restarts} times without a message, most likely for "
+                    "want of memory; finished fits are kept: run the same command again with "
+                    "fewer --workers"
+                ) from error
+
+
+@contextmanager
+def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
+    if executor is not None:
+        yield executor
+        return
+    pool = ProcessPoolExecutor(
+        n_workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=start_worker,
+        initargs=(os.getpid(),),
+    )
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    else:
+        pool.shutdown()
+
+
+def start_worker(parent: int) -> None:
+    """Give a worker one thread, and end it when its parent is gone."""
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _provenance(plan: Plan, n_seeds: int, device: str) -> dict[str, Any]:
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "n_cores": os.cpu_count(),
+            "device": device,
+        },
+        "seeds": list(range(n_seeds)),
+        "recordings": {
+            session.name: hash_of(key)
+            for session, key in zip(plan.sessions, plan.recording_keys, strict=True)
+        },
+    }
+
+
+def _tabulate(
+    run: Run, plan: Plan, results: Sequence[dict[str, Any]], n_kept: int, n_changed: int
+) -> RunSummary:
+    """Write every table of the run folder."""
+    findings = list(plan.findings)
+    scored = []
+    for content in results:
+        findings += [Finding(**finding) for finding in content.get("findings", [])]
+        if "left_out" in content:
+            fit = content["fit"]
+            findings.append(
+                Finding(
+                    "fold",
+                    f"left out of {fit['condition']!r}: {content['left_out']}",
+                    item=fit["fold"],
+                )
+            )
+        else:
+            scored.append(content)
+    findings = list(dict.fromkeys(findings))
+    excluded = pd.DataFrame(
+        [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
+        columns=["what", "animal", "session", "item", "count", "reason"],
+    )
+    write_table(run.table_path("excluded"), excluded)
+    if not scored:
+        reasons = "; ".join(dict.fromkeys(str(f) for f in findings if f.what == "fold"))
+        raise StudyError(f"no fold is left to decode: {reasons}")
+    scores = pd.DataFrame(
+        [
+            content["fit"] | content["scores"] | {"look_ahead_s": content["look_ahead_s"]}
+            for content in scored
+        ]
+    )
+    session_scores = pd.DataFrame(
+        [
+            {k: content["fit"][k] for k in ("condition", "fold", "seed")} | row
+            for content in scored
+            for row in content["session_scores"]
+        ]
+    )
+    animal_scores = score_animals(session_scores)
+    first = ["condition", "fold", "test_animal", "valid_animal", "seed", "n_windows", "base_rate"]
+    last = ["auc_session_mean", "look_ahead_s"]
+    middle = [name for name in scores.columns if name not in first + last]
+    scores = scores.reindex(columns=[*first, *middle, *last])
+    for name, table in (
+        ("scores", scores),
+        ("session_scores", session_scores),
+        ("animal_scores", animal_scores),
+    ):
+        write_table(run.table_path(name), table)
+    return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed)

@@ -1,0 +1,1 @@
+"""Study files that ship: defaults a study starts from, and the demonstration."""

@@ -1,0 +1,1 @@
+"""Tables of the published study, as package data; their source is in NOTICE.md."""

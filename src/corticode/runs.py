@@ -1,0 +1,116 @@
+"""The run folder: every path a run writes, and what stands in it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from corticode.data.files import write_text, write_with
+from corticode.errors import MissingDataError, RunError
+
+LONGEST_SLUG = 60
+TABLES = ("scores", "session_scores", "animal_scores", "excluded")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; its paths, nothing read or written.
+
+    Examples
+    --------
+    >>> Run(Path("run")).fit_folder("gru", "test-m1_valid-m2", 0).parts[1:3]
+    ('fits', 'gru-a0bb9d36')
+    """
+
+    folder: Path
+
+    @property
+    def study_path(self) -> Path:
+        """The study as resolved."""
+        return self.folder / "study.toml"
+
+    @property
+    def provenance_path(self) -> Path:
+        """Versions, machine, fingerprints, seeds."""
+        return self.folder / "provenance.json"
+
+    def table_path(self, name: str) -> Path:
+        """A table: scores, session_scores, animal_scores or excluded."""
+        return self.folder / f"{name}.csv"
+
+    def prepared_folder(self, key: str) -> Path:
+        """Prepared sessions; may be deleted at any time, they are made again."""
+        return self.folder / "prepared" / key
+
+    def fit_folder(self, condition: str, fold: str, seed: int) -> Path:
+        """One fit: decoder, history, predictions, done.json."""
+        return self.folder / "fits" / slug(condition) / slug(fold) / f"seed-{seed}"
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """A table of the run.
+
+        Raises
+        ------
+        MissingDataError
+            The run has not been finished.
+        """
+        path = self.table_path(name)
+        if not path.is_file():
+            raise MissingDataError(f"{path} does not exist; finish the run with 'corticode run'")
+        return pd.read_csv(path)
+
+
+def slug(name: str) -> str:
+    """A folder's name for any text: what is legible of it and eight digits of its hash.
+
+    Examples
+    --------
+    >>> slug("gru, FLa&HLa only")
+    'gru-fla-hla-only-2b9e4ba7'
+    """
+    legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower()).strip("-.")[:LONGEST_SLUG]
+    return f"{legible}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """A hash of plain values, the same wherever and whenever it is made."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_done(folder: Path) -> dict[str, Any] | None:
+    """What a finished fit left in ``done.json``; None where the fit is not finished.
+
+    Raises
+    ------
+    RunError
+        The file is damaged.
+    """
+    path = folder / "done.json"
+    if not path.is_file():
+        return None
+    try:
+        done = json.loads(path.read_text("utf-8"))
+        if not isinstance(done["key"], str) or not isinstance(done["fit"], dict):
+            raise TypeError("'key' or 'fit' is of the wrong type")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete the folder {folder} and run the same command "
+            "again: only this fit is redone"
+        ) from error
+    return dict(done)
+
+
+def write_done(folder: Path, done: Mapping[str, Any]) -> None:
+    """Mark a fit as finished; the last thing that is written of it."""
+    write_text(folder / "done.json", json.dumps(done, indent=1))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all."""
+    write_with(path, lambda file: table.to_csv(file, index=False))

@@ -1,0 +1,246 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from corticode.data.targets import (
+    Target,
+    bouts,
+    collect_classes,
+    count_bouts,
+    make_target,
+    speed_unit_finding,
+)
+from corticode.errors import DataError, StudyError
+
+NAN = np.nan
+SPEEDS = hnp.arrays(
+    np.float64, st.integers(0, 40), elements=st.sampled_from([0.0, 0.3, 0.5, 0.7, -2.0, NAN])
+)
+
+
+def check(signal, target, expected, segment=None):
+    values = make_target(
+        np.array(signal), target, segment=None if segment is None else np.array(segment)
+    ).values
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, np.array(expected, np.float32))
+
+
+def state_by_loop(speed, segment, target):
+    state, on = np.full(len(speed), NAN), False
+    for t, x in enumerate(speed):
+        if not np.isfinite(x) or (t and segment[t] != segment[t - 1]):
+            on = False
+        on = x > target.above or (on and x > target.above - target.hysteresis)
+        if np.isfinite(x):
+            state[t] = on
+    return state
+
+
+def turn_short_runs_by_loop(state, segment, value, least):
+    """Runs by `itertools.groupby`; zeros are turned over only between two ones."""
+    runs, t = [], 0
+    for (held, part), frames in itertools.groupby(zip(state, segment, strict=True)):
+        length = len(list(frames))
+        runs.append((held, part, t, t + length))
+        t += length
+    for k, (held, part, start, stop) in enumerate(runs):
+        between = [run[:2] for run in runs[max(k - 1, 0) : k + 2]]
+        is_enclosed = between == [(1 - value, part), (value, part), (1 - value, part)]
+        if held == value and stop - start < least and (value == 1 or is_enclosed):
+            state[start:stop] = 1 - value
+
+
+def binary_by_loop(speed, segment, target):
+    """The same steps, a frame and a run at a time."""
+    state = state_by_loop(speed, segment, target)
+    turn_short_runs_by_loop(state, segment, 0, target.minimum_gap_frames)
+    turn_short_runs_by_loop(state, segment, 1, target.minimum_bout_frames)
+    return state
+
+
+def test_threshold_is_strict_and_missing_stays_missing():
+    check([0.5, 0.6, NAN, np.inf, -3], Target("speed", above=0.5), [0, 1, NAN, NAN, 0])
+    check([0.5, 0.6, -3], Target("speed", above=0.5, absolute=True), [0, 1, 1])
+
+
+def test_signal_of_zero_and_one():
+    check([0, 1, 1], Target("runrest"), [0, 1, 1])
+    check([False, True], Target("runrest"), [0, 1])
+    check([0.0, NAN, 1.0], Target("runrest"), [0, NAN, 1])
+    assert make_target(np.array([0, 1]), Target("runrest")).classes == ("0", "1")
+
+
+def test_hysteresis_by_hand():
+    target = Target("speed", above=0.5, hysteresis=0.25)
+    check([0.3, 0.6, 0.3, 0.25, 0.3, 0.6, NAN, 0.3], target, [0, 1, 1, 0, 0, 1, NAN, 0])
+    check([0.6, 0.3, 0.3, 0.6], target, [1, 1, 0, 1], segment=[1, 1, 2, 2])
+
+
+def test_gaps_then_bouts_by_hand():
+    target = Target("run", minimum_gap_frames=2, minimum_bout_frames=3)
+    check([0, 1, 0, 1, 0, 0, 1, 1, 0], target, [0, 1, 1, 1, 0, 0, 0, 0, 0])
+    # A gap in time cuts both the pause and the bout.
+    check([1, 1, 1, 0, 1, 1, 1], target, [1, 1, 1, 0, 1, 1, 1], segment=[1, 1, 1, 1, 2, 2, 2])
+    check([1, 1, 1, 1, 1], target, [1, 1, 1, 0, 0], segment=[1, 1, 1, 2, 2])
+    check([1, NAN, 0, 1, 1, 1], target, [0, NAN, 0, 1, 1, 1])
+
+
+@given(SPEEDS, st.data())
+def test_binary_targets_agree_with_a_loop(speed, data):
+    segment = np.sort(
+        data.draw(hnp.arrays(np.int64, len(speed), elements=st.integers(0, 3))), kind="stable"
+    )
+    target = Target(
+        "speed",
+        above=0.5,
+        hysteresis=data.draw(st.sampled_from([0, 0.1, 0.3])),
+        minimum_bout_frames=data.draw(st.integers(0, 5)),
+        minimum_gap_frames=data.draw(st.integers(0, 5)),
+    )
+    found = make_target(speed, target, segment=segment).values
+    np.testing.assert_array_equal(found, binary_by_loop(speed, segment, target))
+
+
+def test_frames_around_a_change_are_left_out():
+    target = Target("run", exclude_transition_frames=2)
+    check([0, 0, 0, 1, 1, 1, 1], target, [0, NAN, NAN, NAN, NAN, 1, 1])
+    # No change is seen across a gap in time, and none is excluded beyond it.
+    check([0, 0, 1, 1, 1], target, [0, 0, 1, 1, 1], segment=[1, 1, 2, 2, 2])
+    check([0, 0, 1, 1, 1], target, [0, NAN, NAN, 1, 1], segment=[1, 2, 2, 3, 3])
+    # The change happened somewhere in the missing frames.
+    check([0, 0, 0, NAN, 1, 1, 1], target, [0, NAN, NAN, NAN, NAN, NAN, 1])
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(0, 30), elements=st.sampled_from([0.0, 1.0, NAN])),
+    st.integers(0, 4),
+)
+def test_excluded_frames_are_those_near_a_change(signal, n_frames):
+    found = make_target(signal, Target("run", exclude_transition_frames=n_frames)).values
+    expected = signal.copy()
+    for before, after in itertools.pairwise(np.flatnonzero(np.isfinite(signal))):
+        if n_frames and signal[before] != signal[after]:
+            expected[max(before - n_frames + 1, 0) : after + n_frames] = NAN
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_values_are_smoothed_then_made_absolute():
+    target = Target("turn", kind="value", absolute=True, smooth_frames=2)
+    check([-1, -3, 5, NAN], target, [1, 2, 1, NAN])
+    assert make_target(np.array([1.5]), Target("turn", kind="value")).classes == ()
+
+
+def test_classes_by_hand():
+    trace = make_target(np.array(["walk", " rest", "", "groom"]), Target("act", kind="classes"))
+    assert trace.classes == ("groom", "rest", "walk")
+    np.testing.assert_array_equal(trace.values, [2, 1, NAN, 0])
+    named = np.array(["a", None, NAN, "b"], object)
+    np.testing.assert_array_equal(
+        make_target(named, Target("act", kind="classes"), classes=("b", "a")).values,
+        [1, NAN, NAN, 0],
+    )
+    np.testing.assert_array_equal(
+        make_target(np.array([3, 1, 10]), Target("odour", kind="classes")).values, [1, 0, 2]
+    )
+    excluded = Target("act", kind="classes", exclude_transition_frames=1)
+    check(["a", "a", "b", "b"], excluded, [0, NAN, NAN, 1])
+
+
+def test_classes_of_all_sessions_are_collected():
+    assert collect_classes([np.array([10, 2]), np.array([1.5, NAN])]) == ("1.5", "2", "10")
+    assert collect_classes([np.array(["b"]), np.array(["10", "9"])]) == ("10", "9", "b")
+    assert collect_classes([np.array([b"b", b"a"])]) == ("a", "b")
+    assert collect_classes([np.array([True, False])]) == ("0", "1")
+    assert collect_classes([]) == ()
+
+
+@given(st.lists(st.sampled_from(["rest", "walk", "groom"]), max_size=20))
+def test_class_indices_lead_back_to_the_names(signal):
+    trace = make_target(np.array(signal, np.str_), Target("act", kind="classes"))
+    assert [trace.classes[int(k)] for k in trace.values] == signal
+
+
+def test_bouts_by_hand():
+    values = np.array([1, 1, 0, NAN, NAN, 0, 0, 1], np.float32)
+    start, stop, value = bouts(values)
+    assert (start.tolist(), stop.tolist()) == ([0, 2, 5, 7], [2, 3, 7, 8])
+    assert value.tolist() == [1, 0, 0, 1]
+    segment = np.array([1, 2, 2, 2, 2, 2, 3, 3])
+    assert bouts(values, segment)[0].tolist() == [0, 1, 2, 5, 6, 7]
+    assert (count_bouts(values, 1), count_bouts(values, 1, segment)) == (2, 3)
+    assert count_bouts(np.zeros(0), 1) == 0
+
+
+@given(hnp.arrays(np.float64, st.integers(0, 40), elements=st.sampled_from([0.0, 1.0, 2.0, NAN])))
+def test_bouts_rebuild_the_trace(values):
+    rebuilt = np.full(len(values), NAN)
+    start, stop, value = bouts(values)
+    for a, b, held in zip(start, stop, value, strict=True):
+        rebuilt[a:b] = held
+    np.testing.assert_array_equal(rebuilt, values)
+
+
+@pytest.mark.parametrize(
+    ("signal", "target", "message"),
+    [
+        (
+            np.array([0, 43.1, 2]),
+            Target("speed"),
+            "signal 'speed' holds 3 different values from 0 to 43.1; give `above`",
+        ),
+        (np.array(["a"]), Target("act"), "signal 'act' holds text; kind 'binary' needs numbers"),
+        (
+            np.array(["a"]),
+            Target("act", kind="value"),
+            "holds text; kind 'value' needs numbers: choose kind 'classes'",
+        ),
+        (np.zeros((3, 2)), Target("xy", kind="value"), r"shape \(3, 2\); one value a frame"),
+        (np.arange(200), Target("t", kind="classes"), "holds 200 different values; .* up to 100"),
+    ],
+)
+def test_make_target_refuses(signal, target, message):
+    with pytest.raises(DataError, match=message):
+        make_target(signal, target)
+
+
+def test_other_refusals():
+    with pytest.raises(DataError, match="holds the class 'b'; the classes are a, c: correct"):
+        make_target(np.array(["a", "b"]), Target("act", kind="classes"), classes=("a", "c"))
+    with pytest.raises(DataError, match=r"has 3 frames and its segment column has shape \(2,\)"):
+        make_target(np.zeros(3), Target("run"), segment=np.zeros(2))
+    with pytest.raises(DataError, match="numbers in one session and text in another"):
+        collect_classes([np.array([1.0]), np.array(["a"])])
+
+
+@pytest.mark.parametrize(
+    ("settings_given", "message"),
+    [
+        ({"kind": "multi"}, "kind is 'multi'; it must be one of binary, classes, value"),
+        ({"above": 1.0, "hysteresis": -1.0}, "hysteresis is -1.0; it must be 0 or more"),
+        ({"minimum_bout_frames": -1}, "minimum_bout_frames is -1"),
+        ({"hysteresis": 0.2}, "hysteresis is set for signal 'speed' without a threshold"),
+        ({"smooth_frames": 30}, "smooth_frames is set for signal 'speed' without a threshold"),
+        ({"absolute": True}, "give `above`, or leave out absolute"),
+    ],
+)
+def test_target_refuses(settings_given, message):
+    with pytest.raises(StudyError, match=message):
+        Target("speed", **settings_given)
+
+
+def test_units_of_speed():
+    assert speed_unit_finding(np.linspace(0, 40, 100), "speed") is None
+    assert speed_unit_finding(np.linspace(0, 0.4, 100), "Speed_rs") == (
+        "99th percentile of |Speed_rs| is 0.396; between 3 and 120 is expected for cm/s "
+        "(metres per second, or encoder counts?)"
+    )
+    assert "is 4e+03;" in str(speed_unit_finding(np.full(9, -4000), "speed"))
+    assert speed_unit_finding(np.full(9, 4000), "turn") is None
+    assert speed_unit_finding(np.full(9, 0.4), "speed_norm") is None
+    assert speed_unit_finding(np.full(9, NAN), "speed") is None
+    assert speed_unit_finding(np.array(["fast"]), "speed") is None
