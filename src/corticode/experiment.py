@@ -1,8 +1,7 @@
 """One fit and one prediction, start to end; and what a study's files hold before any fit."""
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from corticode.config import Condition, Study, gap_frames
-from corticode.data.catalogue import Recording, read_catalogue
-from corticode.data.files import fingerprint
+from corticode.config import Condition
+from corticode.data.catalogue import Recording
 from corticode.data.folds import (
     Fold,
     Split,
-    leave_animals_out,
-    leave_blocks_out,
-    leave_sessions_out,
     split_windows,
 )
 from corticode.data.permutation import permute_labels
-from corticode.data.regions import RegionTable, read_regions, select_regions
+from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session, read_session
 from corticode.data.store import PreparedSessions, load_sessions, prepare_sessions
 from corticode.data.targets import TargetTrace
 from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
-from corticode.decode.decoder import FORMAT, Decoder
+from corticode.decode.decoder import Decoder
 from corticode.decode.fit import fit, predict
 from corticode.decode.predictions import Predictions, join
-from corticode.errors import DataError, DecoderError, Finding, FoldError, StudyError
+from corticode.errors import DecoderError, Finding, FoldError
 from corticode.evaluate.tables import score_fold, score_sessions
-from corticode.runs import hash_of, read_done, write_done, write_table
+from corticode.runs import read_done, write_done, write_table
 
 STATE_FILE = "state.safetensors"
 
@@ -196,155 +191,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def read_sessions(study: Study) -> tuple[list[Recording], list[Session], RegionTable | None]:
-    """Everything that a study's catalogue names, read and checked, all faults at once.
-
-    Raises
-    ------
-    DataError
-        Lists every session that cannot be used as it is.
-    """
-    recordings = read_catalogue(study.catalogue_path)
-    table = None if study.regions_path is None else read_regions(study.regions_path)
-    sessions, faults = [], []
-    for recording in recordings:
-        try:
-            sessions.append(open_recording(study, recording, table))
-        except (DataError, OSError) as error:
-            faults.append(str(error))
-    if faults:
-        raise DataError(listed(f"{study.catalogue_path} has", faults))
-    return recordings, sessions, table
-
-
-def listed(head: str, faults: Sequence[str]) -> str:
-    """Faults in one message: alone as it is, several numbered under a heading."""
-    if len(faults) == 1:
-        return faults[0]
-    lines = [f"  {k}. {fault}" for k, fault in enumerate(faults, start=1)]
-    return "\n".join([f"{head} {len(faults)} faults:", *lines])
-
-
-def open_recording(study: Study, recording: Recording, table: RegionTable | None) -> Session:
-    """One session as the study wants it."""
-    return read_session(
-        recording,
-        signals=study.signals,
-        trim_frames=study.data.trim_frames,
-        resample_hz=study.data.resample_hz,
-        regions=None if table is None else table.names,
-    )
-
-
-def frame_rate_of(sessions: Sequence[Session]) -> float | None:
-    """The frame rate that all sessions share.
-
-    Raises
-    ------
-    DataError
-        They differ.
-    """
-    rates = {session.frame_rate_hz for session in sessions}
-    if len(rates) > 1:
-        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
-        raise DataError(f"frame rates differ ({shown}); bring all to one with [data] resample_hz")
-    return rates.pop()
-
-
-def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) -> list[Fold]:
-    """The folds of a condition: those the study names, else all.
-
-    Raises
-    ------
-    StudyError
-        Too few animals, sessions or frames, or `only` names a fold that does not exist.
-    """
-    animals = [session.animal for session in sessions]
-    names = [session.session for session in sessions]
-    if study.folds.by == "animal":
-        folds = leave_animals_out(animals)
-    elif study.folds.by == "session":
-        folds = leave_sessions_out(animals, names)
-    else:
-        folds = leave_blocks_out(
-            animals,
-            names,
-            [session.n_frames for session in sessions],
-            blocks=study.folds.blocks,
-            gap_frames=gap_frames(study, condition.window, sessions[0].frame_rate_hz),
-        )
-    if study.folds.only is None:
-        return folds
-    unknown = sorted(set(study.folds.only) - {fold.name for fold in folds})
-    if unknown:
-        raise StudyError(
-            f"[folds] only names {unknown[0]!r}, which is no fold; there are "
-            f"{', '.join(fold.name for fold in folds[:4])}, ..."
-        )
-    return [fold for fold in folds if fold.name in study.folds.only]
-
-
-def groups_of(study: Study, sessions: Sequence[Session]) -> dict[str, list[int]]:
-    """Which sessions share their regions: all, or those of an animal when decoding within it."""
-    if study.folds.by == "animal":
-        return {"all": list(range(len(sessions)))}
-    groups: dict[str, list[int]] = {}
-    for k, session in enumerate(sessions):
-        groups.setdefault(session.animal, []).append(k)
-    return groups
-
-
-def recording_key(recording: Recording) -> dict[str, Any]:
-    """What identifies a recording: what its row says and what its files hold, never where."""
-    content: dict[str, Any] = {}
-    for name, value in asdict(recording).items():
-        if isinstance(value, Mapping) and "path" in value:
-            content[name] = [fingerprint(Path(value["path"])), value["dataset"]]
-        elif isinstance(value, Path):
-            content[name] = fingerprint(value)
-        else:
-            content[name] = value
-    return content
-
-
-def prepared_key(
-    study: Study, recordings: Sequence[Mapping[str, Any]], condition: Condition
-) -> str:
-    """The key of prepared sessions."""
-    return hash_of(
-        {
-            "recordings": list(recordings),
-            "preprocessing": asdict(condition.preprocessing),
-            "data": study.data.model_dump(exclude={"catalogue"}),
-            "signals": study.signals,
-            "format": FORMAT,
-        }
-    )
-
-
-def fit_key(
-    study: Study,
-    recordings: Sequence[Mapping[str, Any]],
-    condition: Condition,
-    fold: Fold,
-    seed: int,
-    table: RegionTable | None,
-) -> str:
-    """The key of a fit: all that its result depends on."""
-    settings = {k: v for k, v in asdict(condition).items() if k != "name"}
-    return hash_of(
-        {
-            "recordings": list(recordings),
-            "data": study.data.model_dump(exclude={"catalogue", "regions"}),
-            "condition": settings,
-            "fold": {k: v for k, v in asdict(fold).items() if k != "name"},
-            "seed": seed,
-            "table": None if table is None or condition.regions is None else asdict(table),
-            "format": FORMAT,
-        }
-    )
-
-
 def predict_recordings(
     decoder: Decoder, recordings: Sequence[Recording], *, device: str = "cpu"
 ) -> Predictions:
@@ -392,8 +238,3 @@ def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[s
             f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
         )
     return session
-
-
-def provenance_json(content: Mapping[str, Any]) -> str:
-    """Provenance as text."""
-    return json.dumps(content, indent=1, default=str)

@@ -1,5 +1,6 @@
 """All fits of a study over worker processes: resumable, restarted where a worker dies."""
 
+import json
 import multiprocessing
 import os
 import platform
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,26 +18,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from corticode.config import Study, resolve, write_resolved
+from corticode.config import Study, write_resolved
 from corticode.data.files import write_text
-from corticode.data.session import Session
-from corticode.data.store import is_stored, load_sessions, store_sessions
-from corticode.decode.leaks import find_leaks
 from corticode.errors import Finding, RunError, StudyError
 from corticode.evaluate.tables import score_animals
-from corticode.experiment import (
-    FitTask,
-    fit_key,
-    frame_rate_of,
-    groups_of,
-    make_folds,
-    prepared_key,
-    provenance_json,
-    read_sessions,
-    recording_key,
-    run_fit,
-)
-from corticode.runs import Run, hash_of, read_done, write_table
+from corticode.experiment import FitTask, run_fit
+from corticode.runs import Run, read_done, write_table
+from corticode.tasks import Plan, lay_out
 
 MOST_RESTARTS = 3
 PARENT_CHECK_S = 2.0
@@ -83,62 +71,6 @@ class RunSummary:
     n_fits: int
     n_kept: int
     n_changed: int
-
-
-@dataclass
-class Plan:
-    """The fits of a study and what was found while they were laid out."""
-
-    tasks: list[FitTask]
-    findings: list[Finding]
-    sessions: list[Session]
-    recording_keys: list[dict[str, Any]] = field(default_factory=list)
-
-
-def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
-    """Read the recordings, prepare them where that is not done, and list the fits.
-
-    Raises
-    ------
-    CorticodeError
-        Whatever is wrong with recordings, folds or conditions, before anything is trained.
-    """
-    recordings, sessions, table = read_sessions(study)
-    rate = frame_rate_of(sessions)
-    keys = [recording_key(recording) for recording in recordings]
-    plan = Plan([], [], sessions, keys)
-    groups = groups_of(study, sessions)
-    for condition_keys in study.conditions:
-        condition = resolve(condition_keys, rate)
-        folds = make_folds(study, sessions, condition)
-        plan.findings += find_leaks(condition.preprocessing, condition.window, folds, recordings)
-        for members in groups.values():
-            animals = {sessions[k].animal for k in members}
-            mine = [fold for fold in folds if set(fold.animals) <= animals]
-            if not mine:
-                continue
-            own = [keys[k] for k in members]
-            key = prepared_key(study, own, condition)
-            folder = run.prepared_folder(key)
-            if not is_stored(folder, key):
-                store_sessions(folder, [sessions[k] for k in members], condition.preprocessing, key)
-            plan.findings += load_sessions(folder).findings
-            plan.tasks += [
-                FitTask(
-                    run.fit_folder(condition.name, fold.name, seed),
-                    folder,
-                    condition,
-                    fold,
-                    seed,
-                    fit_key(study, own, condition, fold, seed, table),
-                    table,
-                    device,
-                )
-                for fold in mine
-                for seed in range(n_seeds)
-            ]
-    plan.findings = list(dict.fromkeys(plan.findings))
-    return plan
 
 
 def run_study(
@@ -189,7 +121,7 @@ def run_study(
     if on_plan is not None:
         on_plan(plan, len(kept), n_changed)
     write_text(run.study_path, write_resolved(study))
-    write_text(run.provenance_path, provenance_json(_provenance(plan, n_seeds, device)))
+    write_text(run.provenance_path, json.dumps(_provenance(plan, n_seeds, device), indent=1))
     results = {k: done[k] for k in kept}
     waiting = [k for k in range(len(plan.tasks)) if k not in results]
     for k, content in _run_tasks(plan.tasks, waiting, n_workers, executor, len(kept), on_progress):
@@ -285,10 +217,7 @@ def _provenance(plan: Plan, n_seeds: int, device: str) -> dict[str, Any]:
             "device": device,
         },
         "seeds": list(range(n_seeds)),
-        "recordings": {
-            session.name: hash_of(key)
-            for session, key in zip(plan.sessions, plan.recording_keys, strict=True)
-        },
+        "recordings": plan.recording_keys,
     }
 
 

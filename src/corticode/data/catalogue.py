@@ -180,10 +180,16 @@ def write_catalogue(path: Path, recordings: Sequence[Recording]) -> None:
         if name in ("animal", "session") or any(row[name] != blank[name] for row in rows)
     ]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, used, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(
+        text, used, extrasaction="ignore", lineterminator="\n", delimiter=_separator(path)
+    )
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def _separator(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
 def _to_cells(recording: Recording, folder: Path) -> dict[str, str]:
@@ -244,8 +250,8 @@ def _examine(path: Path) -> tuple[list[Row], list[str]]:
         raise MissingDataError(f"there is no catalogue at {path}; give the path of a CSV file")
     try:
         content = path.read_text(encoding="utf-8-sig")
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        lines = list(csv.reader(io.StringIO(content, newline=""), delimiter=separator, strict=True))
+        text = io.StringIO(content, newline="")
+        lines = list(csv.reader(text, delimiter=_separator(path), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return [], [f"it cannot be read: {reason}; save it as CSV (UTF-8)"]

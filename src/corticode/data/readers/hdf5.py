@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.readers.lookup import find_name, unreadable
-from corticode.errors import DataError
+from corticode.errors import CorticodeError, DataError
 
 LIBRARY_ERRORS = (KeyError, OSError, RuntimeError, TypeError, ValueError)
 _MOST_SOFT_LINKS = 16
@@ -80,12 +80,11 @@ def read_array(path: Path, name: str | None) -> NDArray[Any]:
             found = None if name is None else find_inside(path, file, name)
             if not isinstance(found, h5py.Dataset):
                 shapes = list_arrays(path)
-                # Where nothing can be read, a link that is refused is the reason to tell.
-                for key in file if not shapes else ():
-                    find_inside(path, file, key)
+                if not shapes:
+                    refuse_links(path, file)
                 found = file[find_name(path, name and name.strip("/"), shapes)]
             return read_dataset(path, found)
-    except DataError:
+    except CorticodeError:
         raise
     except LIBRARY_ERRORS as error:
         raise unreadable(path, "HDF5", error) from error
@@ -122,6 +121,15 @@ def find_inside(path: Path, file: h5py.File, name: str) -> Any:
     if isinstance(item, h5py.Dataset):
         refuse_elsewhere(path, item)
     return item
+
+
+def refuse_links(path: Path, file: h5py.File) -> None:
+    """Raise `DataError` where the top of an open file leads out of it.
+
+    For a file in which nothing can be read: the link refused is the reason to tell.
+    """
+    for name in file:
+        find_inside(path, file, name)
 
 
 def refuse_elsewhere(path: Path, dataset: Any) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from corticode.data.readers import hdf5
 from corticode.data.readers.lookup import describe_contents, find_name, unreadable
-from corticode.errors import DataError
+from corticode.errors import CorticodeError, DataError
 
 _LIBRARY_ERRORS = (
     *hdf5.LIBRARY_ERRORS,
@@ -47,7 +47,7 @@ def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
             else:
                 listed[name] = tuple(shape)
         return listed
-    except DataError:
+    except CorticodeError:
         raise
     except _LIBRARY_ERRORS as error:
         raise unreadable(path, "MAT", error) from error
@@ -142,7 +142,10 @@ def _find(path: Path, name: str | None) -> tuple[str, Any]:
                 if wanted is not None:
                     # First, so that a link out of the file is told as such.
                     hdf5.find_inside(path, file, wanted.replace(".", "/"))
-                found = find_name(path, wanted, list_arrays(path))
+                shapes = list_arrays(path)
+                if not shapes:
+                    hdf5.refuse_links(path, file)
+                found = find_name(path, wanted, shapes)
                 return found, _load_new(path, file, file[found.replace(".", "/")])
         found = find_name(path, wanted, list_arrays(path))
         variable, *fields = found.split(".")
@@ -150,7 +153,7 @@ def _find(path: Path, name: str | None) -> tuple[str, Any]:
         for field in fields:
             value = value[field].item()
         return found, value
-    except DataError:
+    except CorticodeError:
         raise
     except _LIBRARY_ERRORS as error:
         raise unreadable(path, "MAT", error) from error

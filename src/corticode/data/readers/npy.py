@@ -1,5 +1,6 @@
 """Arrays saved by numpy: NPY files, memory-mapped, and the members of NPZ files."""
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +13,18 @@ from numpy.typing import NDArray
 from corticode.data.readers.lookup import find_name, unreadable
 from corticode.errors import DataError
 
-_LIBRARY_ERRORS = (EOFError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+_LIBRARY_ERRORS = (
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:

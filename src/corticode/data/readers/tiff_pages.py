@@ -13,7 +13,8 @@ from corticode.data.readers.lookup import unreadable
 
 _DESCRIPTION, _OFFSETS, _BYTE_COUNTS = 270, (273, 324), (279, 325)
 # Width, length, bits, compression, samples a pixel, planar, sample format: alike in all pages.
-_LOOKS = (256, 257, 258, 259, 277, 284, 339)
+_IS_LOOK = np.zeros(65_536, dtype=np.bool_)
+_IS_LOOK[[256, 257, 258, 259, 277, 284, 339]] = True
 _BYTES_OF_TYPE = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8])
 _UINTS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 
@@ -156,8 +157,11 @@ def _read_page(content: mmap.mmap, kind: _Format, position: int, *, is_first: bo
         k = tags.index(_DESCRIPTION)
         text = content[value_at[k] : value_at[k] + n_bytes[k]]
     (next_at,) = struct.unpack_from(kind.order + kind.offset, content, end)
-    looks = entries[np.isin(entries["tag"], _LOOKS)].tobytes()
-    return Page(int(starts[0]) if in_one_piece else -1, int(next_at), looks, text)
+    # Where a value lies apart (the bits of three colours), its place differs from page to page.
+    looks = np.where(n_bytes <= n_offset, entries["value"], 0)
+    looks = np.column_stack([entries["tag"], looks])[_IS_LOOK[entries["tag"]]]
+    start = int(starts[0]) if in_one_piece else -1
+    return Page(start, int(next_at), looks.tobytes(), text)
 
 
 def _leaves(starts: NDArray[Any], lengths: NDArray[Any], size: int) -> bool:

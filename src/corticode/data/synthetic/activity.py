@@ -104,7 +104,7 @@ def typical_weights() -> NDArray[np.float64]:
     Examples
     --------
     >>> typical_weights().shape, float(typical_weights()[SOURCES.index("limb, left"), 5])
-    ((9, 50), 1.2)
+    ((9, 50), 0.9)
     """
     regions = read_published_regions()
     numbers = np.arange(1, len(regions.names) + 1)
@@ -115,8 +115,10 @@ def typical_weights() -> NDArray[np.float64]:
     to_back = (rows - rows.mean()) / rows.std()
     to_side = np.abs(columns - 64)
     to_side = (to_side - to_side.mean()) / to_side.std()
-    limb = np.array([_LIMB_PERCENT.get(k, 0.0) for k in numbers])
-    arousal = np.array([_AROUSAL_PERCENT.get(k, _AROUSAL_ELSEWHERE_PERCENT) for k in numbers])
+    limb = np.array([_LIMB_PERCENT.get(k, 0.0) for k in numbers.tolist()])
+    arousal = np.array(
+        [_AROUSAL_PERCENT.get(k, _AROUSAL_ELSEWHERE_PERCENT) for k in numbers.tolist()]
+    )
     weights = np.stack(
         [
             limb * (sides == "left"),

@@ -46,7 +46,7 @@ def session_run_fraction(rng: np.random.Generator, mouse_fraction: float, sessio
     Examples
     --------
     >>> round(session_run_fraction(np.random.default_rng(0), 0.5, 0), 3)
-    0.573
+    0.533
     """
     # Multiples of the golden ratio fill the range evenly however few sessions there are, so that
     # three sessions already average to about the mouse's fraction.
@@ -121,7 +121,7 @@ def _bout_lengths(
     totals = np.array([n_frames - run_frames, run_frames])
     lengths = shortest + np.floor(shares * (totals - n_bouts * shortest)).astype(np.int64)
     lengths[np.argmax(lengths, axis=0), [0, 1]] += totals - lengths.sum(axis=0)
-    return lengths
+    return np.asarray(lengths)
 
 
 def _run_bouts(
@@ -155,4 +155,4 @@ def _backward_slips(
         length = round(frame_rate_hz * rng.uniform(0.1, 0.4))
         size = rng.uniform(0.5, 2.0) * (rng.random() < 0.5)
         backward[stop : stop + length] = size
-    return backward * (effort == 0)
+    return np.where(effort == 0, backward, 0.0)

@@ -7,13 +7,11 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.io import savemat
-from scipy.ndimage import uniform_filter1d
 
 from corticode.data.files import write_bytes, write_text
 from corticode.data.synthetic.activity import (
@@ -33,6 +31,7 @@ from corticode.data.synthetic.behavior import (
     session_run_fraction,
     simulate_behavior,
 )
+from corticode.data.synthetic.ideal import fit_ideal_filter, score_ideal_filter
 from corticode.errors import DataError, RunError, StudyError
 
 FRAME_RATE_HZ = 30.0
@@ -40,9 +39,7 @@ RUN_FRACTIONS = (0.36, 0.66, 0.65, 0.58, 0.80)
 SUFFIXES = ("LR", "non", "R", "L", "non")
 """As in the study, `non` is two mice: a session's id does not tell its mouse."""
 FIRST_DAYS = ("2018-01-25", "2018-01-25", "2018-01-25", "2018-03-21", "2018-03-21")
-HALF_WINDOW_FRAMES = 15
-FILTER_FRAMES = 3
-REFERENCE_FRAMES = 24_000
+LONG_DRAW_FRAMES = 24_000
 
 
 @dataclass(frozen=True)
@@ -97,8 +94,9 @@ def simulate_cohort(
 
     The folder holds ``data_<n>_5mice.csv`` (which session is whose), behaviour and traces as one
     MAT file a session, and the planted truth: weights, leads, dials, run fractions and
-    ``ideal_auc``, as `score_matched_filter` defines it. The same size, seed and dials give the
-    same bytes; a session's arrays do not depend on how many others there are.
+    ``ideal_auc``, what `corticode.data.synthetic.ideal.fit_ideal_filter` scores in each session,
+    averaged over the sessions of an animal, then over animals. The same size, seed and dials give
+    the same bytes; a session's arrays do not depend on how many others there are.
 
     Parameters
     ----------
@@ -185,12 +183,27 @@ def simulate_session(
     behavior = simulate_behavior(
         _stream(seed, mouse, 2, session), n_frames, FRAME_RATE_HZ, fraction
     )
-    rng = _stream(seed, mouse, 3, session)
-    sources = simulate_sources(rng, behavior, FRAME_RATE_HZ)
-    traces = simulate_traces(rng, simulate_mouse(mouse, seed, dials), sources, FRAME_RATE_HZ)
+    cortex = simulate_mouse(mouse, seed, dials)
+    traces = _simulate_activity(_stream(seed, mouse, 3, session), cortex, behavior)
     day = np.datetime64(FIRST_DAYS[mouse - 1]) + session
     name = f"{str(day).replace('-', '')}_Emx1G6_{SUFFIXES[mouse - 1]}_1"
     return SimulatedSession(name, mouse, behavior, traces)
+
+
+def _simulate_activity(
+    rng: np.random.Generator, mouse: Mouse, behavior: SimulatedBehavior
+) -> NDArray[np.float32]:
+    sources = simulate_sources(rng, behavior, FRAME_RATE_HZ)
+    return simulate_traces(rng, mouse, sources, FRAME_RATE_HZ)
+
+
+def _ideal_filter(mouse: int, seed: int, cortex: Mouse) -> NDArray[np.float64]:
+    """The filter that knows the generator, from frames that are in no session."""
+    behavior = simulate_behavior(
+        _stream(seed, mouse, 4), LONG_DRAW_FRAMES, FRAME_RATE_HZ, RUN_FRACTIONS[mouse - 1]
+    )
+    traces = _simulate_activity(_stream(seed, mouse, 5), cortex, behavior)
+    return fit_ideal_filter(traces, behavior.is_running, cortex)
 
 
 def _stream(seed: int, *place: int) -> np.random.Generator:
@@ -198,93 +211,27 @@ def _stream(seed: int, *place: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=place))
 
 
-def matched_filter(mouse: int, seed: int, dials: Mapping[str, float]) -> NDArray[np.float64]:
-    """The linear filter that knows the generator, for one mouse; see `score_matched_filter`.
-
-    Returns
-    -------
-    NDArray
-        Weights, shape (lag, source), over the features that `source_windows` gives.
-    """
-    cortex = simulate_mouse(mouse, seed, dials)
-    behavior = simulate_behavior(
-        _stream(seed, mouse, 4), REFERENCE_FRAMES, FRAME_RATE_HZ, RUN_FRACTIONS[mouse - 1]
-    )
-    rng = _stream(seed, mouse, 5)
-    sources = simulate_sources(rng, behavior, FRAME_RATE_HZ)
-    traces = simulate_traces(rng, cortex, sources, FRAME_RATE_HZ)
-    windows = source_windows(traces, cortex)
-    shape = windows.shape[1:]
-    windows = windows.reshape(len(windows), -1)
-    is_running = behavior.is_running[HALF_WINDOW_FRAMES:-HALF_WINDOW_FRAMES]
-    means = [windows[is_running == state].mean(axis=0) for state in (False, True)]
-    within = windows - np.where(is_running[:, None], means[1], means[0])
-    covariance = within.T @ within / len(within)
-    # A dial at 0 leaves directions without variance, so the inverse is a pseudo-inverse.
-    weights = np.linalg.pinv(covariance, rcond=1e-10, hermitian=True) @ (means[1] - means[0])
-    return np.asarray(weights.reshape(shape))
-
-
-def source_windows(traces: NDArray[np.float32], mouse: Mouse) -> NDArray[np.float64]:
-    """What the regions say about each source, in windows of +-0.5 s.
-
-    The traces, less their session mean, are projected on the mouse's true weights. As all regions
-    have noise of the same size and spectrum, this loses nothing that the regions know of the
-    sources. Windows are taken in steps of three frames of a three-frame mean.
-
-    Returns
-    -------
-    NDArray
-        Shape (window, lag, source); 11 lags, from 0.5 s before to 0.5 s after the frame.
-    """
-    projected = (traces - traces.mean(axis=0, dtype=np.float64)) @ mouse.weights.T
-    smoothed = uniform_filter1d(projected, FILTER_FRAMES, axis=0)
-    windows = sliding_window_view(smoothed, 2 * HALF_WINDOW_FRAMES + 1, axis=0)
-    return np.asarray(windows[:, :, ::FILTER_FRAMES]).transpose(0, 2, 1)
-
-
-def score_matched_filter(session: SimulatedSession, mouse: Mouse, weights: NDArray[Any]) -> float:
-    """The AUC for run against rest of the matched filter on one session: the linear ceiling.
-
-    The filter is a linear discriminant over the +-0.5 s window. It is given the mouse's true
-    weights, so that its spatial part is exact; its temporal part (the mean course of each source
-    around running and resting, and the covariance of everything else) comes from 24,000 other
-    frames of the same mouse. It is no decoder: no other mouse could be read so. Decoders that are
-    not linear can also use the strides, whose phase a linear filter cannot follow.
-
-    Returns
-    -------
-    float
-        Over the frames of the session that have a whole window.
-    """
-    scores = np.tensordot(source_windows(session.traces, mouse), weights, axes=2)
-    is_running = session.behavior.is_running[HALF_WINDOW_FRAMES:-HALF_WINDOW_FRAMES]
-    rest = np.sort(scores[~is_running])
-    run = scores[is_running]
-    below = np.searchsorted(rest, run, "left") + np.searchsorted(rest, run, "right")
-    return float(below.mean() / (2 * rest.size))
-
-
 def _write_cohort(folder: Path, size: str, seed: int, dials: Mapping[str, float]) -> None:
     extent = SIZES[size]
     label = f"{sum(extent.n_sessions)}_{len(extent.n_sessions)}mice"
-    truths = []
+    truths: list[dict[str, Any]] = []
     for mouse, n_sessions in enumerate(extent.n_sessions, start=1):
         cortex = simulate_mouse(mouse, seed, dials)
-        weights = matched_filter(mouse, seed, dials)
+        weights = _ideal_filter(mouse, seed, cortex)
         for k in range(n_sessions):
             session = simulate_session(mouse, k, extent.n_frames, seed, dials)
             _write_session(folder, label, session)
+            is_running = session.behavior.is_running
             truths.append(
                 {
                     "session": session.session,
                     "animal": f"m{mouse}",
-                    "run_fraction": float(session.behavior.is_running.mean()),
-                    "ideal_auc": score_matched_filter(session, cortex, weights),
+                    "run_fraction": float(is_running.mean()),
+                    "ideal_auc": score_ideal_filter(weights, session.traces, is_running, cortex),
                 }
             )
-    truths.sort(key=lambda truth: str(truth["session"]))
-    rows = [f"{truth['session']},{str(truth['animal'])[1:]}" for truth in truths]
+    truths.sort(key=lambda truth: truth["session"])
+    rows = [f"{truth['session']},{truth['animal'][1:]}" for truth in truths]
     write_text(folder / f"data_{label}.csv", "\n".join(["Data_ID,Mouse_#", *rows]) + "\n")
     truth = _describe_truth(size, seed, dials, truths)
     write_text(folder / "truth.json", json.dumps(truth, indent=1) + "\n")
@@ -302,7 +249,7 @@ def _write_session(folder: Path, label: str, session: SimulatedSession) -> None:
 
 def _write_mat(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     buffer = io.BytesIO()
-    savemat(buffer, arrays, do_compression=True)
+    savemat(cast(Any, buffer), dict(arrays), do_compression=True)
     content = buffer.getvalue()
     # The header's text holds the time of writing; without it the same seed gives the same bytes.
     write_bytes(path, b"MATLAB 5.0 MAT-file, simulated".ljust(116) + content[116:])
@@ -311,9 +258,11 @@ def _write_mat(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def _describe_truth(
     size: str, seed: int, dials: Mapping[str, float], sessions: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    animals = {
+    animals: dict[str, dict[str, Any]] = {
         f"m{mouse}": {
-            "ideal_auc": _mean(s["ideal_auc"] for s in sessions if s["animal"] == f"m{mouse}"),
+            "ideal_auc": _mean(
+                truth["ideal_auc"] for truth in sessions if truth["animal"] == f"m{mouse}"
+            ),
             "weights": _by_source(simulate_mouse(mouse, seed, dials).weights),
         }
         for mouse in range(1, len(SIZES[size].n_sessions) + 1)

@@ -1,0 +1,314 @@
+"""The command line: verbs of a few lines each; what they need is imported inside them."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from corticode import __version__
+from corticode.errors import CorticodeError, Finding, StudyError
+
+if TYPE_CHECKING:
+    from corticode.grid import Progress, RunSummary
+    from corticode.tasks import Plan
+
+SHOWN_FINDINGS = 20
+
+app = typer.Typer(
+    help="Decode behaviour from cortex-wide calcium imaging, in animals the decoder never saw.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+)
+import_app = typer.Typer(
+    help="Make a catalogue of recordings that others laid out.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(import_app, name="import")
+
+Workers = Annotated[int, typer.Option(min=1, help="Worker processes of one thread each.")]
+
+
+def main() -> None:
+    """Run the command line; an error is one message and exit code 2."""
+    try:
+        app()
+    except CorticodeError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; run the same command again to go on", err=True)
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.")
+    ] = False,
+) -> None:
+    if show_version:
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def simulate(
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new folder.")],
+    size: Annotated[str, typer.Option(help="tiny: 5 mice x 3 sessions x 3,000 frames.")] = "tiny",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same arrays.")] = 0,
+    dial: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Turn one feature up or down.")
+    ] = None,
+) -> None:
+    """Write simulated mice with a known truth, as the 2024 study's files."""
+    from corticode.data.synthetic.cohort import simulate_cohort
+
+    folder = simulate_cohort(destination, size=size, seed=seed, dials=_dials(dial or []))
+    typer.echo(f"simulated cohort written to {folder}; what was planted is in truth.json")
+
+
+@import_app.command("study2024")
+def import_study(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The study's folder.")],
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="Where sessions.csv goes.")],
+) -> None:
+    """Make a catalogue of data laid out as by Ajioka et al. (2024)."""
+    from corticode.data.layouts import import_study2024
+
+    summary = import_study2024(source, destination)
+    for note in summary.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{summary.catalogue}: {summary.n_sessions} sessions of {summary.n_animals} animals")
+
+
+@app.command()
+def check(
+    study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
+) -> None:
+    """Find every fault of a study's data and every risk of leakage, without training."""
+    from corticode.config import read_study
+    from corticode.tasks import check_study
+
+    report = check_study(read_study(study_path))
+    _show_findings(report.findings)
+    for fact in report.facts:
+        typer.echo(fact)
+    if report.faults:
+        raise StudyError("\n".join(report.faults))
+    typer.echo("no fault found" + (", see the warnings above" if report.findings else ""))
+
+
+@app.command()
+def run(
+    study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder; it is gone on with.")],
+    workers: Workers = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to K - 1.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Fit every condition in every fold, predict what was left out, and score it."""
+    _run_study(study_path, out, workers=workers, seeds=seeds, device=device)
+
+
+@app.command()
+def predict(
+    decoder_folder: Annotated[
+        Path, typer.Argument(metavar="DECODER", help="RUN/fits/CONDITION/FOLD/seed-N.")
+    ],
+    catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A .csv or .npz file.")],
+    session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Let a fitted decoder speak on other recordings."""
+    from corticode.data.catalogue import read_catalogue
+    from corticode.decode.decoder import load_decoder
+    from corticode.experiment import predict_recordings
+    from corticode.runs import write_table
+
+    if out.suffix not in (".csv", ".npz"):
+        raise StudyError(f"--out {out} ends in neither .csv nor .npz")
+    recordings = read_catalogue(catalogue)
+    if session is not None:
+        recordings = [recording for recording in recordings if recording.session == session]
+        if not recordings:
+            raise StudyError(f"{catalogue} has no session {session!r}")
+    predictions = predict_recordings(
+        load_decoder(decoder_folder), recordings, device=_device(device)
+    )
+    if out.suffix == ".csv":
+        write_table(out, predictions.to_frame())
+    else:
+        predictions.save(out)
+    typer.echo(f"{predictions.frame.size:,} predictions written to {out}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything goes.")] = Path(
+        "demo"
+    ),
+    workers: Workers = 2,
+) -> None:
+    """Simulate five mice, import, check, run and say what was found."""
+    from importlib.resources import files
+
+    from corticode.data.files import write_text
+
+    cohort, study_path = out / "cohort", out / "study" / "study.toml"
+    if not (cohort / "truth.json").is_file():
+        typer.echo("1. corticode simulate: five simulated mice with a known truth")
+        simulate(cohort)
+    typer.echo("2. corticode import study2024: a catalogue of their recordings")
+    import_study(cohort, study_path.parent)
+    write_text(study_path, (files("corticode.presets") / "demo.toml").read_text("utf-8"))
+    typer.echo("3. corticode check: faults and leaks, before anything is trained")
+    check(study_path)
+    typer.echo("4. corticode run: four decoders, five folds, each mouse left out once")
+    summary = _run_study(study_path, out / "run", workers=workers)
+    typer.echo("")
+    typer.echo(_in_words(summary, cohort / "truth.json"))
+    typer.echo(
+        f"Everything is in {out}: the study file {study_path}, the simulated recordings "
+        f"{cohort}, scores and decoders {out / 'run'}."
+    )
+
+
+def _run_study(
+    study_path: Path, out: Path, *, workers: int = 1, seeds: int = 1, device: str = "auto"
+) -> "RunSummary":
+    from corticode.config import read_study
+    from corticode.grid import run_study
+
+    study = read_study(study_path)
+    with _progress() as (on_plan, on_progress):
+        summary = run_study(
+            study,
+            out,
+            n_workers=workers,
+            n_seeds=seeds,
+            device=_device(device),
+            on_plan=on_plan,
+            on_progress=on_progress,
+        )
+    _show_scores(summary, out)
+    return summary
+
+
+@contextmanager
+def _progress() -> "Iterator[tuple[object, object]]":
+    """Two callbacks that print the plan and each finished fit, on one line in a terminal."""
+    live = sys.stderr.isatty()
+    began = time.monotonic()
+
+    def on_plan(plan: "Plan", n_kept: int, n_changed: int) -> None:
+        _show_findings(plan.findings)
+        typer.echo(f"{len(plan.tasks)} fits, {n_kept} of them finished before", err=True)
+        if n_changed:
+            typer.echo(
+                f"{n_changed} finished fits have other settings or data now and are redone",
+                err=True,
+            )
+
+    def on_progress(progress: "Progress") -> None:
+        left = "" if progress.seconds_left is None else f", {_clock(progress.seconds_left)} left"
+        line = (
+            f"{progress.n_done}/{progress.n_total} fits, {_clock(time.monotonic() - began)}"
+            f"{left}: {progress.last}"
+        )
+        typer.echo(f"\r\x1b[K{line}" if live else line, err=True, nl=not live)
+
+    yield on_plan, on_progress
+    if live:
+        typer.echo("", err=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _show_findings(findings: Sequence[Finding]) -> None:
+    """Warnings first, the many in brief."""
+    for finding in findings[:SHOWN_FINDINGS]:
+        typer.echo(f"warning: {finding}", err=True)
+    if len(findings) > SHOWN_FINDINGS:
+        typer.echo(
+            f"warning: and {len(findings) - SHOWN_FINDINGS} more (all are in excluded.csv of a "
+            "run)",
+            err=True,
+        )
+
+
+def _show_scores(summary: "RunSummary", out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Mean within-session score of animals the decoder did not train on")
+    for name in ("condition", "score", "mean", "lowest", "highest", "animals"):
+        table.add_column(name, justify="left" if name in ("condition", "score") else "right")
+    for (condition, metric), rows in summary.animal_scores.groupby(
+        ["condition", "metric"], sort=False
+    ):
+        values = rows["value"].dropna()
+        numbers = (
+            ["-"] * 3
+            if values.empty
+            else [f"{value:.3f}" for value in (values.mean(), values.min(), values.max())]
+        )
+        table.add_row(condition, metric, *numbers, f"{values.size}")
+    Console().print(table)
+    typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
+
+
+def _in_words(summary: "RunSummary", truth_path: Path) -> str:
+    import json
+
+    truth = json.loads(truth_path.read_text("utf-8"))
+    scores = summary.animal_scores
+    by_condition = scores.groupby("condition", sort=False)["value"]
+    mean = by_condition.mean()
+    gru = scores.loc[scores["condition"] == "gru", "value"]
+    n_above = int((gru > 0.5).sum())
+    return (
+        f"In {n_above} of {gru.size} simulated mice that the decoder never saw, running was read "
+        f"out above chance: the gru's mean within-session AUC is {mean['gru']:.3f} (mice "
+        f"{gru.min():.3f} to {gru.max():.3f}); the best possible on this cohort is about "
+        f"{truth['ideal_auc']:.3f}. A linear decoder of the same window reaches "
+        f"{mean['linear-window']:.3f}, of the single frame {mean['linear-frame']:.3f}; with "
+        f"label traces exchanged between sessions the gru is at "
+        f"{mean['gru, permuted labels']:.3f}, chance being 0.5. These mice are simulated: this "
+        "shows that the pipeline works, not how cortex does."
+    )
+
+
+def _device(name: str) -> str:
+    if name not in ("auto", "cpu", "cuda"):
+        raise StudyError(f"--device {name} is none of auto, cpu, cuda")
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise StudyError("--device cuda: torch finds no GPU here; use --device cpu")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _dials(given: Sequence[str]) -> dict[str, float]:
+    dials = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            dials[name] = float(value)
+        except ValueError:
+            raise StudyError(f"--dial {text}: give NAME=VALUE with a number") from None
+    return dials

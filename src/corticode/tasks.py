@@ -1,0 +1,307 @@
+"""From a study to its fits: sessions, groups, folds, keys; and what `check` finds before any fit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corticode.config import Condition, Study, gap_frames, resolve
+from corticode.data.catalogue import Recording, read_catalogue
+from corticode.data.checks import read_all
+from corticode.data.files import fingerprint
+from corticode.data.folds import (
+    ROLES,
+    Fold,
+    leave_animals_out,
+    leave_blocks_out,
+    leave_sessions_out,
+    split_windows,
+)
+from corticode.data.regions import RegionTable, read_regions
+from corticode.data.session import Session
+from corticode.data.store import (
+    PreparedSessions,
+    is_stored,
+    load_sessions,
+    prepare_sessions,
+    store_sessions,
+)
+from corticode.data.windows import Windows
+from corticode.decode.decoder import FORMAT
+from corticode.decode.leaks import find_leaks
+from corticode.errors import CorticodeError, Finding, FoldError, StudyError
+from corticode.experiment import FitTask, condition_windows
+from corticode.runs import Run, hash_of
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """What a study's files hold.
+
+    Parameters
+    ----------
+    recordings, sessions
+        The catalogue's rows and what they name, in the same order.
+    table
+        The study's region table, if it names one.
+    """
+
+    recordings: list[Recording]
+    sessions: list[Session]
+    table: RegionTable | None
+
+    @property
+    def frame_rate_hz(self) -> float | None:
+        """The frame rate of all sessions."""
+        return self.sessions[0].frame_rate_hz
+
+
+@dataclass
+class Plan:
+    """The fits of a study and what was found while they were laid out."""
+
+    tasks: list[FitTask] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    recording_keys: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class CheckReport:
+    """What is wrong with a study (faults) and what is odd (findings), before any fit."""
+
+    faults: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+
+
+def read_files(study: Study) -> StudyFiles:
+    """Everything that a study's catalogue names, read and checked, all faults at once.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        The catalogue or sessions cannot be used as they are.
+    """
+    recordings = read_catalogue(study.catalogue_path)
+    table = None if study.regions_path is None else read_regions(study.regions_path)
+    sessions = read_all(
+        recordings,
+        signals=study.signals,
+        trim_frames=study.data.trim_frames,
+        resample_hz=study.data.resample_hz,
+        regions=None if table is None else table.names,
+    )
+    return StudyFiles(recordings, sessions, table)
+
+
+def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
+    """Read the recordings, prepare them where that is not done, and list the fits.
+
+    Raises
+    ------
+    CorticodeError
+        Whatever is wrong with recordings, folds or conditions, before anything is trained.
+    """
+    content = read_files(study)
+    sessions = content.sessions
+    keys = [recording_key(recording) for recording in content.recordings]
+    plan = Plan(
+        recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)}
+    )
+    for condition_keys in study.conditions:
+        condition = resolve(condition_keys, content.frame_rate_hz)
+        folds = make_folds(study, sessions, condition)
+        plan.findings += find_leaks(
+            condition.preprocessing, condition.window, folds, content.recordings
+        )
+        for members, own_folds in groups_of(study, sessions, folds):
+            own = [keys[k] for k in members]
+            key = prepared_key(study, own, condition)
+            folder = run.prepared_folder(key)
+            if not is_stored(folder, key):
+                store_sessions(folder, [sessions[k] for k in members], condition.preprocessing, key)
+            plan.findings += load_sessions(folder).findings
+            plan.tasks += [
+                FitTask(
+                    run.fit_folder(condition.name, fold.name, seed),
+                    folder,
+                    condition,
+                    fold,
+                    seed,
+                    fit_key(study, own, condition, fold, seed, content.table),
+                    content.table,
+                    device,
+                )
+                for fold in own_folds
+                for seed in range(n_seeds)
+            ]
+    plan.findings = list(dict.fromkeys(plan.findings))
+    return plan
+
+
+def check_study(study: Study) -> CheckReport:
+    """What is wrong or odd in a study's data and folds, found without training.
+
+    Every session is read, every fold of every condition is cut into windows, its parts are
+    proved disjoint and counted by class.
+    """
+    report = CheckReport()
+    try:
+        content = read_files(study)
+    except CorticodeError as error:
+        report.faults.append(str(error))
+        return report
+    sessions = content.sessions
+    animals = {session.animal for session in sessions}
+    n_frames = sum(session.n_frames for session in sessions)
+    report.facts.append(
+        f"{len(sessions)} sessions of {len(animals)} animals, {n_frames:,} frames"
+        + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
+    )
+    report.findings += [finding for session in sessions for finding in session.findings]
+    prepared: dict[tuple[int, ...], PreparedSessions] = {}
+    for keys in study.conditions:
+        try:
+            condition = resolve(keys, content.frame_rate_hz)
+            folds = make_folds(study, sessions, condition)
+            report.findings += find_leaks(
+                condition.preprocessing, condition.window, folds, content.recordings
+            )
+            for members, own_folds in groups_of(study, sessions, folds):
+                if tuple(members) not in prepared:
+                    prepared[tuple(members)] = prepare_sessions([sessions[k] for k in members])
+                windows = condition_windows(
+                    prepared[tuple(members)], condition, table=content.table
+                )
+                report.findings += prepared[tuple(members)].findings
+                report.findings += _fold_findings(windows, own_folds, condition)
+            report.facts.append(f"{condition.name}: {len(folds)} folds")
+        except CorticodeError as error:
+            report.faults.append(f"condition {keys.name!r}: {error}")
+    report.faults = list(dict.fromkeys(report.faults))
+    report.findings = list(dict.fromkeys(report.findings))
+    return report
+
+
+def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) -> list[Fold]:
+    """The folds of a condition: those the study names, else all.
+
+    Raises
+    ------
+    StudyError
+        Too few animals, sessions or frames, or `only` names a fold that does not exist.
+    """
+    animals = [session.animal for session in sessions]
+    names = [session.session for session in sessions]
+    if study.folds.by == "animal":
+        folds = leave_animals_out(animals)
+    elif study.folds.by == "session":
+        folds = leave_sessions_out(animals, names)
+    else:
+        folds = leave_blocks_out(
+            animals,
+            names,
+            [session.n_frames for session in sessions],
+            blocks=study.folds.blocks,
+            gap_frames=gap_frames(study, condition.window, sessions[0].frame_rate_hz),
+        )
+    if study.folds.only is None:
+        return folds
+    known = [fold.name for fold in folds]
+    unknown = sorted(set(study.folds.only) - set(known))
+    if unknown:
+        near = get_close_matches(unknown[0], known, n=1)
+        guess = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known[:3])}, ..."
+        raise StudyError(f"[folds] only names {unknown[0]!r}, which is no fold; {guess}")
+    return [fold for fold in folds if fold.name in study.folds.only]
+
+
+def groups_of(
+    study: Study, sessions: Sequence[Session], folds: Sequence[Fold]
+) -> Iterator[tuple[list[int], list[Fold]]]:
+    """Sessions that share their regions, with their folds: all, or those of one animal each."""
+    if study.folds.by == "animal":
+        yield list(range(len(sessions))), list(folds)
+        return
+    for animal in dict.fromkeys(session.animal for session in sessions):
+        own = [fold for fold in folds if fold.animals == (animal,)]
+        if own:
+            yield [k for k, session in enumerate(sessions) if session.animal == animal], own
+
+
+def recording_key(recording: Recording) -> dict[str, Any]:
+    """What identifies a recording: what its row says and what its files hold, never where."""
+    content: dict[str, Any] = {}
+    for name, value in asdict(recording).items():
+        if isinstance(value, Mapping):
+            content[name] = [fingerprint(Path(value["path"])), value["dataset"]]
+        elif isinstance(value, Path):
+            content[name] = fingerprint(value)
+        else:
+            content[name] = value
+    return content
+
+
+def prepared_key(
+    study: Study, recordings: Sequence[Mapping[str, Any]], condition: Condition
+) -> str:
+    """The key of prepared sessions."""
+    regions_path = study.regions_path
+    return hash_of(
+        {
+            "recordings": list(recordings),
+            "preprocessing": asdict(condition.preprocessing),
+            "data": study.data.model_dump(include={"trim_frames", "resample_hz"}),
+            "regions": None if regions_path is None else fingerprint(regions_path),
+            "signals": study.signals,
+            "format": FORMAT,
+        }
+    )
+
+
+def fit_key(
+    study: Study,
+    recordings: Sequence[Mapping[str, Any]],
+    condition: Condition,
+    fold: Fold,
+    seed: int,
+    table: RegionTable | None,
+) -> str:
+    """The key of a fit: all that its result depends on."""
+    settings = {k: v for k, v in asdict(condition).items() if k != "name"}
+    return hash_of(
+        {
+            "recordings": list(recordings),
+            "data": study.data.model_dump(include={"trim_frames", "resample_hz"}),
+            "condition": settings,
+            "fold": {k: v for k, v in asdict(fold).items() if k != "name"},
+            "seed": seed,
+            "table": None if table is None or condition.regions is None else asdict(table),
+            "format": FORMAT,
+        }
+    )
+
+
+def _fold_findings(
+    windows: Windows, folds: Sequence[Fold], condition: Condition
+) -> Iterator[Finding]:
+    """Folds that will be left out, or whose parts hold one class."""
+    lacking = {
+        "train": "will be left out: its training part has one class",
+        "valid": "its validation part has one class; the epoch is chosen by training loss",
+        "test": "its test part has one class; AUC will be empty",
+    }
+    for fold in folds:
+        try:
+            split = split_windows(windows, fold)
+        except FoldError as error:
+            yield Finding("fold", f"will be left out: {error}", item=fold.name)
+            continue
+        if condition.target.kind == "value":
+            continue
+        for role in ROLES:
+            if np.unique(getattr(split, role).target).size < 2:
+                yield Finding("fold", lacking[role], item=fold.name)
