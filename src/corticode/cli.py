@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -206,7 +206,9 @@ def _run_study(
 
 
 @contextmanager
-def _progress() -> "Iterator[tuple[object, object]]":
+def _progress() -> Iterator[
+    tuple[Callable[["Plan", int, int], None], Callable[["Progress"], None]]
+]:
     """Two callbacks that print the plan and each finished fit, on one line in a terminal."""
     live = sys.stderr.isatty()
     began = time.monotonic()
@@ -267,7 +269,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
             if values.empty
             else [f"{value:.3f}" for value in (values.mean(), values.min(), values.max())]
         )
-        table.add_row(condition, metric, *numbers, f"{values.size}")
+        table.add_row(str(condition), str(metric), *numbers, f"{values.size}")
     Console().print(table)
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
 

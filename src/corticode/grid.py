@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from corticode.config import Study, write_resolved
 from corticode.data.files import write_text
@@ -197,6 +198,7 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
 def start_worker(parent: int) -> None:
     """Give a worker one thread, and end it when its parent is gone."""
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
     def watch() -> None:
         while os.getppid() == parent:

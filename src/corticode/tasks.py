@@ -1,4 +1,4 @@
-"""From a study to its fits: sessions, groups, folds, keys; and what `check` finds before any fit."""
+"""From a study to its fits: sessions, folds, keys; and what `check` finds before any fit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -8,11 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from corticode.data.targets import (
     Target,
-    bouts,
     collect_classes,
-    count_bouts,
     make_target,
-    speed_unit_finding,
 )
 from corticode.errors import DataError, StudyError
 
@@ -165,26 +162,6 @@ def test_class_indices_lead_back_to_the_names(signal):
     assert [trace.classes[int(k)] for k in trace.values] == signal
 
 
-def test_bouts_by_hand():
-    values = np.array([1, 1, 0, NAN, NAN, 0, 0, 1], np.float32)
-    start, stop, value = bouts(values)
-    assert (start.tolist(), stop.tolist()) == ([0, 2, 5, 7], [2, 3, 7, 8])
-    assert value.tolist() == [1, 0, 0, 1]
-    segment = np.array([1, 2, 2, 2, 2, 2, 3, 3])
-    assert bouts(values, segment)[0].tolist() == [0, 1, 2, 5, 6, 7]
-    assert (count_bouts(values, 1), count_bouts(values, 1, segment)) == (2, 3)
-    assert count_bouts(np.zeros(0), 1) == 0
-
-
-@given(hnp.arrays(np.float64, st.integers(0, 40), elements=st.sampled_from([0.0, 1.0, 2.0, NAN])))
-def test_bouts_rebuild_the_trace(values):
-    rebuilt = np.full(len(values), NAN)
-    start, stop, value = bouts(values)
-    for a, b, held in zip(start, stop, value, strict=True):
-        rebuilt[a:b] = held
-    np.testing.assert_array_equal(rebuilt, values)
-
-
 @pytest.mark.parametrize(
     ("signal", "target", "message"),
     [
@@ -231,16 +208,3 @@ def test_other_refusals():
 def test_target_refuses(settings_given, message):
     with pytest.raises(StudyError, match=message):
         Target("speed", **settings_given)
-
-
-def test_units_of_speed():
-    assert speed_unit_finding(np.linspace(0, 40, 100), "speed") is None
-    assert speed_unit_finding(np.linspace(0, 0.4, 100), "Speed_rs") == (
-        "99th percentile of |Speed_rs| is 0.396; between 3 and 120 is expected for cm/s "
-        "(metres per second, or encoder counts?)"
-    )
-    assert "is 4e+03;" in str(speed_unit_finding(np.full(9, -4000), "speed"))
-    assert speed_unit_finding(np.full(9, 4000), "turn") is None
-    assert speed_unit_finding(np.full(9, 0.4), "speed_norm") is None
-    assert speed_unit_finding(np.full(9, NAN), "speed") is None
-    assert speed_unit_finding(np.array(["fast"]), "speed") is None

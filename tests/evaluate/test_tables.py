@@ -192,20 +192,21 @@ class TestFold:
         assert found["auc"] == binary_scores(pooled.target, pooled.score)["auc"] < 1
         assert found["auc_session_mean"] == 1.0
         assert "accuracy_carried" not in found
+        assert "threshold_carried" not in found
 
     def test_the_threshold_comes_from_validation(self):
         valid = said([0, 1], [0.1, 0.3], part="valid", session="v")
         test = said(ALTERNATING, np.array(ALTERNATING) / 4, session="t")
         found = score_fold(join([valid, test]))
         assert (found["balanced_accuracy"], found["balanced_accuracy_carried"]) == (0.5, 1.0)
+        assert found["threshold_carried"] == pytest.approx(0.2, abs=1e-7)
         row = only(score(join([valid, test])))
         assert (row["session"], row["accuracy_carried"]) == ("t", 1.0)
 
     def test_validation_of_one_class_carries_nothing(self):
         valid = said([1, 1], [0.1, 0.3], part="valid", session="v")
-        assert np.isnan(
-            score_fold(join([valid, said(ALTERNATING, ALTERNATING)]))["accuracy_carried"]
-        )
+        found = score_fold(join([valid, said(ALTERNATING, ALTERNATING)]))
+        assert np.isnan([found["accuracy_carried"], found["threshold_carried"]]).all()
 
     def test_values(self):
         found = score_fold(said([0, 2, 4], [1, 2, 3], kind="value"))
@@ -278,8 +279,9 @@ class TestAnimals:
         )
         assert only(score_animals(table))["n_bouts"] == 8
 
-    def test_nothing_but_blanks(self):
-        row = only(score_animals(rows_of("f1", 0, ["a", "b"], [np.nan, np.nan])))
+    @pytest.mark.parametrize("blank", [np.nan, None])
+    def test_nothing_but_blanks(self, blank):
+        row = only(score_animals(rows_of("f1", 0, ["a", "b"], [blank, blank])))
         assert np.isnan(row["value"])
         assert np.isnan(row["sd_decoders"])
         assert (row["n_decoders"], row["n_sessions"]) == (0, 2)

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.signals import is_category
 from corticode.errors import DataError
 
 DROPPED_AFTER_PERIODS = 1.5
-FEW_CATEGORIES = 20
 
 
 def check_times(times: NDArray[np.float64], name: str) -> None:
@@ -52,16 +52,6 @@ def count_dropped(
     step = np.diff(frame_times, prepend=frame_times[0] - period_s) / period_s
     after_gap = step > DROPPED_AFTER_PERIODS
     return after_gap, int(np.sum(np.round(step[after_gap]) - 1))
-
-
-def is_category(values: NDArray[np.generic]) -> bool:
-    """Whether a signal holds categories (text, truth values, few whole numbers), not amounts."""
-    if values.dtype.kind in "USOb":
-        return True
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    if finite.size and np.any(finite != np.round(finite)):
-        return False
-    return np.unique(finite).size <= FEW_CATEGORIES
 
 
 def sample_on_frames(

@@ -18,6 +18,8 @@ from corticode.data.regions import RegionTable
 from corticode.data.study_files import (
     StudyFiles,
     array_shapes,
+    count_frames,
+    count_traces,
     find_study_files,
     list_faults,
     read_session_cells,
@@ -195,7 +197,7 @@ def _find_behavior(files: StudyFiles, staging: Path, destination: Path) -> dict[
         if path is None:
             continue
         shape = array_shapes(files, path).get("runrest")
-        n_frames = _count_frames(files, shape, f"runrest of {path}")
+        n_frames = count_frames(files, shape, f"runrest of {path}")
         behavior[session] = _Signal(ArrayLocation(path), n_frames)
     waiting = [session for session in files.animals if session not in behavior]
     if waiting and "runrest" not in files.cells:
@@ -208,7 +210,7 @@ def _find_behavior(files: StudyFiles, staging: Path, destination: Path) -> dict[
     if waiting:
         _note_cells(files, "runrest", "behaviour", waiting)
         for session, cell in read_session_cells(files, "runrest", waiting):
-            n_frames = _count_frames(files, cell.shape, f"the runrest cell of session {session!r}")
+            n_frames = count_frames(files, cell.shape, f"the runrest cell of session {session!r}")
             name = Path("behavior", f"{session}.npz")
             write_with(staging / name, partial(np.savez, runrest=cell.reshape(-1)))
             behavior[session] = _Signal(ArrayLocation(destination / name), n_frames)
@@ -222,7 +224,7 @@ def _find_traces(files: StudyFiles, staging: Path, destination: Path) -> dict[st
         holding = [path for path, arrays in shapes.items() if "dat_roi" in arrays]
         path = the_only(files, session, holding, "files with dat_roi")
         if path is not None:
-            n_regions, n_frames = _count_traces(files, shapes[path]["dat_roi"], session)
+            n_regions, n_frames = count_traces(files, shapes[path]["dat_roi"], session)
             location = ArrayLocation(path, "dat_roi")
             traces[session] = _Signal(location, n_frames, n_regions, ("region", "time"))
     waiting = [session for session in files.animals if session not in traces]
@@ -232,7 +234,7 @@ def _find_traces(files: StudyFiles, staging: Path, destination: Path) -> dict[st
         what = "already detrended traces" if history else "traces"
         _note_cells(files, kind, what, waiting)
         for session, cell in read_session_cells(files, kind, waiting):
-            n_regions, n_frames = _count_traces(files, cell.shape, session)
+            n_regions, n_frames = count_traces(files, cell.shape, session)
             array = np.ascontiguousarray(cell.T, dtype=np.float32)
             name = Path("traces", f"{session}.npy")
             write_with(staging / name, partial(np.save, arr=array))
@@ -246,24 +248,6 @@ def _note_cells(files: StudyFiles, kind: str, what: str, waiting: list[str]) -> 
     files.notes.append(
         f"{what} of {len(waiting)} of {len(files.animals)} sessions: {files.cells[kind].name}"
     )
-
-
-def _count_frames(files: StudyFiles, shape: tuple[int, ...] | None, what: str) -> int:
-    if shape is None or len(shape) != 2 or 1 not in shape:
-        found = "is missing" if shape is None else f"is {' x '.join(map(str, shape))}"
-        files.faults.append(f"{what} {found}; it must be 1 x frames")
-        return 0
-    return max(shape)
-
-
-def _count_traces(files: StudyFiles, shape: tuple[int, ...], session: str) -> tuple[int, int]:
-    if len(shape) != 2 or shape[0] > shape[1]:
-        files.faults.append(
-            f"traces of session {session!r} are {' x '.join(map(str, shape))}; "
-            "they must be regions x frames"
-        )
-        return 0, 0
-    return shape[0], shape[1]
 
 
 def _compare(

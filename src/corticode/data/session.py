@@ -10,13 +10,13 @@ from corticode.data.catalogue import Recording
 from corticode.data.clocks import (
     check_times,
     count_dropped,
-    is_category,
     resample_amounts,
     resample_categories,
     sample_on_frames,
 )
 from corticode.data.readers.arrays import ArrayLocation, list_signals, read_array, read_signal
 from corticode.data.regions import read_region_names
+from corticode.data.signals import is_category
 from corticode.errors import DataError, Finding, MissingDataError, warn_about
 
 RATE_TOLERANCE = 0.05

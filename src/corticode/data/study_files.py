@@ -120,6 +120,26 @@ def array_shapes(files: StudyFiles, path: Path) -> dict[str, tuple[int, ...]]:
         return {}
 
 
+def count_frames(files: StudyFiles, shape: tuple[int, ...] | None, what: str) -> int:
+    """The number of frames in an array of one value a frame; another shape is a fault."""
+    if shape is None or len(shape) != 2 or 1 not in shape:
+        found = "is missing" if shape is None else f"is {' x '.join(map(str, shape))}"
+        files.faults.append(f"{what} {found}; it must be 1 x frames")
+        return 0
+    return max(shape)
+
+
+def count_traces(files: StudyFiles, shape: tuple[int, ...], session: str) -> tuple[int, int]:
+    """The numbers of regions and of frames in a session's traces; another shape is a fault."""
+    if len(shape) != 2 or shape[0] > shape[1]:
+        files.faults.append(
+            f"traces of session {session!r} are {' x '.join(map(str, shape))}; "
+            "they must be regions x frames"
+        )
+        return 0, 0
+    return shape[0], shape[1]
+
+
 def read_session_cells(
     files: StudyFiles, kind: str, sessions: Sequence[str]
 ) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.bouts import replace_short_runs, stretches, without_transitions
 from corticode.data.preprocess import moving_mean
+from corticode.data.signals import holds_numbers
 from corticode.errors import DataError, StudyError
 
 KINDS = ("binary", "classes", "value")
 MOST_CLASSES = 100
-EXPECTED_SPEED_CM_PER_S = (3.0, 120.0)
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def make_target(
     if target.kind == "binary":
         values = _as_binary(values, target, segment)
     if target.kind != "value" and target.exclude_transition_frames:
-        values = _without_transitions(values, target.exclude_transition_frames, segment)
+        values = without_transitions(values, target.exclude_transition_frames, segment)
     return TargetTrace(values.astype(np.float32), names)
 
 
@@ -178,7 +179,7 @@ def collect_classes(signals: Sequence[NDArray[Any]]) -> tuple[str, ...]:
     >>> collect_classes([np.array([10.0, 2.0, np.nan]), np.array([0.5, 2.0])])
     ('0.5', '2', '10')
     """
-    are_numbers = {_holds_numbers(signal) for signal in signals if np.size(signal)}
+    are_numbers = {holds_numbers(signal) for signal in signals if np.size(signal)}
     if len(are_numbers) > 1:
         raise DataError(
             "the classes are numbers in one session and text in another; "
@@ -191,90 +192,6 @@ def collect_classes(signals: Sequence[NDArray[Any]]) -> tuple[str, ...]:
             f"{MOST_CLASSES}: choose kind 'value', or 'binary' with `above`"
         )
     return tuple(sorted(found, key=float if are_numbers == {True} else None))
-
-
-def bouts(
-    values: NDArray[np.floating[Any]], segment: NDArray[Any] | None = None
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.floating[Any]]]:
-    """First frame, frame after the last, and value of each run of equal target values.
-
-    Parameters
-    ----------
-    values
-        (frame,); runs end at NaN.
-    segment
-        (frame,): runs end where it changes; ``None``: there are no gaps in time.
-
-    Returns
-    -------
-    start, stop, value
-        (bout,) each, in frame order.
-
-    Examples
-    --------
-    >>> start, stop, value = bouts(np.array([0, 0, 1, np.nan, 1]))
-    >>> start.tolist(), stop.tolist(), value.tolist()
-    ([0, 2, 4], [2, 3, 5], [0.0, 1.0, 1.0])
-    """
-    if not len(values):
-        return np.zeros(0, np.intp), np.zeros(0, np.intp), values
-    is_change = values[1:] != values[:-1]
-    if segment is not None:
-        is_change = is_change | (segment[1:] != segment[:-1])
-    start = np.flatnonzero(np.concatenate([[True], is_change]))
-    stop = np.append(start[1:], len(values))
-    keep = np.isfinite(values[start])
-    return start[keep], stop[keep], values[start[keep]]
-
-
-def count_bouts(
-    values: NDArray[np.floating[Any]], class_index: int, segment: NDArray[Any] | None = None
-) -> int:
-    """How many runs of frames hold the class `class_index`.
-
-    Examples
-    --------
-    >>> count_bouts(np.array([0.0, 1.0, 1.0, 0.0, 1.0]), 1)
-    2
-    """
-    return int(np.count_nonzero(bouts(values, segment)[2] == class_index))
-
-
-def speed_unit_finding(speed: NDArray[Any], name: str) -> str | None:
-    """What looks wrong with the unit of a speed, or ``None``.
-
-    Looks only at signals with "speed" but not "norm" in their name.
-
-    Parameters
-    ----------
-    speed
-        (frame,), supposed to be in cm/s.
-    name
-        Name of the signal.
-
-    Examples
-    --------
-    >>> speed_unit_finding(np.full(100, 0.31), "speed")  # doctest: +ELLIPSIS
-    '99th percentile of |speed| is 0.31; between 3 and 120 is expected for cm/s (...)'
-    """
-    is_speed = "speed" in name.lower() and "norm" not in name.lower()
-    if not is_speed or not _holds_numbers(speed):
-        return None
-    finite = np.abs(speed[np.isfinite(speed)].astype(np.float64))
-    if not finite.size:
-        return None
-    high = float(np.percentile(finite, 99))
-    low, top = EXPECTED_SPEED_CM_PER_S
-    if low <= high <= top:
-        return None
-    return (
-        f"99th percentile of |{name}| is {high:.3g}; between {low:g} and {top:g} is expected "
-        "for cm/s (metres per second, or encoder counts?)"
-    )
-
-
-def _holds_numbers(signal: NDArray[Any]) -> bool:
-    return np.asarray(signal).dtype.kind in "biuf"
 
 
 def _check_shapes(signal: NDArray[Any], segment: NDArray[Any] | None, name: str) -> None:
@@ -292,7 +209,7 @@ def _check_shapes(signal: NDArray[Any], segment: NDArray[Any] | None, name: str)
 
 def _as_numbers(signal: NDArray[Any], target: Target) -> NDArray[np.float64]:
     """The signal as float64, smoothed and rectified; NaN where it is not finite."""
-    if not _holds_numbers(signal):
+    if not holds_numbers(signal):
         raise DataError(
             f"signal {target.signal!r} holds text; kind {target.kind!r} needs numbers: "
             "choose kind 'classes', or a signal of numbers"
@@ -309,7 +226,7 @@ def _as_binary(
     values: NDArray[np.float64], target: Target, segment: NDArray[Any] | None
 ) -> NDArray[np.float64]:
     finite = np.isfinite(values)
-    stretch = _stretches(finite, segment)
+    stretch = stretches(finite, segment)
     if target.above is None:
         distinct = np.unique(values[finite])
         if not np.isin(distinct, (0, 1)).all():
@@ -326,51 +243,8 @@ def _as_binary(
         is_told[np.flatnonzero(np.diff(stretch, prepend=-1))] = True
         last_told = np.maximum.accumulate(np.where(is_told, np.arange(len(values)), 0))
         state = np.where(finite, is_on[last_told], np.nan)
-    state = _replace_short(state, stretch, 0, target.minimum_gap_frames)
-    return _replace_short(state, stretch, 1, target.minimum_bout_frames)
-
-
-def _stretches(finite: NDArray[np.bool_], segment: NDArray[Any] | None) -> NDArray[np.intp]:
-    """(frame,): the number of the stretch of finite, or missing, frames without a gap in time."""
-    is_change = np.zeros(len(finite), np.bool_)
-    is_change[1:] = finite[1:] != finite[:-1]
-    if segment is not None:
-        is_change[1:] |= np.asarray(segment[1:] != segment[:-1], np.bool_)
-    return np.cumsum(is_change)
-
-
-def _replace_short(
-    state: NDArray[np.float64], stretch: NDArray[np.intp], value: int, minimum_frames: int
-) -> NDArray[np.float64]:
-    """Runs of `value` shorter than `minimum_frames` turned over; zeros only between two ones."""
-    if minimum_frames <= 1:
-        return state
-    start, stop, held = bouts(state, stretch)
-    is_short = (held == value) & (stop - start < minimum_frames)
-    if value == 0:
-        follows = np.zeros(len(start), np.bool_)
-        follows[1:] = stretch[start[1:]] == stretch[start[:-1]]
-        is_short &= follows & np.append(follows[1:], False)
-    result = state.copy()
-    result[np.isfinite(state)] = np.repeat(np.where(is_short, 1 - value, held), stop - start)
-    return result
-
-
-def _without_transitions(
-    values: NDArray[np.float64], n_frames: int, segment: NDArray[Any] | None
-) -> NDArray[np.float64]:
-    """The values, NaN within `n_frames` of a change; missing frames may lie inside the change."""
-    part = _stretches(np.ones(len(values), np.bool_), segment)
-    known = np.flatnonzero(np.isfinite(values))
-    before, after = known[:-1], known[1:]
-    is_change = (values[before] != values[after]) & (part[before] == part[after])
-    before, after = before[is_change], after[is_change]
-    first = np.maximum(before - n_frames + 1, np.searchsorted(part, part[before], "left"))
-    stop = np.minimum(after + n_frames, np.searchsorted(part, part[after], "right"))
-    covered = np.zeros(len(values) + 1, np.intp)
-    np.add.at(covered, first, 1)
-    np.add.at(covered, stop, -1)
-    return np.where(np.cumsum(covered[:-1]) > 0, np.nan, values)
+    state = replace_short_runs(state, stretch, 0, target.minimum_gap_frames)
+    return replace_short_runs(state, stretch, 1, target.minimum_bout_frames)
 
 
 def _class_codes(
@@ -378,7 +252,7 @@ def _class_codes(
 ) -> tuple[list[str], NDArray[np.intp], NDArray[np.bool_]]:
     """Names of a session's classes, their position at the frames that have one, and which do."""
     signal = np.asarray(signal)
-    if _holds_numbers(signal):
+    if holds_numbers(signal):
         known = np.isfinite(signal)
         distinct, codes = np.unique(signal[known], return_inverse=True)
         return [str(int(x)) if x == int(x) else str(x) for x in distinct], codes, known

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from corticode.data.preprocess import fit_scale
+from corticode.data.scaling import fit_scale
 from corticode.data.windows import Windows
 from corticode.decode.batches import iterate_batches, order_of_epoch
 from corticode.decode.decoder import (

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from corticode.data.windows import Windows
 
@@ -282,7 +282,7 @@ def _point_loss(outputs: Floats, target: NDArray[np.float32], kind: str) -> tupl
     """Summed loss of some windows and its slope by output."""
     if kind == "binary":
         loss = np.logaddexp(0, outputs) - target * outputs
-        return float(loss.sum()), 1 / (1 + np.exp(-outputs)) - target
+        return float(loss.sum()), expit(outputs) - target
     if kind == "classes":
         loss = -(target * log_softmax(outputs, axis=1)).sum(axis=1)
         return float(loss.sum()), softmax(outputs, axis=1) - target

@@ -116,9 +116,10 @@ def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, flo
     Returns
     -------
     dict
-        n_windows (those with a known target), base_rate, the scores of the pooled windows, and
-        auc_session_mean, or r2_session_mean for values: the mean over the sessions that are not
-        blank (`score_sessions`), NaN where all are.
+        n_windows (those with a known target), base_rate, the scores of the pooled windows,
+        threshold_carried (for binary targets with validation windows; NaN where these are of one
+        class), and auc_session_mean, or r2_session_mean for values: the mean over the sessions
+        that are not blank (`score_sessions`), NaN where all are.
 
     Raises
     ------
@@ -129,10 +130,12 @@ def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, flo
     chosen = _part(predictions, part)
     metric = primary(predictions.kind)
     by_session = score_sessions(predictions, part=part, threshold=threshold)[metric]
+    carried = {} if threshold is None else {"threshold_carried": threshold}
     return {
         "n_windows": int(np.count_nonzero(~np.isnan(chosen.target))),
         "base_rate": _base_rate(chosen),
         **score_windows(chosen.target, chosen.score, chosen.kind, threshold=threshold),
+        **carried,
         f"{metric}_session_mean": float(by_session.mean()),
     }
 
@@ -300,7 +303,9 @@ def _check_columns(session_scores: pd.DataFrame) -> None:
 def _score_animal(condition: str, animal: str, rows: pd.DataFrame) -> dict[str, object]:
     """One row of `score_animals`."""
     metric = _metric(rows)
-    by_decoder = rows.groupby(["fold", "seed"])[metric].mean().dropna()
+    # A table read back from JSON holds None, not NaN, in a column that is blank throughout.
+    values = rows.assign(**{metric: rows[metric].astype(np.float64)})
+    by_decoder = values.groupby(["fold", "seed"])[metric].mean().dropna()
     return {
         "condition": condition,
         "animal": animal,

@@ -172,7 +172,7 @@ def simulate_sources(
 ) -> NDArray[np.float64]:
     """What drives the cortex, frame by frame: limbs, arousal, shared fluctuations, bleaching.
 
-    The limb sources are running, an onset transient and the strides, seen through the indicator
+    The limb sources are running, a transient at its onset and the strides, through the indicator
     (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn. Arousal rises 0.5 to 1.5 s
     before running, decays over 3 s, and comes in episodes at rest as well (whisking, grooming).
     The shared fluctuations have unit SD and do not depend on behaviour.
@@ -184,7 +184,7 @@ def simulate_sources(
     """
     running = behavior.is_running.astype(np.float64)
     n_frames = running.size
-    onset = np.maximum(running - _smooth(running, 0.5 * frame_rate_hz), 0)
+    onset = 2 * np.maximum(running - _smooth(running, 0.5 * frame_rate_hz), 0)
     limbs = [
         _indicator(
             running * (1 + 0.6 * np.cos(behavior.stride_phase + turn)) + onset, frame_rate_hz

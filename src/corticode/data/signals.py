@@ -1,0 +1,84 @@
+"""What a behaviour signal holds: numbers or names, amounts or categories, a speed in its unit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.errors import Finding
+
+EXPECTED_SPEED_CM_PER_S = (3.0, 120.0)
+FEW_CATEGORIES = 20
+
+
+def holds_numbers(signal: NDArray[Any]) -> bool:
+    """Whether a signal holds numbers or truth values, not text."""
+    return np.asarray(signal).dtype.kind in "biuf"
+
+
+def is_category(values: NDArray[np.generic]) -> bool:
+    """Whether a signal holds categories (text, truth values, few whole numbers), not amounts."""
+    if values.dtype.kind in "USOb":
+        return True
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if finite.size and np.any(finite != np.round(finite)):
+        return False
+    return np.unique(finite).size <= FEW_CATEGORIES
+
+
+def speed_unit_finding(speed: NDArray[Any], name: str) -> str | None:
+    """What looks wrong with the unit of a speed, or ``None``.
+
+    Looks only at signals with "speed" but not "norm" in their name.
+
+    Parameters
+    ----------
+    speed
+        (frame,), supposed to be in cm/s.
+    name
+        Name of the signal.
+
+    Examples
+    --------
+    >>> speed_unit_finding(np.full(100, 0.31), "speed")  # doctest: +ELLIPSIS
+    '99th percentile of |speed| is 0.31; between 3 and 120 is expected for cm/s (...)'
+    """
+    is_speed = "speed" in name.lower() and "norm" not in name.lower()
+    if not is_speed or not holds_numbers(speed):
+        return None
+    finite = np.abs(speed[np.isfinite(speed)].astype(np.float64))
+    if not finite.size:
+        return None
+    high = float(np.percentile(finite, 99))
+    low, top = EXPECTED_SPEED_CM_PER_S
+    if low <= high <= top:
+        return None
+    return (
+        f"99th percentile of |{name}| is {high:.3g}; between {low:g} and {top:g} is expected "
+        "for cm/s (metres per second, or encoder counts?)"
+    )
+
+
+def check_signals(behavior: Mapping[str, NDArray[Any]], animal: str, session: str) -> list[Finding]:
+    """What looks odd in a session's behaviour signals: speeds that are not in cm/s.
+
+    Parameters
+    ----------
+    behavior
+        Signals by name, shape (frame,) each.
+    animal, session
+        Whose they are.
+
+    Examples
+    --------
+    >>> print(*check_signals({"speed": np.full(9, 0.3), "turn": np.full(9, 0.3)}, "m1", "a"))
+    ... # doctest: +ELLIPSIS
+    animal 'm1', session 'a', unit 'speed': 99th percentile of |speed| is 0.3; between ...
+    """
+    reasons = {name: speed_unit_finding(values, name) for name, values in behavior.items()}
+    return [
+        Finding("unit", reason, animal, session, name)
+        for name, reason in reasons.items()
+        if reason is not None
+    ]

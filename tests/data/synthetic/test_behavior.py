@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter1d
+
+from corticode.data.synthetic.behavior import session_run_fraction, simulate_behavior
+from corticode.errors import StudyError
+
+
+def onsets(is_running):
+    return np.count_nonzero(np.diff(is_running.astype(int)) == 1)
+
+
+@given(st.integers(0, 10_000), st.floats(0.2, 0.9), st.integers(1000, 4000))
+def test_every_session_has_the_fraction_and_bouts_it_was_asked_for(seed, fraction, n_frames):
+    behavior = simulate_behavior(np.random.default_rng(seed), n_frames, 30.0, fraction)
+    assert abs(behavior.is_running.mean() - fraction) < 0.08
+    assert onsets(behavior.is_running) >= 5
+    assert onsets(~behavior.is_running) >= 5
+
+
+def test_the_label_follows_from_the_speed():
+    behavior = simulate_behavior(np.random.default_rng(1), 3000, 30.0, 0.5)
+    expected = uniform_filter1d(behavior.speed_cm_per_s, 5) > 0.5
+    np.testing.assert_array_equal(behavior.is_running, expected)
+
+
+def test_speed_is_that_of_a_mouse_on_a_wheel():
+    drawn = [simulate_behavior(np.random.default_rng(k), 18_000, 30.0, 0.6) for k in range(4)]
+    speed = np.concatenate([behavior.speed_cm_per_s for behavior in drawn])
+    running = np.concatenate([behavior.is_running for behavior in drawn])
+    assert 10 < np.median(speed[running]) < 20
+    assert np.percentile(speed, 95) < 45
+    assert speed.max() < 61
+    assert 0.005 < np.mean(speed < -0.3) < 0.03
+    assert all(30 < onsets(behavior.is_running) < 80 for behavior in drawn)
+
+
+def test_strides_advance_in_running_alone():
+    behavior = simulate_behavior(np.random.default_rng(2), 3000, 30.0, 0.5)
+    strides_hz = np.diff(behavior.stride_phase) * 30 / (2 * np.pi)
+    assert strides_hz.min() == 0
+    assert np.mean(strides_hz[behavior.is_running[1:]] > 1.9) > 0.95
+    assert strides_hz.max() <= 4 + 1e-9
+
+
+def test_sessions_of_a_mouse_scatter_about_its_fraction():
+    fractions = [session_run_fraction(np.random.default_rng(3), 0.5, k) for k in range(12)]
+    assert abs(np.mean(fractions) - 0.5) < 0.02
+    assert 0.05 < np.std(fractions) < 0.09
+    assert session_run_fraction(np.random.default_rng(3), 0.95, 0) <= 0.9
+
+
+@pytest.mark.parametrize(("n_frames", "fraction"), [(999, 0.5), (3000, 0.1), (3000, 0.95)])
+def test_what_cannot_be_simulated_is_refused(n_frames, fraction):
+    with pytest.raises(StudyError, match="take at least 1000 frames and a fraction of 0"):
+        simulate_behavior(np.random.default_rng(0), n_frames, 30.0, fraction)

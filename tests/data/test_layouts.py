@@ -1,0 +1,302 @@
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.io import savemat
+from tifffile import imwrite
+
+from corticode.data.catalogue import read_catalogue
+from corticode.data.layouts import import_study2024, read_published_regions
+from corticode.data.readers.arrays import read_array, read_signal
+from corticode.data.regions import read_regions, select_regions
+from corticode.data.synthetic.cohort import simulate_cohort
+from corticode.errors import DataError, MissingDataError, RunError
+
+SESSIONS = {"0125_LR_1": 1, "0125_non_1": 2, "0126_LR_10": 1, "0321_non_1": 3}
+N_FRAMES = 40
+
+
+def traces_of(session, n_regions=6):
+    """Values that tell session, region and frame apart."""
+    k = list(SESSIONS).index(session)
+    return 1000.0 * k + 100.0 * np.arange(n_regions)[:, None] + np.arange(N_FRAMES)
+
+
+def runrest_of(session):
+    k = list(SESSIONS).index(session)
+    return (np.arange(N_FRAMES) % (k + 2) == 0).astype(float)[None]
+
+
+def write_mat(path, arrays, version=5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if version == 5:
+        savemat(path, {name: as_cell(value) for name, value in arrays.items()})
+        return
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, value in arrays.items():
+            if isinstance(value, list):
+                references = np.empty((len(value), 1), dtype=h5py.ref_dtype)
+                for k, array in enumerate(value):
+                    references[k, 0] = write_matrix(file, f"#refs#/{name}{k}", array).ref
+                cell = file.create_dataset(name, data=references, dtype=h5py.ref_dtype)
+                cell.attrs["MATLAB_class"] = np.bytes_("cell")
+            else:
+                write_matrix(file, name, value)
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+
+
+def write_matrix(file, name, array):
+    dataset = file.create_dataset(name, data=np.asarray(array).T)
+    dataset.attrs["MATLAB_class"] = np.bytes_("double")
+    return dataset
+
+
+def as_cell(value):
+    if not isinstance(value, list):
+        return value
+    cell = np.empty((1, len(value)), dtype=object)
+    for k, array in enumerate(value):
+        cell[0, k] = array
+    return cell
+
+
+def write_table(folder, sessions=SESSIONS):
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{session},{mouse}\n" for session, mouse in sessions.items())
+    (folder / "data_4_3mice.csv").write_text("Data_ID,Mouse_#\n" + rows)
+
+
+def write_behavior(folder, sessions=SESSIONS, version=5):
+    for session in sessions:
+        path = folder / "data_of_behavior_4_3mice" / f"{session}_behavior.mat"
+        write_mat(path, {"runrest": runrest_of(session)}, version)
+
+
+def write_session_traces(folder, sessions=SESSIONS, version=5, n_regions=6):
+    for session in sessions:
+        write_mat(
+            folder / "roi" / f"{session}_roi.mat",
+            {"dat_roi": traces_of(session, n_regions)},
+            version,
+        )
+
+
+def write_cells(folder, name, variable, of, version=5):
+    cells = {}
+    for session, mouse in SESSIONS.items():
+        cells.setdefault(f"{variable}{mouse}", []).append(of(session))
+    write_mat(folder / name, cells, version)
+
+
+@pytest.fixture
+def study(tmp_path):
+    folder = tmp_path / "study"
+    write_table(folder)
+    return folder
+
+
+def faults_of(study, destination):
+    with pytest.raises(DataError) as caught:
+        import_study2024(study, destination)
+    assert not destination.exists()
+    return str(caught.value)
+
+
+def check_arrays(recordings):
+    """Each session has its own traces and behaviour, whoever's suffix it shares."""
+    assert {r.session: int(r.animal[1:]) for r in recordings} == SESSIONS
+    for recording in recordings:
+        traces = np.asarray(read_array(recording.traces))
+        if recording.traces_axes == ("time", "region"):
+            traces = traces.T
+        np.testing.assert_array_equal(traces, traces_of(recording.session))
+        runrest = read_signal(recording.behavior, "runrest")
+        np.testing.assert_array_equal(runrest, runrest_of(recording.session)[0])
+
+
+@pytest.mark.parametrize("version", [5, 7.3])
+def test_files_of_each_session_are_referred_to_in_place(study, tmp_path, version):
+    write_behavior(study, version=version)
+    write_session_traces(study, version=version)
+    summary = import_study2024(study, tmp_path / "out")
+    assert (summary.n_animals, summary.n_sessions, summary.notes) == (3, 4, ())
+    recordings = read_catalogue(summary.catalogue)
+    check_arrays(recordings)
+    assert recordings[0].traces.path.samefile(study / "roi" / "0125_LR_1_roi.mat")
+    assert recordings[0].traces_axes == ("region", "time")
+    assert recordings[0].frame_rate_hz == 30
+    assert recordings[0].history == ""
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["sessions.csv"]
+
+
+@pytest.mark.parametrize("version", [5, 7.3])
+def test_cells_are_written_once_session_by_session(study, tmp_path, version):
+    write_cells(study, "signal_5mice_raw.mat", "signal", traces_of, version)
+    write_cells(study, "signal_5mice.mat", "signal", lambda session: 0 * traces_of(session))
+    write_cells(study, "runrest_5mice.mat", "runrest", runrest_of, version)
+    out = tmp_path / "out"
+    summary = import_study2024(study, out)
+    recordings = read_catalogue(summary.catalogue)
+    check_arrays(recordings)
+    assert summary.notes == (
+        "behaviour of 4 of 4 sessions: runrest_5mice.mat",
+        "traces of 4 of 4 sessions: signal_5mice_raw.mat",
+    )
+    assert recordings[0].traces_axes == ("time", "region")
+    assert {recording.history for recording in recordings} == {""}
+    written = np.load(out / "traces" / "0125_LR_1.npy")
+    assert (written.dtype, written.shape) == (np.float32, (N_FRAMES, 6))
+    folders = sorted(path.name for path in out.iterdir())
+    assert folders == ["behavior", "sessions.csv", "traces"]
+
+
+def test_detrended_cells_say_so(study, tmp_path):
+    write_behavior(study)
+    write_cells(study, "signal_5mice.mat", "signal", traces_of)
+    summary = import_study2024(study, tmp_path / "out")
+    recordings = read_catalogue(summary.catalogue)
+    assert {recording.history for recording in recordings} == {"detrended-1000"}
+    assert summary.notes == ("already detrended traces of 4 of 4 sessions: signal_5mice.mat",)
+    check_arrays(recordings)
+
+
+def test_files_of_a_session_go_before_cells(study, tmp_path):
+    write_behavior(study, list(SESSIONS)[:1])
+    write_session_traces(study, list(SESSIONS)[:1])
+    write_cells(study, "signal_5mice.mat", "signal", traces_of)
+    write_cells(study, "runrest_5mice.mat", "runrest", runrest_of)
+    summary = import_study2024(study, tmp_path / "out")
+    recordings = read_catalogue(summary.catalogue)
+    check_arrays(recordings)
+    assert [recording.history for recording in recordings] == ["", *["detrended-1000"] * 3]
+    assert any("of 3 of 4 sessions: signal_5mice.mat" in note for note in summary.notes)
+
+
+def test_movies_alone_are_enough_and_strangers_are_noted(study, tmp_path):
+    write_behavior(study)
+    images = study / "data_of_image_4_3mice"
+    images.mkdir()
+    for session in [*SESSIONS, "0101_R_1"]:
+        imwrite(images / f"{session}.tif", np.zeros((3, 4, 5), np.uint16), photometric="minisblack")
+    summary = import_study2024(study, tmp_path / "out")
+    first = read_catalogue(summary.catalogue)[0]
+    assert first.traces is None
+    assert first.movie.path.samefile(images / "0125_LR_1.tif")
+    assert summary.notes == (
+        "files that belong to no session of data_4_3mice.csv were not used: "
+        "data_of_image_4_3mice/0101_R_1.tif",
+    )
+
+
+def test_lengths_that_differ_are_noted(study, tmp_path):
+    write_behavior(study)
+    write_session_traces(study)
+    path = study / "data_of_behavior_4_3mice" / "0126_LR_10_behavior.mat"
+    write_mat(path, {"runrest": np.ones((1, N_FRAMES - 1))})
+    summary = import_study2024(study, tmp_path / "out")
+    assert summary.notes == (
+        "session '0126_LR_10' has 40 frames of traces and 39 of behaviour; "
+        "[data] trim_frames can cut the longer one",
+    )
+
+
+def test_all_faults_are_told_at_once_and_nothing_is_left(study, tmp_path):
+    write_behavior(study, list(SESSIONS)[:3])
+    write_mat(
+        study / "data_of_behavior_4_3mice" / "0125_LR_1_behavior.mat", {"speed_rs": np.ones((1, 9))}
+    )
+    write_mat(
+        study / "data_of_behavior_copy" / "0125_non_1_behavior.mat", {"runrest": np.ones((1, 40))}
+    )
+    write_session_traces(study, ["0125_LR_1"])
+    write_session_traces(study, ["0126_LR_10"], n_regions=5)
+    write_mat(study / "roi" / "0125_non_1.mat", {"dat_roi": np.zeros((40, 6))})
+    message = faults_of(study, tmp_path / "out")
+    for part in (
+        "session '0125_non_1' has 2 behaviour files (",
+        "0125_LR_1_behavior.mat is missing; it must be 1 x frames",
+        "session '0321_non_1' has no 0321_non_1_behavior.mat",
+        "traces of session '0125_non_1' are 40 x 6; they must be regions x frames",
+        "session '0321_non_1' has neither a movie",
+        "sessions differ in their number of regions: 5 in '0126_LR_10', 6 in '0125_LR_1'",
+    ):
+        assert part in message
+
+
+def test_cells_must_be_as_many_as_the_sessions_of_the_mouse(study, tmp_path):
+    write_behavior(study)
+    write_mat(
+        study / "signal_5mice.mat",
+        {
+            "signal1": [traces_of("0125_LR_1")],
+            "signal2": [traces_of("0125_non_1").T],
+            "signal3": [traces_of("0321_non_1")],
+        },
+    )
+    message = faults_of(study, tmp_path / "out")
+    assert "signal1 has 1 cells, data_4_3mice.csv has 2 sessions of mouse 1" in message
+    assert "traces of session '0125_non_1' are 40 x 6" in message
+    assert "neither a movie" not in message
+
+
+def test_an_earlier_import_stays_where_a_later_one_fails(study, tmp_path):
+    write_behavior(study)
+    write_cells(study, "signal_5mice.mat", "signal", traces_of)
+    catalogue = import_study2024(study, tmp_path / "out").catalogue
+    before = catalogue.read_bytes()
+    (study / "data_of_behavior_4_3mice" / "0125_LR_1_behavior.mat").unlink()
+    with pytest.raises(DataError, match="has no 0125_LR_1_behavior"):
+        import_study2024(study, tmp_path / "out")
+    assert catalogue.read_bytes() == before
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["sessions.csv", "traces"]
+
+
+def test_a_folder_without_a_table_or_a_place_to_write_is_refused(study, tmp_path):
+    with pytest.raises(MissingDataError, match="is no folder"):
+        import_study2024(tmp_path / "nowhere", tmp_path / "out")
+    write_behavior(study)
+    write_session_traces(study)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="choose another folder"):
+        import_study2024(study, tmp_path / "file")
+
+
+def test_a_simulated_cohort_is_imported_with_its_regions(tmp_path):
+    cohort = simulate_cohort(tmp_path / "cohort")
+    summary = import_study2024(cohort, tmp_path / "out")
+    assert (summary.n_animals, summary.n_sessions, summary.notes) == (5, 15, ())
+    recordings = read_catalogue(summary.catalogue)
+    shared = [r.animal for r in recordings if "_non_" in r.session]
+    assert set(shared) == {"m2", "m5"}
+    table = read_regions(tmp_path / "out" / "regions.csv")
+    assert table == read_published_regions()
+    limbs = select_regions(["FLa&HLa"], table.names, table)
+    assert (1 + np.flatnonzero(limbs)).tolist() == [6, 8, 31, 33]
+    assert select_regions(["FL&HL"], table.names, table).sum() == 8
+
+
+def test_published_regions_are_mirrored():
+    regions = read_published_regions()
+    assert regions.names == tuple(str(k) for k in range(1, 51))
+    for k, mirror in enumerate(regions.mirrors):
+        partner = regions.names.index(mirror)
+        assert regions.mirrors[partner] == regions.names[k]
+        assert regions.groups[partner] == regions.groups[k]
+        assert regions.sides[partner] != regions.sides[k]
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(list(SESSIONS)), st.lists(st.integers(1, 9), min_size=4, max_size=4))
+def test_animals_and_order_are_the_table_s(tmp_path_factory, order, mice):
+    folder = tmp_path_factory.mktemp("any")
+    write_table(folder, dict(zip(order, mice, strict=True)))
+    write_behavior(folder)
+    write_session_traces(folder)
+    import_study2024(folder, folder / "out")
+    written = pd.read_csv(folder / "out" / "sessions.csv", dtype=str)
+    assert written["session"].tolist() == order
+    assert written["animal"].tolist() == [f"m{mouse}" for mouse in mice]
