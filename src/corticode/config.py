@@ -1,9 +1,9 @@
 """A study file, read strictly: every fault at once, every key documented where it is read."""
 
+import os.path
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +16,14 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.decoder import Network, Training
 from corticode.errors import MissingDataError, StudyError
+from corticode.study_faults import listed, name_faults, schema_faults, unit_faults
 
 PRESETS = ("recommended", "text", "code")
 MERGED = ("preprocess", "window", "training", "target")
 
 
 class _Keys(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataKeys(_Keys):
@@ -156,7 +157,7 @@ class TrainingKeys(_Keys):
 class ConditionKeys(_Keys):
     """One way of decoding; every condition is fitted in every fold."""
 
-    name: str = Field(min_length=1, description="As in the tables; unique.")
+    name: str = Field(min_length=1, description="Its name in the tables; unique.")
     like: str | None = Field(
         None, description="Copy another condition, then change what is given here."
     )
@@ -185,10 +186,12 @@ class StudyKeys(_Keys):
     preset: Literal["recommended", "text", "code"] = Field(
         "recommended", description="Where unnamed keys come from."
     )
-    data: DataKeys
-    target: TargetKeys | None = None
-    folds: FoldKeys = FoldKeys()
-    condition: list[ConditionKeys] = Field(min_length=1)
+    data: DataKeys = Field(description="The table that names the catalogue of recordings.")
+    target: TargetKeys | None = Field(None, description="What every condition decodes.")
+    folds: FoldKeys = Field(FoldKeys(), description="Who trains, validates and tests.")
+    condition: list[ConditionKeys] = Field(
+        min_length=1, description="At least one way of decoding, with a name."
+    )
 
 
 @dataclass(frozen=True)
@@ -272,18 +275,18 @@ def read_study(path: Path | str) -> Study:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingDataError(f"study file {path} does not exist")
+        raise MissingDataError(f"study file {path} does not exist; give the path of a TOML file")
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StudyError(f"{path} is not valid TOML: {error}") from error
+    faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:
         keys = StudyKeys.model_validate(raw)
     except ValidationError as error:
-        raise StudyError(_listed(path, _faults(error, raw))) from error
-    faults = list(_name_faults(keys))
+        raise StudyError(listed(path, schema_faults(error, raw, StudyKeys) + faults)) from error
     if faults:
-        raise StudyError(_listed(path, faults))
+        raise StudyError(listed(path, faults))
     conditions = _resolve_all(raw)
     faults = [
         f"condition {c.name!r} decodes no signal; give [target] signal"
@@ -292,7 +295,7 @@ def read_study(path: Path | str) -> Study:
     ]
     faults += [fault for c in conditions if (fault := _setting_fault(c)) is not None]
     if faults:
-        raise StudyError(_listed(path, faults))
+        raise StudyError(listed(path, faults))
     return Study(path, keys.data, keys.folds, tuple(conditions))
 
 
@@ -371,10 +374,23 @@ def gap_frames(study: Study, window: WindowShape, frame_rate_hz: float | None) -
     return window.n_frames + abs(window.shift)
 
 
-def write_resolved(study: Study) -> str:
-    """The study as TOML with presets and `like` worked in; reading it gives the same study."""
+def write_resolved(study: Study, folder: Path | None = None) -> str:
+    """The study as TOML with presets and `like` worked in; reading it gives the same study.
+
+    Parameters
+    ----------
+    study
+        What to write.
+    folder
+        Where the text will be kept: the paths in it are made relative to that folder. None: it
+        stays beside the file that it came from.
+    """
+    data = study.data.model_dump(exclude_none=True)
+    if folder is not None:
+        for key in {"catalogue", "regions"} & set(data):
+            data[key] = Path(os.path.relpath(study.path.parent / data[key], folder)).as_posix()
     content = {
-        "data": study.data.model_dump(exclude_none=True),
+        "data": data,
         "folds": study.folds.model_dump(exclude_none=True),
         "condition": [c.model_dump(exclude_none=True) for c in study.conditions],
     }
@@ -431,110 +447,3 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
     except StudyError as error:
         return f"condition {keys.name!r}: {error}"
     return None
-
-
-def _name_faults(keys: StudyKeys) -> Iterator[str]:
-    names = [condition.name for condition in keys.condition]
-    for name in dict.fromkeys(n for n in names if names.count(n) > 1):
-        yield f"{names.count(name)} conditions are named {name!r}; names must differ"
-    likes = {c.name: c.like for c in keys.condition if c.like is not None}
-    for condition in keys.condition:
-        if condition.like is not None and condition.like not in names:
-            yield (
-                f"condition {condition.name!r} is like {condition.like!r}, which is no condition"
-                f"{_guess(condition.like, names)}"
-            )
-        if condition.like is not None and condition.preset is not None:
-            yield f"condition {condition.name!r} gives like and preset; only one can be the start"
-        yield from _unit_faults(condition)
-    for name in likes:
-        seen, at = {name}, likes[name]
-        while at in likes and at not in seen:
-            seen.add(at)
-            at = likes[at]
-        if at == name:
-            yield f"condition {name!r} is like itself, through {' -> '.join(sorted(seen))}"
-
-
-def _unit_faults(condition: ConditionKeys) -> Iterator[str]:
-    for group_name in MERGED:
-        group = getattr(condition, group_name)
-        given = set() if group is None else set(group.model_fields_set)
-        for key in sorted(given):
-            stem = key.removesuffix("_s")
-            twin = {stem, f"{stem}_frames"} & given if key.endswith("_s") else set()
-            if twin:
-                yield (
-                    f"condition {condition.name!r}, {group_name}: {key} and {twin.pop()} say the "
-                    "same thing; give one"
-                )
-
-
-def _listed(path: Path, faults: Sequence[str]) -> str:
-    if len(faults) == 1:
-        return f"{path}: {faults[0]}"
-    lines = [f"  {k}. {fault}" for k, fault in enumerate(faults, start=1)]
-    return "\n".join([f"{path} has {len(faults)} faults:", *lines])
-
-
-def _faults(error: ValidationError, raw: Mapping[str, Any]) -> list[str]:
-    faults = []
-    for detail in error.errors():
-        # A union reports each of its branches: the place is named by keys and numbers alone.
-        place = [part for part in detail["loc"] if isinstance(part, int) or part.isidentifier()]
-        message = _fault(detail["type"], place, detail["msg"], detail.get("input"), raw)
-        if message not in faults:
-            faults.append(message)
-    return faults
-
-
-def _fault(
-    kind: str, place: Sequence[int | str], message: str, value: object, raw: Mapping[str, Any]
-) -> str:
-    where = _place_in_words(place, raw)
-    if kind == "extra_forbidden":
-        group = _model_at(place[:-1])
-        known = list(group.model_fields)
-        return (
-            f"{where}: unknown key {place[-1]!r}{_guess(str(place[-1]), known)} "
-            f"(known: {', '.join(known)})"
-        )
-    if kind == "missing":
-        return f"{where}: {place[-1]} is missing"
-    shown = message[0].lower() + message[1:]
-    return f"{where}: {place[-1]} = {value!r}: {shown}"
-
-
-def _place_in_words(place: Sequence[int | str], raw: Mapping[str, Any]) -> str:
-    parts: list[str] = []
-    if len(place) > 1 and place[0] == "condition" and isinstance(place[1], int):
-        name = (
-            raw["condition"][place[1]].get("name", "")
-            if isinstance(raw["condition"], list) and isinstance(raw["condition"][place[1]], dict)
-            else ""
-        )
-        parts.append(f"condition {place[1] + 1}" + (f" ({name!r})" if name else ""))
-        parts += [str(part) for part in place[2:-1]]
-    else:
-        parts += [f"[{part}]" for part in place[:-1]]
-    return ", ".join(parts) or "study"
-
-
-def _model_at(place: Sequence[int | str]) -> type[BaseModel]:
-    models: dict[str, type[BaseModel]] = {
-        "data": DataKeys,
-        "target": TargetKeys,
-        "folds": FoldKeys,
-        "preprocess": PreprocessKeys,
-        "window": WindowKeys,
-        "network": NetworkKeys,
-        "training": TrainingKeys,
-        "condition": ConditionKeys,
-    }
-    named = [part for part in place if isinstance(part, str)]
-    return models[named[-1]] if named else StudyKeys
-
-
-def _guess(word: str, known: Sequence[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -15,6 +15,19 @@ from corticode.errors import MissingDataError, RunError
 
 LONGEST_SLUG = 60
 TABLES = ("scores", "session_scores", "animal_scores", "excluded")
+TEXT_COLUMNS = (
+    "condition",
+    "fold",
+    "test_animal",
+    "valid_animal",
+    "animal",
+    "session",
+    "metric",
+    "blank_because",
+    "what",
+    "item",
+    "reason",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Run:
         return self.folder / "fits" / slug(condition) / slug(fold) / f"seed-{seed}"
 
     def read_table(self, name: str) -> pd.DataFrame:
-        """A table of the run.
+        """A table of the run; names stay text, though an animal be called 7 or NA.
 
         Raises
         ------
@@ -62,7 +75,9 @@ class Run:
         path = self.table_path(name)
         if not path.is_file():
             raise MissingDataError(f"{path} does not exist; finish the run with 'corticode run'")
-        return pd.read_csv(path)
+        text = dict.fromkeys(TEXT_COLUMNS, str)
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+        return table.fillna(dict.fromkeys(table.columns.intersection(TEXT_COLUMNS), ""))
 
 
 def slug(name: str) -> str:
@@ -73,8 +88,9 @@ def slug(name: str) -> str:
     >>> slug("gru, FLa&HLa only")
     'gru-fla-hla-only-2b9e4ba7'
     """
-    legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower()).strip("-.")[:LONGEST_SLUG]
-    return f"{legible}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+    legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:LONGEST_SLUG].strip("-.")
+    return f"{legible}-{digits}" if legible else digits
 
 
 def hash_of(content: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import is_same_rate
 from corticode.data.session import Session, read_session
 from corticode.errors import CorticodeError, DataError
 
@@ -64,7 +65,7 @@ def _unequal_rates(sessions: Sequence[Session]) -> list[str]:
     by_rate: dict[float | None, list[str]] = {}
     for session in sessions:
         by_rate.setdefault(session.frame_rate_hz, []).append(session.name)
-    if len(by_rate) < 2:
+    if all(is_same_rate(rate, sessions[0].frame_rate_hz) for rate in by_rate):
         return []
     shown = ", ".join(
         f"{'unknown' if rate is None else f'{rate:g}'} in {len(names)} (first {names[0]})"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from corticode.errors import RunError
+from corticode.errors import MissingDataError, RunError
 
 SAMPLE_BYTES = 65_536
 N_SAMPLES = 16
@@ -20,6 +20,11 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 
     The bytes go to a temporary file beside `path`, are flushed to the disk and renamed. Where
     anything fails the temporary file is removed and whatever stood at `path` still stands there.
+
+    Parameters
+    ----------
+    path
+        Where the file is to be; its folder is made.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+    except MissingDataError:  # an OSError too, but not of this file
+        raise
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}; "
@@ -76,8 +83,16 @@ def fingerprint(path: Path) -> str:
     """A hash of a file's size and sampled bytes: the same content gives it anywhere, at any time.
 
     Sixteen stretches of 64 KiB, spread evenly from the first byte to the last, are read, so that
-    a movie of many gigabytes costs milliseconds. Neither the path nor any date enters.
+    a movie of many gigabytes costs milliseconds. Neither the path nor any date enters. A change
+    between the stretches that keeps the size is not noticed.
+
+    Raises
+    ------
+    MissingDataError
+        There is no such file.
     """
+    if not path.is_file():
+        raise MissingDataError(f"{path} does not exist, so its content cannot be told from another")
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:

@@ -57,7 +57,12 @@ class Fold:
             (set(self.train) | set(self.valid)) & set(self.test)
         )
         if twice:
-            raise StudyError(f"fold {self.name!r} uses {sorted(twice, key=str)[0]} in two roles")
+            part = sorted(twice, key=str)[0]
+            session = "" if part.session is None else f", session {part.session!r}"
+            raise StudyError(
+                f"fold {self.name!r} gives animal {part.animal!r}{session} two roles; "
+                "a part trains, validates or tests"
+            )
 
     @property
     def animals(self) -> tuple[str, ...]:
@@ -146,7 +151,7 @@ def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[
                     (Part(animal, test),),
                 )
             )
-    return folds
+    return _named_apart(folds)
 
 
 def leave_blocks_out(
@@ -209,7 +214,7 @@ def leave_blocks_out(
                     *(tuple(parts[name]) for name in ROLES),
                 )
             )
-    return folds
+    return _named_apart(folds)
 
 
 def split_windows(windows: Windows, fold: Fold) -> Split:
@@ -228,6 +233,20 @@ def split_windows(windows: Windows, fold: Fold) -> Split:
             raise FoldError(f"fold {fold.name!r} has no window to {role}")
     _refuse_shared_frames(by_role, fold)
     return Split(**by_role)
+
+
+def _named_apart(folds: list[Fold]) -> list[Fold]:
+    """The folds; two of one name would overwrite each other's fits."""
+    named: dict[str, Fold] = {}
+    for fold in folds:
+        other = named.setdefault(fold.name, fold)
+        if other is not fold:
+            one, two = (f"{f.test[0].animal}/{f.test[0].session}" for f in (other, fold))
+            raise StudyError(
+                f"folds of {one} and of {two} would both be named {fold.name!r}; "
+                "rename an animal or a session"
+            )
+    return folds
 
 
 def _belongs(windows: Windows, parts: Sequence[Part]) -> NDArray[np.bool_]:

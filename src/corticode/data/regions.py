@@ -52,7 +52,13 @@ def read_region_names(path: Path) -> tuple[str, ...]:
     """
     if not path.is_file():
         raise MissingDataError(f"region list {path} does not exist")
-    names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"region list {path} is not UTF-8 text ({error}); save it as such"
+        ) from error
+    names = tuple(line.strip() for line in lines if line.strip())
     _check_names(names, path)
     return names
 
@@ -68,11 +74,16 @@ def read_regions(path: Path) -> RegionTable:
     MissingDataError
         The file is not there.
     DataError
-        A column is unknown or a name is missing or repeated.
+        It is no table, a column is unknown, a name is missing or repeated, a side is neither left
+        nor right, a mirror is no region, or a centre is not a number.
     """
     if not path.is_file():
         raise MissingDataError(f"region table {path} does not exist")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except ValueError as error:
+        raise DataError(f"region table {path} cannot be read ({error}); save it as CSV") from error
+    table.columns = table.columns.str.strip()
     known = ("name", "side", "mirror", "group", "row", "column")
     unknown = [column for column in table.columns if column not in known]
     if unknown or "name" not in table.columns:
@@ -87,9 +98,15 @@ def read_regions(path: Path) -> RegionTable:
         return [text.strip() for text in table[key]] if key in table else [""] * len(names)
 
     def numbers(key: str) -> tuple[float, ...]:
-        values = pd.to_numeric(pd.Series(column(key)).replace("", "nan"), errors="coerce")
-        return tuple(float(value) for value in values)
+        try:
+            return tuple(float(text or "nan") for text in column(key))
+        except ValueError as error:
+            raise DataError(
+                f"{path}, column {key!r}: {error}; give pixels or leave blank"
+            ) from error
 
+    _check_known(column("side"), SIDES, f"{path}, column 'side'")
+    _check_known(column("mirror"), names, f"{path}, column 'mirror'")
     return RegionTable(
         names,
         tuple(
@@ -101,6 +118,14 @@ def read_regions(path: Path) -> RegionTable:
         numbers("row"),
         numbers("column"),
     )
+
+
+def _check_known(entries: Sequence[str], known: Sequence[str], where: str) -> None:
+    for entry in entries:
+        if entry and entry not in known:
+            near = get_close_matches(entry.lower(), known, n=1)
+            way_out = f"did you mean {near[0]!r}?" if near else f"it holds {', '.join(known[:5])}"
+            raise DataError(f"{where} holds {entry!r}; {way_out}")
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:
@@ -179,7 +204,7 @@ def _find(entry: int | str, names: Sequence[str], table: RegionTable | None) -> 
             if place is not None:
                 groups = table.groups[place] if table.groups else ()
                 side = table.sides[place] if table.sides else ""
-                hit[k] = entry in groups or entry == side
+                hit[k] = entry in groups or bool(side and entry == side)
     if not hit.any():
         known = [*names]
         if table is not None:

@@ -1,18 +1,21 @@
 """Prepared sessions: preprocessed once, laid end to end, memory-mapped from disk by every fit."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
-from corticode.data.files import write_text, write_with
+from corticode.data.clocks import is_same_rate
+from corticode.data.files import write_text, write_with, writing
 from corticode.data.preprocess import Preprocessing, preprocess_traces
-from corticode.data.session import Session, valid_frames
+from corticode.data.session import Session
+from corticode.data.signals import holds_numbers
 from corticode.errors import DataError, Finding, RunError
 
 NO_PREPROCESSING = Preprocessing(scale="none")
@@ -117,10 +120,14 @@ def prepare_sessions(
         before they were read would be detrended again.
     """
     regions, findings = _check_together(sessions, preprocessing)
-    first = _first_frames(sessions)
-    traces = np.empty((int(first[-1]), len(regions)), dtype=np.float32)
-    found = _fill(traces, sessions, regions, preprocessing)
-    return _with_arrays(traces, sessions, regions, preprocessing, findings + found)
+    first_frame = _first_frames(sessions)
+    traces = np.empty((int(first_frame[-1]), len(regions)), dtype=np.float32)
+
+    def put(k: int, prepared: NDArray[np.float32]) -> None:
+        traces[first_frame[k] : first_frame[k + 1]] = prepared
+
+    valid, found = _prepare_each(sessions, regions, preprocessing, put)
+    return _lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
 
 
 def store_sessions(
@@ -137,20 +144,19 @@ def store_sessions(
     """
     regions, findings = _check_together(sessions, preprocessing)
     n_frames = int(_first_frames(sessions)[-1])
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "traces.npy.part"
-    try:
-        traces = open_memmap(temporary, mode="w+", dtype=np.float32, shape=(n_frames, len(regions)))
-        found = _fill(traces, sessions, regions, preprocessing)
-        traces.flush()
-        temporary.replace(folder / "traces.npy")
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(
-            f"cannot write prepared sessions to {folder}: {error.strerror or error}; "
-            "free some space and run the same command again"
-        ) from error
-    prepared = _with_arrays(traces, sessions, regions, preprocessing, findings + found)
+    with writing(folder / "traces.npy") as file:
+        # Written, not memory-mapped: on a full disk a mapped page kills the process.
+        _write_header(file, (n_frames, len(regions)))
+        valid, found = _prepare_each(
+            sessions,
+            regions,
+            preprocessing,
+            lambda _, traces: file.write(np.ascontiguousarray(traces).data),
+        )
+        # What described the old arrays must not stand beside the new ones.
+        (folder / "prepared.json").unlink(missing_ok=True)
+    traces = np.load(folder / "traces.npy", mmap_mode="r", allow_pickle=False)
+    prepared = _lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
     signals = sorted(prepared.behavior)
     arrays: dict[str, NDArray[np.generic]] = {
         f"behavior-{k}": prepared.behavior[signal] for k, signal in enumerate(signals)
@@ -197,7 +203,7 @@ def load_sessions(folder: Path) -> PreparedSessions:
             signal: np.load(folder / f"behavior-{k}.npy", mmap_mode="r", allow_pickle=False)
             for k, signal in enumerate(described["signals"])
         }
-        return PreparedSessions(
+        prepared = PreparedSessions(
             animals=tuple(described["animals"]),
             sessions=tuple(described["sessions"]),
             regions=tuple(described["regions"]),
@@ -207,11 +213,29 @@ def load_sessions(folder: Path) -> PreparedSessions:
             findings=tuple(Finding(**finding) for finding in described["findings"]),
             **arrays,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check_sizes(prepared)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"prepared sessions in {folder} cannot be read ({error}); delete the folder and run "
             "the same command again"
         ) from error
+    return prepared
+
+
+def _check_sizes(prepared: PreparedSessions) -> None:
+    n_frames, n_regions = int(prepared.first_frame[-1]), len(prepared.regions)
+    frames = [prepared.run, prepared.valid, *prepared.behavior.values()]
+    if prepared.traces.shape != (n_frames, n_regions) or any(
+        array.shape != (n_frames,) for array in frames
+    ):
+        raise ValueError(f"its arrays do not all hold {n_frames} frames and {n_regions} regions")
+    if not len(prepared.animals) == prepared.n_sessions == prepared.first_frame.size - 1:
+        raise ValueError(f"it does not hold {prepared.n_sessions} sessions")
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, int]) -> None:
+    descr = dtype_to_descr(np.dtype(np.float32))
+    write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
 
 
 def _first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
@@ -221,13 +245,15 @@ def _first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
 def _check_together(
     sessions: Sequence[Session], preprocessing: Preprocessing
 ) -> tuple[tuple[str, ...], list[Finding]]:
+    if not sessions:
+        raise DataError("no sessions were given; at least one is needed")
     without = [session.name for session in sessions if session.traces is None]
     if without:
         raise DataError(
             f"session {without[0]} has no traces; name them in the catalogue's column 'traces'"
         )
-    rates = {session.frame_rate_hz for session in sessions}
-    if len(rates) > 1:
+    rate_hz = sessions[0].frame_rate_hz
+    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
         shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
         raise DataError(f"frame rates differ ({shown}); bring all to one with [data] resample_hz")
     if preprocessing.detrend_frames:
@@ -240,22 +266,24 @@ def _check_together(
     return shared_regions(sessions)
 
 
-def _fill(
-    traces: NDArray[np.float32],
+def _prepare_each(
     sessions: Sequence[Session],
     regions: tuple[str, ...],
     preprocessing: Preprocessing,
-) -> list[Finding]:
+    put: Callable[[int, NDArray[np.float32]], object],
+) -> tuple[NDArray[np.bool_], list[Finding]]:
+    """Hand each session's prepared traces to `put`; return which frames are valid, and findings."""
     findings = []
+    valid = []
     varies = np.zeros(len(regions), dtype=np.bool_)
-    first = _first_frames(sessions)
     for k, session in enumerate(sessions):
         columns = [session.regions.index(name) for name in regions]
         recorded = np.asarray(session.traces)
         if columns != list(range(recorded.shape[1])):
             recorded = recorded[:, columns]
         prepared, flat = preprocess_traces(recorded, preprocessing)
-        traces[first[k] : first[k + 1]] = prepared
+        put(k, prepared)
+        valid.append(np.isfinite(prepared).all(axis=1))
         varies |= ~flat
         findings += [
             Finding("region", "is flat and enters as 0", session.animal, session.session, name)
@@ -267,11 +295,12 @@ def _fill(
             f"no region varies in any of the {len(sessions)} sessions; check that the catalogue's "
             "traces hold fluorescence and traces_axes are right"
         )
-    return findings
+    return np.concatenate(valid), findings
 
 
-def _with_arrays(
+def _lay_out(
     traces: NDArray[np.float32],
+    valid: NDArray[np.bool_],
     sessions: Sequence[Session],
     regions: tuple[str, ...],
     preprocessing: Preprocessing,
@@ -289,12 +318,23 @@ def _with_arrays(
         tuple(session.session for session in sessions),
         regions,
         np.concatenate(runs),
-        np.concatenate([valid_frames(session) for session in sessions]),
-        {name: np.concatenate([s.behavior[name] for s in sessions]) for name in sorted(signals)},
+        valid,
+        {name: _join_signal(name, sessions) for name in sorted(signals)},
         preprocessing,
         sessions[0].frame_rate_hz,
         (*(finding for session in sessions for finding in session.findings), *findings),
     )
+
+
+def _join_signal(name: str, sessions: Sequence[Session]) -> NDArray[np.generic]:
+    """One signal of all sessions, end to end."""
+    holding = {holds_numbers(session.behavior[name]): session.name for session in sessions}
+    if len(holding) > 1:
+        raise DataError(
+            f"signal {name!r} holds numbers in session {holding[True]} and text in session "
+            f"{holding[False]}; write it the same way in all behaviour files"
+        )
+    return np.concatenate([session.behavior[name] for session in sessions])
 
 
 def without_behavior(prepared: PreparedSessions) -> PreparedSessions:

@@ -38,6 +38,12 @@ class WindowShape:
     shift: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("before", "after", "shift"):
+            n_frames = getattr(self, name)
+            if isinstance(n_frames, bool) or not isinstance(n_frames, int | np.integer):
+                raise StudyError(
+                    f"window {name} is {n_frames!r}; it must be a whole number of frames"
+                )
         if self.before < 0 or self.after < 0:
             raise StudyError(
                 f"a window of {self.before} frames before and {self.after} after its centre is "
@@ -169,7 +175,7 @@ def cut_windows(
     Raises
     ------
     DataError
-        No window is left, or the target's signal is missing.
+        No session is given, no window is left, or the target's signal is missing.
 
     Examples
     --------
@@ -183,6 +189,8 @@ def cut_windows(
     if isinstance(sessions, PreparedSessions):
         prepared = sessions
     else:
+        if not sessions:
+            raise DataError("there are no sessions to cut windows from; give at least one")
         chosen = Preprocessing(detrend_frames=1000) if preprocessing is None else preprocessing
         prepared = prepare_sessions(sessions, chosen)
         warn_about(prepared.findings)
@@ -191,13 +199,24 @@ def cut_windows(
     return windows_of(prepared, target, traces, window, kept)
 
 
-def session_targets(prepared: PreparedSessions, target: Target) -> list[TargetTrace]:
+def session_targets(
+    prepared: PreparedSessions, target: Target, *, classes: Sequence[str] | None = None
+) -> list[TargetTrace]:
     """The target of every frame, one trace a session, with the same classes in all.
+
+    Parameters
+    ----------
+    prepared
+        The sessions.
+    target
+        What to decode.
+    classes
+        The classes of a decoder that is to predict these sessions; None: those found here.
 
     Raises
     ------
     DataError
-        The signal is missing, or does not fit the kind of target.
+        The signal is missing, does not fit the kind of target, or holds a class not in `classes`.
     """
     if target.signal not in prepared.behavior:
         known = ", ".join(sorted(prepared.behavior)) or "none"
@@ -207,7 +226,8 @@ def session_targets(prepared: PreparedSessions, target: Target) -> list[TargetTr
         )
     signal = prepared.behavior[target.signal]
     parts = [signal[prepared.rows(k)] for k in range(prepared.n_sessions)]
-    classes = collect_classes(parts) if target.kind == "classes" else None
+    if classes is None and target.kind == "classes":
+        classes = collect_classes(parts)
     made = []
     for k, part in enumerate(parts):
         segment = prepared.run[prepared.rows(k)]
@@ -233,7 +253,9 @@ def windows_of(
     DataError
         A session is shorter than a window, or no window is left in any.
     """
-    run, n_frames = prepared.run, window.n_frames
+    n_frames = window.n_frames
+    # Counted by its changes: a number that comes back later is another stretch of time.
+    run = np.concatenate([[0], np.cumsum(prepared.run[1:] != prepared.run[:-1])])
     lengths = np.diff(prepared.first_frame)
     if lengths.min() < n_frames:
         k = int(np.argmin(lengths))

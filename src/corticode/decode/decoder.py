@@ -165,7 +165,8 @@ class Decoder:
     def save(self, folder: Path) -> None:
         """Write ``decoder.safetensors`` and ``decoder.json`` into a folder."""
         write_bytes(folder / "decoder.safetensors", state_bytes(self.network.state_dict()))
-        write_text(folder / "decoder.json", json.dumps(describe(self), indent=1))
+        text = json.dumps(describe(self), indent=1, default=np.generic.item)
+        write_text(folder / "decoder.json", text)
 
 
 def state_bytes(state: Mapping[str, Tensor]) -> bytes:
@@ -231,6 +232,8 @@ def load_decoder(folder: Path | str) -> Decoder:
     described = _read_description(folder)
     try:
         recipe = _recipe(described["recipe"])
+        if described["kind"] != recipe.target.kind:
+            raise ValueError(f"kind {described['kind']!r} is not that of its target")
         settings = Network(**described["network"])
         network = build_network(
             settings,
@@ -251,7 +254,7 @@ def load_decoder(folder: Path | str) -> Decoder:
             described["selected_by"],
             tuple(described["train_animals"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DecoderError(
             f"{folder / 'decoder.json'} is not a decoder's description ({error}); fit it again"
         ) from error

@@ -25,7 +25,7 @@ from corticode.decode.linear import LinearProblem, fit_linear
 from corticode.decode.networks.linear import LinearNetwork
 from corticode.decode.predictions import PART_NAMES, Predictions
 from corticode.decode.training_state import TrainingState, load_state, save_state
-from corticode.errors import DataError, FoldError, StudyError
+from corticode.errors import DataError, DecoderError, FoldError, StudyError
 
 PREDICT_BATCH = 2048
 STATE_EVERY_S = 600.0
@@ -59,18 +59,23 @@ def fit(
     device
         ``"cpu"`` or ``"cuda"``.
     state_path
-        Where to keep the state of training; an interrupted fit goes on from it.
+        Where to keep the state of training; an interrupted fit goes on from it. Linear decoders
+        are fitted in one go and keep none.
     report
-        Called after each epoch with its number and its row of the history.
+        Called after each epoch (each penalty, for linear decoders) with its number and its row
+        of the history.
 
     Raises
     ------
     FoldError
-        Training windows hold one class.
+        Training windows hold one class, or there are none to train or to validate.
     StudyError
-        Windows have no target, or the loss is no longer a number.
+        Windows have no target, training and validation windows were cut in different ways, or
+        the loss is no longer a number.
     DataError
         No kept region varies.
+    RunError
+        The state of training is damaged, or another fit left it.
 
     Notes
     -----
@@ -93,9 +98,10 @@ def fit(
     ('linear-window', 6)
     """
     settings = Network(network) if isinstance(network, str) else network
-    _check_targets(train)
+    _check_targets(train, valid)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # `torch.manual_seed` would seed the caller's GPUs as well, now or when they are first used.
+        torch.default_generator.manual_seed(seed)
         scaled = build_network(
             settings,
             train.recipe.window,
@@ -104,9 +110,11 @@ def fit(
         )
         _fix_scaling(scaled, train)
         if settings.kind in LINEAR:
-            state = _fit_linear(scaled, train, valid, training)
+            state = _fit_linear(scaled, train, valid, training, report)
         else:
-            state = TrainingState(scaled.to(device), torch.optim.Adam(scaled.parameters(), lr=1e-3))
+            optimiser = torch.optim.Adam(scaled.to(device).parameters(), lr=training.learning_rate)
+            label = f"{settings}, {training}, seed {seed}, {train.n_windows} windows"
+            state = TrainingState(scaled, optimiser, label)
             state = _fit_network(state, train, valid, training, seed, state_path, report)
     scaled.load_state_dict(state.best)
     scaled.to("cpu").eval()
@@ -144,7 +152,17 @@ def predict(
     -------
     Predictions
         One row a window: a probability, or a value in the target's unit.
+
+    Raises
+    ------
+    DecoderError
+        The windows were not cut with the decoder's recipe.
+    DataError
+        There is no part of that name.
     """
+    _check_recipe(decoder, windows)
+    if part not in PART_NAMES:
+        raise DataError(f"part {part!r} is none of {', '.join(PART_NAMES)}; name one of these")
     network = decoder.network.to(device)
     n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
     score = np.empty((windows.n_windows, n_outputs), dtype=np.float32)
@@ -179,9 +197,31 @@ def _scores(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:
     return outputs * network.output_gain + network.output_offset
 
 
-def _check_targets(train: Windows) -> None:
-    if not np.isfinite(train.target).all():
-        raise StudyError("windows without a target cannot train; cut them from sessions with one")
+def _check_recipe(decoder: Decoder, windows: Windows) -> None:
+    fitted, given = decoder.recipe, windows.recipe
+    for name in ("regions", "preprocessing", "window", "classes"):
+        # Windows of unknown behaviour know of no classes.
+        if getattr(given, name) != getattr(fitted, name) and getattr(given, name) != ():
+            raise DecoderError(
+                f"the windows have another {name} than the decoder was fitted with "
+                f"({getattr(given, name)}, fitted with {getattr(fitted, name)}); "
+                "cut them with the decoder's recipe"
+            )
+
+
+def _check_targets(train: Windows, valid: Windows) -> None:
+    if train.recipe != valid.recipe:
+        raise StudyError(
+            "training and validation windows were cut in different ways; cut them together and "
+            "choose among them, so that regions, preprocessing, window and target agree"
+        )
+    for role, windows in (("train", train), ("validate", valid)):
+        if windows.n_windows == 0:
+            raise FoldError(f"there is no window to {role}")
+        if not np.isfinite(windows.target).all():
+            raise StudyError(
+                f"windows without a target cannot {role}; cut them from sessions with one"
+            )
     if train.recipe.target.kind != "value" and np.unique(train.target).size < 2:
         raise FoldError(
             f"the {train.n_windows} training windows hold one class of "
@@ -221,7 +261,11 @@ def _varies(train: Windows, usable: np.ndarray) -> bool:
 
 
 def _fit_linear(
-    network: ScaledNetwork, train: Windows, valid: Windows, training: Training
+    network: ScaledNetwork,
+    train: Windows,
+    valid: Windows,
+    training: Training,
+    report: Report | None,
 ) -> TrainingState:
     offset, gain = network.input_offset.numpy(), network.input_gain.numpy()
     inner = network.inner
@@ -240,6 +284,9 @@ def _fit_linear(
         inner.weight.copy_(torch.from_numpy(result.weight))
         inner.bias.copy_(torch.from_numpy(result.bias))
     state.best = network.state_dict()
+    if report is not None:
+        for row in state.history:
+            report(int(row["epoch"]), row)
     return state
 
 
@@ -252,8 +299,6 @@ def _fit_network(
     state_path: Path | None,
     report: Report | None,
 ) -> TrainingState:
-    for group in state.optimiser.param_groups:
-        group["lr"] = training.learning_rate
     if state_path is not None and state_path.is_file():
         load_state(state, state_path)
     while state.epoch <= training.epochs:
@@ -289,9 +334,11 @@ def _train_epoch(
             saved = time.monotonic()
             state.loss_sum += float(total)
             total.zero_()
+            state.seconds += saved - began
+            began = saved
             save_state(state, state_path)
     state.loss_sum += float(total)
-    state.seconds = time.monotonic() - began
+    state.seconds += time.monotonic() - began
 
 
 def _validate(

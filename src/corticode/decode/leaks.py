@@ -1,10 +1,11 @@
 """What could leak from test to training, found before anything is trained."""
 
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 from corticode.data.catalogue import Recording
 from corticode.data.files import fingerprint
-from corticode.data.folds import Fold, Part
+from corticode.data.folds import ROLES, Fold
 from corticode.data.preprocess import Preprocessing
 from corticode.data.windows import WindowShape
 from corticode.errors import DataError, Finding
@@ -36,7 +37,7 @@ def find_leaks(
     Raises
     ------
     DataError
-        The same recorded data stand in the training and the test part of a fold.
+        The same recorded data stand in two parts of a fold.
     """
     _refuse_same_data(folds, recordings)
     return _reach_between_blocks(preprocessing, window, folds)
@@ -51,53 +52,81 @@ def _refuse_same_data(folds: Sequence[Fold], recordings: Sequence[Recording]) ->
             content = (fingerprint(location.path), location.dataset)
             by_content.setdefault(content, []).append(recording)
     for same in by_content.values():
-        for one in same:
-            for other in same:
-                fold = next((f for f in folds if _apart(f, one, other)), None)
-                if one is not other and fold is not None:
+        for one, other in combinations(same, 2):
+            for fold in folds:
+                roles = (_roles(fold, one), _roles(fold, other))
+                if all(roles) and roles[0] != roles[1]:
                     raise DataError(
                         f"recordings {one.name} and {other.name} hold the same data; fold "
-                        f"{fold.name!r} would train on one and test on the other: correct the "
-                        "catalogue"
+                        f"{fold.name!r} would have one in its {roles[0][0]} part and the other in "
+                        f"its {roles[1][0]} part: correct the catalogue"
                     )
 
 
-def _apart(fold: Fold, one: Recording, other: Recording) -> bool:
-    return _holds(fold.train, one) and (_holds(fold.test, other) or _holds(fold.valid, other))
-
-
-def _holds(parts: Sequence[Part], recording: Recording) -> bool:
-    return any(
-        part.animal == recording.animal and part.session in (None, recording.session)
-        for part in parts
-    )
+def _roles(fold: Fold, recording: Recording) -> list[str]:
+    """What a fold uses a recording for; several things where it is cut into blocks."""
+    return [
+        role
+        for role in ROLES
+        if any(
+            part.animal == recording.animal and part.session in (None, recording.session)
+            for part in getattr(fold, role)
+        )
+    ]
 
 
 def _reach_between_blocks(
     preprocessing: Preprocessing, window: WindowShape, folds: Sequence[Fold]
 ) -> list[Finding]:
-    if not any(part.stop_frame is not None for fold in folds for part in fold.test):
+    gap = _smallest_gap(folds)
+    if gap is None:
         return []
     findings = []
-    if preprocessing.scale != "none" and preprocessing.scale_over == "session":
+    if preprocessing.scale != "none" and preprocessing.scale_over != "training":
+        seen = (
+            "the whole session" if preprocessing.scale_over == "session" else "all earlier frames"
+        )
         findings.append(
             Finding(
                 "leak",
-                f"{preprocessing.scale} scaling uses the whole session, so training blocks know "
-                "the level and spread of test blocks; scale_over = 'training' or 'causal' avoids "
-                "it",
+                f"{preprocessing.scale} scaling uses {seen}, so training blocks know the level "
+                "and spread of test blocks; scale_over = 'training' avoids it",
             )
         )
-    for name, length in (
-        ("detrending", preprocessing.detrend_frames),
-        ("smoothing", preprocessing.smooth_frames),
-    ):
-        if length and length > window.n_frames:
-            findings.append(
-                Finding(
-                    "leak",
-                    f"{name} over {length} frames reaches from training into test blocks; the "
-                    f"gap covers the window of {window.n_frames} frames alone",
-                )
+    filters = [
+        (name, length)
+        for name, length in (
+            ("detrending", preprocessing.detrend_frames),
+            ("smoothing", preprocessing.smooth_frames),
+        )
+        if length
+    ]
+    # Moving means look back and ahead, or back alone; the sum of both is all that counts.
+    reach = window.n_frames - 1 + sum(length - 1 for _, length in filters)
+    if filters and gap < reach:
+        named = " and ".join(f"{name} over {length} frames" for name, length in filters)
+        findings.append(
+            Finding(
+                "leak",
+                f"{named} and the window of {window.n_frames} frames reach from training into "
+                f"test blocks across the gap of {gap} frames; [folds] gap_frames = {reach} keeps "
+                "them apart",
             )
+        )
     return findings
+
+
+def _smallest_gap(folds: Sequence[Fold]) -> int | None:
+    """Frames between neighbouring blocks of different roles; None where there are no blocks."""
+    gaps = []
+    for fold in folds:
+        parts = [
+            (part.animal, str(part.session), part.first_frame, part.stop_frame, role)
+            for role in ROLES
+            for part in getattr(fold, role)
+            if part.stop_frame is not None
+        ]
+        for one, other in pairwise(sorted(parts)):
+            if one[:2] == other[:2] and one[4] != other[4]:
+                gaps.append(other[2] - one[3])
+    return min(gaps, default=None)

@@ -258,8 +258,10 @@ def _loss_and_slope(
         part, residual = _point_loss(logits, problem.target[chosen], problem.kind)
         loss += part
         bias_slope += residual.sum(axis=0)
-        spread = np.zeros((n_outputs, rows.shape[0] + n_frames - 1), dtype=np.float32)
-        spread[:, starts + n_frames - 1] = residual.T
+        n_steps = rows.shape[0] + n_frames - 1
+        # A window that was chosen twice counts twice.
+        at_start = [np.bincount(starts + n_frames - 1, one, n_steps) for one in residual.T]
+        spread = np.asarray(at_start, dtype=np.float32)
         # Row j of the traces is frame k of the window that starts at j - k.
         by_frame = sliding_window_view(spread, rows.shape[0], axis=1)[:, ::-1]
         slope += by_frame.reshape(-1, rows.shape[0]) @ rows

@@ -14,13 +14,19 @@ from corticode.data.files import write_bytes
 from corticode.decode.decoder import ScaledNetwork, state_bytes
 from corticode.errors import RunError
 
+NUMBERS = ("fit", "epoch", "batch", "loss_sum", "seconds", "history", "best_loss", "best_epoch")
+
 
 @dataclass
 class TrainingState:
-    """Where training stands; what a killed run needs to go on."""
+    """Where training stands; what a killed run needs to go on.
+
+    `fit` says which fit it is in words, so that no other goes on from it.
+    """
 
     network: ScaledNetwork
     optimiser: torch.optim.Adam
+    fit: str = ""
     epoch: int = 1
     batch: int = 0
     loss_sum: float = 0.0
@@ -37,10 +43,7 @@ def save_state(state: TrainingState, path: Path) -> None:
     tensors |= {f"best.{k}": v for k, v in state.best.items()}
     for k, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
-    numbers = {
-        name: getattr(state, name)
-        for name in ("epoch", "batch", "loss_sum", "history", "best_loss", "best_epoch")
-    }
+    numbers = {name: getattr(state, name) for name in NUMBERS}
     text = json.dumps(numbers).encode("utf-8")
     tensors["numbers"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     tensors["random"] = torch.get_rng_state()
@@ -53,11 +56,20 @@ def load_state(state: TrainingState, path: Path) -> None:
     Raises
     ------
     RunError
-        The file is damaged.
+        The file is damaged, or another fit left it.
     """
     try:
         tensors = safetensors.torch.load(path.read_bytes())
         numbers = json.loads(bytes(tensors.pop("numbers").numpy()))
+        found = numbers["fit"]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if found != state.fit:
+        raise RunError(
+            f"the state of training in {path} was left by another fit ({found}; this one is "
+            f"{state.fit}); delete the file, or give each fit its own"
+        )
+    try:
         torch.set_rng_state(tensors.pop("random"))
         state.network.load_state_dict(_under(tensors, "network."))
         state.best = _under(tensors, "best.")
@@ -67,13 +79,18 @@ def load_state(state: TrainingState, path: Path) -> None:
             moments.setdefault(int(k), {})[moment] = value
         groups = state.optimiser.state_dict()["param_groups"]
         state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        for name, number in numbers.items():
-            setattr(state, name, number)
-    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise RunError(
-            f"the state of training in {path} is damaged ({error}); delete the file, the fit then "
-            "starts again"
-        ) from error
+        for name in NUMBERS:
+            setattr(state, name, numbers[name])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    reason = str(error).splitlines()[0]
+    return RunError(
+        f"the state of training in {path} is damaged ({reason}); delete the file, the fit then "
+        "starts again"
+    )
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,0 +1,124 @@
+"""Training steps of `fit` against a bare loop, and two workers against one.
+
+The bare loop is `nn.GRU` with Adam on one batch that is used again and again: no gathering, no
+order, no bookkeeping. Both run in the same process, the bare loop before and after.
+"""
+
+import multiprocessing
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from results_file import write_result
+from study_size import open_fold, store_study
+from torch import nn
+
+from corticode.decode.batches import iterate_batches
+from corticode.decode.decoder import Training
+from corticode.decode.fit import fit
+
+BATCH, BARE_STEPS, WORKER_WINDOWS = 256, 400, 120_000
+
+
+class BareNetwork(nn.Module):
+    """The published network without anything around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(50, 32, batch_first=True)
+        self.dense = nn.Linear(32, 1)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """Logits."""
+        return self.dense(self.gru(windows)[0][:, -1])[:, 0]
+
+
+def bare_steps_per_s(inputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """Steps a second of the bare loop."""
+    network = BareNetwork()
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    began = 0.0
+    for step in range(BARE_STEPS + 20):
+        if step == 20:
+            began = time.perf_counter()
+        loss = nn.functional.binary_cross_entropy_with_logits(network(inputs), targets)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    return BARE_STEPS / (time.perf_counter() - began)
+
+
+def worker(folder: str, barrier: Any, results: Any) -> None:
+    """Fit one epoch of a part of the training windows; report its time after start-up."""
+    torch.set_num_threads(1)
+    split = open_fold(Path(folder))
+    some = split.train.where(np.arange(0, split.train.n_windows, 5))
+    few = split.valid.where(slice(0, 2560))
+    fit(few, few, "gru", Training(epochs=1))
+    part = some.where(slice(0, WORKER_WINDOWS))
+    barrier.wait()
+    began = time.perf_counter()
+    fit(part, few, "gru", Training(epochs=1))
+    results.put(time.perf_counter() - began)
+
+
+def seconds_with(folder: str, n_workers: int) -> float:
+    """Mean time of a worker's fit with so many of them at once."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(n_workers), context.Queue()
+    processes = [
+        context.Process(target=worker, args=(folder, barrier, results)) for _ in range(n_workers)
+    ]
+    for process in processes:
+        process.start()
+    seconds = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return float(np.mean(seconds))
+
+
+def main() -> None:
+    """Measure and write the table."""
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
+    sys.argv = sys.argv[:1]
+    store_study(folder)
+    split = open_fold(folder)
+    order = np.random.default_rng(0).permutation(split.train.n_windows)
+    inputs, targets = next(iterate_batches(split.train, order, BATCH))
+    before = bare_steps_per_s(inputs, targets)
+    history = fit(split.train, split.valid, "gru", Training(epochs=1)).history[0]
+    after = bare_steps_per_s(inputs, targets)
+    bare = (before + after) / 2
+    n_steps = -(-split.train.n_windows // BATCH)
+    own = n_steps / history["train_s"]
+    one, two, again = (seconds_with(str(folder), n) for n in (1, 2, 1))
+    single = (one + again) / 2
+    write_result(
+        "training_speed",
+        ["what", "measured", "bar"],
+        [
+            ["training windows of the fold", f"{split.train.n_windows:,}", ""],
+            ["bare loop, steps/s (before, after)", f"{bare:.1f} ({before:.1f}, {after:.1f})", ""],
+            ["`fit`, training steps/s", f"{own:.1f}", ""],
+            ["`fit`, training windows/s", f"{own * BATCH:,.0f}", ""],
+            ["`fit` over bare loop", f"{own / bare:.3f}", ">= 0.85"],
+            [
+                "validation, s an epoch (share of the epoch)",
+                f"{history['valid_s']:.1f} "
+                f"({history['valid_s'] / (history['valid_s'] + history['train_s']):.0%})",
+                "",
+            ],
+            ["one worker's fit, s (before, after)", f"{single:.2f} ({one:.2f}, {again:.2f})", ""],
+            ["each of two workers' fits, s", f"{two:.2f}", ""],
+            ["two workers over one, fits a second", f"{2 * single / two:.2f}", ">= 1.8"],
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""No test is skipped without a reason that a developer cannot remove."""
+
+import pytest
+
+ALLOWED_SKIPS = ("no browser", "no GPU", "no ../shared")
+_refused: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember skips for other reasons."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _judge(report.nodeid, report.longrepr)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Remember modules skipped for other reasons."""
+    if report.skipped:
+        _judge(report.nodeid, report.longrepr)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what may not be skipped."""
+    for line in _refused:
+        terminalreporter.write_line(f"skipped without an allowed reason: {line}", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run where a skip has no allowed reason."""
+    if _refused and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _judge(nodeid: str, longrepr: object) -> None:
+    reason = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
+    if not any(allowed in reason for allowed in ALLOWED_SKIPS):
+        _refused.append(f"{nodeid} ({reason})")

@@ -1,0 +1,138 @@
+"""Write docs/study-file.md: every key of a study file, from the model that reads it."""
+
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from corticode import config
+
+HEAD = """# The study file
+
+A study is one TOML file. It is read strictly: an unknown key is an error that guesses the intended
+one, and all faults are told at once. Paths are relative to the file. A condition is made from the
+preset's defaults, the study's `[target]`, the condition it is `like`, and its own keys, the later
+winning; `preprocess`, `window`, `training` and `target` merge key by key, `network` and `regions`
+are replaced whole. Any length in frames may be given in seconds instead; then the catalogue needs
+`frame_rate_hz`. `regions = "all"` and `permute_labels = "none"` undo what `like` brought.
+
+This page is written by `make docs` from the model that reads the file; do not edit it.
+
+```toml
+preset = "recommended"
+
+[data]
+catalogue = "sessions.csv"
+
+[target]
+signal = "speed"
+above = 0.5
+
+[[condition]]
+name = "gru"
+
+[[condition]]
+name = "gru, permuted"
+like = "gru"
+permute_labels = "sessions"
+```
+"""
+UNITS = {
+    "_frames": "frames",
+    "_s": "s",
+    "_hz": "Hz",
+    "before": "frames",
+    "after": "frames",
+    "shift": "frames",
+    "above": "the signal's",
+    "hysteresis": "the signal's",
+    "batch_size": "windows",
+}
+SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
+    ("Top level", "", config.StudyKeys, None),
+    ("`[data]`", "data", config.DataKeys, None),
+    ("`[target]`, also in a condition", "target", config.TargetKeys, "target"),
+    ("`[folds]`", "folds", config.FoldKeys, None),
+    ("`[[condition]]`", "condition", config.ConditionKeys, "condition"),
+    ("`preprocess` in a condition", "preprocess", config.PreprocessKeys, "condition.preprocess"),
+    ("`window` in a condition", "window", config.WindowKeys, "condition.window"),
+    ("`network` in a condition", "network", config.NetworkKeys, "condition.network"),
+    ("`training` in a condition", "training", config.TrainingKeys, "condition.training"),
+]
+
+
+def main() -> None:
+    """Write the page."""
+    path = Path(__file__).with_name("study-file.md")
+    path.write_text(page(), encoding="utf-8")
+
+
+def page() -> str:
+    """The page as text."""
+    presets = {name: config.read_preset(name) for name in config.PRESETS}
+    parts = [HEAD]
+    for title, _, model, place in SECTIONS:
+        parts.append(f"## {title}\n\n{(model.__doc__ or '').strip()}\n")
+        heads = ["key", "type", "unit", "meaning"]
+        heads += list(presets) if place else ["default"]
+        parts.append(_row(heads) + _row(["---"] * len(heads)) + _rows(model, place, presets))
+    return "\n".join(parts)
+
+
+def _rows(model: type[BaseModel], place: str | None, presets: dict[str, dict[str, Any]]) -> str:
+    rows = ""
+    for name, field in model.model_fields.items():
+        meaning = field.description
+        if meaning is None:
+            continue
+        cells = [f"`{name}`", _type(field), _unit(name), meaning]
+        if place:
+            cells += [_preset_default(preset, place, name, field) for preset in presets.values()]
+        else:
+            cells.append(_shown(None if field.is_required() else field.default, field))
+        rows += _row(cells)
+    return rows
+
+
+def _preset_default(preset: dict[str, Any], place: str, name: str, field: FieldInfo) -> str:
+    group: Any = preset
+    for key in place.split("."):
+        group = group.get(key, {})
+    return _shown(group[name], None) if name in group else _shown(field.default, field)
+
+
+def _shown(value: Any, field: FieldInfo | None) -> str:
+    if field is not None and field.is_required():
+        return "required"
+    return "" if value is None or isinstance(value, BaseModel) else f"`{str(value).lower()}`"
+
+
+def _type(field: FieldInfo) -> str:
+    return _in_words(field.annotation)
+
+
+def _in_words(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return ", ".join(f"`{a}`" for a in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_in_words(a) for a in arguments if a is not type(None))
+    if origin is list:
+        return f"list of {_in_words(arguments[0])}"
+    names = {str: "text", int: "whole number", float: "number", bool: "true / false"}
+    return names.get(annotation, "table")
+
+
+def _unit(name: str) -> str:
+    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""What is wrong with a study file, in words: every fault, where it stands, and the way out."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+# pydantic's kinds of error; {…} are what it says the limit is.
+NEEDED = {
+    "int_type": "a whole number is needed",
+    "float_type": "a number is needed",
+    "finite_number": "a finite number is needed",
+    "string_type": "text in quotes is needed",
+    "string_too_short": "it must not be empty",
+    "bool_type": "true or false is needed",
+    "list_type": "a list in [brackets] is needed",
+    "too_short": "at least one is needed",
+    "model_type": "a table is needed, as in {{ key = value }}",
+    "greater_than_equal": "it must be {ge:g} or more",
+    "greater_than": "it must be above {gt:g}",
+    "less_than": "it must be below {lt:g}",
+    "literal_error": "it must be {expected}",
+}
+LONGEST_VALUE = 60
+
+
+def schema_faults(
+    error: ValidationError, raw: Mapping[str, Any], model: type[BaseModel]
+) -> list[str]:
+    """One sentence for each key that is unknown, missing or of the wrong type or size.
+
+    Parameters
+    ----------
+    error
+        What pydantic found.
+    raw
+        The file's content.
+    model
+        The model of the whole file; its fields' descriptions enter the sentences.
+    """
+    faults = [_in_words(detail, raw, model) for detail in error.errors(include_url=False)]
+    return list(dict.fromkeys(faults))
+
+
+def name_faults(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Conditions of one name, and `like` that leads nowhere or in a circle."""
+    conditions = _named_conditions(raw)
+    names = [str(condition["name"]) for condition in conditions]
+    for name in dict.fromkeys(n for n in names if names.count(n) > 1):
+        yield f"{names.count(name)} conditions are named {name!r}; names must differ"
+    likes: dict[str, str] = {}
+    for name, condition in zip(names, conditions, strict=True):
+        if "like" in condition and "preset" in condition:
+            yield f"condition {name!r} gives like and preset; only one can be the start"
+        like = condition.get("like")
+        if isinstance(like, str):
+            likes[name] = like
+            if like not in names:
+                yield (
+                    f"condition {name!r} is like {like!r}, which is no condition"
+                    f"{guess(like, names)}"
+                )
+    yield from _circles(likes)
+
+
+def unit_faults(raw: Mapping[str, Any], groups: Sequence[str]) -> Iterator[str]:
+    """Lengths that are given twice in one table, in seconds and in frames."""
+    tables = [(f"[{name}]", raw.get(name)) for name in ("target", "folds")]
+    for condition in _named_conditions(raw):
+        tables += [(f"condition {condition['name']!r}, {g}", condition.get(g)) for g in groups]
+    for where, table in tables:
+        given = set(table) if isinstance(table, Mapping) else set()
+        for key in sorted(given):
+            stem = key.removesuffix("_s")
+            for twin in sorted({stem, f"{stem}_frames"} & given - {key}):
+                if key.endswith("_s"):
+                    yield f"{where}: {key} and {twin} say the same thing; give one"
+
+
+def listed(path: Path, faults: Sequence[str]) -> str:
+    """A message that names the file and every fault.
+
+    Examples
+    --------
+    >>> print(listed(Path("study.toml"), ["one thing", "another"]))
+    study.toml has 2 faults:
+      1. one thing
+      2. another
+    """
+    if len(faults) == 1:
+        return f"{path}: {faults[0]}"
+    lines = [f"  {k}. {fault}" for k, fault in enumerate(faults, start=1)]
+    return "\n".join([f"{path} has {len(faults)} faults:", *lines])
+
+
+def guess(word: str, known: Sequence[str]) -> str:
+    """What may have been meant, as the end of a sentence; empty where nothing is near.
+
+    Examples
+    --------
+    >>> guess("befor", ["before", "after"])
+    "; did you mean 'before'?"
+    """
+    near = get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _named_conditions(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    given = raw.get("condition")
+    return [
+        condition
+        for condition in (given if isinstance(given, list) else [])
+        if isinstance(condition, Mapping) and isinstance(condition.get("name"), str)
+    ]
+
+
+def _circles(likes: Mapping[str, str]) -> Iterator[str]:
+    told: set[str] = set()
+    for name in likes:
+        path = [name]
+        while path[-1] in likes and likes[path[-1]] not in path:
+            path.append(likes[path[-1]])
+        if likes.get(path[-1]) == name and name not in told:
+            told.update(path)
+            shown = " is like ".join(repr(one) for one in [*path, name])
+            yield f"condition {shown}: a circle; one of them must stand alone"
+
+
+def _place_in_file(loc: Sequence[int | str], raw: Any) -> tuple[int | str, ...]:
+    """The keys and numbers that lead to a value; pydantic adds the branches of a union to them."""
+    place: list[int | str] = []
+    for part in loc:
+        try:
+            raw = raw[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        place.append(part)
+    return tuple(place)
+
+
+def _value_at(place: Sequence[int | str], raw: Any) -> Any:
+    for part in place:
+        raw = raw[part]
+    return raw
+
+
+def _where(place: Sequence[int | str], raw: Mapping[str, Any]) -> str:
+    """The table that holds the last key of a place, as the start of a sentence."""
+    if len(place) < 2:
+        return ""
+    if place[0] != "condition":
+        return f"[{place[0]}]: "
+    condition = _value_at(place[:2], raw)
+    name = condition.get("name") if isinstance(condition, Mapping) else None
+    parts = [f"condition {int(place[1]) + 1}" + (f" ({name!r})" if isinstance(name, str) else "")]
+    return ", ".join([*parts, *map(str, place[2:-1])]) + ": "
+
+
+def _model_at(place: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:
+    for part in place:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for a in get_args(annotation) if (found := _model_in(a))), None)
+
+
+def _in_words(detail: ErrorDetails, raw: Mapping[str, Any], model: type[BaseModel]) -> str:
+    place = _place_in_file(detail["loc"], raw)
+    if detail["type"] == "missing":
+        return _missing(detail["loc"], raw, model)
+    if detail["type"] == "extra_forbidden":
+        known = list(_model_at(place[:-1], model).model_fields)
+        near = guess(str(place[-1]), known)
+        return f"{_where(place, raw)}unknown key {place[-1]!r}{near} (known: {', '.join(known)})"
+    if place == ("condition",) and detail["type"] == "list_type":
+        return "conditions are written [[condition]], in double brackets, each with a name"
+    return _wrong(place, detail, raw, model)
+
+
+def _missing(loc: Sequence[int | str], raw: Mapping[str, Any], model: type[BaseModel]) -> str:
+    key = str(loc[-1])
+    field = _model_at(loc[:-1], model).model_fields[key]
+    shown = key if len(loc) > 1 else "[[condition]]" if key == "condition" else f"[{key}]"
+    return f"{_where(loc, raw)}{shown} is missing ({_as_clause(field.description)})"
+
+
+def _wrong(
+    place: tuple[int | str, ...],
+    detail: ErrorDetails,
+    raw: Mapping[str, Any],
+    model: type[BaseModel],
+) -> str:
+    value = _value_at(place, raw)
+    shown = json.dumps(value, default=str)
+    shown = shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]}..."
+    is_entry = isinstance(place[-1], int)
+    named = place[:-1] if is_entry else place
+    entry = f", entry {int(place[-1]) + 1}," if is_entry else ""
+    context = detail.get("ctx", {})
+    if len(place) < len(detail["loc"]):
+        # Each branch of a union complains in its own way; what the field is for says more.
+        field = _model_at(named[:-1], model).model_fields[str(named[-1])]
+        needed = f"this is not possible ({_as_clause(field.description)})"
+    else:
+        needed = NEEDED.get(detail["type"], _as_clause(detail["msg"])).format(**context)
+        needed += guess(str(value), str(context.get("expected", "")).split("'"))
+    return f"{_where(named, raw)}{named[-1]}{entry} = {shown}: {needed}"
+
+
+def _as_clause(sentence: str | None) -> str:
+    text = (sentence or "").rstrip(".")
+    return text[:1].lower() + text[1:]

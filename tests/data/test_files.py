@@ -1,0 +1,132 @@
+import errno
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corticode.data.files import (
+    N_SAMPLES,
+    SAMPLE_BYTES,
+    fingerprint,
+    write_bytes,
+    write_text,
+    write_with,
+    writing,
+)
+from corticode.errors import MissingDataError, RunError
+
+
+def fail_with(number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_files_are_written_whole_and_replaced(tmp_path):
+    path = tmp_path / "deep" / "note.txt"
+    write_text(path, "Größe\n")
+    assert path.read_bytes() == b"Gr\xc3\xb6\xc3\x9fe\n"
+    write_bytes(path, b"\x00")
+    write_with(path, lambda file: file.write(b"new"))
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_nothing_is_seen_before_the_end(tmp_path):
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    with writing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("function", ["fsync", "mkdir"])
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, function):
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    target = "os.fsync" if function == "fsync" else "pathlib.Path.mkdir"
+    monkeypatch.setattr(target, fail_with(errno.ENOSPC))
+    with pytest.raises(
+        RunError, match=r"cannot write .*note\.txt: No space left on device; free some space"
+    ):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_fills_halfway(tmp_path):
+    def write(file):
+        file.write(b"half")
+        # What numpy raises when tofile falls short: an OSError without a number.
+        raise OSError("1000 requested and 10 written")
+
+    with pytest.raises(RunError, match="1000 requested and 10 written; free some space"):
+        write_with(tmp_path / "a.npy", write)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_pass_through_and_leave_nothing(tmp_path):
+    for error in (ValueError("no number"), MissingDataError("no session 'a'")):
+        with pytest.raises(type(error), match=str(error)), writing(tmp_path / "a.txt") as file:
+            file.write(b"half")
+            raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_place_of_the_file(tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(RunError, match=r"cannot write .*a\.txt: Is a directory"):
+        write_text(tmp_path / "a.txt", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_fingerprint_knows_neither_path_nor_time(tmp_path):
+    write_bytes(tmp_path / "a.npy", b"content")
+    write_bytes(tmp_path / "b" / "c.npy", b"content")
+    os.utime(tmp_path / "a.npy", (0, 0))
+    assert fingerprint(tmp_path / "a.npy") == fingerprint(tmp_path / "b" / "c.npy")
+    assert len(fingerprint(tmp_path / "a.npy")) == 32
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fingerprints")
+
+
+@given(st.binary(max_size=50), st.binary(max_size=50))
+def test_fingerprint_tells_contents_apart(folder, first, second):
+    (folder / "a").write_bytes(first)
+    (folder / "b").write_bytes(second)
+    assert (fingerprint(folder / "a") == fingerprint(folder / "b")) == (first == second)
+
+
+def test_fingerprint_of_a_long_file_reads_its_ends_and_size(tmp_path):
+    path = tmp_path / "movie.bin"
+    size = 4 * N_SAMPLES * SAMPLE_BYTES
+    with path.open("wb") as file:
+        file.truncate(size)
+    blank = fingerprint(path)
+    seen = {blank}
+    for position in (0, SAMPLE_BYTES - 1, size - 1):
+        with path.open("r+b") as file:
+            file.seek(position)
+            file.write(b"\x01")
+        seen.add(fingerprint(path))
+        with path.open("r+b") as file:
+            file.seek(position)
+            file.write(b"\x00")
+    assert fingerprint(path) == blank
+    with path.open("r+b") as file:
+        file.truncate(size + 1)
+    seen.add(fingerprint(path))
+    assert len(seen) == 5
+
+
+def test_fingerprint_of_nothing(tmp_path):
+    with pytest.raises(MissingDataError, match=r"a\.npy does not exist"):
+        fingerprint(tmp_path / "a.npy")
