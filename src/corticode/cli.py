@@ -257,7 +257,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Mean within-session score of animals the decoder did not train on")
+    table = Table(title="Mean within-session score, by animal, on what was left out")
     for name in ("condition", "score", "mean", "lowest", "highest", "animals"):
         table.add_column(name, justify="left" if name in ("condition", "score") else "right")
     for (condition, metric), rows in summary.animal_scores.groupby(

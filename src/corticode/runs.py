@@ -77,7 +77,7 @@ class Run:
             raise MissingDataError(f"{path} does not exist; finish the run with 'corticode run'")
         text = dict.fromkeys(TEXT_COLUMNS, str)
         table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-        return table.fillna(dict.fromkeys(table.columns.intersection(TEXT_COLUMNS), ""))
+        return table.fillna(dict.fromkeys((name for name in TEXT_COLUMNS if name in table), ""))
 
 
 def slug(name: str) -> str:

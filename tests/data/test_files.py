@@ -18,7 +18,7 @@ from corticode.errors import MissingDataError, RunError
 
 
 def fail_with(number):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(number, os.strerror(number))
 
     return fail

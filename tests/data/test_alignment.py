@@ -1,0 +1,199 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corticode.data.alignment import FileArrays, align, read_times
+from corticode.data.catalogue import Recording
+from corticode.data.readers.arrays import ArrayLocation
+from corticode.errors import DataError
+
+NAN = np.nan
+
+
+def files(n_frames=6, n_samples=6, *, times=None, recording=None, **behavior):
+    """Files of a session; `times` are those of frames and samples."""
+    traces = np.arange(2.0 * n_frames).reshape(n_frames, 2)
+    behavior = behavior or {"speed": np.arange(n_samples) + 0.5}
+    frame_times, behavior_times = times or (None, None)
+    return FileArrays(
+        recording or Recording("m1", "a"), {"traces": traces}, behavior, frame_times, behavior_times
+    )
+
+
+def test_one_sample_a_frame():
+    aligned = align(files(recording=Recording("m1", "a", frame_rate_hz=20.0)))
+    assert aligned.behavior["speed"].tolist() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    assert aligned.segment.tolist() == [0] * 6
+    assert (aligned.segment.dtype, aligned.frame_rate_hz, aligned.findings) == (np.int32, 20.0, ())
+
+
+def test_behavior_on_its_own_clock():
+    frame_times = np.array([0.0, 1.0, 2.0])
+    sample_times = 0.5 * np.arange(6)
+    acts = np.array(["rest", "walk", "walk", "groom", "walk", "rest"])
+    aligned = align(files(3, times=(frame_times, sample_times), speed=np.arange(6) + 0.5, act=acts))
+    assert aligned.behavior["speed"].tolist() == [1, 3, 5]
+    assert aligned.behavior["act"].tolist() == ["walk", "groom", "rest"]
+    assert aligned.frame_rate_hz == 1.0
+    assert aligned.findings == ()
+
+
+@given(st.integers(0, 8), st.data())
+def test_samples_after_a_frames_exposure_never_reach_it(frame, data):
+    frame_times = 0.2 + 0.1 * np.arange(9)
+    n_samples = data.draw(st.integers(8, 80))
+    sample_times = np.linspace(0, 1.2, n_samples) + data.draw(st.floats(0, 0.05))
+    rng = np.random.default_rng(n_samples)
+    behavior = {
+        "speed": rng.random(n_samples),
+        "run": rng.integers(0, 2, n_samples),
+        "trial": np.arange(n_samples),
+    }
+    recording = Recording("m1", "a", segment="trial")
+    is_later = sample_times >= frame_times[frame] + 0.1 - 1e-9
+    changed = {name: np.where(is_later, 99, values) for name, values in behavior.items()}
+    first, second = (
+        align(files(9, times=(frame_times, sample_times), recording=recording, **signals))
+        for signals in (behavior, changed)
+    )
+    np.testing.assert_array_equal(first.segment[: frame + 1], second.segment[: frame + 1])
+    for name in ("speed", "run", "trial"):
+        np.testing.assert_array_equal(
+            first.behavior[name][: frame + 1].astype(float),
+            second.behavior[name][: frame + 1].astype(float),
+        )
+
+
+def test_dropped_frames_are_gaps():
+    times = np.array([0.0, 1, 2, 5, 6, 8])
+    aligned = align(files(times=(times, np.arange(10.0)), speed=np.arange(10) + 0.5))
+    assert aligned.segment.tolist() == [0, 0, 0, 1, 1, 2]
+    assert aligned.behavior["speed"].tolist() == [0.5, 1.5, 2.5, 5.5, 6.5, 8.5]
+    (finding,) = aligned.findings
+    assert str(finding) == (
+        "animal 'm1', session 'a': 3 frames were dropped in 2 places; no window crosses a gap"
+    )
+    assert (finding.what, finding.count) == ("frames", 3)
+
+
+def test_a_segment_column_marks_gaps():
+    recording = Recording("m1", "a", segment="trial")
+    for trial in (
+        np.array([7, 7, 2, 2, 9, 9]),
+        np.array([NAN, NAN, 2, 2, NAN, NAN]),
+        np.array(["", "", "x", "x", "y", "y"]),
+    ):
+        aligned = align(files(recording=recording, trial=trial))
+        assert aligned.segment.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_segment_column_on_its_own_clock_is_never_averaged():
+    # Forty trials are more than the few numbers that pass for categories.
+    trial = np.repeat(np.arange(40), 5)
+    frame_times = np.arange(0, 100, 1.0)
+    frame_times = np.delete(frame_times, [11, 50])
+    aligned = align(
+        files(
+            98,
+            times=(frame_times, 0.5 * np.arange(200)),
+            recording=Recording("m1", "a", segment="trial"),
+            trial=trial,
+        )
+    )
+    middle = ((frame_times + 0.5) / 0.5).astype(int)
+    assert aligned.behavior["trial"].tolist() == trial[middle].tolist()
+    is_new = (np.diff(trial[middle]) != 0) | (np.diff(frame_times) > 1)
+    assert aligned.segment.tolist() == [0, *np.cumsum(is_new)]
+
+
+def test_longer_tails_are_cut_within_what_is_allowed():
+    aligned = align(files(6, 4), 2)
+    assert aligned.arrays["traces"].shape == (4, 2)
+    (finding,) = aligned.findings
+    assert finding.reason == "2 frames were cut from the tail of traces"
+    assert finding.count == 2
+    aligned = align(files(4, 6), 2)
+    assert aligned.behavior["speed"].tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert "1 frame was cut from the tail of frame_times" in str(
+        align(files(3, 4, times=(np.arange(4.0), np.arange(4.0))), 1).findings[0]
+    )
+
+
+def test_traces_cut_to_fit_keep_behavior_on_its_own_clock_whole():
+    aligned = align(files(5, 9, times=(np.arange(4.0), np.arange(9.0))), 1)
+    assert aligned.behavior["speed"].tolist() == [0.5, 1.5, 2.5, 3.5]
+
+
+def test_unequal_lengths_are_refused():
+    with pytest.raises(DataError) as caught:
+        align(files(6, 4), 1)
+    assert str(caught.value) == (
+        "session m1/a has unequal numbers of frames: traces 6, behaviour 'speed' 4 "
+        "([data] trim_frames = 1); give frame_times and behavior_times, or allow the longer to be "
+        "cut with [data] trim_frames = 2 if the ends are all that differs"
+    )
+    with pytest.raises(DataError, match=r"\(no \[data\] trim_frames\)"):
+        align(files(6, 4))
+
+
+@pytest.mark.parametrize(("n_samples", "trim_frames"), [(50, 0), (51, 1)])
+def test_turned_traces_are_named(n_samples, trim_frames):
+    turned = FileArrays(
+        Recording("m1", "a"), {"traces": np.zeros((3, 50))}, {"run": np.zeros(n_samples)}
+    )
+    with pytest.raises(
+        DataError, match="the traces look turned: give traces_axes = 'region,time' in the catalogue"
+    ):
+        align(turned, trim_frames)
+
+
+def test_the_frame_rate_against_the_times():
+    times = (0.05 * np.arange(6), 0.05 * np.arange(6))
+    stated = Recording("m1", "a", frame_rate_hz=19.5)
+    assert align(files(times=times, recording=stated)).frame_rate_hz == 19.5
+    measured = align(files(times=times)).frame_rate_hz
+    assert measured == pytest.approx(20)
+    wrong = Recording("m1", "a", frame_rate_hz=30.0)
+    with pytest.raises(
+        DataError, match="frame_rate_hz is 30 but frame_times step at 20 frames/s; correct one"
+    ):
+        align(files(times=times, recording=wrong))
+
+
+def test_clocks_that_share_little():
+    frame_times = np.arange(6.0)
+    aligned = align(files(6, 3, times=(frame_times, np.array([2.0, 3.0, 4.0]))))
+    np.testing.assert_array_equal(aligned.behavior["speed"], [NAN, NAN, 0.5, 1.5, 2.5, 2.5])
+    assert [str(f.reason) for f in aligned.findings] == [
+        "2 of 6 frames have no sample in behavior_times"
+    ]
+    with pytest.raises(
+        DataError,
+        match=r"no behaviour sample falls into a frame; frame_times run from 0 to 5 s, "
+        r"behavior_times from 1000 to 2000 s: give both in seconds",
+    ):
+        align(files(6, 3, times=(frame_times, np.array([1000.0, 1500.0, 2000.0]))))
+
+
+def test_other_refusals():
+    times = np.arange(6.0)
+    with pytest.raises(DataError, match="has one of frame_times and behavior_times; give both"):
+        align(files(times=(times, None)))
+    with pytest.raises(DataError, match="behaviour 'speed' has 5 samples, behavior_times 6"):
+        align(files(6, 5, times=(times, times)))
+    with pytest.raises(DataError, match="m1/a has 0 frames; at least 2 are needed"):
+        align(files(0, 0))
+
+
+def test_times_from_a_file(tmp_path):
+    assert read_times(None) is None
+    np.save(tmp_path / "times.npy", np.arange(4)[:, None])
+    found = read_times(ArrayLocation(tmp_path / "times.npy"))
+    assert (found.dtype, found.tolist()) == (np.float64, [0, 1, 2, 3])
+    np.save(tmp_path / "text.npy", np.array(["a", "b"]))
+    with pytest.raises(DataError, match=r"text.npy holds <U1 values; times must be numbers"):
+        read_times(ArrayLocation(tmp_path / "text.npy"))
+    np.save(tmp_path / "still.npy", np.zeros(4))
+    with pytest.raises(DataError, match=r"still.npy must rise from sample to sample; sample 1"):
+        read_times(ArrayLocation(tmp_path / "still.npy"))

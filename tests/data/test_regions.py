@@ -1,0 +1,133 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corticode.data.regions import RegionTable, read_region_names, read_regions, select_regions
+from corticode.errors import DataError, MissingDataError, StudyError
+
+TABLE = RegionTable(
+    names=("FLa-l", "FLa-r", "HLa-l", "V1-l"),
+    groups=(("limb", "motor"), ("limb",), ("limb",), ()),
+    sides=("left", "right", "left", "left"),
+)
+
+
+def test_names_one_a_line(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_bytes("\ufeffFLa\r\n HLa \r\n\r\nV1\r\n".encode())
+    assert read_region_names(path) == ("FLa", "HLa", "V1")
+
+
+def test_a_table_by_hand(tmp_path):
+    path = tmp_path / "regions.csv"
+    path.write_bytes(
+        "\ufeffname, side,mirror,group,row,column\n"
+        "NA,left,b,limb; motor,1.5,2\n"
+        "b,right,NA,,,\n".encode()
+    )
+    table = read_regions(path)
+    assert table.names == ("NA", "b")
+    assert table.sides == ("left", "right")
+    assert table.mirrors == ("b", "NA")
+    assert table.groups == (("limb", "motor"), ())
+    assert (table.rows[0], table.columns[0]) == (1.5, 2.0)
+    assert math.isnan(table.rows[1])
+
+
+def test_a_table_of_names_alone(tmp_path):
+    (tmp_path / "regions.csv").write_text("name\n1\n2\n")
+    assert read_regions(tmp_path / "regions.csv").sides == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,sides\na,left\n", "has columns name, sides; a region table has 'name' and may have"),
+        ("side\nleft\n", "has columns side; a region table has 'name'"),
+        ("name,side\na,Left\n", r"column 'side' holds 'Left'; did you mean 'left'\?"),
+        ("name,mirror\na,c\nb,a\n", r"column 'mirror' holds 'c'; it holds a, b"),
+        ("name,row\na,top\n", "column 'row': could not convert .*'top'; give pixels"),
+        ("name\na\na\n", "names a more than once"),
+        ('name,side\na,left\n"",right\n', "must name every region; 2 lines, some of them empty"),
+        ("", "cannot be read"),
+        ("name\na,b,c\nd\ne,f\n", "cannot be read|names"),
+    ],
+)
+def test_faults_of_a_table(tmp_path, text, message):
+    path = tmp_path / "regions.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_regions(path)
+
+
+def test_faults_of_a_list(tmp_path):
+    path = tmp_path / "names.txt"
+    with pytest.raises(MissingDataError, match=r"region list .*names.txt does not exist"):
+        read_region_names(path)
+    with pytest.raises(MissingDataError, match=r"region table .*names.txt does not exist"):
+        read_regions(path)
+    path.write_text("\n \n")
+    with pytest.raises(DataError, match="must name every region; 0 lines"):
+        read_region_names(path)
+    path.write_text("a\nb\na\n")
+    with pytest.raises(DataError, match="names a more than once"):
+        read_region_names(path)
+    path.write_bytes(b"Gr\xf6\xdfe\n")
+    with pytest.raises(DataError, match="is not UTF-8 text"):
+        read_region_names(path)
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (None, [1, 1, 1, 1]),
+        (["limb"], [1, 1, 1, 0]),
+        (["motor", 4], [1, 0, 0, 1]),
+        (["right"], [0, 1, 0, 0]),
+        (["V1-l"], [0, 0, 0, 1]),
+        (["not", "left"], [0, 1, 0, 0]),
+        ([1, 1], [1, 0, 0, 0]),
+    ],
+)
+def test_selections_by_hand(selection, expected):
+    assert select_regions(selection, TABLE.names, TABLE).tolist() == [bool(x) for x in expected]
+
+
+def test_a_number_stays_with_its_region_when_another_is_left_out():
+    # Unnamed regions are called by their numbers; region 2 had no values.
+    assert select_regions([3], ["1", "3", "4"]).tolist() == [False, True, False]
+    assert select_regions([3], ["FLa-l", "HLa-l"], TABLE).tolist() == [False, True]
+
+
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=8))
+def test_numbers_are_places(numbers):
+    kept = select_regions(numbers, [f"r{k}" for k in range(8)])
+    assert np.flatnonzero(kept).tolist() == sorted({k - 1 for k in numbers})
+    if len(set(numbers)) < 8:
+        others = select_regions(["not", *numbers], [f"r{k}" for k in range(8)])
+        assert (others == ~kept).all()
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ([5], "region number 5 is not among 1 to 4"),
+        ([0], "region number 0 is not among 1 to 4"),
+        (["limbs"], r"holds 'limbs', which is no region, group or side; did you mean 'limb'\?"),
+        ([""], "holds '', which is no region"),
+        ([], r"regions = \[\] keeps no region; name at least one"),
+        (["not", "left", "right"], "keeps no region"),
+    ],
+)
+def test_selections_refused(selection, message):
+    with pytest.raises(StudyError, match=message):
+        select_regions(selection, TABLE.names, TABLE)
+
+
+def test_blank_sides_and_groups_match_nothing():
+    table = RegionTable(("a", "b"), sides=("", "left"))
+    with pytest.raises(StudyError, match="holds ''"):
+        select_regions([""], table.names, table)
