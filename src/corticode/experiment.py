@@ -18,9 +18,10 @@ from corticode.data.folds import (
     split_windows,
 )
 from corticode.data.permutation import permute_labels
+from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session, read_session
-from corticode.data.store import PreparedSessions, load_sessions, prepare_sessions
+from corticode.data.store import load_sessions
 from corticode.data.targets import TargetTrace
 from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
 from corticode.decode.decoder import Decoder

@@ -20,15 +20,10 @@ from corticode.data.folds import (
     leave_sessions_out,
     split_windows,
 )
+from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
-from corticode.data.store import (
-    PreparedSessions,
-    is_stored,
-    load_sessions,
-    prepare_sessions,
-    store_sessions,
-)
+from corticode.data.store import is_stored, load_sessions, store_sessions
 from corticode.data.windows import Windows
 from corticode.decode.decoder import FORMAT
 from corticode.decode.leaks import find_leaks

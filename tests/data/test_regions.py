@@ -53,7 +53,7 @@ def test_a_table_of_names_alone(tmp_path):
         ("name\na\na\n", "names a more than once"),
         ('name,side\na,left\n"",right\n', "must name every region; 2 lines, some of them empty"),
         ("", "cannot be read"),
-        ("name\na,b,c\nd\ne,f\n", "cannot be read|names"),
+        ("name\na,b,c\nd\ne,f\n", "has rows of more cells than its 1 columns; put values"),
     ],
 )
 def test_faults_of_a_table(tmp_path, text, message):

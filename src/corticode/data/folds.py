@@ -11,6 +11,7 @@ from corticode.data.windows import Windows
 from corticode.errors import FoldError, StudyError
 
 ROLES = ("train", "valid", "test")
+VERBS = {"train": "train", "valid": "validate", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Fold:
     def __post_init__(self) -> None:
         for role in ROLES:
             if not getattr(self, role):
-                raise StudyError(f"fold {self.name!r} has nothing to {role}")
+                raise StudyError(f"fold {self.name!r} has nothing to {VERBS[role]}")
         twice = (set(self.train) & set(self.valid)) | (
             (set(self.train) | set(self.valid)) & set(self.test)
         )
@@ -230,7 +231,7 @@ def split_windows(windows: Windows, fold: Fold) -> Split:
     by_role = {role: windows.where(_belongs(windows, getattr(fold, role))) for role in ROLES}
     for role, part in by_role.items():
         if part.n_windows == 0:
-            raise FoldError(f"fold {fold.name!r} has no window to {role}")
+            raise FoldError(f"fold {fold.name!r} has no window to {VERBS[role]}")
     _refuse_shared_frames(by_role, fold)
     return Split(**by_role)
 

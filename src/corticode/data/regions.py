@@ -83,6 +83,12 @@ def read_regions(path: Path) -> RegionTable:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except ValueError as error:
         raise DataError(f"region table {path} cannot be read ({error}); save it as CSV") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the cells in excess for row labels and shifts the others.
+        raise DataError(
+            f"region table {path} has rows of more cells than its {len(table.columns)} columns; "
+            "put values that hold a comma in double quotes"
+        )
     table.columns = table.columns.str.strip()
     known = ("name", "side", "mirror", "group", "row", "column")
     unknown = [column for column in table.columns if column not in known]

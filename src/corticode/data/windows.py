@@ -8,10 +8,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session
-from corticode.data.store import PreparedSessions, prepare_sessions
 from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
 from corticode.errors import DataError, StudyError, warn_about
 

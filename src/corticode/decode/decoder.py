@@ -77,7 +77,8 @@ class Training:
                 raise StudyError(f"training {name} = {getattr(self, name)}; it must be above 0")
         if not 0 <= self.label_smoothing < 1:
             raise StudyError(
-                f"training label_smoothing = {self.label_smoothing}; it must lie in 0 to 1"
+                f"training label_smoothing = {self.label_smoothing}; "
+                "it must be 0 or more and below 1"
             )
         if not self.penalty or min(self.penalty) < 0:
             raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")

@@ -122,8 +122,8 @@ def fit_linear(
     Liu & Nocedal (1989), doi:10.1007/BF01589116.
     """
     n_regions, n_outputs = train.traces.shape[1], train.target.shape[1]
-    mean, covariance = _covariance(train)
-    variance = max(float(np.mean(np.diag(covariance))), 1e-12)
+    mean, variance, covariance = _moments(train)
+    variance = max(variance, 1e-12)
     curvature = 1.0 if train.kind == "value" else 0.25
     weight: Floats = np.zeros((n_outputs, train.n_frames, n_regions))
     bias: Floats = np.zeros(n_outputs)
@@ -192,22 +192,22 @@ def _minimise(
     return weight, bias, loss, int(result.nfev)
 
 
-def _covariance(problem: LinearProblem) -> tuple[Floats, Floats]:
-    """Mean by region, and the covariance of whole windows from that of regions over lags.
+def _moments(problem: LinearProblem) -> tuple[Floats, float, Floats]:
+    """Mean by region, mean variance, and the covariance of whole windows from that over lags.
 
     Rows that no window sees count as the mean; so the matrix is a true autocovariance and
-    positive semi-definite.
+    positive semi-definite. It only speeds the search: at the edges of chunks it is not exact.
     """
     n_regions, n_frames = problem.traces.shape[1], problem.n_frames
     total, count = np.zeros(n_regions), 0
-    for rows, starts, _ in problem.chunks():
-        seen = _seen(starts, rows.shape[0], n_frames)
-        total += rows[seen].sum(axis=0, dtype=np.float64)
-        count += int(seen.sum())
+    for rows, _, fresh in _seen_rows(problem):
+        total += rows[fresh].sum(axis=0, dtype=np.float64)
+        count += int(fresh.sum())
     mean = total / max(count, 1)
-    by_lag = np.zeros((n_frames, n_regions, n_regions))
-    for rows, starts, _ in problem.chunks():
-        centred = (rows - mean.astype(np.float32)) * _seen(starts, rows.shape[0], n_frames)[:, None]
+    squares, by_lag = 0.0, np.zeros((n_frames, n_regions, n_regions))
+    for rows, seen, fresh in _seen_rows(problem):
+        centred = (rows - mean.astype(np.float32)) * seen[:, None]
+        squares += float((centred[fresh].astype(np.float64) ** 2).sum())
         for lag in range(n_frames):
             by_lag[lag] += centred[: centred.shape[0] - lag].T @ centred[lag:]
     by_lag /= max(count, 1)
@@ -218,7 +218,21 @@ def _covariance(problem: LinearProblem) -> tuple[Floats, Floats]:
             block = by_lag[lag] if lag >= 0 else by_lag[-lag].T
             covariance[first, :, second] = block
     n_features = n_frames * n_regions
-    return mean, covariance.reshape(n_features, n_features)
+    variance = squares / (max(count, 1) * n_regions)
+    return mean, variance, covariance.reshape(n_features, n_features)
+
+
+def _seen_rows(
+    problem: LinearProblem,
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Stretches of scaled traces, the rows that windows see, and those not in the one before."""
+    done = 0
+    for rows, starts, chosen in problem.chunks():
+        first = int(problem.start[chosen.start])
+        seen = _seen(starts, rows.shape[0], problem.n_frames)
+        fresh = seen & (np.arange(first, first + rows.shape[0]) >= done)
+        done = first + rows.shape[0]
+        yield rows, seen, fresh
 
 
 def _seen(starts: NDArray[np.int64], n_rows: int, n_frames: int) -> NDArray[np.bool_]:

@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corticode.data.folds import (
+    Fold,
+    Part,
+    leave_animals_out,
+    leave_blocks_out,
+    leave_sessions_out,
+    split_windows,
+)
+from corticode.data.preprocess import Preprocessing
+from corticode.data.session import Session
+from corticode.data.targets import Target
+from corticode.data.windows import WindowShape, cut_windows
+from corticode.errors import FoldError, StudyError
+
+FIVE = WindowShape(2, 2)
+
+
+def session(animal, name, n_frames=20, segment=None):
+    return Session(
+        animal,
+        name,
+        np.arange(2.0 * n_frames).reshape(n_frames, 2),
+        ("1", "2"),
+        {"run": np.arange(n_frames) % 2.0},
+        np.zeros(n_frames, np.int32) if segment is None else np.asarray(segment, np.int32),
+    )
+
+
+def windows_in(sessions, window=FIVE):
+    return cut_windows(sessions, Target("run"), window, preprocessing=Preprocessing(scale="none"))
+
+
+def frames_used(windows):
+    """Rows of the traces, or of their target, that some window uses."""
+    shape = windows.recipe.window
+    seen = {int(s) + k for s in windows.start for k in range(shape.n_frames)}
+    return seen | {int(s) + shape.before + shape.shift for s in windows.start}
+
+
+class TestAnimals:
+    def test_all_ordered_pairs_of_five(self):
+        folds = leave_animals_out(["m1", "m1", "m2", "m3", "m4", "m5", "m5"])
+        assert len(folds) == len({fold.name for fold in folds}) == 20
+        assert folds[0] == Fold(
+            "test-m1_valid-m2",
+            (Part("m3"), Part("m4"), Part("m5")),
+            (Part("m2"),),
+            (Part("m1"),),
+        )
+        assert folds[-1].name == "test-m5_valid-m4"
+        assert all(set(fold.animals) == {"m1", "m2", "m3", "m4", "m5"} for fold in folds)
+
+    def test_fewer_than_three(self):
+        with pytest.raises(StudyError, match=r"at least 3 animals .*, got 2; use \[folds\] by"):
+            leave_animals_out(["m1", "m2", "m1"])
+
+    def test_windows_by_animal(self):
+        sessions = [session(a, s) for a in ("m1", "m2", "m3") for s in ("a", "b")]
+        windows = windows_in(sessions)
+        split = split_windows(windows, leave_animals_out(["m1", "m2", "m3"])[5])
+        names = [
+            {windows.animal_names[k] for k in part.animal}
+            for part in (split.train, split.valid, split.test)
+        ]
+        assert names == [{"m1"}, {"m2"}, {"m3"}]
+        assert [p.n_windows for p in (split.train, split.valid, split.test)] == [32, 32, 32]
+
+
+class TestSessions:
+    def test_the_next_session_validates(self):
+        folds = leave_sessions_out(["m1"] * 3 + ["m2"] * 4, ["a", "b", "c", "a", "b", "c", "d"])
+        assert [fold.name for fold in folds] == [
+            "m1_test-a_valid-b",
+            "m1_test-b_valid-c",
+            "m1_test-c_valid-a",
+            "m2_test-a_valid-b",
+            "m2_test-b_valid-c",
+            "m2_test-c_valid-d",
+            "m2_test-d_valid-a",
+        ]
+        assert folds[3].train == (Part("m2", "c"), Part("m2", "d"))
+        assert folds[3].animals == ("m2",)
+
+    def test_sessions_of_one_name_are_told_apart_by_animal(self):
+        sessions = [session(a, s) for a in ("m1", "m2") for s in ("a", "b", "c")]
+        fold = leave_sessions_out([s.animal for s in sessions], [s.session for s in sessions])[3]
+        split = split_windows(windows_in(sessions), fold)
+        assert set(split.test.session.tolist()) == {3}
+        assert set(split.valid.session.tolist()) == {4}
+        assert set(split.train.session.tolist()) == {5}
+
+    def test_fewer_than_three(self):
+        with pytest.raises(StudyError, match=r"'m2' has 2: use \[folds\] by = 'block'"):
+            leave_sessions_out(["m1"] * 3 + ["m2"] * 2, ["a", "b", "c", "a", "b"])
+
+    def test_folds_of_one_name(self):
+        with pytest.raises(
+            StudyError, match=r"folds of m1/b_test-c and of m1_test-b/c would both be named"
+        ):
+            leave_sessions_out(
+                ["m1"] * 3 + ["m1_test-b"] * 3, ["b_test-c", "v", "w", "c", "v", "w"]
+            )
+
+
+class TestBlocks:
+    def test_by_hand(self):
+        folds = leave_blocks_out(["m1"], ["a"], [100], gap_frames=5)
+        assert [fold.name for fold in folds] == [
+            f"m1_a_test-{k}_valid-{(k + 1) % 5}" for k in range(5)
+        ]
+        # Blocks of 20; 3 frames are left out after an edge between roles and 2 before it.
+        assert folds[1] == Fold(
+            "m1_a_test-1_valid-2",
+            (Part("m1", "a", 0, 18), Part("m1", "a", 63, 80), Part("m1", "a", 80, 100)),
+            (Part("m1", "a", 43, 58),),
+            (Part("m1", "a", 23, 38),),
+        )
+        assert folds[4].valid == (Part("m1", "a", 0, 18),)
+
+    def test_of_each_session(self):
+        folds = leave_blocks_out(["m1", "m2"], ["a", "b"], [60, 90], blocks=3, gap_frames=5)
+        assert [fold.name for fold in folds[::3]] == ["m1_a_test-0_valid-1", "m2_b_test-0_valid-1"]
+
+    @pytest.mark.parametrize(
+        ("keys", "message"),
+        [
+            ({"blocks": 2, "gap_frames": 5}, r"\[folds\] blocks = 2; train, valid and test need"),
+            ({"gap_frames": 20}, r"m1/a: 5 blocks of 20 frames leave nothing .* use fewer blocks"),
+        ],
+    )
+    def test_errors(self, keys, message):
+        with pytest.raises(StudyError, match=message):
+            leave_blocks_out(["m1"], ["a"], [100], **keys)
+
+    def test_folds_of_one_name(self):
+        with pytest.raises(StudyError, match=r"m_1/2 and of m/1_2 would both .* rename an animal"):
+            leave_blocks_out(["m_1", "m"], ["2", "1_2"], [60, 60], gap_frames=5)
+
+    @given(
+        st.integers(3, 5),
+        st.integers(0, 3),
+        st.integers(0, 3),
+        st.integers(-4, 4),
+        st.integers(0, 4),
+        st.integers(0, 30),
+    )
+    @settings(max_examples=40, deadline=None)
+    def test_no_frame_serves_two_roles(self, blocks, before, after, shift, more, extra):
+        window = WindowShape(before, after, shift)
+        gap = window.n_frames + abs(shift) + more
+        # Blocks just long enough to hold a window at the ends of the session.
+        n_frames = blocks * (gap + before + after + abs(shift) + 2) + extra
+        windows = windows_in([session("m1", "a", n_frames)], window)
+        for fold in leave_blocks_out(["m1"], ["a"], [n_frames], blocks=blocks, gap_frames=gap):
+            split = split_windows(windows, fold)
+            train, valid, test = map(frames_used, (split.train, split.valid, split.test))
+            assert not train & test
+            assert not valid & test
+            assert not train & valid
+
+    @given(st.integers(1, 3), st.integers(1, 3), st.integers(-4, 4), st.integers(0, 6))
+    @settings(max_examples=40, deadline=None)
+    def test_shared_frames_are_refused(self, before, after, shift, gap):
+        window = WindowShape(before, after, shift)
+        windows = windows_in([session("m1", "a", 120)], window)
+        (fold, *_) = leave_blocks_out(["m1"], ["a"], [120], blocks=4, gap_frames=gap)
+        used = [
+            frames_used(
+                windows.where(
+                    np.logical_or.reduce(
+                        [
+                            (windows.centre >= p.first_frame) & (windows.centre < p.stop_frame)
+                            for p in parts
+                        ]
+                    )
+                )
+            )
+            for parts in (fold.train, fold.valid, fold.test)
+        ]
+        if used[0] & used[2] or used[1] & used[2] or used[0] & used[1]:
+            needed = window.n_frames + abs(shift)
+            with pytest.raises(StudyError, match=f"gap_frames of at least {needed} "):
+                split_windows(windows, fold)
+        else:
+            split_windows(windows, fold)
+
+
+class TestFold:
+    def test_has_every_role(self):
+        with pytest.raises(StudyError, match="fold 'f' has nothing to validate"):
+            Fold("f", (Part("m1"),), (), (Part("m2"),))
+
+    def test_gives_a_part_one_role(self):
+        with pytest.raises(StudyError, match="fold 'f' gives animal 'm1', session 'a' two roles"):
+            Fold("f", (Part("m1", "a"),), (Part("m2"),), (Part("m1", "a"), Part("m3")))
+
+    def test_a_session_within_an_animal_of_another_role(self):
+        windows = windows_in([session("m1", "a"), session("m1", "b"), session("m2", "a")])
+        fold = Fold("f", (Part("m1"),), (Part("m2"),), (Part("m1", "b"),))
+        with pytest.raises(StudyError, match=r"fold 'f': train and test share 20 frames"):
+            split_windows(windows, fold)
+
+    def test_without_windows_for_a_role(self):
+        windows = windows_in([session("m1", "a"), session("m2", "a")])
+        fold = Fold("f", (Part("m1"),), (Part("m2"),), (Part("m3"),))
+        with pytest.raises(FoldError, match="fold 'f' has no window to test"):
+            split_windows(windows, fold)
+
+
+def test_blocks_are_stretches_of_the_windows_centres():
+    windows = windows_in([session("m1", "a", 60)], WindowShape(1, 1, shift=3))
+    fold = leave_blocks_out(["m1"], ["a"], [60], blocks=3, gap_frames=6)[0]
+    split = split_windows(windows, fold)
+    assert split.test.centre.tolist() == list(range(1, 17))
+    assert split.test.frame.tolist() == list(range(4, 20))
+    assert split.valid.centre.tolist() == list(range(23, 37))
+    assert split.train.centre.tolist() == list(range(43, 57))

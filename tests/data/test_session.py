@@ -1,0 +1,216 @@
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corticode.data.catalogue import Recording
+from corticode.data.readers.arrays import ArrayLocation
+from corticode.data.session import Session, open_session, read_session, valid_frames
+from corticode.errors import CorticodeWarning, DataError, MissingDataError
+
+NAN = np.nan
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recording of 6 frames and 3 regions, its file of behaviour of every kind."""
+    np.save(tmp_path / "traces.npy", np.arange(18.0).reshape(6, 3))
+    np.savez(
+        tmp_path / "behavior.npz",
+        speed=np.linspace(0, 40, 6),
+        run=np.array([[0, 0, 1, 1, 1, 0]]),
+        act=np.array(["rest", "rest", "walk", "walk", "walk", "rest"]),
+        trial=np.array([1, 1, 1, 2, 2, 2]),
+        rate=np.array([[20.0]]),
+    )
+    return Recording(
+        "m1",
+        "a",
+        behavior=ArrayLocation(tmp_path / "behavior.npz"),
+        traces=ArrayLocation(tmp_path / "traces.npy"),
+        frame_rate_hz=20.0,
+    )
+
+
+def save_traces(recording, traces):
+    np.save(recording.traces.path, traces)
+    return recording
+
+
+def test_a_session_by_hand(recording):
+    session = read_session(recording)
+    assert session.name == "m1/a"
+    assert session.n_frames == 6
+    assert session.regions == ("1", "2", "3")
+    # A number that stands alone is no signal.
+    assert sorted(session.behavior) == ["act", "run", "speed", "trial"]
+    assert session.behavior["run"].tolist() == [0, 0, 1, 1, 1, 0]
+    assert session.segment.tolist() == [0] * 6
+    assert session.frame_rate_hz == 20.0
+    assert session.findings == ()
+    np.testing.assert_array_equal(session.traces, np.arange(18.0).reshape(6, 3))
+
+
+def test_only_the_signals_asked_for_are_read(recording):
+    assert list(read_session(recording, signals=["run"]).behavior) == ["run"]
+    assert read_session(recording, signals=[]).behavior == {}
+    by_trial = replace(recording, segment="trial")
+    assert list(read_session(by_trial, signals=["run", "run"]).behavior) == ["run", "trial"]
+    assert read_session(by_trial, signals=[]).segment.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_times_in_the_file_of_behavior_are_no_signals(recording, tmp_path):
+    location = ArrayLocation(tmp_path / "all.npz")
+    np.savez(
+        location.path,
+        speed=np.linspace(1, 40, 12),
+        clock=0.05 * np.arange(12),
+        frames=0.1 * np.arange(6),
+    )
+    session = read_session(
+        replace(
+            recording,
+            behavior=location,
+            frame_rate_hz=10.0,
+            frame_times=replace(location, dataset="frames"),
+            behavior_times=replace(location, dataset="clock"),
+        )
+    )
+    assert list(session.behavior) == ["speed"]
+    np.testing.assert_allclose(
+        session.behavior["speed"], np.linspace(1, 40, 12).reshape(6, 2).mean(axis=1)
+    )
+
+
+def test_axes_are_turned_as_told(recording):
+    save_traces(recording, np.arange(18.0).reshape(3, 6))
+    with pytest.raises(DataError, match="give traces_axes = 'region,time' in the catalogue"):
+        read_session(recording)
+    session = read_session(replace(recording, traces_axes=("region", "time")))
+    assert session.traces[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_movies_stay_memory_mapped(recording, tmp_path):
+    np.save(tmp_path / "movie.npy", np.zeros((4, 5, 6), np.uint16))
+    movie = replace(
+        recording,
+        traces=None,
+        movie=ArrayLocation(tmp_path / "movie.npy"),
+        movie_axes=("row", "column", "time"),
+    )
+    session = read_session(movie)
+    assert session.movie.shape == (6, 4, 5)
+    assert np.shares_memory(session.movie, session.movie.base)
+    assert isinstance(session.movie, np.memmap)
+    assert (session.traces, session.regions) == (None, ())
+    assert valid_frames(session).tolist() == [True] * 6
+
+
+def test_frames_that_are_not_finite_are_invalid(recording):
+    traces = np.arange(18.0).reshape(6, 3)
+    traces[1, 2], traces[4, 0] = NAN, np.inf
+    session = read_session(save_traces(recording, traces))
+    assert valid_frames(session).tolist() == [True, False, True, True, False, True]
+    (finding,) = session.findings
+    assert str(finding) == (
+        "animal 'm1', session 'a': 2 of 6 frames have a region without a finite value; "
+        "windows avoid them"
+    )
+    assert (finding.what, finding.count) == ("frames", 2)
+
+
+def test_regions_without_any_value_are_left_out(recording):
+    traces = np.arange(18.0).reshape(6, 3)
+    traces[:, 1] = NAN
+    session = read_session(save_traces(recording, traces), regions=["a", "b", "c"])
+    assert session.regions == ("a", "c")
+    assert session.traces.shape == (6, 2)
+    assert [str(f) for f in session.findings] == [
+        "animal 'm1', session 'a', region 'b': has no finite value and is left out"
+    ]
+    assert valid_frames(session).all()
+    with pytest.raises(DataError, match="m1/a has no finite value in any region; check the file"):
+        read_session(save_traces(recording, np.full((6, 3), NAN)))
+
+
+def test_region_names(recording, tmp_path):
+    (tmp_path / "names.txt").write_text("x\ny\nz\n")
+    named = replace(recording, regions=tmp_path / "names.txt")
+    assert read_session(named, regions=["a", "b", "c"]).regions == ("x", "y", "z")
+    assert read_session(recording, regions=["a", "b", "c"]).regions == ("a", "b", "c")
+    with pytest.raises(
+        DataError,
+        match=r"\[data\] regions names 2 regions, its traces of shape \(6, 3\) hold 3; check",
+    ):
+        read_session(recording, regions=["a", "b"])
+    with pytest.raises(DataError, match="2 different names; name each region once"):
+        read_session(recording, regions=["a", "b", "a"])
+
+
+def test_units_of_speed_are_found(recording, tmp_path):
+    np.savez(tmp_path / "behavior.npz", speed=np.linspace(0, 0.4, 6), run=np.zeros(6))
+    (finding,) = read_session(recording).findings
+    assert (finding.what, finding.item) == ("unit", "speed")
+    assert "between 3 and 120 is expected for cm/s" in finding.reason
+    assert read_session(recording, signals=["run"]).findings == ()
+    with pytest.warns(CorticodeWarning, match=r"unit 'speed': 99th percentile of \|speed\| is"):
+        open_session(recording)
+
+
+def test_no_finding_no_warning(recording):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_session(recording)
+
+
+def test_resampled_and_trimmed(recording):
+    np.save(recording.traces.path, np.arange(21.0).reshape(7, 3))
+    session = read_session(
+        replace(recording, segment="trial"), trim_frames=1, resample_hz=10.0, regions=list("abc")
+    )
+    assert session.traces[:, 0].tolist()[::2] == [1.5, 13.5]
+    assert valid_frames(session).tolist() == [True, False, True]
+    assert session.behavior["run"].tolist() == [0, 1, 0]
+    assert session.frame_rate_hz == 10.0
+    assert [f.reason for f in session.findings] == [
+        "1 frame was cut from the tail of traces",
+        "1 of 3 frames have a region without a finite value; windows avoid them",
+    ]
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, NAN, np.inf]), min_size=4, max_size=40))
+def test_valid_frames_are_those_finite_in_every_region(values):
+    traces = np.resize(np.array(values), (len(values) // 2, 2))
+    session = Session("m1", "a", traces, ("1", "2"), {}, np.zeros(len(traces), np.int32))
+    expected = [all(np.isfinite(x) for x in row) for row in traces.tolist()]
+    assert valid_frames(session).tolist() == expected
+
+
+def test_refusals(recording, tmp_path):
+    with pytest.raises(MissingDataError, match=r"no signal 'runs'.*did you mean 'run'"):
+        read_session(recording, signals=["runs"])
+    alone = replace(recording, behavior=None)
+    assert read_session(alone).behavior == {}
+    with pytest.raises(MissingDataError, match="has no behaviour file, so 'run', 'trial' cannot"):
+        read_session(replace(alone, segment="trial"), signals=["run"])
+    with pytest.raises(MissingDataError, match="has neither traces nor a movie; name one"):
+        read_session(replace(recording, traces=None))
+    with pytest.raises(DataError, match=r"traces.npy has shape \(6,\); traces need 2 axes, time"):
+        read_session(save_traces(recording, np.zeros(6)))
+    with pytest.raises(DataError, match="holds <U1 values; traces must be numbers"):
+        read_session(save_traces(recording, np.full((6, 3), "x")))
+    with pytest.raises(MissingDataError, match=r"nowhere.npy does not exist"):
+        read_session(replace(recording, traces=ArrayLocation(tmp_path / "nowhere.npy")))
+
+
+def test_a_session_made_by_hand_is_checked():
+    segment = np.zeros(4, np.int32)
+    with pytest.raises(DataError, match=r"traces of shape \(2, 4\) and a segment column of 4"):
+        Session("m1", "a", np.zeros((2, 4)), ("1", "2"), {}, segment)
+    with pytest.raises(DataError, match=r"behaviour 'run' of shape \(3,\) and a segment column"):
+        Session("m1", "a", None, (), {"run": np.zeros(3)}, segment)
+    with pytest.raises(DataError, match="2 regions in its traces and 1 different names"):
+        Session("m1", "a", np.zeros((4, 2)), ("1",), {}, segment)
