@@ -1,4 +1,4 @@
-"""The tree is the path: rules that import-linter does not know, and documents that must stay true."""
+"""The tree is the path: rules import-linter does not know, and documents that must stay true."""
 
 import ast
 import runpy

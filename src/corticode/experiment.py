@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from corticode.config import Condition
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import is_same_rate
 from corticode.data.folds import (
     Fold,
     Split,
@@ -223,7 +224,7 @@ def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[s
     session = read_session(recording, signals=signals)
     if recording.regions is None and len(session.regions) == len(recipe.regions):
         session = replace(session, regions=recipe.regions)
-    if session.frame_rate_hz != recipe.frame_rate_hz:
+    if not is_same_rate(session.frame_rate_hz, recipe.frame_rate_hz):
         raise DecoderError(
             f"session {session.name} has {session.frame_rate_hz or 'no known'} frames/s; the "
             f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "

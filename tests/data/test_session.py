@@ -3,12 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from corticode.data.catalogue import Recording
 from corticode.data.readers.arrays import ArrayLocation
-from corticode.data.session import Session, open_session, read_session, valid_frames
+from corticode.data.session import Session, open_session, read_session
 from corticode.errors import CorticodeWarning, DataError, MissingDataError
 
 NAN = np.nan
@@ -106,14 +104,12 @@ def test_movies_stay_memory_mapped(recording, tmp_path):
     assert np.shares_memory(session.movie, session.movie.base)
     assert isinstance(session.movie, np.memmap)
     assert (session.traces, session.regions) == (None, ())
-    assert valid_frames(session).tolist() == [True] * 6
 
 
 def test_frames_that_are_not_finite_are_invalid(recording):
     traces = np.arange(18.0).reshape(6, 3)
     traces[1, 2], traces[4, 0] = NAN, np.inf
     session = read_session(save_traces(recording, traces))
-    assert valid_frames(session).tolist() == [True, False, True, True, False, True]
     (finding,) = session.findings
     assert str(finding) == (
         "animal 'm1', session 'a': 2 of 6 frames have a region without a finite value; "
@@ -131,7 +127,6 @@ def test_regions_without_any_value_are_left_out(recording):
     assert [str(f) for f in session.findings] == [
         "animal 'm1', session 'a', region 'b': has no finite value and is left out"
     ]
-    assert valid_frames(session).all()
     with pytest.raises(DataError, match="m1/a has no finite value in any region; check the file"):
         read_session(save_traces(recording, np.full((6, 3), NAN)))
 
@@ -172,21 +167,13 @@ def test_resampled_and_trimmed(recording):
         replace(recording, segment="trial"), trim_frames=1, resample_hz=10.0, regions=list("abc")
     )
     assert session.traces[:, 0].tolist()[::2] == [1.5, 13.5]
-    assert valid_frames(session).tolist() == [True, False, True]
+    assert np.isnan(session.traces[1]).all()
     assert session.behavior["run"].tolist() == [0, 1, 0]
     assert session.frame_rate_hz == 10.0
     assert [f.reason for f in session.findings] == [
         "1 frame was cut from the tail of traces",
         "1 of 3 frames have a region without a finite value; windows avoid them",
     ]
-
-
-@given(st.lists(st.sampled_from([0.0, 1.0, NAN, np.inf]), min_size=4, max_size=40))
-def test_valid_frames_are_those_finite_in_every_region(values):
-    traces = np.resize(np.array(values), (len(values) // 2, 2))
-    session = Session("m1", "a", traces, ("1", "2"), {}, np.zeros(len(traces), np.int32))
-    expected = [all(np.isfinite(x) for x in row) for row in traces.tolist()]
-    assert valid_frames(session).tolist() == expected
 
 
 def test_refusals(recording, tmp_path):

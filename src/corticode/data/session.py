@@ -189,13 +189,6 @@ def read_session(
     return _without_empty_regions(session)
 
 
-def valid_frames(session: Session) -> NDArray[np.bool_]:
-    """Frames in which every region has a finite value, shape (frame,)."""
-    if session.traces is None:
-        return np.ones(session.n_frames, dtype=np.bool_)
-    return np.asarray(np.isfinite(session.traces).all(axis=1))
-
-
 def _read_imaging(recording: Recording) -> dict[str, NDArray[np.generic]]:
     """Traces and movie, whichever there are, time first."""
     arrays = {}

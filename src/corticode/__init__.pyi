@@ -1,0 +1,27 @@
+from .data.catalogue import Recording as Recording
+from .data.catalogue import read_catalogue as read_catalogue
+from .data.folds import Fold as Fold
+from .data.folds import leave_animals_out as leave_animals_out
+from .data.folds import leave_blocks_out as leave_blocks_out
+from .data.folds import leave_sessions_out as leave_sessions_out
+from .data.folds import split_windows as split_windows
+from .data.preprocess import Preprocessing as Preprocessing
+from .data.session import Session as Session
+from .data.session import open_session as open_session
+from .data.targets import Target as Target
+from .data.windows import Windows as Windows
+from .data.windows import WindowShape as WindowShape
+from .data.windows import cut_windows as cut_windows
+from .decode.decoder import Decoder as Decoder
+from .decode.decoder import Network as Network
+from .decode.decoder import Training as Training
+from .decode.decoder import load_decoder as load_decoder
+from .decode.estimator import RegionDecoder as RegionDecoder
+from .decode.fit import fit as fit
+from .decode.fit import predict as predict
+from .decode.predictions import Predictions as Predictions
+from .evaluate.tables import score as score
+from .runs import Run as Run
+
+__version__: str
+__all__: list[str]
