@@ -111,7 +111,10 @@ def check(
 @app.command()
 def run(
     study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run folder; it is gone on with.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="RUN", help="The run folder; a second call goes on where it stopped."),
+    ],
     workers: Workers = 1,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to K - 1.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

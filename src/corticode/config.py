@@ -1,6 +1,6 @@
 """A study file, read strictly: every fault at once, every key documented where it is read."""
 
-import os.path
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -288,12 +288,7 @@ def read_study(path: Path | str) -> Study:
     if faults:
         raise StudyError(listed(path, faults))
     conditions = _resolve_all(raw)
-    faults = [
-        f"condition {c.name!r} decodes no signal; give [target] signal"
-        for c in conditions
-        if c.target is None or c.target.signal is None
-    ]
-    faults += [fault for c in conditions if (fault := _setting_fault(c)) is not None]
+    faults = [fault for c in conditions if (fault := _setting_fault(c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
     return Study(path, keys.data, keys.folds, tuple(conditions))
@@ -374,27 +369,29 @@ def gap_frames(study: Study, window: WindowShape, frame_rate_hz: float | None) -
     return window.n_frames + abs(window.shift)
 
 
-def write_resolved(study: Study, folder: Path | None = None) -> str:
-    """The study as TOML with presets and `like` worked in; reading it gives the same study.
+def write_resolved(study: Study, folder: Path) -> str:
+    """The study as TOML with presets and `like` worked in, its paths relative to a folder.
 
-    Parameters
-    ----------
-    study
-        What to write.
-    folder
-        Where the text will be kept: the paths in it are made relative to that folder. None: it
-        stays beside the file that it came from.
+    Read from a file in that folder it is the same study.
     """
     data = study.data.model_dump(exclude_none=True)
-    if folder is not None:
-        for key in {"catalogue", "regions"} & set(data):
-            data[key] = Path(os.path.relpath(study.path.parent / data[key], folder)).as_posix()
+    data["catalogue"] = _relative(study.catalogue_path, folder)
+    if study.regions_path is not None:
+        data["regions"] = _relative(study.regions_path, folder)
     content = {
         "data": data,
         "folds": study.folds.model_dump(exclude_none=True),
         "condition": [c.model_dump(exclude_none=True) for c in study.conditions],
     }
     return tomli_w.dumps(content)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A path as seen from a folder; whole where they share no root (two Windows drives)."""
+    path, folder = path.resolve(), folder.resolve()
+    if path.anchor != folder.anchor:
+        return path.as_posix()
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def read_preset(name: str) -> dict[str, Any]:
@@ -442,6 +439,8 @@ def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def _setting_fault(keys: ConditionKeys) -> str | None:
     """What `resolve` would refuse whatever the frame rate is."""
+    if keys.target is None or keys.target.signal is None:
+        return f"condition {keys.name!r} decodes no signal; give [target] signal"
     try:
         resolve(keys, frame_rate_hz=30.0)
     except StudyError as error:

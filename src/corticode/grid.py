@@ -121,7 +121,7 @@ def run_study(
     n_changed = sum(d is not None for d in done.values()) - len(kept)
     if on_plan is not None:
         on_plan(plan, len(kept), n_changed)
-    write_text(run.study_path, write_resolved(study))
+    write_text(run.study_path, write_resolved(study, folder))
     write_text(run.provenance_path, json.dumps(_provenance(plan, n_seeds, device), indent=1))
     results = {k: done[k] for k in kept}
     waiting = [k for k in range(len(plan.tasks)) if k not in results]

@@ -37,7 +37,7 @@ class Run:
     Examples
     --------
     >>> Run(Path("run")).fit_folder("gru", "test-m1_valid-m2", 0).parts[1:3]
-    ('fits', 'gru-a0bb9d36')
+    ('fits', 'gru-004bd70f')
     """
 
     folder: Path
@@ -86,7 +86,7 @@ def slug(name: str) -> str:
     Examples
     --------
     >>> slug("gru, FLa&HLa only")
-    'gru-fla-hla-only-2b9e4ba7'
+    'gru-fla-hla-only-236c4815'
     """
     digits = hashlib.sha256(name.encode()).hexdigest()[:8]
     legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:LONGEST_SLUG].strip("-.")

@@ -212,7 +212,8 @@ def _wrong(
         needed = f"this is not possible ({_as_clause(field.description)})"
     else:
         needed = NEEDED.get(detail["type"], _as_clause(detail["msg"])).format(**context)
-        needed += guess(str(value), str(context.get("expected", "")).split("'"))
+        if detail["type"] == "literal_error":
+            needed += guess(str(value), str(context["expected"]).split("'"))
     return f"{_where(named, raw)}{named[-1]}{entry} = {shown}: {needed}"
 
 

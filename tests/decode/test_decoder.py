@@ -61,6 +61,20 @@ def saved(windows, tmp_path):
     return decoder, tmp_path / "fit", both
 
 
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory):
+    """The folder of a small decoder, with a copy of its description to start from."""
+    run = np.arange(60) % 20 > 9
+    traces = np.random.default_rng(0).normal(size=(60, 2))
+    segment = np.zeros(60, np.int32)
+    session = Session("m1", "a", traces, ("1", "2"), {"run": run}, segment, 30.0)
+    both = cut_windows([session], Target("run"), WindowShape(1, 1))
+    folder = tmp_path_factory.mktemp("fit")
+    fit(both, both, Network("gru", 2), SHORT).save(folder)
+    (folder / "whole.json").write_bytes((folder / "decoder.json").read_bytes())
+    return folder
+
+
 def change_json(folder, **changes):
     path = folder / "decoder.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -158,16 +172,6 @@ class TestDamaged:
         except CorticodeError as error:
             assert isinstance(error, DecoderError)
 
-    @pytest.fixture(scope="class")
-    def small_folder(self, tmp_path_factory):
-        rng = np.random.default_rng(0)
-        from_session = _session(rng)
-        both = cut_windows([from_session], Target("run"), WindowShape(1, 1))
-        folder = tmp_path_factory.mktemp("fit")
-        fit(both, both, Network("gru", 2), SHORT).save(folder)
-        (folder / "whole.json").write_bytes((folder / "decoder.json").read_bytes())
-        return folder
-
     @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
     def test_weights_that_were_cut_off(self, saved, share):
         path = saved[1] / "decoder.safetensors"
@@ -212,13 +216,6 @@ class Payload:
 
     def __reduce__(self):
         return Path.touch, (self.path,)
-
-
-def _session(rng):
-    run = np.arange(60) % 20 > 9
-    return Session(
-        "m1", "a", rng.normal(size=(60, 2)), ("1", "2"), {"run": run}, np.zeros(60, np.int32), 30.0
-    )
 
 
 class TestMissing:

@@ -1,0 +1,446 @@
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corticode.config import PRESETS, gap_frames, read_preset, read_study, resolve, write_resolved
+from corticode.data.preprocess import Preprocessing
+from corticode.data.targets import Target
+from corticode.data.windows import WindowShape
+from corticode.decode.decoder import Network, Training
+from corticode.errors import MissingDataError, StudyError
+
+DATA = '[data]\ncatalogue = "sessions.csv"\n'
+HEAD = 'preset = "code"\n' + DATA
+# The example of the interface, without maps and comparisons.
+EXAMPLE = """
+preset = "recommended"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "speed"
+kind = "binary"
+above = 0.5
+[folds]
+by = "animal"
+[[condition]]
+name = "gru"
+input = "traces"
+preprocess = { detrend_frames = 1000, scale = "min-max" }
+window = { before = 15, after = 15, shift = 0 }
+network = { kind = "gru" }
+training = { epochs = 30 }
+[[condition]]
+name = "gru, FLa&HLa only"
+like = "gru"
+regions = [6, 8, 31, 33]
+[[condition]]
+name = "gru, permuted"
+like = "gru"
+permute_labels = "sessions"
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    def make(text):
+        path = tmp_path / "study.toml"
+        path.write_text(text, "utf-8")
+        return read_study(path)
+
+    return make
+
+
+@pytest.fixture
+def conditions(study):
+    """Conditions by name, at 30 frames a second unless told otherwise."""
+
+    def make(text, rate=30.0):
+        return {keys.name: resolve(keys, rate) for keys in study(text).conditions}
+
+    return make
+
+
+def faults_of(study, text):
+    with pytest.raises(StudyError) as caught:
+        study(text)
+    return str(caught.value)
+
+
+class TestExample:
+    def test_is_read(self, study, tmp_path):
+        read = study(EXAMPLE)
+        assert [condition.name for condition in read.conditions] == [
+            "gru",
+            "gru, FLa&HLa only",
+            "gru, permuted",
+        ]
+        assert read.catalogue_path == tmp_path / "sessions.csv"
+        assert read.regions_path is None
+        assert read.signals == ("speed",)
+        assert (read.folds.by, read.folds.only, read.folds.blocks) == ("animal", None, 5)
+
+    def test_says_what_is_done(self, conditions):
+        found = conditions(EXAMPLE)
+        gru, limbs, permuted = found.values()
+        assert gru.preprocessing == Preprocessing(detrend_frames=1000, scale="min-max")
+        assert gru.window == WindowShape(15, 15, 0)
+        assert gru.network == Network("gru", 32)
+        assert gru.training == Training(30, 256, 1e-3, 0.001)
+        assert gru.target == Target("speed", above=0.5)
+        assert (gru.regions, gru.permute_labels, gru.keep_train) == (None, None, False)
+        assert limbs.regions == (6, 8, 31, 33)
+        assert permuted.permute_labels == "sessions"
+        assert permuted.regions is None
+        assert limbs.window == permuted.window == gru.window
+
+
+class TestPresets:
+    """As published: 1000 frames, min-max, 15 + 1 + 15 frames, 30 epochs of 256, Adam 1e-3."""
+
+    @pytest.mark.parametrize(("preset", "smoothing"), [("text", 0.01), ("code", 0.001)])
+    def test_of_the_study(self, conditions, preset, smoothing):
+        text = f'preset = "{preset}"\n{DATA}[[condition]]\nname = "gru"\n'
+        found = conditions(text, rate=None)["gru"]
+        assert found.preprocessing == Preprocessing(
+            detrend_frames=1000, causal=False, smooth_frames=None, scale="min-max"
+        )
+        assert found.preprocessing.scale_over == "session"
+        assert found.window == WindowShape(before=15, after=15, shift=0)
+        assert found.network == Network("gru", units=32)
+        assert found.training == Training(
+            epochs=30, batch_size=256, learning_rate=1e-3, label_smoothing=smoothing
+        )
+        assert found.target == Target("runrest", kind="binary")
+
+    def test_recommended_serves_any_frame_rate(self, conditions):
+        text = DATA + '[target]\nsignal = "run"\n[[condition]]\nname = "gru"\n'
+        found = conditions(text)["gru"]
+        assert found.preprocessing == Preprocessing(detrend_frames=999, scale="robust")
+        assert found.window == WindowShape(15, 15, 0)
+        assert conditions(text, rate=10.0)["gru"].window == WindowShape(5, 5, 0)
+
+    def test_within_a_condition(self, conditions):
+        text = (
+            HEAD
+            + '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\npreset = "text"\n'
+            + 'window = { before = 3 }\n[[condition]]\nname = "c"\nlike = "b"\n'
+        )
+        found = conditions(text)
+        assert [c.training.label_smoothing for c in found.values()] == [0.001, 0.01, 0.01]
+        assert [c.window.before for c in found.values()] == [15, 3, 3]
+
+    def test_say_the_same_lengths(self):
+        # Reading a resolved study again starts from another preset, of which nothing may be left.
+        stems = [
+            {
+                (group, key.removesuffix("_s").removesuffix("_frames"))
+                for group, keys in read_preset(name)["condition"].items()
+                if isinstance(keys, dict)
+                for key in keys
+            }
+            for name in PRESETS
+        ]
+        assert stems[0] == stems[1] == stems[2]
+
+
+class TestLike:
+    def test_in_any_order(self, conditions):
+        text = HEAD + (
+            '[[condition]]\nname = "c"\nlike = "b"\nwindow = { after = 1 }\n'
+            '[[condition]]\nname = "b"\nlike = "a"\nwindow = { before = 2 }\n'
+            '[[condition]]\nname = "a"\nwindow = { before = 9, after = 9, shift = 9 }\n'
+        )
+        found = conditions(text)
+        assert list(found) == ["c", "b", "a"]
+        assert [c.window for c in found.values()] == [
+            WindowShape(2, 1, 9),
+            WindowShape(2, 9, 9),
+            WindowShape(9, 9, 9),
+        ]
+
+    def test_merges_key_by_key(self, conditions):
+        text = HEAD + (
+            '[[condition]]\nname = "a"\npreprocess = { scale = "robust" }\n'
+            'training = { epochs = 3, keep_train = true }\ntarget = { signal = "x", above = 2.0 }\n'
+            '[[condition]]\nname = "b"\nlike = "a"\npreprocess = { causal = true }\n'
+            "training = { batch_size = 8 }\ntarget = { absolute = true }\n"
+        )
+        b = conditions(text)["b"]
+        assert b.preprocessing == Preprocessing(1000, causal=True, scale="robust")
+        assert b.training == Training(epochs=3, batch_size=8)
+        assert b.keep_train
+        assert b.target == Target("x", above=2.0, absolute=True)
+
+    def test_replaces_network_and_regions_whole(self, conditions):
+        text = HEAD + (
+            '[[condition]]\nname = "a"\nnetwork = { kind = "lstm", units = 8 }\nregions = [1, 2]\n'
+            '[[condition]]\nname = "b"\nlike = "a"\nnetwork = { kind = "bi-gru" }\n'
+            'regions = ["x"]\n'
+            '[[condition]]\nname = "c"\nlike = "a"\nregions = "all"\npermute_labels = "frames"\n'
+            '[[condition]]\nname = "d"\nlike = "c"\npermute_labels = "none"\n'
+        )
+        found = conditions(text)
+        assert found["b"].network == Network("bi-gru", 32)
+        assert found["b"].regions == ("x",)
+        assert found["c"].network == Network("lstm", 8)
+        assert found["c"].regions is None
+        assert [found[n].permute_labels for n in "abcd"] == [None, None, "frames", None]
+
+    def test_does_not_copy_the_name(self, study):
+        text = HEAD + '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\nlike = "a"\n'
+        assert [c.name for c in study(text).conditions] == ["a", "b"]
+        assert all(c.like is None for c in study(text).conditions)
+
+    def test_frames_take_the_place_of_seconds_and_the_reverse(self, conditions):
+        text = HEAD + (
+            '[[condition]]\nname = "a"\nwindow = { before_s = 0.1 }\n'
+            "preprocess = { detrend_s = 10, smooth_s = 0.2 }\n"
+            '[[condition]]\nname = "b"\nlike = "a"\nwindow = { before = 7 }\n'
+            "preprocess = { detrend_frames = 11, smooth_frames = 0 }\n"
+        )
+        found = conditions(text)
+        assert found["a"].window == WindowShape(3, 15, 0)
+        assert found["b"].window == WindowShape(7, 15, 0)
+        assert (
+            found["a"].preprocessing.detrend_frames,
+            found["a"].preprocessing.smooth_frames,
+        ) == (
+            300,
+            6,
+        )
+        assert found["b"].preprocessing == Preprocessing(detrend_frames=11)
+
+    def test_of_nothing(self, study):
+        text = HEAD + '[[condition]]\nname = "b"\nlike = "grru"\n[[condition]]\nname = "gru"\n'
+        expected = "condition 'b' is like 'grru', which is no condition; did you mean 'gru'?"
+        assert faults_of(study, text).endswith(f"study.toml: {expected}")
+
+    @pytest.mark.parametrize(
+        ("likes", "circle"),
+        [
+            ({"a": "a"}, "'a' is like 'a'"),
+            ({"x": "b", "a": "b", "b": "c", "c": "a"}, "'a' is like 'b' is like 'c' is like 'a'"),
+        ],
+    )
+    def test_in_a_circle(self, study, likes, circle):
+        text = HEAD + "".join(f'[[condition]]\nname="{n}"\nlike="{m}"\n' for n, m in likes.items())
+        told = faults_of(study, text)
+        assert told.endswith(
+            f"study.toml: condition {circle}: a circle; one of them must stand alone"
+        )
+
+
+class TestSeconds:
+    def test_become_frames(self, conditions):
+        text = DATA + (
+            '[target]\nsignal = "speed"\nabove = 0.5\nminimum_bout_s = 1\nminimum_gap_s = 0.25\n'
+            "exclude_transition_s = 0.1\nsmooth_s = 0.5\n"
+            '[[condition]]\nname = "a"\nwindow = { before_s = 0.5, after_s = 0.24, shift_s = -1 }\n'
+        )
+        found = conditions(text, rate=20.0)["a"]
+        assert found.window == WindowShape(10, 5, -20)
+        assert found.target == Target(
+            "speed",
+            above=0.5,
+            minimum_bout_frames=20,
+            minimum_gap_frames=5,
+            exclude_transition_frames=2,
+            smooth_frames=10,
+        )
+
+    def test_need_a_frame_rate(self, conditions):
+        text = HEAD + '[[condition]]\nname = "a"\nwindow = { before_s = 0.5 }\n'
+        with pytest.raises(
+            StudyError,
+            match=r"condition 'a': before_s is in seconds, but the catalogue has no frame_rate_hz; "
+            r"add it, or give before$",
+        ):
+            conditions(text, rate=None)
+
+
+class TestGap:
+    WINDOW = WindowShape(3, 4, shift=-5)
+
+    @pytest.mark.parametrize(
+        ("keys", "frames"), [("", 13), ("gap_frames = 2", 2), ("gap_s = 1", 30)]
+    )
+    def test_between_blocks(self, study, keys, frames):
+        text = HEAD + f'[folds]\nby = "block"\n{keys}\n[[condition]]\nname = "a"\n'
+        assert gap_frames(study(text), self.WINDOW, 30.0) == frames
+
+    def test_in_seconds_needs_a_frame_rate(self, study):
+        text = HEAD + '[folds]\nby = "block"\ngap_s = 1\n[[condition]]\nname = "a"\n'
+        with pytest.raises(StudyError, match=r"\[folds\] gap_s needs frame_rate_hz"):
+            gap_frames(study(text), self.WINDOW, None)
+
+
+class TestFaults:
+    def test_come_all_at_once(self, study):
+        told = faults_of(
+            study,
+            'preset = "code"\nfrmes = 3\n[data]\ncatalog = "x"\n[folds]\nblocks = 2\n'
+            '[[condition]]\nname = "gru"\nwindow = { before = 15.5, befor = 2 }\n'
+            'training = { epochs = "30" }\n[[condition]]\nname = "gru"\nlike = "gru2"\n',
+        ).splitlines()
+        assert told[0].endswith("study.toml has 9 faults:")
+        assert [line[5:] for line in told[1:]] == [
+            "[data]: catalogue is missing (path of the catalogue, relative to the study file)",
+            "[data]: unknown key 'catalog'; did you mean 'catalogue'? (known: catalogue, "
+            "trim_frames, resample_hz, regions)",
+            "[folds]: blocks = 2: it must be 3 or more",
+            "condition 1 ('gru'), window: before = 15.5: a whole number is needed",
+            "condition 1 ('gru'), window: unknown key 'befor'; did you mean 'before'? (known: "
+            "before, before_s, after, after_s, shift, shift_s)",
+            "condition 1 ('gru'), training: epochs = \"30\": a whole number is needed",
+            "unknown key 'frmes' (known: preset, data, target, folds, condition)",
+            "2 conditions are named 'gru'; names must differ",
+            "condition 'gru' is like 'gru2', which is no condition; did you mean 'gru'?",
+        ]
+
+    @pytest.mark.parametrize(
+        ("keys", "told"),
+        [
+            (
+                'preprocess = { scale = "robust", scale_over = "causal" }',
+                "condition 'a': scale = 'robust' has no causal form",
+            ),
+            ("target = { smooth_frames = 3 }", "condition 'a': target smooth_frames is set for"),
+            ("training = { penalty = [-1.0] }", "condition 'a': training penalty = [-1.0]"),
+            (
+                "target = { minimum_bout_s = 1, minimum_bout_frames = 3 }",
+                "condition 'a', target: "
+                "minimum_bout_s and minimum_bout_frames say the same thing; give one",
+            ),
+            ("window = { before = 1, before_s = 1 }", "condition 'a', window: before_s and before"),
+            ("window = { before_s = inf }", "before_s = Infinity: a finite number is needed"),
+            ('like = "b"\npreset = "text"', "condition 'a' gives like and preset; only one can be"),
+        ],
+    )
+    def test_of_settings_that_do_not_go_together(self, study, keys, told):
+        text = HEAD + f'[[condition]]\nname = "b"\n[[condition]]\nname = "a"\n{keys}\n'
+        assert told in faults_of(study, text)
+
+    def test_of_every_condition_s_settings(self, study):
+        text = HEAD + (
+            '[[condition]]\nname = "a"\ntraining = { penalty = [-1.0] }\n'
+            '[[condition]]\nname = "b"\ntarget = { absolute = true }\n'
+        )
+        told = faults_of(study, text)
+        assert "has 2 faults" in told
+        assert "1. condition 'a': training penalty" in told
+        assert "2. condition 'b': target absolute" in told
+
+    def test_no_signal(self, study):
+        told = faults_of(study, DATA + '[[condition]]\nname = "a"\n')
+        assert told.endswith("condition 'a' decodes no signal; give [target] signal")
+
+    def test_no_file(self, tmp_path):
+        with pytest.raises(MissingDataError, match=r"study.toml does not exist; give the path of"):
+            read_study(tmp_path / "study.toml")
+
+    @pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
+    def test_no_toml(self, tmp_path, content):
+        (tmp_path / "study.toml").write_bytes(content)
+        with pytest.raises(StudyError, match=r"study.toml is not valid TOML: "):
+            read_study(tmp_path / "study.toml")
+
+
+RESOLVED = {
+    "window": st.fixed_dictionaries(
+        {},
+        optional={
+            "before": st.integers(0, 30),
+            "after_s": st.floats(0, 2),
+            "shift": st.integers(-9, 9),
+        },
+    ),
+    "preprocess": st.fixed_dictionaries(
+        {},
+        optional={
+            "detrend_frames": st.integers(0, 2000),
+            "smooth_s": st.floats(0, 1),
+            "causal": st.booleans(),
+            "scale": st.sampled_from(["min-max", "z-score", "none"]),
+            "scale_over": st.sampled_from(["session", "training"]),
+        },
+    ),
+    "training": st.fixed_dictionaries(
+        {},
+        optional={
+            "epochs": st.integers(1, 99),
+            "learning_rate": st.floats(1e-6, 1),
+            "penalty": st.lists(st.floats(0, 10), min_size=1, max_size=3),
+            "keep_train": st.booleans(),
+        },
+    ),
+    "network": st.fixed_dictionaries(
+        {"kind": st.sampled_from(["gru", "bi-lstm", "linear-frame"])},
+        optional={"units": st.integers(1, 64)},
+    ),
+    "regions": st.lists(st.integers(1, 50) | st.text(max_size=5), max_size=3) | st.just("all"),
+    "permute_labels": st.sampled_from(["none", "sessions"]),
+}
+
+
+class TestWriteResolved:
+    def again(self, study, folder):
+        path = folder / "again.toml"
+        path.write_text(write_resolved(study, folder), "utf-8")
+        return read_study(path)
+
+    @given(
+        st.lists(
+            st.fixed_dictionaries({}, optional=RESOLVED | {"preset": st.sampled_from(PRESETS)}),
+            min_size=1,
+            max_size=4,
+        ),
+        st.sampled_from(PRESETS),
+        st.data(),
+    )
+    @settings(max_examples=50, deadline=None)
+    def test_reads_again_as_the_same_study(self, tmp_path_factory, given_keys, preset, data):
+        folder = tmp_path_factory.getbasetemp()
+        for k, keys in enumerate(given_keys):
+            keys["name"] = f"condition {k}"
+            if k and "preset" not in keys:
+                keys["like"] = f"condition {data.draw(st.integers(0, k - 1))}"
+        content = {
+            "preset": preset,
+            "data": {"catalogue": "sessions.csv", "trim_frames": 2},
+            "folds": {"by": "block", "gap_s": 0.5},
+            "target": {"signal": "speed", "above": 0.5, "minimum_bout_s": 0.5},
+            "condition": given_keys,
+        }
+        (folder / "study.toml").write_text(tomli_w.dumps(content), "utf-8")
+        study = read_study(folder / "study.toml")
+        again = self.again(study, folder)
+        assert (again.data, again.folds) == (study.data, study.folds)
+        assert len(again.conditions) == len(given_keys)
+        for one, other in zip(again.conditions, study.conditions, strict=True):
+            assert one == other
+            assert resolve(one, 29.7) == resolve(other, 29.7)
+
+    def test_from_another_folder_the_same_files_are_found(self, study, tmp_path):
+        text = HEAD + 'regions = "tables/regions.csv"\n[[condition]]\nname = "a"\n'
+        read = study(text)
+        folder = tmp_path / "runs" / "one"
+        folder.mkdir(parents=True)
+        again = self.again(read, folder)
+        assert again.catalogue_path.resolve() == read.catalogue_path.resolve()
+        assert again.regions_path.resolve() == (tmp_path / "tables" / "regions.csv").resolve()
+        assert again.data.catalogue == "../../sessions.csv"
+
+    def test_says_every_choice(self, study, tmp_path):
+        text = write_resolved(study(HEAD + '[[condition]]\nname = "a"\n'), tmp_path)
+        assert "detrend_frames = 1000" in text
+        assert "like" not in text
+        assert "preset" not in text
+
+
+def test_signals_are_those_of_all_conditions(study):
+    text = HEAD + (
+        '[[condition]]\nname = "a"\n[[condition]]\nname = "b"\ntarget = { signal = "speed", '
+        'kind = "value" }\n[[condition]]\nname = "c"\nlike = "b"\n'
+    )
+    assert study(text).signals == ("runrest", "speed")

@@ -1,0 +1,208 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from corticode.config import MERGED, StudyKeys
+from corticode.study_faults import guess, listed, name_faults, schema_faults, unit_faults
+
+WHOLE = {"data": {"catalogue": "x"}, "condition": [{"name": "a"}]}
+
+
+def faults(**changes):
+    raw = {k: v for k, v in (WHOLE | changes).items() if v is not None}
+    try:
+        StudyKeys.model_validate(raw)
+    except ValidationError as error:
+        return schema_faults(error, raw, StudyKeys)
+    return []
+
+
+def faults_in_condition(**keys):
+    return [
+        fault.removeprefix("condition 1 ('a')")
+        for fault in faults(condition=[{"name": "a"} | keys])
+    ]
+
+
+def test_none():
+    assert faults() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"data": None}, "[data] is missing (the table that names the catalogue of recordings)"),
+        ({"data": 3}, "data = 3: a table is needed, as in { key = value }"),
+        (
+            {"condition": None},
+            "[[condition]] is missing (at least one way of decoding, with a name)",
+        ),
+        (
+            {"condition": {"name": "a"}},
+            "conditions are written [[condition]], in double brackets, each with a name",
+        ),
+        ({"condition": [3]}, "condition, entry 1, = 3: a table is needed, as in { key = value }"),
+        ({"condition": []}, "condition = []: at least one is needed"),
+        ({"condition": [{}]}, "condition 1: name is missing (its name in the tables; unique)"),
+        ({"condition": [{"name": ""}]}, "condition 1 (''): name = \"\": it must not be empty"),
+        (
+            {"preset": "recomended"},
+            "preset = \"recomended\": it must be 'recommended', 'text' or 'code'; "
+            "did you mean 'recommended'?",
+        ),
+        (
+            {"map": [{}]},
+            "unknown key 'map' (known: preset, data, target, folds, condition)",
+        ),
+        (
+            {"data": {"catalogue": "x", "resample-hz": 3}},
+            "[data]: unknown key 'resample-hz'; did you mean 'resample_hz'? (known: catalogue, "
+            "trim_frames, resample_hz, regions)",
+        ),
+        (
+            {"data": {"catalogue": "x", "resample_hz": 0}},
+            "[data]: resample_hz = 0: it must be above 0",
+        ),
+        ({"target": {"signal": 3}}, "[target]: signal = 3: text in quotes is needed"),
+        ({"target": {"above": float("nan")}}, "[target]: above = NaN: a finite number is needed"),
+        ({"target": {"absolute": 1}}, "[target]: absolute = 1: true or false is needed"),
+        ({"folds": {"only": "f"}}, '[folds]: only = "f": a list in [brackets] is needed'),
+        (
+            {"folds": {"only": ["f", 2]}},
+            "[folds]: only, entry 2, = 2: text in quotes is needed",
+        ),
+    ],
+)
+def test_of_tables(changes, told):
+    assert faults(**changes) == [told]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"window": {"before": 15.5}}, ", window: before = 15.5: a whole number is needed"),
+        ({"window": {"before": 15.0}}, ", window: before = 15.0: a whole number is needed"),
+        ({"window": {"before": True}}, ", window: before = true: a whole number is needed"),
+        ({"window": {"before": -1}}, ", window: before = -1: it must be 0 or more"),
+        ({"training": {"epochs": "30"}}, ', training: epochs = "30": a whole number is needed'),
+        (
+            {"training": {"learning_rate": "1e-3"}},
+            ', training: learning_rate = "1e-3": a number is needed',
+        ),
+        (
+            {"training": {"label_smoothing": 1}},
+            ", training: label_smoothing = 1: it must be below 1",
+        ),
+        ({"training": {"penalty": []}}, ", training: penalty = []: at least one is needed"),
+        (
+            {"training": {"penalty": [1.0, "x"]}},
+            ', training: penalty, entry 2, = "x": a number is needed',
+        ),
+        (
+            {"network": {"kind": "grru"}},
+            ", network: kind = \"grru\": it must be 'rnn', 'lstm', 'gru', 'bi-rnn', 'bi-lstm', "
+            "'bi-gru', 'linear-frame' or 'linear-window'; did you mean 'gru'?",
+        ),
+        (
+            {"window": {"before-s": 1}},
+            ", window: unknown key 'before-s'; did you mean 'before_s'? (known: before, before_s, "
+            "after, after_s, shift, shift_s)",
+        ),
+    ],
+)
+def test_of_conditions(keys, told):
+    assert faults_in_condition(**keys) == [told]
+
+
+@pytest.mark.parametrize(
+    ("regions", "shown"),
+    [
+        ({"top": 4}, '{"top": 4}'),
+        ([1.5, True, "x"], '[1.5, true, "x"]'),
+        ("every", '"every"'),
+        ([*range(30), None], str([*range(30)])),
+    ],
+)
+def test_of_unions_are_told_once(regions, shown):
+    (told,) = faults_in_condition(regions=regions)
+    assert told.startswith(f": regions = {shown[:60]}")
+    assert told.endswith(
+        ": this is not possible (regions the decoder may see: numbers, names, groups, sides; a "
+        "leading 'not' keeps the others. The rest enters as 0)"
+    )
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "data", "window", "before", "regions", "like", "x-y", "int"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+TABLES = st.sampled_from([*StudyKeys.model_fields, "other"])
+
+
+@given(st.dictionaries(TABLES, ANY, max_size=5), st.lists(ANY, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_any_content_is_put_into_words(raw, conditions):
+    raw["condition"] = conditions
+    listed(Path("study.toml"), [*name_faults(raw), *unit_faults(raw, MERGED)])
+    try:
+        StudyKeys.model_validate(raw)
+    except ValidationError as error:
+        told = schema_faults(error, raw, StudyKeys)
+        assert told
+        assert len(set(told)) == len(told)
+        assert not any("pydantic" in fault or "Keys" in fault for fault in told)
+
+
+def test_names():
+    raw = {
+        "condition": [
+            {"name": "a"},
+            {"name": "a", "like": "b", "preset": "text"},
+            {"name": "c", "like": "d"},
+            {"name": "d", "like": "c"},
+            {"name": 3},
+            "x",
+        ]
+    }
+    assert list(name_faults(raw)) == [
+        "2 conditions are named 'a'; names must differ",
+        "condition 'a' gives like and preset; only one can be the start",
+        "condition 'a' is like 'b', which is no condition",
+        "condition 'c' is like 'd' is like 'c': a circle; one of them must stand alone",
+    ]
+    assert list(name_faults({"condition": 3})) == []
+
+
+def test_units():
+    raw = {
+        "target": {"smooth_s": 1, "smooth_frames": 3},
+        "folds": {"gap_s": 1, "gap_frames": 3},
+        "condition": [
+            {"name": "a", "window": {"before": 1, "before_s": 1, "after_s": 1}, "preprocess": 3},
+            {"name": "b", "preprocess": {"detrend_s": 1, "smooth_frames": 3}},
+        ],
+    }
+    assert list(unit_faults(raw, MERGED)) == [
+        "[target]: smooth_s and smooth_frames say the same thing; give one",
+        "[folds]: gap_s and gap_frames say the same thing; give one",
+        "condition 'a', window: before_s and before say the same thing; give one",
+    ]
+
+
+def test_one_fault_needs_no_list():
+    assert listed(Path("study.toml"), ["one thing"]) == "study.toml: one thing"
+
+
+def test_guess_of_nothing_near():
+    assert guess("elephant", ["before", "after"]) == ""
