@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 from corticode.config import Condition
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
-from corticode.data.folds import (
-    Fold,
-    Split,
-    split_windows,
-)
+from corticode.data.folds import Fold, Split, split_windows
 from corticode.data.permutation import permute_labels
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.regions import RegionTable, select_regions
@@ -28,11 +24,12 @@ from corticode.data.windows import Windows, look_ahead_s, session_targets, windo
 from corticode.decode.decoder import Decoder
 from corticode.decode.fit import fit, predict
 from corticode.decode.predictions import Predictions, join
-from corticode.errors import DecoderError, Finding, FoldError
+from corticode.errors import DataError, DecoderError, Finding, FoldError, StudyError
 from corticode.evaluate.tables import score_fold, score_sessions
 from corticode.runs import read_done, write_done, write_table
 
 STATE_FILE = "state.safetensors"
+FIT_FILES = ("done.json", "decoder.safetensors", "decoder.json", "history.csv", "predictions.npz")
 
 
 @dataclass(frozen=True)
@@ -72,42 +69,113 @@ def run_fit(task: FitTask) -> dict[str, Any]:
     if done is not None and done["key"] == task.key:
         return done
     began = time.monotonic()
-    fold = task.fold
     content: dict[str, Any] = {
         "key": task.key,
         "fit": {
             "condition": task.condition.name,
-            "fold": fold.name,
+            "fold": task.fold.name,
             "seed": task.seed,
-            "test_animal": fold.test[0].animal,
-            "valid_animal": fold.valid[0].animal,
+            "test_animal": task.fold.test[0].animal,
+            "valid_animal": task.fold.valid[0].animal,
         },
     }
-    state_path = task.folder / f"{task.key[:8]}-{STATE_FILE}"
+    windows = condition_windows(
+        load_sessions(task.prepared), task.condition, seed=task.seed, table=task.table
+    )
     try:
-        windows = condition_windows(
-            load_sessions(task.prepared), task.condition, seed=task.seed, table=task.table
-        )
-        split = split_windows(windows, fold)
-        decoder = fit(
-            split.train,
-            split.valid,
-            task.condition.network,
-            task.condition.training,
-            seed=task.seed,
-            device=task.device,
-            state_path=state_path,
-        )
-    except FoldError as error:
+        content |= _fit_and_score(task, windows)
+    except (DataError, DecoderError, StudyError) as error:
+        # Settings and recordings were found usable before; what fails now is this fold alone.
+        _clear(task.folder, FIT_FILES)
         content["left_out"] = str(error)
-    else:
-        predictions = _predict_parts(decoder, split, task.condition.keep_train, task.device)
-        _write_fit(task.folder, decoder, predictions)
-        content |= _scored(predictions, decoder, split, fold)
     content["seconds"] = round(time.monotonic() - began, 3)
     write_done(task.folder, content)
-    state_path.unlink(missing_ok=True)
+    _state_path(task).unlink(missing_ok=True)
     return content
+
+
+def _state_path(task: FitTask) -> Path:
+    return task.folder / f"{task.key[:8]}-{STATE_FILE}"
+
+
+def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
+    """What a fit adds to done.json; its other files are written."""
+    condition = task.condition
+    split = split_fold(windows, task.fold)
+    decoder = fit(
+        split.train,
+        split.valid,
+        condition.network,
+        condition.training,
+        seed=task.seed,
+        device=task.device,
+        state_path=_state_path(task),
+    )
+    parts = ("train", "valid", "test") if condition.keep_train else ("valid", "test")
+    predictions = join(
+        [predict(decoder, getattr(split, part), part=part, device=task.device) for part in parts]
+    )
+    # An earlier fit's done.json must not vouch for files that are about to change.
+    _clear(task.folder, FIT_FILES[:1])
+    decoder.save(task.folder)
+    write_table(task.folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
+    predictions.save(task.folder / "predictions.npz")
+    return _scored(predictions, decoder, split_findings(split, task.fold))
+
+
+def _clear(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def split_fold(windows: Windows, fold: Fold) -> Split:
+    """The windows of a fold by role, for a fold that can be fitted.
+
+    Raises
+    ------
+    FoldError
+        A role has no window, or the training part has one class.
+    StudyError
+        Parts of the fold share frames.
+    """
+    split = split_windows(windows, fold)
+    if has_one_class(split.train):
+        raise FoldError("its training part has one class; there is nothing to tell apart")
+    return split
+
+
+def has_one_class(windows: Windows) -> bool:
+    """Whether there is nothing to tell apart among windows that have a target."""
+    return windows.recipe.target.kind != "value" and bool(np.ptp(windows.target) == 0)
+
+
+def fold_findings(windows: Windows, fold: Fold, condition: str) -> list[Finding]:
+    """What is odd about a fold of a condition: that it will be left out, or a part of one class.
+
+    Raises
+    ------
+    StudyError
+        Parts of the fold share frames.
+    """
+    try:
+        split = split_fold(windows, fold)
+    except FoldError as error:
+        return [left_out(condition, fold.name, str(error))]
+    return split_findings(split, fold)
+
+
+def left_out(condition: str, fold: str, reason: str) -> Finding:
+    """That a fold was left out of a condition, and why."""
+    return Finding("fold", f"left out of {condition!r}: {reason}", item=fold)
+
+
+def split_findings(split: Split, fold: Fold) -> list[Finding]:
+    """Parts of a fold that hold one class, as far as the fold can be fitted nonetheless."""
+    told = (
+        (split.valid, "its validation part has one class; the epoch is chosen by training loss"),
+        (split.test, "its test part has one class; AUC is empty"),
+    )
+    return [Finding("fold", reason, item=fold.name) for part, reason in told if has_one_class(part)]
 
 
 def condition_windows(
@@ -134,39 +202,16 @@ def _permuted(
         how,
         seed,
         segments=[prepared.run[prepared.rows(k)] for k in range(prepared.n_sessions)],
+        names=prepared.sessions,
     )
     return [replace(trace, values=v) for trace, v in zip(targets, exchanged, strict=True)]
 
 
-def _predict_parts(decoder: Decoder, split: Split, keep_train: bool, device: str) -> Predictions:
-    parts = ("train", "valid", "test") if keep_train else ("valid", "test")
-    return join(
-        [predict(decoder, getattr(split, part), part=part, device=device) for part in parts]
-    )
-
-
-def _write_fit(folder: Path, decoder: Decoder, predictions: Predictions) -> None:
-    decoder.save(folder)
-    write_table(folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
-    predictions.save(folder / "predictions.npz")
-
-
-def _scored(predictions: Predictions, decoder: Decoder, split: Split, fold: Fold) -> dict[str, Any]:
+def _scored(
+    predictions: Predictions, decoder: Decoder, findings: Sequence[Finding]
+) -> dict[str, Any]:
     pooled = score_fold(predictions)
     by_session = score_sessions(predictions, threshold=_number(pooled.get("threshold_carried")))
-    findings = []
-    if decoder.selected_by != "validation loss":
-        findings.append(
-            Finding(
-                "fold",
-                "its validation part has one class; the epoch was chosen by training loss",
-                item=fold.name,
-            )
-        )
-    if decoder.kind != "value" and np.unique(split.test.target).size < 2:
-        findings.append(
-            Finding("fold", "its test part has one class; AUC is empty", item=fold.name)
-        )
     return {
         "best_epoch": decoder.best_epoch,
         "selected_by": decoder.selected_by,
@@ -213,7 +258,9 @@ def predict_recordings(
     signals = [recipe.target.signal] if with_behavior else []
     sessions = [_fitting_session(decoder, recording, signals) for recording in recordings]
     prepared = prepare_sessions(sessions, recipe.preprocessing)
-    targets = session_targets(prepared, recipe.target) if with_behavior else None
+    targets = None
+    if with_behavior:
+        targets = session_targets(prepared, recipe.target, classes=recipe.classes)
     kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
     windows = windows_of(prepared, recipe.target, targets, recipe.window, kept)
     return predict(decoder, windows, device=device)
@@ -222,7 +269,9 @@ def predict_recordings(
 def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
     recipe = decoder.recipe
     session = read_session(recording, signals=signals)
-    if recording.regions is None and len(session.regions) == len(recipe.regions):
+    numbers = tuple(str(k + 1) for k in range(len(recipe.regions)))
+    if recording.regions is None and session.regions == numbers:
+        # Names that came from the study's region table: the recording itself has none.
         session = replace(session, regions=recipe.regions)
     if not is_same_rate(session.frame_rate_hz, recipe.frame_rate_hz):
         raise DecoderError(

@@ -4,6 +4,8 @@ import json
 import multiprocessing
 import os
 import platform
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,12 +25,13 @@ from corticode.config import Study, write_resolved
 from corticode.data.files import write_text
 from corticode.errors import Finding, RunError, StudyError
 from corticode.evaluate.tables import score_animals
-from corticode.experiment import FitTask, run_fit
+from corticode.experiment import FitTask, left_out, run_fit
 from corticode.runs import Run, read_done, write_table
 from corticode.tasks import Plan, lay_out
 
 MOST_RESTARTS = 3
 PARENT_CHECK_S = 2.0
+SHOWN_REASONS = 3
 PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
 
 
@@ -178,6 +181,7 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         n_workers,
         mp_context=multiprocessing.get_context("spawn"),
@@ -188,7 +192,7 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise
     else:
@@ -199,6 +203,8 @@ def start_worker(parent: int) -> None:
     """Give a worker one thread, and end it when its parent is gone."""
     torch.set_num_threads(1)
     threadpool_limits(1)
+    # Ctrl-C reaches every process of a terminal; the parent alone answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -212,6 +218,7 @@ def _provenance(plan: Plan, n_seeds: int, device: str) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
+        "commit": _commit(),
         "machine": {
             "system": platform.platform(),
             "processor": platform.machine(),
@@ -221,6 +228,24 @@ def _provenance(plan: Plan, n_seeds: int, device: str) -> dict[str, Any]:
         "seeds": list(range(n_seeds)),
         "recordings": plan.recording_keys,
     }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package runs from; None where it is installed."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
 
 
 def _tabulate(
@@ -233,24 +258,12 @@ def _tabulate(
         findings += [Finding(**finding) for finding in content.get("findings", [])]
         if "left_out" in content:
             fit = content["fit"]
-            findings.append(
-                Finding(
-                    "fold",
-                    f"left out of {fit['condition']!r}: {content['left_out']}",
-                    item=fit["fold"],
-                )
-            )
+            findings.append(left_out(fit["condition"], fit["fold"], content["left_out"]))
         else:
             scored.append(content)
     findings = list(dict.fromkeys(findings))
-    excluded = pd.DataFrame(
-        [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
-        columns=["what", "animal", "session", "item", "count", "reason"],
-    )
-    write_table(run.table_path("excluded"), excluded)
     if not scored:
-        reasons = "; ".join(dict.fromkeys(str(f) for f in findings if f.what == "fold"))
-        raise StudyError(f"no fold is left to decode: {reasons}")
+        raise StudyError(_no_fold(findings))
     scores = pd.DataFrame(
         [
             content["fit"] | content["scores"] | {"look_ahead_s": content["look_ahead_s"]}
@@ -259,20 +272,33 @@ def _tabulate(
     )
     session_scores = pd.DataFrame(
         [
-            {k: content["fit"][k] for k in ("condition", "fold", "seed")} | row
+            content["fit"] | row | {"look_ahead_s": content["look_ahead_s"]}
             for content in scored
             for row in content["session_scores"]
         ]
     )
     animal_scores = score_animals(session_scores)
+    excluded = pd.DataFrame(
+        [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
+        columns=["what", "animal", "session", "item", "count", "reason"],
+    )
     first = ["condition", "fold", "test_animal", "valid_animal", "seed", "n_windows", "base_rate"]
-    last = ["auc_session_mean", "look_ahead_s"]
+    last = [f"{metric}_session_mean" for metric in ("auc", "r2")]
+    last = [*(name for name in last if name in scores), "look_ahead_s"]
     middle = [name for name in scores.columns if name not in first + last]
     scores = scores.reindex(columns=[*first, *middle, *last])
     for name, table in (
         ("scores", scores),
         ("session_scores", session_scores),
         ("animal_scores", animal_scores),
+        ("excluded", excluded),
     ):
         write_table(run.table_path(name), table)
     return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed)
+
+
+def _no_fold(findings: Sequence[Finding]) -> str:
+    reasons = list(dict.fromkeys(str(finding) for finding in findings if finding.what == "fold"))
+    more = len(reasons) - SHOWN_REASONS
+    shown = "; ".join(reasons[:SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
+    return f"no fold is left to decode: {shown}"

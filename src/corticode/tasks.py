@@ -6,30 +6,28 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from corticode.config import Condition, Study, gap_frames, resolve
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
 from corticode.data.files import fingerprint
 from corticode.data.folds import (
-    ROLES,
     Fold,
     leave_animals_out,
     leave_blocks_out,
     leave_sessions_out,
-    split_windows,
 )
-from corticode.data.prepared import PreparedSessions, prepare_sessions
+from corticode.data.prepared import PreparedSessions, check_together, prepare_sessions
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.data.store import is_stored, load_sessions, store_sessions
-from corticode.data.windows import Windows
 from corticode.decode.decoder import FORMAT
 from corticode.decode.leaks import find_leaks
-from corticode.errors import CorticodeError, Finding, FoldError, StudyError
-from corticode.experiment import FitTask, condition_windows
+from corticode.errors import CorticodeError, DataError, Finding, StudyError
+from corticode.experiment import FitTask, condition_windows, fold_findings
 from corticode.runs import Run, hash_of
+
+# Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
+NOT_DECODED = ("group", "date")
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,9 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             folder = run.prepared_folder(key)
             if not is_stored(folder, key):
                 store_sessions(folder, [sessions[k] for k in members], condition.preprocessing, key)
-            plan.findings += load_sessions(folder).findings
+            prepared = load_sessions(folder)
+            plan.findings += prepared.findings
+            plan.findings += examine_folds(prepared, condition, own_folds, content.table)
             plan.tasks += [
                 FitTask(
                     run.fit_folder(condition.name, fold.name, seed),
@@ -166,19 +166,42 @@ def check_study(study: Study) -> CheckReport:
                 condition.preprocessing, condition.window, folds, content.recordings
             )
             for members, own_folds in groups_of(study, sessions, folds):
+                own = [sessions[k] for k in members]
+                check_together(own, condition.preprocessing)
                 if tuple(members) not in prepared:
-                    prepared[tuple(members)] = prepare_sessions([sessions[k] for k in members])
-                windows = condition_windows(
-                    prepared[tuple(members)], condition, table=content.table
-                )
+                    prepared[tuple(members)] = prepare_sessions(own)
                 report.findings += prepared[tuple(members)].findings
-                report.findings += _fold_findings(windows, own_folds, condition)
+                report.findings += examine_folds(
+                    prepared[tuple(members)], condition, own_folds, content.table
+                )
             report.facts.append(f"{condition.name}: {len(folds)} folds")
         except CorticodeError as error:
-            report.faults.append(f"condition {keys.name!r}: {error}")
+            report.faults.append(str(error))
     report.faults = list(dict.fromkeys(report.faults))
     report.findings = list(dict.fromkeys(report.findings))
     return report
+
+
+def examine_folds(
+    prepared: PreparedSessions,
+    condition: Condition,
+    folds: Sequence[Fold],
+    table: RegionTable | None = None,
+) -> list[Finding]:
+    """What is odd about the folds of a condition, found without training.
+
+    Raises
+    ------
+    DataError, StudyError
+        The condition cannot be cut from these sessions: regions or a signal that do not exist, no
+        window left, parts that share frames.
+    """
+    try:
+        windows = condition_windows(prepared, condition, table=table)
+        findings = [fold_findings(windows, fold, condition.name) for fold in folds]
+    except (DataError, StudyError) as error:
+        raise type(error)(f"condition {condition.name!r}: {error}") from error
+    return [finding for found in findings for finding in found]
 
 
 def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) -> list[Fold]:
@@ -231,6 +254,8 @@ def recording_key(recording: Recording) -> dict[str, Any]:
     """What identifies a recording: what its row says and what its files hold, never where."""
     content: dict[str, Any] = {}
     for name, value in asdict(recording).items():
+        if name in NOT_DECODED:
+            continue
         if isinstance(value, Mapping):
             content[name] = [fingerprint(Path(value["path"])), value["dataset"]]
         elif isinstance(value, Path):
@@ -278,25 +303,3 @@ def fit_key(
             "format": FORMAT,
         }
     )
-
-
-def _fold_findings(
-    windows: Windows, folds: Sequence[Fold], condition: Condition
-) -> Iterator[Finding]:
-    """Folds that will be left out, or whose parts hold one class."""
-    lacking = {
-        "train": "will be left out: its training part has one class",
-        "valid": "its validation part has one class; the epoch is chosen by training loss",
-        "test": "its test part has one class; AUC will be empty",
-    }
-    for fold in folds:
-        try:
-            split = split_windows(windows, fold)
-        except FoldError as error:
-            yield Finding("fold", f"will be left out: {error}", item=fold.name)
-            continue
-        if condition.target.kind == "value":
-            continue
-        for role in ROLES:
-            if np.unique(getattr(split, role).target).size < 2:
-                yield Finding("fold", lacking[role], item=fold.name)
