@@ -215,7 +215,9 @@ def _scored(
     return {
         "best_epoch": decoder.best_epoch,
         "selected_by": decoder.selected_by,
-        "look_ahead_s": _plain(look_ahead_s(decoder.recipe)),
+        "look_ahead_s": _plain(
+            look_ahead_s(decoder.recipe, centre_alone=decoder.settings.kind == "linear-frame")
+        ),
         "scores": {name: _plain(value) for name, value in pooled.items()},
         "session_scores": [
             {str(name): _plain(value) for name, value in row.items()}

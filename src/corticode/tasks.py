@@ -108,7 +108,11 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         condition = resolve(condition_keys, content.frame_rate_hz)
         folds = make_folds(study, sessions, condition)
         plan.findings += find_leaks(
-            condition.preprocessing, condition.window, folds, content.recordings
+            condition.preprocessing,
+            condition.window,
+            folds,
+            content.recordings,
+            condition.target,
         )
         for members, own_folds in groups_of(study, sessions, folds):
             own = [keys[k] for k in members]
@@ -163,7 +167,11 @@ def check_study(study: Study) -> CheckReport:
             condition = resolve(keys, content.frame_rate_hz)
             folds = make_folds(study, sessions, condition)
             report.findings += find_leaks(
-                condition.preprocessing, condition.window, folds, content.recordings
+                condition.preprocessing,
+                condition.window,
+                folds,
+                content.recordings,
+                condition.target,
             )
             for members, own_folds in groups_of(study, sessions, folds):
                 own = [sessions[k] for k in members]

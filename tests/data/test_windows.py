@@ -215,6 +215,8 @@ class TestLookAhead:
 
     def test_of_the_window_alone(self):
         assert look_ahead_s(self.recipe(WindowShape(2, 3), scale="none")) == pytest.approx(0.1)
+        recipe = self.recipe(WindowShape(2, 3), scale="none")
+        assert look_ahead_s(recipe, centre_alone=True) == 0
 
     def test_of_a_shifted_target(self):
         recipe = self.recipe(WindowShape(2, 3, shift=6), scale="none")

@@ -7,6 +7,7 @@ from corticode.data.catalogue import Recording
 from corticode.data.folds import leave_animals_out, leave_blocks_out, leave_sessions_out
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation
+from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.leaks import find_leaks
 from corticode.errors import DataError
@@ -128,3 +129,10 @@ class TestBetweenBlocks:
             )
         )
         assert bool(find_leaks(preprocessing, window, folds, [])) == shares
+
+
+def test_smoothed_targets_reach_between_blocks():
+    smoothed = Target("speed", "value", smooth_frames=30)
+    (finding,) = find_leaks(CLEAN, FIVE, blocks(11), [], smoothed)
+    assert "share behaviour across the gap of 11 frames; [folds] gap_frames = 29" in str(finding)
+    assert find_leaks(CLEAN, FIVE, blocks(29), [], smoothed) == []

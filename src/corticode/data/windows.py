@@ -309,12 +309,14 @@ def windows_of(
     )
 
 
-def look_ahead_s(recipe: Recipe) -> float | None:
+def look_ahead_s(recipe: Recipe, *, centre_alone: bool = False) -> float | None:
     """Seconds by which the latest raw frame used lies after the frame that is decoded.
 
-    ``inf`` where statistics of the whole session enter; None without a frame rate.
+    ``inf`` where statistics of the whole session enter; None without a frame rate. A decoder of
+    the centre frame alone does not see the frames after it.
     """
-    frames = look_ahead_frames(recipe.preprocessing) + recipe.window.after - recipe.window.shift
+    after = 0 if centre_alone else recipe.window.after
+    frames = look_ahead_frames(recipe.preprocessing) + after - recipe.window.shift
     if np.isinf(frames):
         return float("inf")
     return None if recipe.frame_rate_hz is None else frames / recipe.frame_rate_hz

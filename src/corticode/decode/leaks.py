@@ -7,6 +7,7 @@ from corticode.data.catalogue import Recording
 from corticode.data.files import fingerprint
 from corticode.data.folds import ROLES, Fold
 from corticode.data.preprocess import Preprocessing
+from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.errors import DataError, Finding
 
@@ -16,6 +17,7 @@ def find_leaks(
     window: WindowShape,
     folds: Sequence[Fold],
     recordings: Sequence[Recording],
+    target: Target | None = None,
 ) -> list[Finding]:
     """Ways in which training could know of the test part.
 
@@ -27,6 +29,8 @@ def find_leaks(
         Who trains and who is tested.
     recordings
         The catalogue.
+    target
+        What is decoded; its smoothing reaches between blocks too.
 
     Returns
     -------
@@ -40,7 +44,20 @@ def find_leaks(
         The same recorded data stand in two parts of a fold.
     """
     _refuse_same_data(folds, recordings)
-    return _reach_between_blocks(preprocessing, window, folds)
+    gap = _smallest_gap(folds)
+    if gap is None:
+        return []
+    findings = _reach_between_blocks(preprocessing, window, gap)
+    if target is not None and gap < target.smooth_frames - 1:
+        findings.append(
+            Finding(
+                "leak",
+                f"smoothing of {target.signal!r} over {target.smooth_frames} frames lets targets of "
+                f"training and test blocks share behaviour across the gap of {gap} frames; [folds] "
+                f"gap_frames = {target.smooth_frames - 1} keeps them apart",
+            )
+        )
+    return findings
 
 
 def _refuse_same_data(folds: Sequence[Fold], recordings: Sequence[Recording]) -> None:
@@ -76,11 +93,8 @@ def _roles(fold: Fold, recording: Recording) -> list[str]:
 
 
 def _reach_between_blocks(
-    preprocessing: Preprocessing, window: WindowShape, folds: Sequence[Fold]
+    preprocessing: Preprocessing, window: WindowShape, gap: int
 ) -> list[Finding]:
-    gap = _smallest_gap(folds)
-    if gap is None:
-        return []
     findings = []
     if preprocessing.scale != "none" and preprocessing.scale_over != "training":
         seen = (
