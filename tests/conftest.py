@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from corticode.cli import main
 from corticode.config import read_study
 from corticode.data.session import Session
 from corticode.grid import run_study
@@ -174,3 +175,19 @@ def finished_run(cohort, run_inline, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
     run_inline(cohort, out)
     return Run(out)
+
+
+@pytest.fixture
+def command_line(monkeypatch, capsys):
+    """Runs the command line in this process; gives exit code, standard output and error."""
+    monkeypatch.setattr("corticode.grid.ProcessPoolExecutor", lambda *_, **__: InlineExecutor())
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["corticode", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return call

@@ -1,10 +1,16 @@
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
 import pytest
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corticode.config import PRESETS, gap_frames, read_preset, read_study, resolve, write_resolved
-from corticode.data.preprocess import Preprocessing
+from corticode.data.layouts import read_published_regions
+from corticode.data.preprocess import Preprocessing, look_ahead_frames
+from corticode.data.regions import read_regions, select_regions
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.decoder import Network, Training
@@ -120,6 +126,20 @@ class TestPresets:
         assert found.window == WindowShape(15, 15, 0)
         assert conditions(text, rate=10.0)["gru"].window == WindowShape(5, 5, 0)
 
+    @pytest.mark.parametrize("rate", [10.0, 30.0])
+    def test_online_is_causal(self, conditions, rate):
+        text = (
+            'preset = "online"\n' + DATA + '[target]\nsignal = "run"\n[[condition]]\nname = "gru"\n'
+        )
+        found = conditions(text, rate=rate)["gru"]
+        assert found.preprocessing == Preprocessing(
+            detrend_frames=round(33.3 * rate), causal=True, scale="z-score", scale_over="causal"
+        )
+        assert found.window == WindowShape(before=round(rate), after=0, shift=0)
+        assert look_ahead_frames(found.preprocessing) == 0
+        usual = conditions(text.replace("online", "recommended"), rate=rate)["gru"]
+        assert (found.network, found.training) == (usual.network, usual.training)
+
     def test_within_a_condition(self, conditions):
         text = (
             HEAD
@@ -141,7 +161,7 @@ class TestPresets:
             }
             for name in PRESETS
         ]
-        assert stems[0] == stems[1] == stems[2]
+        assert all(one == stems[0] for one in stems)
 
 
 class TestLike:
@@ -315,6 +335,15 @@ class TestFaults:
             ("window = { before = 1, before_s = 1 }", "condition 'a', window: before_s and before"),
             ("window = { before_s = inf }", "before_s = Infinity: a finite number is needed"),
             ('like = "b"\npreset = "text"', "condition 'a' gives like and preset; only one can be"),
+            (
+                'network = { kind = "speed" }',
+                "condition 'a': network kind 'speed' decodes values, and the target is of kind "
+                "'binary'; give target kind = 'value', or another network",
+            ),
+            (
+                'network = { kind = "speed", units = 64 }\ntarget = { kind = "value" }',
+                "condition 'a': network units = 64, but kind 'speed' has the sizes of the study",
+            ),
         ],
     )
     def test_of_settings_that_do_not_go_together(self, study, keys, told):
@@ -344,6 +373,117 @@ class TestFaults:
         (tmp_path / "study.toml").write_bytes(content)
         with pytest.raises(StudyError, match=r"study.toml is not valid TOML: "):
             read_study(tmp_path / "study.toml")
+
+
+class TestRegions:
+    """From what a study file says to the regions that a decoder may see."""
+
+    TABLE = """name,side,mirror,group
+FLa-l,left,FLa-r,FL&HL;FLa&HLa
+FL-l,left,FL-r,FL&HL
+M2-l,left,M2-r,M2&M1
+FLa-r,right,FLa-l,FL&HL; FLa&HLa
+FL-r,right,FL-l,FL&HL
+M2-r,right,M2-l,M2&M1
+other,,,
+"""
+
+    @pytest.mark.parametrize(
+        ("regions", "kept"),
+        [
+            ('["FLa&HLa"]', {"FLa-l", "FLa-r"}),
+            ('["FL&HL"]', {"FLa-l", "FL-l", "FLa-r", "FL-r"}),
+            ('["left"]', {"FLa-l", "FL-l", "M2-l"}),
+            ('["not", "right"]', {"FLa-l", "FL-l", "M2-l", "other"}),
+            ('["not", "FLa&HLa", 7, "M2-r"]', {"FL-l", "M2-l", "FL-r"}),
+            ('["M2&M1", 1, "other"]', {"M2-l", "M2-r", "FLa-l", "other"}),
+            ('"all"', {"FLa-l", "FL-l", "M2-l", "FLa-r", "FL-r", "M2-r", "other"}),
+        ],
+    )
+    def test_by_number_name_group_and_side(self, study, tmp_path, regions, kept):
+        (tmp_path / "regions.csv").write_text(self.TABLE, "utf-8")
+        text = HEAD + f'regions = "regions.csv"\n[[condition]]\nname = "a"\nregions = {regions}\n'
+        read = study(text)
+        table = read_regions(read.regions_path)
+        condition = resolve(read.conditions[0], None)
+        mask = select_regions(condition.regions, table.names, table)
+        assert {name for name, keep in zip(table.names, mask, strict=True) if keep} == kept
+
+    def test_a_group_that_is_none(self, study, tmp_path):
+        (tmp_path / "regions.csv").write_text(self.TABLE, "utf-8")
+        read = study(
+            HEAD + 'regions = "regions.csv"\n[[condition]]\nname = "a"\nregions = ["FLa&HL"]\n'
+        )
+        table = read_regions(read.regions_path)
+        with pytest.raises(StudyError, match=r"holds 'FLa&HL', .* did you mean 'FLa&HLa'\?"):
+            select_regions(read.conditions[0].regions, table.names, table)
+
+
+class TestTraceConditionsOfTheStudy:
+    @pytest.fixture(scope="class")
+    def found(self):
+        read = read_study(Path(str(files("corticode.presets") / "traces2024.toml")))
+        # All lengths are in frames, so that no frame rate is needed.
+        return {keys.name: resolve(keys, None) for keys in read.conditions}
+
+    def test_are_all_there(self, found):
+        assert len(found) == 40
+        lengths = [name for name in found if name.startswith("gru, length ")]
+        shifts = [name for name in found if name.startswith("gru, shift ")]
+        subsets = [c for c in found.values() if c.regions is not None]
+        values = [c for c in found.values() if c.target.kind == "value"]
+        assert (len(lengths), len(shifts), len(subsets), len(values)) == (5, 12, 7, 2)
+
+    def test_differ_from_gru_by_what_their_name_says(self, found):
+        gru = found["gru"]
+        for length in (5, 10, 20, 25, 30):
+            assert found[f"gru, length {length}"].window == WindowShape(length, length)
+        for shift in (*range(-60, 0, 10), *range(10, 61, 10)):
+            assert found[f"gru, shift {shift}"].window == WindowShape(15, 15, shift)
+        for n_frames in (100, 300, 3000):
+            name = f"gru, detrended over {n_frames} frames"
+            assert found[name].preprocessing == Preprocessing(detrend_frames=n_frames)
+        assert gru.preprocessing == Preprocessing(detrend_frames=1000)
+        assert found["gru, raw dF/F"].preprocessing == Preprocessing()
+        assert found["gru, permuted labels"].permute_labels == "sessions"
+        for kind in ("rnn", "lstm", "bi-rnn", "bi-lstm", "bi-gru", "gru-keras"):
+            assert found[kind].network == Network(kind, 32)
+        binary = [c for c in found.values() if c.target.kind == "binary"]
+        assert {c.training for c in found.values()} == {gru.training}
+        assert {c.target for c in binary} == {Target("runrest")}
+
+    def test_speed_is_a_smoothed_value(self, found):
+        speed, linear = found["speed gru"], found["speed linear regression"]
+        assert speed.target == linear.target == Target("speed_rs", kind="value", smooth_frames=30)
+        assert (speed.network.kind, linear.network.kind) == ("speed", "linear-frame")
+
+    @pytest.mark.parametrize(
+        ("name", "numbers"),
+        [
+            ("FLa&HLa only", {6, 8, 31, 33}),
+            ("all but FLa&HLa", set(range(1, 51)) - {6, 8, 31, 33}),
+            ("M2&M1 only", {*range(1, 5), *range(26, 30)}),
+            ("FL&HL only", {*range(6, 10), *range(31, 35)}),
+            ("PT&RS only", {*range(14, 18), *range(39, 43)}),
+            ("V1&Vm only", {*range(18, 22), *range(43, 47)}),
+            ("Vl&A1 only", {*range(22, 26), *range(47, 51)}),
+        ],
+    )
+    def test_groups_hold_the_study_s_regions(self, found, name, numbers):
+        table = read_published_regions()
+        kept = select_regions(found[f"gru, {name}"].regions, table.names, table)
+        assert {k + 1 for k in range(50) if kept[k]} == numbers
+
+    def test_have_the_names_of_the_published_tables(self, found):
+        folder = Path(__file__).parents[2] / "shared" / "reference"
+        if not folder.is_dir():
+            pytest.skip("no ../shared")
+        by_split = pd.read_csv(folder / "published_by_split.csv")
+        published = {name for name in by_split["condition"] if not name.startswith("cnn")}
+        assert published - set(found) == {"gru, length 15"}  # which is gru itself
+        summary = pd.read_csv(folder / "published_summary.csv")
+        decoders = summary[summary["figure"].isin(["4", "4E", "4F", "6D", "6F", "S5"])]
+        assert set(decoders["condition"]) <= set(found)
 
 
 RESOLVED = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from corticode.errors import MissingDataError, RunError
 from corticode.runs import LONGEST_SLUG, Run, hash_of, read_done, slug, write_done, write_table
 
-DONE = {"key": "abc", "fit": {"condition": "gru"}}
+DONE = {"key": "abc", "fit": {"condition": "gru"}, "left_out": "one class"}
 
 
 class TestSlug:

@@ -50,7 +50,7 @@ def test_none():
         ({"condition": [{"name": ""}]}, "condition 1 (''): name = \"\": it must not be empty"),
         (
             {"preset": "recomended"},
-            "preset = \"recomended\": it must be 'recommended', 'text' or 'code'; "
+            "preset = \"recomended\": it must be 'recommended', 'online', 'text' or 'code'; "
             "did you mean 'recommended'?",
         ),
         (
@@ -104,7 +104,8 @@ def test_of_tables(changes, told):
         (
             {"network": {"kind": "grru"}},
             ", network: kind = \"grru\": it must be 'rnn', 'lstm', 'gru', 'bi-rnn', 'bi-lstm', "
-            "'bi-gru', 'linear-frame' or 'linear-window'; did you mean 'gru'?",
+            "'bi-gru', 'gru-keras', 'linear-frame', 'linear-window' or 'speed'; did you mean "
+            "'gru'?",
         ),
         (
             {"window": {"before-s": 1}},

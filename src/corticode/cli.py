@@ -30,21 +30,20 @@ import_app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
-app.add_typer(import_app, name="import")
+app.add_typer(import_app, name="import", short_help="Make a catalogue of recordings.")
 
-Workers = Annotated[int, typer.Option(min=1, help="Worker processes of one thread each.")]
+Workers = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Worker processes of one thread each.")
+]
 
 
 def main() -> None:
     """Run the command line; an error is one message and exit code 2."""
     try:
-        app()
+        app(prog_name="corticode")
     except CorticodeError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("stopped; run the same command again to go on", err=True)
-        sys.exit(130)
 
 
 @app.callback(invoke_without_command=True)
@@ -61,11 +60,13 @@ def _options(
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(short_help="Write simulated mice with a known truth.")
 def simulate(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new folder.")],
     size: Annotated[str, typer.Option(help="tiny: 5 mice x 3 sessions x 3,000 frames.")] = "tiny",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same arrays.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="K", help="The same seed gives the same arrays.")
+    ] = 0,
     dial: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Turn one feature up or down.")
     ] = None,
@@ -77,7 +78,7 @@ def simulate(
     typer.echo(f"simulated cohort written to {folder}; what was planted is in truth.json")
 
 
-@import_app.command("study2024")
+@import_app.command("study2024", short_help="Data as laid out by Ajioka et al.")
 def import_study(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The study's folder.")],
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="Where sessions.csv goes.")],
@@ -91,7 +92,7 @@ def import_study(
     typer.echo(f"{summary.catalogue}: {summary.n_sessions} sessions of {summary.n_animals} animals")
 
 
-@app.command()
+@app.command(short_help="Find faults and leaks, without training.")
 def check(
     study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
 ) -> None:
@@ -108,7 +109,7 @@ def check(
     typer.echo("no fault found" + (", see the warnings above" if report.findings else ""))
 
 
-@app.command()
+@app.command(short_help="Fit, predict and score a study.")
 def run(
     study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
     out: Annotated[
@@ -116,24 +117,26 @@ def run(
         typer.Option(metavar="RUN", help="The run folder; a second call goes on where it stopped."),
     ],
     workers: Workers = 1,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to K - 1.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 to K - 1.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Fit every condition in every fold, predict what was left out, and score it."""
     _run_study(study_path, out, workers=workers, seeds=seeds, device=device)
 
 
-@app.command()
+@app.command(short_help="Predict other recordings.")
 def predict(
     decoder_folder: Annotated[
         Path, typer.Argument(metavar="DECODER", help="RUN/fits/CONDITION/FOLD/seed-N.")
     ],
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="A .csv or .npz file.")],
-    session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Only this session.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Let a fitted decoder speak on other recordings."""
+    """Predict behaviour in other recordings with a fitted decoder."""
+    import torch
+
     from corticode.data.catalogue import read_catalogue
     from corticode.decode.decoder import load_decoder
     from corticode.experiment import predict_recordings
@@ -143,9 +146,14 @@ def predict(
         raise StudyError(f"--out {out} ends in neither .csv nor .npz")
     recordings = read_catalogue(catalogue)
     if session is not None:
+        names = list(dict.fromkeys(recording.session for recording in recordings))
         recordings = [recording for recording in recordings if recording.session == session]
         if not recordings:
-            raise StudyError(f"{catalogue} has no session {session!r}")
+            raise StudyError(
+                f"{catalogue} has no session {session!r}; its sessions are {', '.join(names)}"
+            )
+    # One thread, as in a run's workers: the same scores to the last digit.
+    torch.set_num_threads(1)
     predictions = predict_recordings(
         load_decoder(decoder_folder), recordings, device=_device(device)
     )
@@ -156,7 +164,7 @@ def predict(
     typer.echo(f"{predictions.frame.size:,} predictions written to {out}")
 
 
-@app.command()
+@app.command(short_help="All of it once, on simulated mice.")
 def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything goes.")] = Path(
         "demo"
@@ -194,16 +202,20 @@ def _run_study(
     from corticode.grid import run_study
 
     study = read_study(study_path)
-    with _progress() as (on_plan, on_progress):
-        summary = run_study(
-            study,
-            out,
-            n_workers=workers,
-            n_seeds=seeds,
-            device=_device(device),
-            on_plan=on_plan,
-            on_progress=on_progress,
-        )
+    try:
+        with _progress() as (on_plan, on_progress):
+            summary = run_study(
+                study,
+                out,
+                n_workers=workers,
+                n_seeds=seeds,
+                device=_device(device),
+                on_plan=on_plan,
+                on_progress=on_progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo("stopped; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
     _show_scores(summary, out)
     return summary
 
@@ -233,9 +245,11 @@ def _progress() -> Iterator[
         )
         typer.echo(f"\r\x1b[K{line}" if live else line, err=True, nl=not live)
 
-    yield on_plan, on_progress
-    if live:
-        typer.echo("", err=True)
+    try:
+        yield on_plan, on_progress
+    finally:
+        if live:
+            typer.echo("", err=True)
 
 
 def _clock(seconds: float) -> str:

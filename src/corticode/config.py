@@ -11,14 +11,15 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from corticode.data.cues import Input
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
-from corticode.decode.decoder import Network, Training
+from corticode.decode.decoder import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
 from corticode.study_faults import listed, name_faults, schema_faults, unit_faults
 
-PRESETS = ("recommended", "text", "code")
+PRESETS = ("recommended", "online", "text", "code")
 MERGED = ("preprocess", "window", "training", "target")
 
 
@@ -129,9 +130,26 @@ class NetworkKeys(_Keys):
     """Which decoder."""
 
     kind: Literal[
-        "rnn", "lstm", "gru", "bi-rnn", "bi-lstm", "bi-gru", "linear-frame", "linear-window"
-    ] = Field("gru", description="The decoder; linear ones weigh the centre frame or the window.")
-    units: int = Field(32, ge=1, description="Units of the recurrent layer.")
+        "rnn",
+        "lstm",
+        "gru",
+        "bi-rnn",
+        "bi-lstm",
+        "bi-gru",
+        "gru-keras",
+        "linear-frame",
+        "linear-window",
+        "speed",
+    ] = Field(
+        "gru",
+        description="The decoder; gru-keras is the cell of the study's code, linear ones weigh the "
+        "centre frame or the window, speed is the study's network for values.",
+    )
+    units: int = Field(
+        32,
+        ge=1,
+        description="Units of the recurrent layer; linear ones pass over it, speed takes no other.",
+    )
 
 
 class TrainingKeys(_Keys):
@@ -161,10 +179,16 @@ class ConditionKeys(_Keys):
     like: str | None = Field(
         None, description="Copy another condition, then change what is given here."
     )
-    preset: Literal["recommended", "text", "code"] | None = Field(
+    preset: Literal["recommended", "online", "text", "code"] | None = Field(
         None, description="Start from this preset instead of the study's."
     )
-    input: Literal["traces"] | None = Field(None, description="What the decoder sees.")
+    input: Input | None = Field(
+        None,
+        description="What the decoder sees: the region traces, or a cue that is not cortex, as a "
+        "control: the mean of all regions (or pixels), the pixels outside the brain, the image's "
+        "four borders, the frame's number in its session, the brain's shift (rows, columns), the "
+        "mean of the reference channel. All but the first mean and the number need a movie.",
+    )
     preprocess: PreprocessKeys | None = None
     window: WindowKeys | None = None
     network: NetworkKeys | None = None
@@ -183,7 +207,7 @@ class ConditionKeys(_Keys):
 class StudyKeys(_Keys):
     """A study file."""
 
-    preset: Literal["recommended", "text", "code"] = Field(
+    preset: Literal["recommended", "online", "text", "code"] = Field(
         "recommended", description="Where unnamed keys come from."
     )
     data: DataKeys = Field(description="The table that names the catalogue of recordings.")
@@ -207,6 +231,10 @@ class Condition:
     regions: tuple[int | str, ...] | None
     permute_labels: str | None
     keep_train: bool
+    input: str = "traces"
+
+    def __post_init__(self) -> None:
+        check_network(self.network, self.target.kind)
 
 
 @dataclass(frozen=True)
@@ -354,6 +382,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         None if keys.regions in (None, "all") else tuple(keys.regions or ()),
         None if keys.permute_labels in (None, "none") else keys.permute_labels,
         bool(training.keep_train),
+        keys.input or "traces",
     )
 
 
@@ -441,6 +470,11 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
     """What `resolve` would refuse whatever the frame rate is."""
     if keys.target is None or keys.target.signal is None:
         return f"condition {keys.name!r} decodes no signal; give [target] signal"
+    if keys.input not in (None, "traces") and keys.regions not in (None, "all"):
+        return (
+            f"condition {keys.name!r} gives regions, but input = {keys.input!r} has none; leave "
+            "regions out, or give regions = 'all' to undo what like brought"
+        )
     try:
         resolve(keys, frame_rate_hz=30.0)
     except StudyError as error:

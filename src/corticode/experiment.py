@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from corticode.config import Condition
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
+from corticode.data.cues import cue_session
 from corticode.data.folds import Fold, Split, split_windows
 from corticode.data.permutation import permute_labels
 from corticode.data.prepared import PreparedSessions, prepare_sessions
@@ -190,7 +191,9 @@ def condition_windows(
     if condition.permute_labels is not None:
         targets = _permuted(prepared, targets, condition.permute_labels, seed)
     kept = select_regions(condition.regions, prepared.regions, table)
-    return windows_of(prepared, condition.target, targets, condition.window, kept)
+    return windows_of(
+        prepared, condition.target, targets, condition.window, kept, input=condition.input
+    )
 
 
 def _permuted(
@@ -264,13 +267,13 @@ def predict_recordings(
     if with_behavior:
         targets = session_targets(prepared, recipe.target, classes=recipe.classes)
     kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
-    windows = windows_of(prepared, recipe.target, targets, recipe.window, kept)
+    windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
     return predict(decoder, windows, device=device)
 
 
 def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
     recipe = decoder.recipe
-    session = read_session(recording, signals=signals)
+    session = cue_session(read_session(recording, signals=signals), recipe.input)
     numbers = tuple(str(k + 1) for k in range(len(recipe.regions)))
     if recording.regions is None and session.regions == numbers:
         # Names that came from the study's region table: the recording itself has none.

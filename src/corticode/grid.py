@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,20 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from corticode.config import Study, write_resolved
+from corticode.config import Condition, Study, write_resolved
 from corticode.data.files import write_text
-from corticode.errors import Finding, RunError, StudyError
+from corticode.data.store import load_sessions
+from corticode.decode.predictions import Predictions
+from corticode.errors import (
+    DataError,
+    DecoderError,
+    Finding,
+    MissingDataError,
+    RunError,
+    StudyError,
+)
+from corticode.evaluate.correlations import correlate_regions
+from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.tables import score_animals
 from corticode.experiment import FitTask, left_out, run_fit
 from corticode.runs import Run, read_done, write_table
@@ -294,11 +305,77 @@ def _tabulate(
         ("excluded", excluded),
     ):
         write_table(run.table_path(name), table)
+    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if "left_out" not in d]
+    _write_where_there_is(run, "shift_references", _shift_references(fitted))
+    _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
     return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed)
 
 
+def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:
+    """One table of several; without any, none that an earlier study left is kept."""
+    if tables:
+        write_table(run.table_path(name), pd.concat(tables, ignore_index=True))
+    else:
+        run.table_path(name).unlink(missing_ok=True)
+
+
+def _shift_references(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
+    """Decoders with a shift beside the reference lines from their like without one."""
+    unshifted = {
+        (_without_shift(task.condition), task.fold.name, task.seed): task.folder
+        for task in fitted
+        if task.condition.window.shift == 0
+    }
+    tables = []
+    for task in fitted:
+        shift = task.condition.window.shift
+        like = unshifted.get((_without_shift(task.condition), task.fold.name, task.seed))
+        if shift == 0 or like is None or task.condition.target.kind != "binary":
+            continue
+        now, shifted = _read_predictions(like), _read_predictions(task.folder)
+        try:
+            table = compare_with_references(now, shifted, shift)
+        except DataError:
+            # Blocks may be shorter than the shift: no frame of one part has its like in the other.
+            continue
+        named = {"condition": task.condition.name, "fold": task.fold.name, "seed": task.seed}
+        tables.append(pd.DataFrame({**named, **table}))
+    return tables
+
+
+def _without_shift(condition: Condition) -> Condition:
+    """What a condition shares with its like without a shift."""
+    return replace(condition, name="", window=replace(condition.window, shift=0))
+
+
+def _read_predictions(folder: Path) -> Predictions:
+    try:
+        return Predictions.load(folder / "predictions.npz")
+    except (MissingDataError, DecoderError) as error:
+        raise RunError(
+            f"{folder / 'predictions.npz'} is missing or damaged; delete the folder {folder} and "
+            "run the same command again: only this fit is redone"
+        ) from error
+
+
+def _region_correlations(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
+    """The first condition's traces and target, region by region."""
+    first = fitted[0].condition
+    if first.target.kind == "classes":
+        return []
+    folders = dict.fromkeys(t.prepared for t in fitted if t.condition == first)
+    return [correlate_regions(load_sessions(folder), first.target) for folder in folders]
+
+
 def _no_fold(findings: Sequence[Finding]) -> str:
-    reasons = list(dict.fromkeys(str(finding) for finding in findings if finding.what == "fold"))
-    more = len(reasons) - SHOWN_REASONS
-    shown = "; ".join(reasons[:SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
-    return f"no fold is left to decode: {shown}"
+    """Why nothing can be decoded, each reason once."""
+    folds: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.what == "fold":
+            folds.setdefault(finding.reason, []).append(finding.item)
+    reasons = [
+        f"{reason} ({len(names)} folds, the first {names[0]!r})"
+        for reason, names in list(folds.items())[:SHOWN_REASONS]
+    ]
+    more = len(folds) - len(reasons)
+    return "no fold is left to decode: " + "; ".join(reasons) + f"; and {more} more" * (more > 0)

@@ -14,7 +14,15 @@ from corticode.data.files import write_text, write_with
 from corticode.errors import MissingDataError, RunError
 
 LONGEST_SLUG = 60
-TABLES = ("scores", "session_scores", "animal_scores", "excluded")
+SCORED = {"scores", "session_scores", "look_ahead_s"}
+TABLES = (
+    "scores",
+    "session_scores",
+    "animal_scores",
+    "shift_references",
+    "region_correlations",
+    "excluded",
+)
 TEXT_COLUMNS = (
     "condition",
     "fold",
@@ -22,6 +30,7 @@ TEXT_COLUMNS = (
     "valid_animal",
     "animal",
     "session",
+    "region",
     "metric",
     "blank_because",
     "what",
@@ -53,7 +62,7 @@ class Run:
         return self.folder / "provenance.json"
 
     def table_path(self, name: str) -> Path:
-        """A table: scores, session_scores, animal_scores or excluded."""
+        """One of `TABLES`."""
         return self.folder / f"{name}.csv"
 
     def prepared_folder(self, key: str) -> Path:
@@ -114,6 +123,8 @@ def read_done(folder: Path) -> dict[str, Any] | None:
         done = json.loads(path.read_text("utf-8"))
         if not isinstance(done["key"], str) or not isinstance(done["fit"], dict):
             raise TypeError("'key' or 'fit' is of the wrong type")
+        if "left_out" not in done and not SCORED <= set(done):
+            raise ValueError("neither scores nor why the fold was left out")
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path} is damaged ({error}); delete the folder {folder} and run the same command "

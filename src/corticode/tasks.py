@@ -9,6 +9,7 @@ from typing import Any
 from corticode.config import Condition, Study, gap_frames, resolve
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
+from corticode.data.cues import cue_sessions, stand_ins
 from corticode.data.files import fingerprint
 from corticode.data.folds import (
     Fold,
@@ -119,7 +120,8 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             key = prepared_key(study, own, condition)
             folder = run.prepared_folder(key)
             if not is_stored(folder, key):
-                store_sessions(folder, [sessions[k] for k in members], condition.preprocessing, key)
+                decoded = cue_sessions([sessions[k] for k in members], condition.input)
+                store_sessions(folder, decoded, condition.preprocessing, key)
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
             plan.findings += examine_folds(prepared, condition, own_folds, content.table)
@@ -161,7 +163,7 @@ def check_study(study: Study) -> CheckReport:
         + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
     )
     report.findings += [finding for session in sessions for finding in session.findings]
-    prepared: dict[tuple[int, ...], PreparedSessions] = {}
+    prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
     for keys in study.conditions:
         try:
             condition = resolve(keys, content.frame_rate_hz)
@@ -174,13 +176,14 @@ def check_study(study: Study) -> CheckReport:
                 condition.target,
             )
             for members, own_folds in groups_of(study, sessions, folds):
-                own = [sessions[k] for k in members]
+                own = stand_ins([sessions[k] for k in members], condition.input)
                 check_together(own, condition.preprocessing)
-                if tuple(members) not in prepared:
-                    prepared[tuple(members)] = prepare_sessions(own)
-                report.findings += prepared[tuple(members)].findings
+                group = (condition.input, tuple(members))
+                if group not in prepared:
+                    prepared[group] = prepare_sessions(own)
+                report.findings += prepared[group].findings
                 report.findings += examine_folds(
-                    prepared[tuple(members)], condition, own_folds, content.table
+                    prepared[group], condition, own_folds, content.table
                 )
             report.facts.append(f"{condition.name}: {len(folds)} folds")
         except CorticodeError as error:
@@ -281,6 +284,7 @@ def prepared_key(
     return hash_of(
         {
             "recordings": list(recordings),
+            "input": condition.input,
             "preprocessing": asdict(condition.preprocessing),
             "data": study.data.model_dump(include={"trim_frames", "resample_hz"}),
             "regions": None if regions_path is None else fingerprint(regions_path),

@@ -8,7 +8,7 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
-from corticode.decode.batches import iterate_batches, order_of_epoch
+from corticode.decode.batches import iterate_batches, order_of_epoch, random_start
 
 
 @pytest.fixture
@@ -17,6 +17,14 @@ def windows(simulate):
     return cut_windows(
         sessions, Target("run"), WindowShape(2, 3), preprocessing=Preprocessing(scale="none")
     )
+
+
+def test_random_numbers_start_anew_with_each_seed_and_epoch():
+    starts = [random_start(seed=seed, epoch=epoch) for seed in range(20) for epoch in range(1, 31)]
+    assert len(set(starts)) == 600
+    assert all(0 <= start < 2**64 for start in starts)
+    np.random.seed(0)  # noqa: NPY002  the state that must not matter
+    assert starts[0] == random_start(seed=0, epoch=1)
 
 
 class TestOrder:

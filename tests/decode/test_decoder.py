@@ -81,13 +81,17 @@ def change_json(folder, **changes):
 
 
 class TestSavedAndLoaded:
-    @pytest.mark.parametrize("network", NETWORKS)
-    @pytest.mark.parametrize("target", sorted(TARGETS))
+    @pytest.mark.parametrize(
+        ("target", "network"),
+        [
+            *((t, Network(n, 4)) for t in TARGETS for n in NETWORKS if n != "speed"),
+            ("value", Network("speed")),
+        ],
+        ids=lambda given: getattr(given, "kind", given),
+    )
     def test_predicts_bit_for_bit_the_same(self, windows, tmp_path, network, target):
         both = windows(target)
-        decoder = fit(
-            both.where(both.animal == 0), both.where(both.animal == 1), Network(network, 4), SHORT
-        )
+        decoder = fit(both.where(both.animal == 0), both.where(both.animal == 1), network, SHORT)
         decoder.save(tmp_path)
         again = load_decoder(tmp_path)
         np.testing.assert_array_equal(predict(again, both).score, predict(decoder, both).score)
@@ -266,6 +270,10 @@ class TestSettings:
         [
             ({"kind": "grru"}, r"network kind 'grru' is none of rnn, lstm, gru, bi-rnn, bi-lstm"),
             ({"units": 0}, r"network units = 0; at least 1 is needed"),
+            (
+                {"kind": "speed", "units": 64},
+                r"units = 64, but kind 'speed' has the sizes of the study \(64 and 32 units\)",
+            ),
         ],
     )
     def test_network(self, keys, message):

@@ -147,7 +147,7 @@ def loss_by_hand(decoder, windows):
 
 
 class TestPlantedSignal:
-    @pytest.mark.parametrize("network", NETWORKS)
+    @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "speed"])
     def test_of_two_classes_is_learned_by_every_network(self, split, network):
         parts = split()
         long = Training(epochs=8, batch_size=16, learning_rate=0.02)
@@ -171,6 +171,13 @@ class TestPlantedSignal:
         assert said.score.mean() == pytest.approx(20, abs=1)
         error = np.mean((said.score - parts[2].target) ** 2)
         assert error < 0.4 * parts[2].target.var()
+
+    def test_of_a_value_by_the_speed_network(self, split):
+        parts = split("value")
+        long = Training(epochs=12, batch_size=16, learning_rate=0.01)
+        said = predict(fitted(parts, "speed", long), parts[2])
+        assert said.score.mean() == pytest.approx(20, abs=1)
+        assert np.mean((said.score - parts[2].target) ** 2) < 0.6 * parts[2].target.var()
 
 
 class TestSideEffects:
@@ -207,25 +214,65 @@ class StoppedError(Exception):
     """A killed run."""
 
 
-class TestResuming:
+class TestDropout:
+    """What it leaves out hangs on seed and epoch alone."""
+
+    def test_the_same_seed_gives_the_same_bytes(self, split):
+        parts = split("value")
+        torch.manual_seed(99)
+        one = weights(fitted(parts, "speed"))
+        torch.rand(3)
+        assert weights(fitted(parts, "speed")) == one
+        assert weights(fitted(parts, "speed", seed=1)) != one
+
+    def test_another_number_of_steps_before_changes_no_mask(self, split, monkeypatch):
+        """The second epoch's masks are the same, however many windows the first one had."""
+        parts = split("value")
+        fewer = [parts[0].where(slice(0, 200)), *parts[1:]]
+        starts = []
+        for given in (parts, fewer):
+            drawn = []
+            rand = torch.rand
+
+            def noted(shape, rand=rand, drawn=drawn):
+                drawn.append(rand(shape))
+                return drawn[-1]
+
+            with monkeypatch.context() as patched:
+                patched.setattr(torch, "rand", noted)
+                fitted(given, "speed")
+            per_step = 3
+            n_steps = -(-given[0].n_windows // SHORT.batch_size)
+            assert len(drawn) == per_step * n_steps * SHORT.epochs
+            starts.append((drawn[0], drawn[per_step * n_steps]))
+        assert torch.equal(starts[0][0], starts[1][0])
+        assert torch.equal(starts[0][1], starts[1][1])
+        assert not torch.equal(*starts[0])
+
+
+@pytest.mark.parametrize(
+    ("target", "network"), [("binary", SMALL), ("value", Network("speed"))], ids=["gru", "speed"]
+)
+class TestResumingGivesTheSameBytes:
     training = Training(epochs=4, batch_size=32, learning_rate=0.02)
 
     @pytest.mark.parametrize("stop_after", [1, 2, 4])
-    def test_after_an_epoch(self, split, tmp_path, stop_after):
-        parts, state_path = split(), tmp_path / "state"
-        whole = fitted(parts, training=self.training)
+    def test_after_an_epoch(self, split, tmp_path, target, network, stop_after):
+        parts, state_path = split(target), tmp_path / "state"
+        whole = fitted(parts, network, self.training)
 
         def stop(epoch, row):
             if epoch == stop_after:
                 raise StoppedError
 
         with pytest.raises(StoppedError):
-            fitted(parts, training=self.training, state_path=state_path, report=stop)
+            fitted(parts, network, self.training, state_path=state_path, report=stop)
         assert state_path.exists() == (stop_after > 1)
         reported = []
         again = fitted(
             parts,
-            training=self.training,
+            network,
+            self.training,
             state_path=state_path,
             report=lambda epoch, row: reported.append(epoch),
         )
@@ -233,9 +280,9 @@ class TestResuming:
         self.assert_same(again, whole)
 
     @pytest.mark.parametrize("stop_at_step", [1, 5, 12, 13, 29])
-    def test_within_an_epoch(self, split, tmp_path, monkeypatch, stop_at_step):
-        parts, state_path = split(), tmp_path / "state"
-        whole = fitted(parts, training=self.training)
+    def test_within_an_epoch(self, split, tmp_path, monkeypatch, target, network, stop_at_step):
+        parts, state_path = split(target), tmp_path / "state"
+        whole = fitted(parts, network, self.training)
         monkeypatch.setattr(fit_module, "STATE_EVERY_S", -1.0)
         n_steps, loss_of = 0, fit_module._loss
 
@@ -248,9 +295,9 @@ class TestResuming:
 
         monkeypatch.setattr(fit_module, "_loss", stop)
         with pytest.raises(StoppedError):
-            fitted(parts, training=self.training, state_path=state_path)
+            fitted(parts, network, self.training, state_path=state_path)
         n_first, n_steps, stop_at_step = n_steps - 1, 0, 10**9
-        again = fitted(parts, training=self.training, state_path=state_path)
+        again = fitted(parts, network, self.training, state_path=state_path)
         n_batches = -(-parts[0].n_windows // 32)
         assert n_first + n_steps == 4 * n_batches  # nothing was done twice
         self.assert_same(again, whole)
@@ -263,6 +310,8 @@ class TestResuming:
             assert one["valid_loss"] == other["valid_loss"]
             assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-6)
 
+
+class TestState:
     def test_a_finished_fit_is_not_done_again(self, split, tmp_path):
         parts, state_path = split(), tmp_path / "state"
         once = fitted(parts, state_path=state_path)
@@ -437,6 +486,15 @@ class TestErrors:
         rough = Training(epochs=3, learning_rate=1e30)
         with pytest.raises(StudyError, match=r"the loss of epoch \d is nan; lower the learning"):
             fitted(split("value"), "rnn", rough)
+
+    @pytest.mark.parametrize("target", ["binary", "classes"])
+    def test_speed_of_what_is_no_value(self, split, target):
+        with pytest.raises(
+            StudyError,
+            match=f"network kind 'speed' decodes values, and the target is of kind '{target}'; "
+            "give target kind = 'value', or another network",
+        ):
+            fitted(split(target), "speed")
 
     def test_an_unknown_network(self, split):
         parts = split()

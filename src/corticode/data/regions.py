@@ -51,7 +51,9 @@ def read_region_names(path: Path) -> tuple[str, ...]:
         It is empty or names a region twice.
     """
     if not path.is_file():
-        raise MissingDataError(f"region list {path} does not exist")
+        raise MissingDataError(
+            f"region list {path} does not exist; paths are relative to the catalogue"
+        )
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -78,7 +80,9 @@ def read_regions(path: Path) -> RegionTable:
         nor right, a mirror is no region, or a centre is not a number.
     """
     if not path.is_file():
-        raise MissingDataError(f"region table {path} does not exist")
+        raise MissingDataError(
+            f"region table {path} does not exist; paths are relative to the study file"
+        )
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except ValueError as error:

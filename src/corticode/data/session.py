@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from corticode.data.alignment import FileArrays, align, read_times
 from corticode.data.catalogue import Recording
-from corticode.data.catalogue_rules import MOVIE_AXES, TRACES_AXES
-from corticode.data.readers.arrays import list_signals, read_array, read_signal
+from corticode.data.imaging import read_imaging
+from corticode.data.readers.arrays import list_signals, read_signal
 from corticode.data.regions import read_region_names
 from corticode.data.resample import resample
 from corticode.data.signals import check_signals
@@ -40,6 +40,8 @@ class Session:
         What was left out or looks odd.
     history
         What was done to the traces before they were read.
+    reference
+        The reference wavelength's movie, memory-mapped, shape (frame, row, column), or None.
 
     Raises
     ------
@@ -58,9 +60,10 @@ class Session:
     movie: NDArray[np.generic] | None = None
     findings: tuple[Finding, ...] = ()
     history: str = ""
+    reference: NDArray[np.generic] | None = None
 
     def __post_init__(self) -> None:
-        arrays = {"traces": self.traces, "movie": self.movie}
+        arrays = {"traces": self.traces, "movie": self.movie, "reference": self.reference}
         arrays |= {f"behaviour {name!r}": values for name, values in self.behavior.items()}
         for name, array in arrays.items():
             if array is not None and array.shape[:1] != (self.n_frames,):
@@ -162,9 +165,10 @@ def read_session(
 
     Parameters, returns and raises are those of `open_session`.
     """
+    imaging, cut = read_imaging(recording)
     files = FileArrays(
         recording,
-        _read_imaging(recording),
+        imaging,
         _read_behavior(recording, signals),
         read_times(recording.frame_times),
         read_times(recording.behavior_times),
@@ -183,39 +187,11 @@ def read_session(
         aligned.segment,
         aligned.frame_rate_hz,
         aligned.arrays.get("movie"),
-        (*aligned.findings, *odd),
+        (*cut, *aligned.findings, *odd),
         recording.history,
+        aligned.arrays.get("reference"),
     )
     return _without_empty_regions(session)
-
-
-def _read_imaging(recording: Recording) -> dict[str, NDArray[np.generic]]:
-    """Traces and movie, whichever there are, time first."""
-    arrays = {}
-    for name, location, axes, wanted in (
-        ("traces", recording.traces, recording.traces_axes, TRACES_AXES),
-        ("movie", recording.movie, recording.movie_axes, MOVIE_AXES),
-    ):
-        if location is None:
-            continue
-        array = read_array(location)
-        if array.ndim != len(wanted):
-            raise DataError(
-                f"session {recording.name}: {location} has shape {array.shape}; {name} need "
-                f"{len(wanted)} axes, {', '.join(wanted)}"
-            )
-        if array.dtype.kind not in "iuf":
-            raise DataError(
-                f"session {recording.name}: {location} holds {array.dtype} values; "
-                f"{name} must be numbers"
-            )
-        arrays[name] = array.transpose([axes.index(axis) for axis in wanted])
-    if not arrays:
-        raise MissingDataError(
-            f"session {recording.name} has neither traces nor a movie; name one in the "
-            "catalogue's column 'traces' or 'movie'"
-        )
-    return arrays
 
 
 def _read_behavior(

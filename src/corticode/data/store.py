@@ -75,7 +75,7 @@ def is_stored(folder: Path, key: str) -> bool:
     """Whether `folder` holds prepared sessions made from the same files in the same way."""
     try:
         return bool(json.loads((folder / "prepared.json").read_text("utf-8"))["key"] == key)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from corticode.data.cues import WHOLE_SESSION_INPUTS
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
@@ -70,6 +71,7 @@ class Recipe:
     target: Target
     classes: tuple[str, ...]
     frame_rate_hz: float | None
+    input: str = "traces"
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,8 @@ def windows_of(
     targets: Sequence[TargetTrace] | None,
     window: WindowShape,
     kept: NDArray[np.bool_],
+    *,
+    input: str = "traces",
 ) -> Windows:
     """Windows of prepared sessions for target traces at hand; None: behaviour is not known.
 
@@ -261,7 +265,8 @@ def windows_of(
         k = int(np.argmin(lengths))
         raise DataError(
             f"session '{prepared.animals[k]}/{prepared.sessions[k]}' has {lengths[k]} frames; a "
-            f"window needs {n_frames} ({window.before} before + 1 + {window.after} after)"
+            f"window needs {n_frames} ({window.before} before + 1 + {window.after} after): shorten "
+            "it, or take the session out of the catalogue"
         )
     n_rows = run.size
     start = np.arange(n_rows - n_frames + 1)
@@ -305,6 +310,7 @@ def windows_of(
             target,
             classes,
             prepared.frame_rate_hz,
+            input,
         ),
     )
 
@@ -317,6 +323,6 @@ def look_ahead_s(recipe: Recipe, *, centre_alone: bool = False) -> float | None:
     """
     after = 0 if centre_alone else recipe.window.after
     frames = look_ahead_frames(recipe.preprocessing) + after - recipe.window.shift
-    if np.isinf(frames):
+    if np.isinf(frames) or recipe.input in WHOLE_SESSION_INPUTS:
         return float("inf")
     return None if recipe.frame_rate_hz is None else frames / recipe.frame_rate_hz

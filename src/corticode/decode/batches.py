@@ -22,6 +22,20 @@ def order_of_epoch(n_windows: int, *, seed: int, epoch: int) -> NDArray[np.int64
     return np.random.default_rng([seed, epoch]).permutation(n_windows)
 
 
+def random_start(*, seed: int, epoch: int) -> int:
+    """Where an epoch's random numbers (dropout) begin: it depends on seed and epoch alone.
+
+    Examples
+    --------
+    >>> random_start(seed=0, epoch=1) == random_start(seed=0, epoch=1)
+    True
+    >>> random_start(seed=0, epoch=1) == random_start(seed=1, epoch=0)
+    False
+    """
+    # Apart from the order of windows, which is drawn from [seed, epoch] itself.
+    return int(np.random.SeedSequence([seed, epoch, 1]).generate_state(1, np.uint64)[0])
+
+
 def iterate_batches(
     windows: Windows,
     order: NDArray[np.int64] | None,

@@ -17,14 +17,17 @@ from corticode.data.files import write_bytes, write_text
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape
+from corticode.decode.networks.keras_gru import KerasGRUNetwork
 from corticode.decode.networks.linear import LinearNetwork
 from corticode.decode.networks.recurrent import CELLS, RecurrentNetwork
+from corticode.decode.networks.speed import SpeedNetwork
 from corticode.errors import DecoderError, MissingDataError, StudyError
 
 FORMAT = 1
 LINEAR = ("linear-frame", "linear-window")
 RECURRENT = (*CELLS, *(f"bi-{cell}" for cell in CELLS))
-NETWORKS = (*RECURRENT, *LINEAR)
+NETWORKS = (*RECURRENT, "gru-keras", *LINEAR, "speed")
+USUAL_UNITS = 32
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,26 @@ class Network:
     Parameters
     ----------
     kind
-        ``rnn``, ``lstm``, ``gru``, ``bi-rnn``, ``bi-lstm``, ``bi-gru``, ``linear-frame`` or
-        ``linear-window``.
+        ``rnn``, ``lstm``, ``gru``, ``bi-rnn``, ``bi-lstm``, ``bi-gru``, ``gru-keras``,
+        ``linear-frame``, ``linear-window`` or ``speed`` (for values).
     units
-        Units of a recurrent layer.
+        Units of the one recurrent layer. Linear decoders pass over it; ``speed`` has its own
+        sizes and takes no other.
     """
 
     kind: str = "gru"
-    units: int = 32
+    units: int = USUAL_UNITS
 
     def __post_init__(self) -> None:
         if self.kind not in NETWORKS:
             raise StudyError(f"network kind {self.kind!r} is none of {', '.join(NETWORKS)}")
         if self.units < 1:
             raise StudyError(f"network units = {self.units}; at least 1 is needed")
+        if self.kind == "speed" and self.units != USUAL_UNITS:
+            raise StudyError(
+                f"network units = {self.units}, but kind 'speed' has the sizes of the study (64 "
+                "and 32 units); leave out units"
+            )
 
 
 @dataclass(frozen=True)
@@ -203,6 +212,10 @@ def build_network(
         )
     elif settings.kind == "linear-window":
         inner = LinearNetwork(window.n_frames, n_regions=n_regions, n_outputs=n_outputs)
+    elif settings.kind == "gru-keras":
+        inner = KerasGRUNetwork(n_regions=n_regions, n_units=settings.units, n_outputs=n_outputs)
+    elif settings.kind == "speed":
+        inner = SpeedNetwork(n_regions=n_regions)
     else:
         inner = RecurrentNetwork(
             settings.kind.removeprefix("bi-"),
@@ -212,6 +225,15 @@ def build_network(
             bidirectional=settings.kind.startswith("bi-"),
         )
     return ScaledNetwork(inner, n_regions)
+
+
+def check_network(settings: Network, kind: str) -> None:
+    """Refuse, with a `StudyError`, a network that does not decode targets of this kind."""
+    if settings.kind == "speed" and kind != "value":
+        raise StudyError(
+            f"network kind 'speed' decodes values, and the target is of kind {kind!r}; give "
+            "target kind = 'value', or another network"
+        )
 
 
 def count_outputs(kind: str, classes: Sequence[str]) -> int:
@@ -291,6 +313,7 @@ def _recipe(described: Mapping[str, Any]) -> Recipe:
         Target(**described["target"]),
         tuple(described["classes"]),
         described["frame_rate_hz"],
+        described.get("input", "traces"),
     )
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from corticode.data.scaling import fit_scale
 from corticode.data.windows import Windows
-from corticode.decode.batches import iterate_batches, order_of_epoch
+from corticode.decode.batches import iterate_batches, order_of_epoch, random_start
 from corticode.decode.decoder import (
     LINEAR,
     Decoder,
@@ -19,6 +19,7 @@ from corticode.decode.decoder import (
     ScaledNetwork,
     Training,
     build_network,
+    check_network,
     count_outputs,
 )
 from corticode.decode.linear import LinearProblem, fit_linear
@@ -55,7 +56,8 @@ def fit(
     training
         How it is fitted.
     seed
-        Fixes start weights and the order of windows: the same seed gives the same weights.
+        Fixes start weights, the order of windows and what dropout leaves out: the same seed
+        gives the same weights.
     device
         ``"cpu"`` or ``"cuda"``.
     state_path
@@ -71,7 +73,7 @@ def fit(
         Training windows hold one class, or there are none to train or to validate.
     StudyError
         Windows have no target, training and validation windows were cut in different ways, or
-        the loss is no longer a number.
+        the network does not decode targets of their kind, or the loss is no longer a number.
     DataError
         No kept region varies.
     RunError
@@ -99,6 +101,7 @@ def fit(
     """
     settings = Network(network) if isinstance(network, str) else network
     _check_targets(train, valid)
+    check_network(settings, train.recipe.target.kind)
     with torch.random.fork_rng(devices=[]):
         # `torch.manual_seed` would seed the caller's GPUs as well, now or when they are first used.
         torch.default_generator.manual_seed(seed)
@@ -165,15 +168,19 @@ def predict(
         raise DataError(f"part {part!r} is none of {', '.join(PART_NAMES)}; name one of these")
     network = decoder.network.to(device)
     n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
-    score = np.empty((windows.n_windows, n_outputs), dtype=np.float32)
+    # Matrix products round the rows of a shorter batch differently: all batches are full ones, so
+    # that a window's score is the same whatever it is predicted with.
+    n_batches = -(-windows.n_windows // PREDICT_BATCH)
+    order = np.resize(np.arange(windows.n_windows), n_batches * PREDICT_BATCH)
+    score = np.empty((order.size, n_outputs), dtype=np.float32)
     first = 0
     with torch.inference_mode():
-        for inputs, _ in iterate_batches(windows, None, PREDICT_BATCH, device=device):
-            outputs = network(inputs)
-            stop = first + outputs.shape[0]
-            score[first:stop] = _scores(network, outputs, decoder.kind).cpu().numpy()
+        for inputs, _ in iterate_batches(windows.where(order), None, PREDICT_BATCH, device=device):
+            stop = first + PREDICT_BATCH
+            score[first:stop] = _scores(network, network(inputs), decoder.kind).cpu().numpy()
             first = stop
     network.to("cpu")
+    score = score[: windows.n_windows]
     return Predictions(
         part=np.full(windows.n_windows, PART_NAMES.index(part), dtype=np.int8),
         animal=windows.animal,
@@ -199,7 +206,7 @@ def _scores(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:
 
 def _check_recipe(decoder: Decoder, windows: Windows) -> None:
     fitted, given = decoder.recipe, windows.recipe
-    for name in ("regions", "preprocessing", "window", "classes"):
+    for name in ("input", "regions", "preprocessing", "window", "classes"):
         # Windows of unknown behaviour know of no classes.
         if getattr(given, name) != getattr(fitted, name) and getattr(given, name) != ():
             raise DecoderError(
@@ -318,6 +325,9 @@ def _train_epoch(
     """One pass over the training windows, or what is left of it."""
     device = state.network.input_gain.device.type
     order = order_of_epoch(train.n_windows, seed=seed, epoch=state.epoch)
+    if state.batch == 0:
+        # Where training goes on within an epoch, the state it was left in was put back instead.
+        torch.default_generator.manual_seed(random_start(seed=seed, epoch=state.epoch))
     began = saved = time.monotonic()
     state.network.train()
     total = torch.zeros((), device=device)

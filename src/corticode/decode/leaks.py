@@ -52,7 +52,7 @@ def find_leaks(
         findings.append(
             Finding(
                 "leak",
-                f"smoothing of {target.signal!r} over {target.smooth_frames} frames lets targets of "
+                f"smoothing {target.signal!r} over {target.smooth_frames} frames lets targets of "
                 f"training and test blocks share behaviour across the gap of {gap} frames; [folds] "
                 f"gap_frames = {target.smooth_frames - 1} keeps them apart",
             )

@@ -1,0 +1,253 @@
+"""What is not cortex, as traces to decode: light, borders, motion, time, the reference channel.
+
+Whatever can be decoded from these, a decoder may as well have taken from them when it was given
+cortex: they are the controls beside every result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
+from corticode.data.motion import measure_motion
+from corticode.data.movie_means import mean_image, means_over_pixels
+from corticode.data.session import Session
+from corticode.errors import DataError, Finding, MissingDataError, StudyError
+
+Input = Literal[
+    "traces",
+    "global-mean",
+    "outside-mask",
+    "border",
+    "frame-number",
+    "brain-motion",
+    "reference",
+]
+INPUTS: tuple[str, ...] = get_args(Input)
+# They need the session's length or its mean image before the first frame has a value.
+WHOLE_SESSION_INPUTS = ("outside-mask", "frame-number", "brain-motion")
+BORDER_PIXELS = 2
+SHOWN_SESSIONS = 3
+# Inputs that give several traces; the others give one, of their own name.
+_NAMES = {
+    "border": ("border-top", "border-bottom", "border-left", "border-right"),
+    "brain-motion": ("brain-motion-rows", "brain-motion-columns"),
+}
+_NAME_MOVIE = "name one in the catalogue's column 'movie'"
+# For each input: what it is made from (one is enough), the same in words, what a session has
+# otherwise, the way out.
+_NEEDS = {
+    "global-mean": (("traces", "movie"), "traces or a movie", "neither", _NAME_MOVIE),
+    "outside-mask": (("movie",), "a movie", "traces only", _NAME_MOVIE),
+    "border": (("movie",), "a movie", "traces only", _NAME_MOVIE),
+    "brain-motion": (("movie",), "a movie", "traces only", _NAME_MOVIE),
+    "reference": (
+        ("reference",),
+        "a reference channel",
+        "none",
+        "name its movie in the catalogue's column 'movie_reference', or give channels = "
+        "'calcium,reference' where one movie holds both",
+    ),
+}
+
+
+def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None = None) -> Session:
+    """The session with cues that are not cortex in the place of its traces.
+
+    Parameters
+    ----------
+    session
+        Its movie may be memory-mapped and is never held whole.
+    input
+        ``"global-mean"``: mean over regions, or over pixels where there are no traces.
+        ``"outside-mask"``: mean over the pixels around the brain.
+        ``"border"``: mean of the outermost two pixels at the top, bottom, left and right.
+        ``"frame-number"``: the frame's number in the session, scaled to 0..1.
+        ``"brain-motion"``: shift against the mean image, down and to the right, in pixels.
+        ``"reference"``: mean over the pixels of the reference channel.
+        ``"traces"`` returns the session as it is.
+    brain
+        (row, column), True where the brain is, for ``"outside-mask"``; None finds it in the mean
+        image, see `corticode.data.brain_mask.find_brain`.
+
+    Returns
+    -------
+    Session
+        Without movies; `traces` have shape (frame, cue), `regions` are the names of the cues.
+
+    Raises
+    ------
+    MissingDataError
+        The session lacks the movie, reference channel or traces that the input is made from.
+    StudyError
+        There is no such input.
+    DataError
+        The image is too small, shows no brain or nothing around it.
+
+    Examples
+    --------
+    >>> traces, segment = np.array([[1.0, 3.0], [2.0, 6.0], [0.0, 4.0]]), np.zeros(3, np.int32)
+    >>> session = Session("m1", "a", traces, ("1", "2"), {}, segment)
+    >>> cue_session(session, "global-mean").traces.tolist()
+    [[2.0], [4.0], [2.0]]
+    >>> cue_session(session, "frame-number").traces.tolist()
+    [[0.0], [0.5], [1.0]]
+    """
+    check_input([session], input)
+    if input == "traces":
+        return session
+    try:
+        values, findings = _measure(session, input, brain)
+    except DataError as error:
+        raise DataError(f"session {session.name}, input = {input!r}: {error}") from error
+    return _in_place_of_traces(session, input, values, findings)
+
+
+def cue_sessions(sessions: Sequence[Session], input: str) -> list[Session]:
+    """`cue_session` of each, once it is known that all have the data for it."""
+    check_input(sessions, input)
+    return [cue_session(session, input) for session in sessions]
+
+
+def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
+    """Sessions as from `cue_sessions`, but for the cues' values: no movie is read.
+
+    Each cue is the frame's number. What can go wrong before a run is looked for in these.
+    """
+    check_input(sessions, input)
+    if input == "traces":
+        return list(sessions)
+    n_cues = len(_NAMES.get(input, (input,)))
+    return [
+        _in_place_of_traces(session, input, np.tile(_frame_numbers(session), n_cues))
+        for session in sessions
+    ]
+
+
+def check_input(sessions: Sequence[Session], input: str) -> None:
+    """Refuse an input that some session has no data for; nothing is read.
+
+    Raises
+    ------
+    MissingDataError
+        Names the sessions and what they lack.
+    StudyError
+        There is no such input.
+    """
+    if input not in INPUTS:
+        raise StudyError(f"input is {input!r}; it must be one of {', '.join(INPUTS)}")
+    if input not in _NEEDS:
+        return
+    holders, needed, has, way_out = _NEEDS[input]
+    lacking = [s.name for s in sessions if all(getattr(s, name) is None for name in holders)]
+    if lacking:
+        raise MissingDataError(
+            f"input = {input!r} needs {needed}; {_who_has(lacking)} {has}: {way_out}, or take the "
+            "conditions with this input out of the study"
+        )
+
+
+def _who_has(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"session {names[0]} has"
+    shown = ", ".join(names[:SHOWN_SESSIONS])
+    more = f" and {len(names) - SHOWN_SESSIONS} more" if len(names) > SHOWN_SESSIONS else ""
+    return f"sessions {shown}{more} have"
+
+
+def _in_place_of_traces(
+    session: Session,
+    input: str,
+    values: NDArray[np.float64],
+    findings: Sequence[Finding] = (),
+) -> Session:
+    # What was done to the traces is still in their mean, and in no other cue.
+    is_of_traces = input == "global-mean" and session.traces is not None
+    return replace(
+        session,
+        traces=values,
+        regions=_NAMES.get(input, (input,)),
+        movie=None,
+        reference=None,
+        findings=(*session.findings, *findings),
+        history=session.history if is_of_traces else "",
+    )
+
+
+def _frame_numbers(session: Session) -> NDArray[np.float64]:
+    return np.linspace(0, 1, session.n_frames)[:, None]
+
+
+def _measure(
+    session: Session, input: str, brain: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float64], list[Finding]]:
+    """The values, shape (frame, cue), and what looks odd."""
+    if input == "frame-number":
+        return _frame_numbers(session), []
+    if input == "global-mean" and session.traces is not None:
+        with np.errstate(invalid="ignore"):  # infinite values of both signs have no mean
+            return session.traces.mean(axis=1, dtype=np.float64, keepdims=True), []
+    # A plain view: its pages are those of the memory-mapped file.
+    movie = np.asarray(session.reference if input == "reference" else session.movie)
+    if input == "brain-motion":
+        return measure_motion(movie), []
+    if input == "border":
+        return means_over_pixels(movie, _borders(movie.shape[1], movie.shape[2])), []
+    if input == "outside-mask":
+        outside, findings = _outside(session, movie, brain)
+        return means_over_pixels(movie, [outside]), findings
+    return means_over_pixels(movie, [_seen(movie)]), []
+
+
+def _borders(n_rows: int, n_columns: int) -> list[NDArray[np.bool_]]:
+    """(row, column) masks of the four borders, which share their corners."""
+    if min(n_rows, n_columns) <= 2 * BORDER_PIXELS:
+        raise DataError(
+            f"frames have {n_rows} x {n_columns} pixels; four borders of {BORDER_PIXELS} pixels "
+            f"need more than {2 * BORDER_PIXELS} each way"
+        )
+    row, column = np.indices((n_rows, n_columns))
+    return [
+        row < BORDER_PIXELS,
+        row >= n_rows - BORDER_PIXELS,
+        column < BORDER_PIXELS,
+        column >= n_columns - BORDER_PIXELS,
+    ]
+
+
+def _outside(
+    session: Session, movie: NDArray[Any], brain: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.bool_], list[Finding]]:
+    """(row, column): the pixels around the brain."""
+    mean, findings = mean_image(movie), []
+    if brain is None:
+        brain, separation = find_brain(mean)
+        if separation < LEAST_SEPARATION:
+            reason = (
+                "brain and surround are hardly told apart in the mean image (separation "
+                f"{separation:.2f}, below {LEAST_SEPARATION:g}); the pixels of input "
+                "'outside-mask' may show brain"
+            )
+            findings.append(Finding("session", reason, session.animal, session.session))
+    elif brain.shape != mean.shape or brain.dtype != np.bool_:
+        raise DataError(
+            f"the brain mask holds {brain.dtype} values of shape {brain.shape}; it needs True and "
+            f"False for each of the frames' {mean.shape} pixels"
+        )
+    outside = ~brain & np.isfinite(mean)
+    if not outside.any():
+        raise DataError("no pixel outside the brain has values; use input = 'border'")
+    return outside, findings
+
+
+def _seen(movie: NDArray[Any]) -> NDArray[np.bool_]:
+    """(row, column): False where no frame has a value, as around a brain cut out by NaN."""
+    if movie.dtype.kind != "f":
+        return np.ones(movie.shape[1:], np.bool_)
+    seen: NDArray[np.bool_] = np.isfinite(mean_image(movie))
+    if not seen.any():
+        raise DataError("no pixel has a finite value in any frame; check the movie's file")
+    return seen

@@ -1,0 +1,183 @@
+"""Where the brain lies in each frame against where it lies on average: sub-pixel shifts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from corticode.data.movie_means import frame_blocks, mean_image
+from corticode.errors import DataError
+
+SMALLEST_SIDE = 16  # pixels
+LOWEST_CYCLES = 2.5  # an image; what is broader is activity, blood and light, not outlines
+SAMPLE_FRAMES = 64
+GREATEST_WEIGHT = 10.0  # so that many frequencies have a say where there is little noise
+FARTHEST = 1 / 8  # of the image's height and width
+STEP = 1 / 8  # pixel
+OFFSETS = np.arange(-1, 1 + STEP, STEP)
+
+
+@dataclass(frozen=True)
+class _Template:
+    """What every frame is compared with.
+
+    Parameters
+    ----------
+    level
+        What is subtracted from each pixel.
+    seen
+        (row, column): False where no frame has a value.
+    taper
+        (row, column): 1 in the middle, 0 at the border.
+    votes
+        (row frequency, column frequency): the mean image's conjugate phases times their weights.
+    """
+
+    level: float
+    seen: NDArray[np.bool_]
+    taper: NDArray[np.float32]
+    votes: NDArray[np.complex64]
+
+
+def measure_motion(movie: NDArray[Any]) -> NDArray[np.float64]:
+    """How far each frame is shifted against the movie's mean image, in pixels.
+
+    Phase correlation: each spatial frequency of a frame votes with its phase against the mean
+    image's, whatever its strength, and counts by the mean image's power over that of the frames'
+    deviations from it (the maximum-likelihood weight), at most 10. Frequencies below 2.5 cycles
+    an image have no vote, since activity, blood and light change there. The peak is looked for
+    within 1/8 of the image, to the pixel, then on a grid of 1/8 pixel, then by a parabola.
+
+    Parameters
+    ----------
+    movie
+        (frame, row, column), any unit; may be memory-mapped and is never held whole.
+
+    Returns
+    -------
+    NDArray
+        (frame, 2): rows (positive: the brain lies lower in the image) and columns (positive:
+        further right). NaN for frames that are not finite or hold one value only.
+
+    Raises
+    ------
+    DataError
+        The frames are smaller than 16 x 16 pixels, or the mean image has no structure.
+
+    References
+    ----------
+    Weights of phases: Knapp & Carter (1976), doi:10.1109/TASSP.1976.1162830. A finer grid around
+    the peak: Guizar-Sicairos et al. (2008), doi:10.1364/OL.33.000156.
+
+    Examples
+    --------
+    >>> from scipy import ndimage
+    >>> image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(72, 72)), 1.5)
+    >>> movie = np.stack([image[4 - k : 68 - k, 4:68] for k in [0] * 40 + [1]])
+    >>> round(float(measure_motion(movie)[-1, 0]), 1)
+    1.0
+    """
+    if min(movie.shape[1:]) < SMALLEST_SIDE:
+        raise DataError(
+            f"frames have {movie.shape[1]} x {movie.shape[2]} pixels; brain motion needs "
+            f"{SMALLEST_SIDE} x {SMALLEST_SIDE} or more"
+        )
+    template = _make_template(movie)
+    shifts = np.empty((movie.shape[0], 2))
+    for rows in frame_blocks(movie):
+        shifts[rows] = _find_shifts(_spectra(movie[rows], template), template)
+    return shifts
+
+
+def _make_template(movie: NDArray[Any]) -> _Template:
+    mean = mean_image(movie)
+    seen = np.isfinite(mean)
+    n_rows, n_columns = mean.shape
+    taper = np.outer(np.hanning(n_rows + 1)[:-1], np.hanning(n_columns + 1)[:-1])
+    level = float(mean[seen].mean()) if seen.any() else 0.0
+    bare = _Template(level, seen, taper.astype(np.float32), np.zeros(0, np.complex64))
+    reference = _spectra(mean[None], bare)[0]
+    sample = np.unique(np.linspace(0, len(movie) - 1, SAMPLE_FRAMES).astype(np.int64))
+    noise = np.zeros(reference.shape)
+    for frame in sample:
+        deviation = _spectra(movie[frame : frame + 1], bare)[0] - reference
+        noise += np.nan_to_num(np.abs(deviation) ** 2)
+    power = np.where(_votes_allowed(n_rows, n_columns), np.abs(reference) ** 2, 0)
+    if not np.nan_to_num(power).any():
+        raise DataError("the mean image has no structure; brain motion cannot be measured in it")
+    weight = np.zeros(power.shape)
+    np.divide(power, noise / sample.size + power / GREATEST_WEIGHT, out=weight, where=power > 0)
+    votes = weight * np.conj(_phases(reference))
+    return _Template(level, seen, bare.taper, votes.astype(np.complex64))
+
+
+def _votes_allowed(n_rows: int, n_columns: int) -> NDArray[np.bool_]:
+    """Spatial frequencies that are neither broad nor at the limit of what pixels can show."""
+    cycles = (fft.fftfreq(n_rows, 1 / n_rows)[:, None], fft.rfftfreq(n_columns, 1 / n_columns))
+    is_below_limit = (abs(cycles[0]) < n_rows / 2) & (cycles[1] < n_columns / 2)
+    return np.asarray(is_below_limit & (np.hypot(*cycles) >= LOWEST_CYCLES))
+
+
+def _spectra(frames: NDArray[Any], template: _Template) -> NDArray[np.complex64]:
+    """(frame, row frequency, column frequency); NaN for frames not finite or all one value."""
+    values = frames.astype(np.float32)
+    values[np.ptp(values, axis=(1, 2)) == 0] = np.nan
+    values -= np.float32(template.level)
+    if frames.dtype.kind == "f":
+        values[:, ~template.seen] = 0
+    values *= template.taper
+    return np.asarray(fft.rfft2(values))
+
+
+def _phases(spectra: NDArray[Any]) -> NDArray[Any]:
+    size = np.abs(spectra)
+    return np.asarray(np.divide(spectra, size, out=np.zeros_like(spectra), where=size > 0))
+
+
+def _find_shifts(spectra: NDArray[np.complex64], template: _Template) -> NDArray[np.float64]:
+    """(frame, 2), from the peak of each frame's phase correlation."""
+    n_rows, n_columns = template.taper.shape
+    is_blank = ~np.isfinite(spectra[:, 0, 0])
+    spectra[is_blank] = 0
+    cross = _phases(spectra) * template.votes
+    whole = _whole_peaks(fft.irfft2(cross, (n_rows, n_columns)))
+    row_turn = 2j * np.pi * fft.fftfreq(n_rows)
+    column_turn = 2j * np.pi * fft.rfftfreq(n_columns)
+    # Each peak is brought to the origin, so that one fine grid serves all frames.
+    cross *= np.exp(whole[:, :1] * row_turn).astype(np.complex64)[:, :, None]
+    cross *= np.exp(whole[:, 1:] * column_turn).astype(np.complex64)[:, None, :]
+    on_rows = np.exp(np.outer(OFFSETS, row_turn)).astype(np.complex64)
+    on_columns = np.exp(np.outer(column_turn, OFFSETS)).astype(np.complex64)
+    on_columns[1:] *= 2  # their mirror frequencies are not stored
+    shifts = whole + _fine_peaks((on_rows @ cross @ on_columns).real)
+    shifts[is_blank] = np.nan
+    return shifts
+
+
+def _whole_peaks(surface: NDArray[np.float32]) -> NDArray[np.int64]:
+    """(frame, 2): where each surface (frame, row, column) is highest, near its origin."""
+    reach = [max(1, int(length * FARTHEST)) for length in surface.shape[1:]]
+    near = np.roll(surface, reach, axis=(1, 2))[:, : 2 * reach[0] + 1, : 2 * reach[1] + 1]
+    peak = near.reshape(len(near), -1).argmax(axis=1)
+    return np.asarray(np.stack(np.unravel_index(peak, near.shape[1:]), axis=1) - reach)
+
+
+def _fine_peaks(surface: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(frame, 2): the highest point of each surface over the fine grid, in pixels."""
+    n_offsets = OFFSETS.size
+    peak = surface.reshape(len(surface), -1).argmax(axis=1)
+    frame = np.arange(len(surface))
+    # A parabola needs a neighbour on both sides.
+    row, column = np.clip(np.unravel_index(peak, (n_offsets, n_offsets)), 1, n_offsets - 2)
+    fine = []
+    for place, step in ((row, (1, 0)), (column, (0, 1))):
+        low, middle, high = (
+            surface[frame, row + k * step[0], column + k * step[1]].astype(np.float64)
+            for k in (-1, 0, 1)
+        )
+        bend = low - 2 * middle + high
+        part = np.divide(low - high, 2 * bend, out=np.zeros(len(frame)), where=bend < 0)
+        fine.append(OFFSETS[place] + STEP * np.clip(part, -1, 1))
+    return np.stack(fine, axis=1)

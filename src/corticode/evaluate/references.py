@@ -1,0 +1,213 @@
+"""What a decoder of the future must beat: how well the label, or the present, foretells it.
+
+A decoder with shift s says the label of frame t + s from the frames around t. As behaviour comes in
+bouts, it scores above 0.5 for small s though it knows of nothing but the present. Two lines say how
+much that is; only above both does it predict the future (or recall the past).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.decode.predictions import Predictions, join
+from corticode.errors import DataError
+from corticode.evaluate.tables import score_sessions
+
+SESSION = ["animal", "session"]
+# More frames than a session and a shift can have.
+FRAMES_APART = 2**40
+REFERENCES = ("persistence_auc", "unshifted_auc")
+
+
+def persistence_auc(
+    predictions: Predictions, shift: int, later: Predictions | None = None
+) -> pd.Series:
+    """How well the label itself foretells the label `shift` frames later, by session.
+
+    It is (1 + rho) / 2, where rho, the label's autocorrelation, is the correlation (phi) of the
+    labels of frames t and t + shift over all pairs of one session. This is the AUC of the rule
+    "as it is now", (sensitivity + specificity) / 2, exactly where both ends of the pairs hold the
+    same share of 1; else that AUC is (1 + rho * sd(t) / sd(t + shift)) / 2.
+
+    Parameters
+    ----------
+    predictions
+        Of the decoder without shift, for a binary target; its test part is used.
+    shift
+        Frames; above 0 is the future.
+    later
+        Where the labels of t + shift are looked up: the predictions of the decoder with that
+        shift, which never looks across a gap in time. ``None``: `predictions` themselves, whose
+        pairs may span a gap.
+
+    Returns
+    -------
+    Series
+        One value a session, by animal and session; NaN where `score_sessions` leaves it blank.
+
+    Raises
+    ------
+    DataError
+        The target is not binary, `later` has another, or no two frames lie `shift` apart.
+
+    Examples
+    --------
+    >>> label = np.tile(np.repeat(np.array([0, 1], np.float32), 10), 6)
+    >>> said = Predictions(
+    ...     part=np.full(120, 2, np.int8),
+    ...     animal=np.zeros(120, np.int16),
+    ...     session=np.zeros(120, np.int16),
+    ...     frame=np.arange(120, dtype=np.int32),
+    ...     target=label,
+    ...     score=label,
+    ...     kind="binary",
+    ...     animal_names=("m1",),
+    ...     session_names=("monday",),
+    ... )
+    >>> [persistence_auc(said, shift).round(3).item() for shift in (20, 10, 5)]
+    [1.0, 0.0, 0.523]
+    """
+    shifted, label = _at_later_labels(predictions, shift, later)
+    return _persistence(shifted, label)
+
+
+def unshifted_auc(
+    predictions: Predictions, shift: int, later: Predictions | None = None
+) -> pd.Series:
+    """How well the decoder of the present foretells the label `shift` frames later, by session.
+
+    Its score of frame t is set against the label of frame t + shift.
+
+    Parameters
+    ----------
+    predictions, shift, later
+        As for `persistence_auc`.
+
+    Returns
+    -------
+    Series
+        One AUC a session, by animal and session; NaN where `score_sessions` leaves it blank.
+
+    Raises
+    ------
+    DataError
+        As for `persistence_auc`.
+    """
+    return _auc_by_session(_at_later_labels(predictions, shift, later)[0], "unshifted_auc")
+
+
+def shift_references(
+    predictions: Predictions,
+    shifts: Sequence[int],
+    later: Mapping[int, Predictions] | None = None,
+) -> pd.DataFrame:
+    """Both reference lines of a sweep over shifts, the mean over the sessions of each animal.
+
+    Parameters
+    ----------
+    predictions
+        As for `persistence_auc`.
+    shifts
+        Frames.
+    later
+        By shift, where the labels of t + shift are looked up; as for `persistence_auc`.
+
+    Returns
+    -------
+    DataFrame
+        One row a shift and animal: shift, animal, persistence_auc, unshifted_auc.
+
+    Raises
+    ------
+    DataError
+        As for `persistence_auc`.
+    """
+    tables = []
+    for shift in shifts:
+        shifted, label = _at_later_labels(predictions, shift, (later or {}).get(shift))
+        by_session = pd.concat(
+            [_persistence(shifted, label), _auc_by_session(shifted, "unshifted_auc")], axis=1
+        )
+        by_animal = by_session.groupby("animal", sort=False).mean().reset_index()
+        by_animal.insert(0, "shift", shift)
+        tables.append(by_animal)
+    if not tables:
+        return pd.DataFrame(columns=["shift", "animal", *REFERENCES])
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_with_references(
+    predictions: Predictions, shifted: Predictions, shift: int
+) -> pd.DataFrame:
+    """The score of a decoder with shift beside its two reference lines, by animal.
+
+    Parameters
+    ----------
+    predictions, shifted
+        Of the decoders without and with the shift, otherwise alike; their test parts are used.
+    shift
+        Frames.
+
+    Returns
+    -------
+    DataFrame
+        One row an animal: animal, shift, auc (mean within-session AUC of `shifted`),
+        persistence_auc, unshifted_auc, and above_both, which is missing where one of them is.
+
+    Raises
+    ------
+    DataError
+        As for `persistence_auc`.
+    """
+    lines = shift_references(predictions, [shift], {shift: shifted})
+    auc = score_sessions(shifted).groupby("animal", sort=False)["auc"].mean()
+    lines["auc"] = lines["animal"].map(auc)
+    highest = lines[list(REFERENCES)].max(axis=1, skipna=False)
+    is_known = lines["auc"].notna() & highest.notna()
+    lines["above_both"] = (lines["auc"] > highest).astype("boolean").where(is_known)
+    return lines[["animal", "shift", "auc", *REFERENCES, "above_both"]]
+
+
+def _at_later_labels(
+    predictions: Predictions, shift: int, later: Predictions | None
+) -> tuple[Predictions, NDArray[np.float32]]:
+    """Predictions whose targets are those of t + shift, and the label of t beside each."""
+    now = predictions.of_part("test")
+    then = now if later is None else later.of_part("test")
+    both = join([now, then])
+    if both.kind != "binary":
+        raise DataError(
+            f"the target is of kind {both.kind!r}; reference lines of a shift are for binary "
+            "targets: score the decoder's own values"
+        )
+    session = both.animal.astype(np.int64) * len(both.session_names) + both.session
+    moment = session * FRAMES_APART + both.frame
+    known = ~np.isnan(both.target)
+    is_then = np.arange(both.n_windows) >= now.n_windows
+    at, after = np.flatnonzero(known & ~is_then), np.flatnonzero(known & is_then)
+    _, found, found_after = np.intersect1d(moment[at] + shift, moment[after], return_indices=True)
+    if found.size == 0:
+        raise DataError(
+            f"no two test frames lie {shift} apart within a session; give a smaller shift, or "
+            "predictions of longer sessions"
+        )
+    at, after = at[found], after[found_after]
+    shifted = replace(both.where(at), frame=both.frame[after], target=both.target[after])
+    return shifted, both.target[at]
+
+
+def _auc_by_session(predictions: Predictions, name: str) -> pd.Series:
+    return score_sessions(predictions).set_index(SESSION)["auc"].rename(name)
+
+
+def _persistence(shifted: Predictions, label: NDArray[np.float32]) -> pd.Series:
+    """(1 + rho) / 2 by session, blank where a score would be."""
+    auc = _auc_by_session(replace(shifted, score=label), "persistence_auc")
+    # The rule's AUC is (1 + rho * sd(t) / sd(t + shift)) / 2.
+    table = shifted.to_frame().assign(label=label)
+    spread = table.groupby(SESSION, sort=False)[["label", "target"]].std(ddof=0)
+    ratio = spread["target"] / spread["label"].where(spread["label"] > 0)
+    return ((1 + (2 * auc - 1) * ratio.reindex(auc.index)) / 2).rename("persistence_auc")

@@ -1,0 +1,231 @@
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corticode.data.cues import (
+    INPUTS,
+    WHOLE_SESSION_INPUTS,
+    check_input,
+    cue_session,
+    cue_sessions,
+    stand_ins,
+)
+from corticode.data.preprocess import Preprocessing
+from corticode.data.session import Session
+from corticode.data.targets import Target
+from corticode.data.windows import Recipe, WindowShape, look_ahead_s
+from corticode.errors import DataError, Finding, MissingDataError, StudyError
+
+NAN = np.nan
+ROW, COLUMN = np.mgrid[:24, :24] - 11.5
+BRAIN = np.hypot(ROW, COLUMN) < 8
+
+
+def filmed(movie, *, name="a", **others):
+    return Session("m1", name, None, (), {}, np.zeros(len(movie), np.int32), 30.0, movie, **others)
+
+
+def brain_movie(n_frames=60, seed=0):
+    """Bright brain, dim surround, little noise."""
+    rng = np.random.default_rng(seed)
+    texture = 1 + 0.2 * rng.random((24, 24))
+    image = np.where(BRAIN, 3000.0, 100.0) * texture
+    return image + rng.normal(size=(n_frames, 24, 24))
+
+
+def traced(**others):
+    traces = np.array([[1.0, 3.0], [2.0, NAN], [0.0, 4.0]])
+    return Session("m1", "a", traces, ("1", "2"), {}, np.zeros(3, np.int32), **others)
+
+
+def test_global_mean_of_regions():
+    session = cue_session(traced(history="detrended-1000"), "global-mean")
+    np.testing.assert_array_equal(session.traces, [[2.0], [NAN], [2.0]])
+    assert session.regions == ("global-mean",)
+    # Detrended traces have a detrended mean, which must not be detrended again.
+    assert session.history == "detrended-1000"
+
+
+def test_global_mean_of_pixels():
+    movie = np.arange(3 * 5 * 6, dtype=np.uint16).reshape(3, 5, 6)
+    session = cue_session(filmed(movie), "global-mean")
+    assert session.traces.tolist() == [[14.5], [44.5], [74.5]]
+    # Pixels around a brain that was cut out have no values at all.
+    cut = movie.astype(np.float32)
+    cut[:, 0] = NAN
+    assert cue_session(filmed(cut), "global-mean").traces.tolist() == [[17.5], [47.5], [77.5]]
+
+
+def test_frame_number_by_hand():
+    session = cue_session(traced(history="smoothed"), "frame-number")
+    assert session.traces.tolist() == [[0.0], [0.5], [1.0]]
+    assert session.history == ""
+
+
+def test_border_by_hand():
+    movie = np.zeros((2, 6, 5), np.uint8)
+    movie[0, :2] = 10
+    movie[1, :, 4] = 6
+    session = cue_session(filmed(movie), "border")
+    assert session.regions == ("border-top", "border-bottom", "border-left", "border-right")
+    np.testing.assert_allclose(session.traces, [[10, 0, 10 / 3, 10 / 3], [1.2, 1.2, 0, 3]])
+    assert (session.movie, session.reference) == (None, None)
+
+
+@given(seed=st.integers(0, 999), gain=st.floats(-3, 3))
+def test_borders_and_global_mean_follow_light(seed, gain):
+    light = np.random.default_rng(seed).normal(size=30)
+    movie = 50 + gain * light[:, None, None] * np.ones((30, 6, 7))
+    for name in ("border", "global-mean"):
+        values = cue_session(filmed(movie), name).traces
+        np.testing.assert_allclose(values, 50 + gain * light[:, None] + 0 * values, atol=1e-9)
+
+
+def test_outside_of_the_brain():
+    movie = brain_movie()
+    light = np.random.default_rng(1).normal(size=60)
+    movie[:, ~BRAIN] += 5 * light[:, None]
+    movie[:, BRAIN] += 500 * np.random.default_rng(2).normal(size=(60, 1))
+    far = np.hypot(ROW, COLUMN) > 11
+    session = cue_session(filmed(movie), "outside-mask")
+    assert session.regions == ("outside-mask",)
+    assert np.corrcoef(session.traces[:, 0], light)[0, 1] > 0.99
+    # A mask of one's own is taken as it is.
+    own = cue_session(filmed(movie), "outside-mask", brain=~far)
+    np.testing.assert_allclose(own.traces[:, 0], movie[:, far].mean(axis=1))
+    assert own.findings == ()
+
+
+def test_no_surround_in_view():
+    cortex = 3000 + 300 * np.random.default_rng(0).normal(size=(10, 24, 24))
+    (finding,) = cue_session(filmed(cortex), "outside-mask").findings
+    assert "brain and surround are hardly told apart in the mean image" in str(finding)
+    assert finding.session == "a"
+
+
+def test_brain_motion_has_two_cues():
+    image = brain_movie(1)[0]
+    movie = np.stack([image] * 30 + [np.roll(image, 1, axis=0)])
+    session = cue_session(filmed(movie), "brain-motion")
+    assert session.regions == ("brain-motion-rows", "brain-motion-columns")
+    np.testing.assert_allclose(session.traces[-1], [1, 0], atol=0.15)
+
+
+def test_reference_channel():
+    movie = np.zeros((4, 5, 5))
+    reference = np.arange(4.0)[:, None, None] * np.ones((4, 5, 5))
+    session = cue_session(filmed(movie, reference=reference), "reference")
+    assert session.traces[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_traces_are_left_as_they_are():
+    session = traced()
+    assert cue_sessions([session], "traces") == [session]
+    assert stand_ins([session], "traces") == [session]
+
+
+@pytest.mark.parametrize("name", INPUTS[1:])
+def test_stand_ins_look_like_the_cues(name):
+    movie = brain_movie()
+    found = Finding("frames", "odd")
+    session = filmed(movie, reference=movie, findings=(found,), history="detrended")
+    (real,), (stand_in,) = cue_sessions([session], name), stand_ins([session], name)
+    assert real.traces.shape == stand_in.traces.shape
+    for part in ("regions", "findings", "history", "movie", "reference", "behavior"):
+        assert getattr(real, part) == getattr(stand_in, part)
+    assert real.findings == (found,)
+
+
+@pytest.mark.parametrize("name", INPUTS[1:])
+def test_a_movie_is_never_held_whole(name, tmp_path):
+    path = tmp_path / "movie.dat"
+    movie = np.memmap(path, np.uint16, "w+", shape=(1200, 128, 128))
+    movie[:] = np.random.default_rng(0).integers(100, 200, (1, 128, 128), np.uint16)
+    movie[:, 32:96, 32:96] += np.uint16(3000)
+    session = filmed(movie, reference=movie)
+    tracemalloc.start()
+    cue_session(session, name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The movie has 39 MB, and 157 as float64.
+    assert peak < 38e6
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_look_ahead_of_whole_session_statistics(name):
+    recipe = Recipe(
+        (name,),
+        (True,),
+        Preprocessing(scale="none"),
+        WindowShape(3, 3),
+        Target("run"),
+        ("0", "1"),
+        30.0,
+        name,
+    )
+    expected = np.inf if name in WHOLE_SESSION_INPUTS else 0.1
+    assert look_ahead_s(recipe) == pytest.approx(expected)
+    assert (name in ("outside-mask", "frame-number", "brain-motion")) == np.isinf(expected)
+
+
+class TestRefusals:
+    def test_no_movie(self):
+        message = (
+            "input = 'border' needs a movie; session m1/a has traces only: name one in the "
+            "catalogue's column 'movie', or take the conditions with this input out of the study"
+        )
+        with pytest.raises(MissingDataError) as caught:
+            cue_session(traced(), "border")
+        assert str(caught.value) == message
+        with pytest.raises(MissingDataError, match="sessions m1/a, m1/b have traces only"):
+            stand_ins([traced(), replace(traced(), session="b")], "brain-motion")
+        many = [replace(traced(), session=letter) for letter in "abcde"]
+        with pytest.raises(MissingDataError, match="m1/a, m1/b, m1/c and 2 more have traces only"):
+            cue_sessions(many, "outside-mask")
+
+    def test_neither_traces_nor_movie(self):
+        empty = replace(traced(), traces=None, regions=())
+        with pytest.raises(MissingDataError, match="needs traces or a movie; session m1/a has nei"):
+            check_input([empty], "global-mean")
+
+    def test_no_reference(self):
+        with pytest.raises(
+            MissingDataError,
+            match=r"a reference channel; session m1/a has none: .*"
+            "movie_reference",
+        ):
+            check_input([filmed(brain_movie(3))], "reference")
+
+    def test_unknown_input(self):
+        with pytest.raises(StudyError, match="input is 'borders'; it must be one of traces, globa"):
+            cue_session(traced(), "borders")
+
+    @pytest.mark.parametrize(
+        ("name", "movie", "message"),
+        [
+            (
+                "border",
+                np.ones((3, 4, 9)),
+                "input = 'border': frames have 4 x 9 pixels; four",
+            ),
+            ("brain-motion", np.ones((3, 9, 9)), "'brain-motion': frames have 9 x 9 pixels; brain"),
+            ("outside-mask", np.ones((3, 9, 9)), "the mean image of 9 x 9 pixels is the same"),
+            ("global-mean", np.full((3, 9, 9), NAN), "no pixel has a finite value in any frame"),
+        ],
+    )
+    def test_images_that_do_not_do(self, name, movie, message):
+        with pytest.raises(DataError, match=message):
+            cue_session(filmed(movie), name)
+
+    def test_masks_that_do_not_do(self):
+        session = filmed(brain_movie(3))
+        with pytest.raises(DataError, match=r"mask holds bool values of shape \(2, 2\); it needs"):
+            cue_session(session, "outside-mask", brain=np.ones((2, 2), bool))
+        with pytest.raises(DataError, match="mask holds float64 values of shape"):
+            cue_session(session, "outside-mask", brain=np.ones((24, 24)))
+        with pytest.raises(DataError, match="no pixel outside the brain has values; use input = "):
+            cue_session(session, "outside-mask", brain=np.ones((24, 24), bool))

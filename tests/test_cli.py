@@ -1,0 +1,305 @@
+"""The command line: what it prints, and what it refuses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from corticode import __version__, cli
+from corticode.decode.predictions import Predictions
+from corticode.errors import Finding
+from corticode.grid import RunSummary
+
+VERBS = ("simulate", "import", "check", "run", "predict", "demo")
+HELP = [[], *([verb] for verb in VERBS), ["import", "study2024"]]
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 60 columns."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERMINAL_WIDTH", "60")
+
+
+class TestHelp:
+    @pytest.mark.parametrize(
+        "arguments", [[], *([verb] for verb in VERBS), ["import", "study2024"]]
+    )
+    def test_fits_a_narrow_terminal(self, narrow, command_line, arguments):
+        code, printed, told = command_line(*arguments, "--help")
+        assert code == 0
+        assert told == ""
+        assert printed.lstrip().startswith("Usage: corticode")
+        assert max(map(len, printed.splitlines())) <= 60
+
+    def test_lists_every_verb(self, narrow, command_line):
+        _, printed, _ = command_line("--help")
+        assert "..." not in printed.partition("Commands:")[2]
+        assert all(f"\n  {verb} " in printed for verb in VERBS)
+
+    def test_of_run_in_full(self, narrow, command_line):
+        _, printed, _ = command_line("run", "--help")
+        for option in ("STUDY", "--out RUN", "--workers N", "--seeds K", "--device"):
+            assert option in printed
+
+    def test_without_a_verb(self, command_line):
+        _, printed, told = command_line()
+        assert "Usage: corticode" in printed + told
+
+    def test_loads_nothing_heavy(self):
+        code = (
+            "import sys; sys.argv = ['corticode', '--help']\n"
+            "from corticode.cli import main\n"
+            "try: main()\n"
+            "except SystemExit: pass\n"
+            "print([m for m in ('torch', 'numpy', 'pandas', 'pydantic') if m in sys.modules])"
+        )
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version(command_line):
+    assert command_line("--version") == (0, f"{__version__}\n", "")
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--nonsense"], "--nonsense"),
+            (["runn"], "runn"),
+            (["run", "study.toml"], "--out"),
+            (["run", "study.toml", "--out", "run", "--worker", "2"], "--worker"),
+            (["run", "study.toml", "--out", "run", "--epochs", "3"], "--epochs"),
+            (["run", "study.toml", "--out", "run", "--workers", "0"], "--workers"),
+            (["run", "study.toml", "--out", "run", "--seeds", "x"], "--seeds"),
+            (["predict", "decoder"], "CATALOGUE"),
+        ],
+    )
+    def test_what_is_refused_before_anything_is_read(self, command_line, arguments, message):
+        code, _, told = command_line(*arguments)
+        assert code == 2
+        assert message in told
+        assert "Traceback" not in told
+
+    def test_an_unknown_device(self, cohort, command_line, tmp_path):
+        arguments = ["run", cohort / "study.toml", "--out", tmp_path / "run", "--device", "gpu"]
+        code, _, told = command_line(*arguments)
+        assert (code, told) == (2, "error: --device gpu is none of auto, cpu, cuda\n")
+        assert not (tmp_path / "run").exists()
+
+    def test_no_gpu(self, cohort, command_line, tmp_path, monkeypatch):
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        arguments = ["run", cohort / "study.toml", "--out", tmp_path / "run", "--device", "cuda"]
+        code, _, told = command_line(*arguments)
+        assert code == 2
+        assert told == "error: --device cuda: torch finds no GPU here; use --device cpu\n"
+
+    def test_a_run_folder_that_is_a_file(self, cohort, command_line, tmp_path):
+        (tmp_path / "run").write_text("")
+        code, _, told = command_line("run", cohort / "study.toml", "--out", tmp_path / "run")
+        assert code == 2
+        assert told.startswith("error: cannot write ")
+        assert "choose another folder" in told
+
+    def test_dials(self, command_line, tmp_path):
+        code, _, told = command_line("simulate", tmp_path / "mice", "--dial", "noise=loud")
+        assert code == 2
+        assert told == "error: --dial noise=loud: give NAME=VALUE with a number\n"
+        assert not (tmp_path / "mice").exists()
+
+
+class TestCheck:
+    def test_clean(self, cohort, command_line):
+        code, printed, told = command_line("check", cohort / "study.toml")
+        assert (code, told) == (0, "")
+        assert printed.splitlines() == [
+            "12 sessions of 4 animals, 4,800 frames at 10 Hz",
+            "gru: 4 folds",
+            "linear: 4 folds",
+            "no fault found",
+        ]
+
+    def test_odd(self, linear_cohort, command_line):
+        np.save(linear_cohort / "m1_s1.npy", np.load(linear_cohort / "m1_s1.npy") * [1] * 5 + [0])
+        traces = np.load(linear_cohort / "m1_s2.npy")
+        traces[:, 5] = 0
+        np.save(linear_cohort / "m1_s2.npy", traces)
+        code, printed, told = command_line("check", linear_cohort / "study.toml")
+        assert code == 0
+        expected = "warning: animal 'm1', session 's2', region '6': is flat and enters as 0\n"
+        assert told == expected
+        assert printed.endswith("no fault found, see the warnings above\n")
+
+    def test_many_warnings_in_brief(self, linear_cohort, command_line):
+        for path in linear_cohort.glob("*.npy"):
+            traces = np.load(path)
+            traces[:, 4:] = 1
+            np.save(path, traces)
+        _, _, told = command_line("check", linear_cohort / "study.toml")
+        assert len(told.splitlines()) == 21
+        assert told.endswith("warning: and 4 more (all are in excluded.csv of a run)\n")
+
+
+class TestRun:
+    def test_says_where_it_stands_and_what_it_found(self, linear_cohort, command_line, tmp_path):
+        arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
+        code, printed, told = command_line(*arguments)
+        assert code == 0
+        lines = told.splitlines()
+        assert lines[0] == "12 fits, 0 of them finished before"
+        assert lines[1].startswith("1/12 fits, 0:0")
+        assert lines[-1].startswith("12/12 fits, 0:0")
+        assert lines[-1].partition(" left: linear, test-m")[1]
+        assert "condition" in printed
+        assert "linear" in printed
+        assert f"tables: {tmp_path / 'run'}/scores.csv" in printed.replace("\n", "")
+        code, printed_again, told = command_line(*arguments)
+        assert code == 0
+        assert told == "12 fits, 12 of them finished before\n"
+        assert printed_again == printed
+
+    def test_says_how_many_are_redone(self, linear_cohort, command_line, tmp_path):
+        arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
+        command_line(*arguments)
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8").replace("after = 5", "after = 4")
+        study.write_text(text, "utf-8")
+        _, _, told = command_line(*arguments)
+        assert told.splitlines()[:2] == [
+            "12 fits, 0 of them finished before",
+            "12 finished fits have other settings or data now and are redone",
+        ]
+
+    def test_on_one_line_in_a_terminal(self, linear_cohort, command_line, tmp_path, monkeypatch):
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
+        _, _, told = command_line(*arguments)
+        assert told.count("\r\x1b[K") == 12
+        assert told.count("\n") == 2
+        assert told.endswith("\n")
+
+    def test_stopped(self, linear_cohort, command_line, tmp_path, monkeypatch):
+        def stop(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("corticode.grid.run_study", stop)
+        arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
+        message = "stopped; run the same command again to go on\n"
+        assert command_line(*arguments) == (130, "", message)
+
+
+class TestPredict:
+    @pytest.fixture
+    def fit(self, finished_run):
+        return finished_run.fit_folder("gru", "test-m2_valid-m3", 0)
+
+    def expected(self, fit):
+        said = Predictions.load(fit / "predictions.npz").of_part("test").to_frame()
+        return said.set_index(["session", "frame"])
+
+    def test_as_csv(self, fit, cohort, command_line, tmp_path):
+        out = tmp_path / "said.csv"
+        code, printed, _ = command_line("predict", fit, cohort / "sessions.csv", "--out", out)
+        assert (code, printed) == (0, f"4,680 predictions written to {out}\n")
+        said = pd.read_csv(out)
+        assert list(said.columns) == ["part", "animal", "session", "frame", "target", "score"]
+        own = said[said["animal"] == "m2"].set_index(["session", "frame"])
+        expected = self.expected(fit)
+        np.testing.assert_array_equal(own["target"], expected["target"])
+        np.testing.assert_array_equal(own["score"].astype(np.float32), expected["score"])
+
+    def test_one_session_as_npz(self, fit, cohort, command_line, tmp_path):
+        out = tmp_path / "said.npz"
+        arguments = ["predict", fit, cohort / "sessions.csv", "--out", out, "--session", "s3"]
+        code, printed, _ = command_line(*arguments)
+        assert (code, printed) == (0, f"1,560 predictions written to {out}\n")
+        said = Predictions.load(out).to_frame()
+        assert set(said["session"]) == {"s3"}
+        own = said[said["animal"] == "m2"].set_index("frame")
+        np.testing.assert_array_equal(own["score"], self.expected(fit).loc["s3", "score"])
+
+    def test_without_behavior(self, fit, own_cohort, command_line, tmp_path):
+        table = pd.read_csv(own_cohort / "sessions.csv").drop(columns=["behavior", "segment"])
+        table.to_csv(own_cohort / "sessions.csv", index=False)
+        out = tmp_path / "said.csv"
+        code, _, _ = command_line("predict", fit, own_cohort / "sessions.csv", "--out", out)
+        assert code == 0
+        said = pd.read_csv(out)
+        assert said["target"].isna().all()
+        own = said[said["animal"] == "m2"]
+        np.testing.assert_array_equal(own["score"].astype(np.float32), self.expected(fit)["score"])
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--out", "said.txt"], "--out said.txt ends in neither .csv nor .npz"),
+            (["--out", "said.csv", "--session", "s9"], "no session 's9'; its sessions are s1, s2"),
+        ],
+    )
+    def test_refused(self, fit, cohort, command_line, tmp_path, monkeypatch, options, message):
+        monkeypatch.chdir(tmp_path)
+        code, _, told = command_line("predict", fit, cohort / "sessions.csv", *options)
+        assert code == 2
+        assert message in told
+        assert not list(tmp_path.glob("said*"))
+
+    def test_of_other_recordings(self, fit, own_cohort, command_line, tmp_path):
+        table = pd.read_csv(own_cohort / "sessions.csv").assign(frame_rate_hz=30)
+        table.to_csv(own_cohort / "sessions.csv", index=False)
+        out = tmp_path / "said.csv"
+        code, _, told = command_line("predict", fit, own_cohort / "sessions.csv", "--out", out)
+        assert code == 2
+        assert "session m1/s1 has 30.0 frames/s; the decoder was fitted at 10.0" in told
+        assert not out.exists()
+
+
+class TestDemo:
+    def test_goes_through_every_step(self, command_line, tmp_path, monkeypatch):
+        names = ("gru", "linear-window", "linear-frame", "gru, permuted labels")
+        rows = [
+            {"condition": name, "animal": f"m{k}", "metric": "auc", "value": value}
+            for name, value in zip(names, (0.9, 0.85, 0.8, 0.5), strict=True)
+            for k in range(1, 6)
+        ]
+        summary = RunSummary(pd.DataFrame(rows), (), 20, 0, 0)
+        monkeypatch.setattr("corticode.grid.run_study", lambda *_, **__: summary)
+        monkeypatch.chdir(tmp_path)
+        code, printed, _ = command_line("demo")
+        assert code == 0
+        steps = [line for line in printed.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")]
+        assert [step.split(":")[0] for step in steps] == [
+            "1. corticode simulate",
+            "2. corticode import study2024",
+            "3. corticode check",
+            "4. corticode run",
+        ]
+        assert "In 5 of 5 simulated mice" in printed
+        assert "0.900" in printed
+        assert "15 sessions of 5 animals, 45,000 frames at 30 Hz" in printed
+        assert Path("demo/study/sessions.csv").is_file()
+        # A second call simulates nothing again.
+        _, printed, _ = command_line("demo")
+        assert "1. corticode simulate" not in printed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00")]
+)
+def test_clock(seconds, shown):
+    assert cli._clock(seconds) == shown
+
+
+def test_scores_with_a_condition_that_has_none(capsys):
+    rows = [("gru", "m1", "auc", 0.75), ("gru", "m2", "auc", 0.25), ("blank", "m1", "auc", np.nan)]
+    table = pd.DataFrame(rows, columns=["condition", "animal", "metric", "value"])
+    cli._show_scores(RunSummary(table, (Finding("fold", "odd"),), 3, 0, 0), Path("run"))
+    printed = capsys.readouterr().out
+    assert [line.split()[1::2] for line in printed.splitlines() if "│ " in line] == [
+        ["gru", "auc", "0.500", "0.250", "0.750", "2"],
+        ["blank", "auc", "-", "-", "-", "0"],
+    ]
