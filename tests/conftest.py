@@ -69,6 +69,7 @@ training = { epochs = 2, batch_size = 32, learning_rate = 0.01 }
 name = "linear"
 like = "gru"
 network = { kind = "linear-window" }
+training = { penalty = [0.01] }
 """
 LINEAR_STUDY = """
 preset = "code"
@@ -83,6 +84,7 @@ name = "linear"
 preprocess = { detrend_frames = 0 }
 window = { before = 5, after = 5 }
 network = { kind = "linear-window" }
+training = { penalty = [0.01] }
 """
 
 

@@ -419,41 +419,43 @@ other,,,
             select_regions(read.conditions[0].regions, table.names, table)
 
 
-class TestTraceConditionsOfTheStudy:
-    @pytest.fixture(scope="class")
-    def found(self):
-        read = read_study(Path(str(files("corticode.presets") / "traces2024.toml")))
-        # All lengths are in frames, so that no frame rate is needed.
-        return {keys.name: resolve(keys, None) for keys in read.conditions}
+@pytest.fixture(scope="module")
+def published():
+    """The trace conditions of the study, by name."""
+    read = read_study(Path(str(files("corticode.presets") / "traces2024.toml")))
+    # All lengths are in frames, so that no frame rate is needed.
+    return {keys.name: resolve(keys, None) for keys in read.conditions}
 
-    def test_are_all_there(self, found):
-        assert len(found) == 40
-        lengths = [name for name in found if name.startswith("gru, length ")]
-        shifts = [name for name in found if name.startswith("gru, shift ")]
-        subsets = [c for c in found.values() if c.regions is not None]
-        values = [c for c in found.values() if c.target.kind == "value"]
+
+class TestTraceConditionsOfTheStudy:
+    def test_are_all_there(self, published):
+        assert len(published) == 40
+        lengths = [name for name in published if name.startswith("gru, length ")]
+        shifts = [name for name in published if name.startswith("gru, shift ")]
+        subsets = [c for c in published.values() if c.regions is not None]
+        values = [c for c in published.values() if c.target.kind == "value"]
         assert (len(lengths), len(shifts), len(subsets), len(values)) == (5, 12, 7, 2)
 
-    def test_differ_from_gru_by_what_their_name_says(self, found):
-        gru = found["gru"]
+    def test_differ_from_gru_by_what_their_name_says(self, published):
+        gru = published["gru"]
         for length in (5, 10, 20, 25, 30):
-            assert found[f"gru, length {length}"].window == WindowShape(length, length)
+            assert published[f"gru, length {length}"].window == WindowShape(length, length)
         for shift in (*range(-60, 0, 10), *range(10, 61, 10)):
-            assert found[f"gru, shift {shift}"].window == WindowShape(15, 15, shift)
+            assert published[f"gru, shift {shift}"].window == WindowShape(15, 15, shift)
         for n_frames in (100, 300, 3000):
             name = f"gru, detrended over {n_frames} frames"
-            assert found[name].preprocessing == Preprocessing(detrend_frames=n_frames)
+            assert published[name].preprocessing == Preprocessing(detrend_frames=n_frames)
         assert gru.preprocessing == Preprocessing(detrend_frames=1000)
-        assert found["gru, raw dF/F"].preprocessing == Preprocessing()
-        assert found["gru, permuted labels"].permute_labels == "sessions"
+        assert published["gru, raw dF/F"].preprocessing == Preprocessing()
+        assert published["gru, permuted labels"].permute_labels == "sessions"
         for kind in ("rnn", "lstm", "bi-rnn", "bi-lstm", "bi-gru", "gru-keras"):
-            assert found[kind].network == Network(kind, 32)
-        binary = [c for c in found.values() if c.target.kind == "binary"]
-        assert {c.training for c in found.values()} == {gru.training}
+            assert published[kind].network == Network(kind, 32)
+        binary = [c for c in published.values() if c.target.kind == "binary"]
+        assert {c.training for c in published.values()} == {gru.training}
         assert {c.target for c in binary} == {Target("runrest")}
 
-    def test_speed_is_a_smoothed_value(self, found):
-        speed, linear = found["speed gru"], found["speed linear regression"]
+    def test_speed_is_a_smoothed_value(self, published):
+        speed, linear = published["speed gru"], published["speed linear regression"]
         assert speed.target == linear.target == Target("speed_rs", kind="value", smooth_frames=30)
         assert (speed.network.kind, linear.network.kind) == ("speed", "linear-frame")
 
@@ -469,21 +471,21 @@ class TestTraceConditionsOfTheStudy:
             ("Vl&A1 only", {*range(22, 26), *range(47, 51)}),
         ],
     )
-    def test_groups_hold_the_study_s_regions(self, found, name, numbers):
+    def test_groups_hold_the_study_s_regions(self, published, name, numbers):
         table = read_published_regions()
-        kept = select_regions(found[f"gru, {name}"].regions, table.names, table)
+        kept = select_regions(published[f"gru, {name}"].regions, table.names, table)
         assert {k + 1 for k in range(50) if kept[k]} == numbers
 
-    def test_have_the_names_of_the_published_tables(self, found):
+    def test_have_the_names_of_the_published_tables(self, published):
         folder = Path(__file__).parents[2] / "shared" / "reference"
         if not folder.is_dir():
             pytest.skip("no ../shared")
         by_split = pd.read_csv(folder / "published_by_split.csv")
-        published = {name for name in by_split["condition"] if not name.startswith("cnn")}
-        assert published - set(found) == {"gru, length 15"}  # which is gru itself
+        names = {name for name in by_split["condition"] if not name.startswith("cnn")}
+        assert names - set(published) == {"gru, length 15"}  # which is gru itself
         summary = pd.read_csv(folder / "published_summary.csv")
         decoders = summary[summary["figure"].isin(["4", "4E", "4F", "6D", "6F", "S5"])]
-        assert set(decoders["condition"]) <= set(found)
+        assert set(decoders["condition"]) <= set(published)
 
 
 RESOLVED = {

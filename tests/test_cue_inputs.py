@@ -82,6 +82,8 @@ def test_the_border_is_named_and_nothing_else(finished):
     look_ahead = scores.groupby("condition")["look_ahead_s"].first()
     whole_session = ["brain-motion", "frame-number", "outside-mask"]
     assert np.isinf(look_ahead[whole_session]).all()
+    # Cues are no regions.
+    assert not finished.table_path("region_correlations").exists()
 
 
 def test_a_decoder_of_a_cue_finds_the_cue_again(finished, filmed, command_line, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,10 @@ import pytest
 
 from corticode.config import read_study
 from corticode.data.catalogue import read_catalogue
+from corticode.data.preprocess import moving_mean
+from corticode.decode.predictions import Predictions
 from corticode.errors import RunError, StudyError
+from corticode.evaluate.references import compare_with_references
 from corticode.grid import run_study
 from corticode.runs import Run, read_done
 
@@ -57,6 +62,7 @@ class TestRunFolder:
         assert {path.name for path in folder.iterdir()} == {
             *("study.toml", "provenance.json", "fits", "prepared"),
             *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
+            "region_correlations.csv",
         }
         fits = [path.parent for path in folder.rglob("done.json")]
         assert len(fits) == 8
@@ -150,9 +156,7 @@ class TestGoingOn:
         text = text.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
         (folder / "study.toml").write_text(text, "utf-8")
         run_inline(folder, tmp_path / "run")
-        linear = 'network = { kind = "linear-window" }'
-        changed = text.replace(linear, f"{linear}\ntraining = {{ penalty = [0.01] }}")
-        (folder / "study.toml").write_text(changed, "utf-8")
+        (folder / "study.toml").write_text(text.replace("[0.01]", "[0.02]"), "utf-8")
         told = []
         summary, fitted = run_inline(
             folder, tmp_path / "run", on_plan=lambda _, kept, changed: told.append((kept, changed))
@@ -211,7 +215,7 @@ class TestGoingOn:
         before = decoders(tmp_path / "run")
         study = linear_cohort / "study.toml"
         text = study.read_text("utf-8")
-        study.write_text(text + "training = { penalty = [0.5] }\n", "utf-8")
+        study.write_text(text.replace("[0.01]", "[0.5]"), "utf-8")
 
         def die(*_):
             raise KeyboardInterrupt
@@ -239,8 +243,8 @@ class TestSeeds:
     def test_two_seeds(self, linear_cohort, run_inline, tmp_path):
         study = linear_cohort / "study.toml"
         text = study.read_text("utf-8").replace('by = "animal"', 'only = ["test-m1_valid-m2"]')
-        network = 'kind = "gru", units = 4 }\ntraining = { epochs = 1, batch_size = 64 '
-        study.write_text(text.replace('kind = "linear-window" ', network), "utf-8")
+        text = text.replace('kind = "linear-window" ', 'kind = "gru", units = 4 ')
+        study.write_text(text.replace("penalty = [0.01]", "epochs = 1, batch_size = 64"), "utf-8")
         run_inline(linear_cohort, tmp_path / "run", n_seeds=2)
         run = Run(tmp_path / "run")
         fits = [run.fit_folder("linear", "test-m1_valid-m2", seed) for seed in (0, 1)]
@@ -465,3 +469,123 @@ def test_prepared_sessions_may_be_deleted(linear_cohort, run_inline, tmp_path):
         path.unlink()
     run_inline(linear_cohort, tmp_path / "run")
     assert decoders(tmp_path / "run") == before
+
+
+SHIFTS = """
+preset = "code"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "run"
+[folds]
+only = ["test-m1_valid-m2", "test-m2_valid-m3"]
+[[condition]]
+name = "now"
+preprocess = { detrend_frames = 20 }
+window = { before = 2, after = 2 }
+network = { kind = "linear-window" }
+training = { penalty = [0.01] }
+[[condition]]
+name = "later"
+like = "now"
+window = { shift = 4 }
+[[condition]]
+name = "later, without its like"
+like = "now"
+window = { before = 3, shift = 4 }
+[[condition]]
+name = "speed"
+like = "now"
+target = { signal = "speed", kind = "value" }
+[[condition]]
+name = "speed later"
+like = "speed"
+window = { shift = 4 }
+"""
+
+
+class TestTablesBesideTheScores:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, cohort, run_inline, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("shifts")
+        study = SHIFTS.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
+        (folder / "study.toml").write_text(study, "utf-8")
+        run_inline(folder, folder / "run", n_seeds=2)
+        return Run(folder / "run")
+
+    def test_each_shifted_decoder_stands_beside_its_reference_lines(self, run):
+        table = run.read_table("shift_references")
+        assert table.columns.tolist() == [
+            "condition",
+            "fold",
+            "seed",
+            "animal",
+            "shift",
+            "auc",
+            "persistence_auc",
+            "unshifted_auc",
+            "above_both",
+        ]
+        assert table[["condition", "fold", "seed", "animal", "shift"]].to_numpy().tolist() == [
+            ["later", "test-m1_valid-m2", 0, "m1", 4],
+            ["later", "test-m1_valid-m2", 1, "m1", 4],
+            ["later", "test-m2_valid-m3", 0, "m2", 4],
+            ["later", "test-m2_valid-m3", 1, "m2", 4],
+        ]
+        scores = run.read_table("scores").set_index(["condition", "fold", "seed"])
+        for row in table.itertuples():
+            auc = scores.loc[("later", row.fold, row.seed), "auc_session_mean"]
+            assert row.auc == pytest.approx(auc, abs=1e-12)
+            assert row.above_both == (row.auc > max(row.persistence_auc, row.unshifted_auc))
+
+    def test_the_lines_are_those_of_its_like(self, run):
+        table = run.read_table("shift_references")
+        for row in table.itertuples():
+            now, later = (
+                Predictions.load(run.fit_folder(name, row.fold, row.seed) / "predictions.npz")
+                for name in ("now", "later")
+            )
+            lines = compare_with_references(now, later, 4)
+            assert lines["unshifted_auc"].item() == pytest.approx(row.unshifted_auc, abs=1e-12)
+            assert lines["persistence_auc"].item() == pytest.approx(row.persistence_auc, abs=1e-12)
+
+    def test_regions_are_correlated_with_the_first_target(self, run, cohort):
+        table = run.read_table("region_correlations")
+        assert table.columns.tolist() == ["animal", "session", "region", "pearson_r"]
+        assert len(table) == 4 * 3 * 6
+        assert table["region"].tolist() == ["1", "2", "3", "4", "5", "6"] * 12
+        rows = table[(table["animal"] == "m3") & (table["session"] == "s2")]
+        traces = np.load(cohort / "m3_s2.npy").astype(np.float64)
+        label = pd.read_csv(cohort / "m3_s2.csv")["run"]
+        detrended = traces - moving_mean(traces, 20)
+        expected = [np.corrcoef(region, label)[0, 1] for region in detrended.T]
+        np.testing.assert_allclose(rows["pearson_r"], expected, rtol=0, atol=1e-5)
+
+    def test_go_when_the_study_has_no_use_for_them(self, linear_cohort, run_inline, tmp_path):
+        study = linear_cohort / "study.toml"
+        study.write_text(SHIFTS.replace("m2_valid-m3", "m3_valid-m2"), "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert run.table_path("shift_references").is_file()
+        text = SHIFTS[: SHIFTS.index('[[condition]]\nname = "later"')]
+        text = text.replace('signal = "run"', 'signal = "act"\nkind = "classes"')
+        study.write_text(text, "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        assert not run.table_path("shift_references").exists()
+        assert not run.table_path("region_correlations").exists()
+
+    def test_predictions_that_are_gone(self, linear_cohort, run_inline, tmp_path):
+        (linear_cohort / "study.toml").write_text(SHIFTS, "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        before = run.table_path("shift_references").read_bytes()
+        folder = run.fit_folder("now", "test-m1_valid-m2", 0)
+        (folder / "predictions.npz").write_bytes(b"PK")
+        told = f"predictions.npz is missing or damaged; delete the folder {folder} and run the same"
+        with pytest.raises(RunError, match=re.escape(told)):
+            run_inline(linear_cohort, tmp_path / "run")
+        shutil.rmtree(folder)
+        _, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert [task.folder for task in fitted] == [folder]
+        assert run.table_path("shift_references").read_bytes() == before

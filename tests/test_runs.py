@@ -1,4 +1,5 @@
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corticode.errors import MissingDataError, RunError
-from corticode.runs import LONGEST_SLUG, Run, hash_of, read_done, slug, write_done, write_table
+from corticode.runs import (
+    LONGEST_SLUG,
+    Run,
+    hash_of,
+    provenance,
+    read_done,
+    slug,
+    write_done,
+    write_table,
+)
 
 DONE = {"key": "abc", "fit": {"condition": "gru"}, "left_out": "one class"}
 
@@ -130,3 +140,23 @@ class TestHash:
 
     def test_is_the_same_in_every_process(self):
         assert hash_of({"a": 1}) == hashlib.sha256(b'{"a": 1}').hexdigest()[:32]
+
+
+class TestProvenance:
+    def test_of_a_checkout(self):
+        told = provenance({"m1/a": "abc"}, range(2), "cpu")
+        assert told["recordings"] == {"m1/a": "abc"}
+        assert told["seeds"] == [0, 1]
+        assert told["machine"]["device"] == "cpu"
+        assert {"python", "corticode", "torch", "numpy"} <= set(told["versions"])
+        assert json.loads(json.dumps(told)) == told
+
+    def test_of_an_installed_package(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("corticode.runs.__file__", str(tmp_path / "a" / "b" / "runs.py"))
+        assert provenance({}, [0], "cpu")["commit"] is None
+
+    def test_where_git_is_not_there(self, tmp_path, monkeypatch):
+        (tmp_path / ".git").mkdir()
+        monkeypatch.setattr("corticode.runs.__file__", str(tmp_path / "a" / "b" / "runs.py"))
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert provenance({}, [0], "cpu")["commit"] is None

@@ -24,6 +24,7 @@ name = "linear"
 preprocess = {{ detrend_frames = 0 }}
 window = {{ before = 5, after = 5 }}
 network = {{ kind = "linear-window" }}
+training = {{ penalty = [0.01] }}
 """
 
 

@@ -3,9 +3,7 @@
 import json
 import multiprocessing
 import os
-import platform
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +11,6 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +34,12 @@ from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.tables import score_animals
 from corticode.experiment import FitTask, left_out, run_fit
-from corticode.runs import Run, read_done, write_table
+from corticode.runs import Run, provenance, read_done, write_table
 from corticode.tasks import Plan, lay_out
 
 MOST_RESTARTS = 3
 PARENT_CHECK_S = 2.0
 SHOWN_REASONS = 3
-PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,8 @@ def run_study(
     if on_plan is not None:
         on_plan(plan, len(kept), n_changed)
     write_text(run.study_path, write_resolved(study, folder))
-    write_text(run.provenance_path, json.dumps(_provenance(plan, n_seeds, device), indent=1))
+    content = provenance(plan.recording_keys, range(n_seeds), device)
+    write_text(run.provenance_path, json.dumps(content, indent=1))
     results = {k: done[k] for k in kept}
     waiting = [k for k in range(len(plan.tasks)) if k not in results]
     for k, content in _run_tasks(plan.tasks, waiting, n_workers, executor, len(kept), on_progress):
@@ -223,40 +220,6 @@ def start_worker(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _provenance(plan: Plan, n_seeds: int, device: str) -> dict[str, Any]:
-    return {
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in PACKAGES},
-        "commit": _commit(),
-        "machine": {
-            "system": platform.platform(),
-            "processor": platform.machine(),
-            "n_cores": os.cpu_count(),
-            "device": device,
-        },
-        "seeds": list(range(n_seeds)),
-        "recordings": plan.recording_keys,
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that the package runs from; None where it is installed."""
-    folder = Path(__file__).parents[2]
-    if not (folder / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
 
 
 def _tabulate(
@@ -359,9 +322,9 @@ def _read_predictions(folder: Path) -> Predictions:
 
 
 def _region_correlations(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
-    """The first condition's traces and target, region by region."""
-    first = fitted[0].condition
-    if first.target.kind == "classes":
+    """The first traces condition's traces and target, region by region."""
+    first = next((t.condition for t in fitted if t.condition.input == "traces"), None)
+    if first is None or first.target.kind == "classes":
         return []
     folders = dict.fromkeys(t.prepared for t in fitted if t.condition == first)
     return [correlate_regions(load_sessions(folder), first.target) for folder in folders]

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import os
+import platform
 import re
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from corticode.data.files import write_text, write_with
 from corticode.errors import MissingDataError, RunError
 
 LONGEST_SLUG = 60
+PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
 SCORED = {"scores", "session_scores", "look_ahead_s"}
 TABLES = (
     "scores",
@@ -123,7 +128,7 @@ def read_done(folder: Path) -> dict[str, Any] | None:
         done = json.loads(path.read_text("utf-8"))
         if not isinstance(done["key"], str) or not isinstance(done["fit"], dict):
             raise TypeError("'key' or 'fit' is of the wrong type")
-        if "left_out" not in done and not SCORED <= set(done):
+        if "left_out" not in done and SCORED - set(done):
             raise ValueError("neither scores nor why the fold was left out")
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
@@ -141,3 +146,42 @@ def write_done(folder: Path, done: Mapping[str, Any]) -> None:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not at all."""
     write_with(path, lambda file: table.to_csv(file, index=False))
+
+
+def provenance(recordings: Mapping[str, str], seeds: Iterable[int], device: str) -> dict[str, Any]:
+    """What a run was made with: versions, commit, machine, seeds and what the recordings held.
+
+    Parameters
+    ----------
+    recordings
+        The hash of each recording's content, by its name.
+    seeds, device
+        What was asked for.
+    """
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "n_cores": os.cpu_count(),
+            "device": device,
+        },
+        "seeds": list(seeds),
+        "recordings": dict(recordings),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package runs from; None where it is installed."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -185,7 +185,7 @@ def test_refusals(recording, tmp_path):
         read_session(replace(alone, segment="trial"), signals=["run"])
     with pytest.raises(MissingDataError, match="has neither traces nor a movie; name one"):
         read_session(replace(recording, traces=None))
-    with pytest.raises(DataError, match=r"traces.npy has shape \(6,\); traces must have 2 axes, time"):
+    with pytest.raises(DataError, match=r"has shape \(6,\); traces must have 2 axes, time"):
         read_session(save_traces(recording, np.zeros(6)))
     with pytest.raises(DataError, match="holds <U1 values; traces must be numbers"):
         read_session(save_traces(recording, np.full((6, 3), "x")))

@@ -1,20 +1,26 @@
 """The decoders as a scikit-learn estimator on windows at hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, Windows, WindowShape
 from corticode.decode.decoder import Network, Training
 from corticode.decode.fit import fit, predict
-from corticode.errors import StudyError
+from corticode.errors import DataError, StudyError
 
 Mask = NDArray[np.bool_]
 
@@ -22,8 +28,10 @@ Mask = NDArray[np.bool_]
 class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """A decoder of windows as a scikit-learn classifier: the same networks, the same loop.
 
-    Each region is brought to mean 0 and SD 1 by the training windows. Whole groups validate, so
-    that the kept epoch is one that holds in an animal which did not train.
+    Each region is brought to mean 0 and SD 1 by the training windows. Some windows do not train:
+    they validate, that is, they choose the epoch (for linear decoders the penalty) that is kept.
+    Where `groups` are given, whole groups validate, so that the choice is one that holds in an
+    animal which did not train.
 
     Parameters
     ----------
@@ -32,11 +40,13 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
     units, epochs, batch_size, learning_rate, label_smoothing, penalty
         As in `corticode.Network` and `corticode.Training`.
     validation
-        Share of the windows that choose the epoch (the penalty): whole groups where `groups` are
-        given, at least one; else the last windows in their order, as neighbours are alike. Where
-        that would leave no class to train or to choose by, training windows choose.
+        Share of the windows that validate. With groups: groups in an order that the seed draws,
+        each taken if that brings the share closer to this one; at least one validates and one
+        trains. Without: the last windows in their order, as neighbours are alike; the last of
+        each class where one would be missing otherwise. If a class would still be missing in
+        training, or only one be left to choose by, all windows train and choose.
     seed
-        The same seed gives the same weights.
+        Fixes the validating groups and all that training draws: the same seed, the same weights.
     device
         ``"cpu"`` or ``"cuda"``.
 
@@ -49,7 +59,9 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
     is_validation_
         Which windows chose the epoch, bool, shape (window,).
     n_features_in_
-        Regions, or values a window where windows are given flat.
+        Length of the second axis of X: frames of a window, or regions where X has two axes.
+    n_iter_
+        Epochs fitted; penalties tried, for linear decoders.
 
     Examples
     --------
@@ -88,16 +100,27 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Fit to windows.
+        """The decoder itself, fitted to windows.
 
         Parameters
         ----------
         X
-            Shape (window, frame, region), or (window, region) for windows of one frame.
+            Shape (window, frame, region), or (window, region) for windows of one frame. Windows
+            laid out flat, (window, frame times region), are taken as one frame of many regions:
+            a recurrent network then sees no time, and each value is scaled by itself.
         y
-            Labels, shape (window,).
+            Labels of two or more classes, shape (window,).
         groups
-            The animal (or session) of each window, shape (window,).
+            The animal (or session) of each window, shape (window,). In
+            `sklearn.model_selection.cross_val_score` give them as ``params={"groups": groups}``
+            as well: its own ``groups`` only reach the splitter.
+
+        Raises
+        ------
+        DataError
+            X has another number of axes, or no region varies.
+        StudyError
+            y holds one class, or a setting is not possible.
         """
         values, labels = validate_data(self, X, y, allow_nd=True, dtype=np.float32)
         check_classification_targets(labels)
@@ -107,9 +130,11 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         if not 0 < self.validation < 1:
             raise StudyError(f"validation = {self.validation}; it must lie between 0 and 1")
         windows = self._windows(values, codes.astype(np.float32))
-        self.is_validation_ = self._choose_validation(codes, groups)
-        train = windows.where(~self.is_validation_)
-        valid = windows.where(self.is_validation_) if self.is_validation_.any() else train
+        group = None if groups is None else column_or_1d(groups)
+        check_consistent_length(codes, group)
+        chosen = _choose_validation(codes, group, self.validation, self.seed)
+        train = windows.where(~chosen)
+        valid = windows.where(chosen) if chosen.any() else train
         training = Training(
             self.epochs,
             self.batch_size,
@@ -118,7 +143,14 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             tuple(self.penalty),
         )
         settings = Network(self.network, self.units)
-        self.decoder_ = fit(train, valid, settings, training, seed=self.seed, device=self.device)
+        decoder = fit(train, valid, settings, training, seed=self.seed, device=self.device)
+        self.decoder_ = replace(
+            decoder,
+            selected_by=decoder.selected_by if chosen.any() else "training loss",
+            train_animals=() if group is None else tuple(map(str, np.unique(group[~chosen]))),
+        )
+        self.is_validation_ = chosen
+        self.n_iter_ = len(decoder.history)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -148,6 +180,11 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         """Windows at hand, laid end to end: each is its own stretch of the traces."""
         if values.ndim == 2:
             values = values[:, None]
+        if values.ndim != 3 or values.size == 0:
+            raise DataError(
+                f"X has the shape {values.shape}; (window, frame, region) or (window, region) is "
+                "needed, with one or more of each: bring its axes into this form"
+            )
         n_windows, n_frames, n_regions = values.shape
         several = len(self.classes_) > 2
         before = n_frames // 2
@@ -174,22 +211,44 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             recipe,
         )
 
-    def _choose_validation(self, codes: NDArray[np.intp], groups: ArrayLike | None) -> Mask:
-        """Windows that choose the epoch; none where the rest could not train without them."""
-        n_windows = codes.size
-        chosen = np.zeros(n_windows, dtype=np.bool_)
-        wanted = max(1, round(self.validation * n_windows))
-        if groups is None:
-            chosen[n_windows - wanted :] = True
-        else:
-            of_window = np.asarray(groups)
-            check_consistent_length(codes, of_window)
-            # Random numbers of the seed choose, so that the groups' names decide nothing.
-            names = np.random.default_rng(self.seed).permutation(np.unique(of_window))
-            for name in names[: len(names) - 1]:
-                if chosen.sum() >= wanted:
-                    break
-                chosen |= of_window == name
-        if set(codes[~chosen]) != set(codes):
-            return np.zeros(n_windows, dtype=np.bool_)
-        return chosen
+
+def _choose_validation(
+    codes: NDArray[np.intp], group: NDArray[Any] | None, share: float, seed: int
+) -> Mask:
+    """Windows that choose the epoch; none where the rest could not train without them."""
+    classes = set(codes)
+    if group is None:
+        chosen = _last_windows(np.zeros_like(codes), share)
+        if set(codes[chosen]) != classes or set(codes[~chosen]) != classes:
+            chosen = _last_windows(codes, share)
+    else:
+        chosen = _whole_groups(group, share, seed)
+    if set(codes[~chosen]) != classes or len(set(codes[chosen])) < 2:
+        return np.zeros(codes.size, dtype=np.bool_)
+    return chosen
+
+
+def _last_windows(kind: NDArray[np.intp], share: float) -> Mask:
+    """The last windows of each kind; a kind keeps at least one to train."""
+    chosen = np.zeros(kind.size, dtype=np.bool_)
+    for each in np.unique(kind):
+        members = np.flatnonzero(kind == each)
+        n_chosen = min(max(1, round(share * members.size)), members.size - 1)
+        chosen[members[members.size - n_chosen :]] = True
+    return chosen
+
+
+def _whole_groups(group: NDArray[Any], share: float, seed: int) -> Mask:
+    """The windows of whole groups that hold about a share of all; one group at least is left."""
+    names, of_window, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    wanted = share * group.size
+    # Drawn rather than taken by name: names often tell the day or the cohort.
+    drawn = np.random.default_rng(seed).permutation(names.size)
+    taken: list[int] = []
+    for k in drawn:
+        held = sizes[taken].sum()
+        if len(taken) < names.size - 1 and abs(held + sizes[k] - wanted) < abs(held - wanted):
+            taken.append(k)
+    if not taken and names.size > 1:
+        taken = [drawn[sizes[drawn].argmin()]]
+    return np.isin(of_window, taken)
