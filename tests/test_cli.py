@@ -223,6 +223,15 @@ class TestPredict:
         own = said[said["animal"] == "m2"].set_index("frame")
         np.testing.assert_array_equal(own["score"], self.expected(fit).loc["s3", "score"])
 
+    def test_warns_of_frames_left_out(self, fit, own_cohort, command_line, tmp_path):
+        traces = np.load(own_cohort / "m1_s1.npy")
+        traces[7, 2] = np.nan
+        np.save(own_cohort / "m1_s1.npy", traces)
+        out = tmp_path / "said.csv"
+        code, _, err = command_line("predict", fit, own_cohort / "sessions.csv", "--out", out)
+        assert code == 0
+        assert "warning: animal 'm1', session 's1': 1 of 400 frames" in err
+
     def test_without_behavior(self, fit, own_cohort, command_line, tmp_path):
         table = pd.read_csv(own_cohort / "sessions.csv").drop(columns=["behavior", "segment"])
         table.to_csv(own_cohort / "sessions.csv", index=False)

@@ -82,6 +82,17 @@ class TestPlantedSignal:
         assert (scores["test_animal"] == scores["valid_animal"]).all()
         assert (scores["auc"] > 0.9).all()
 
+    def test_by_session_an_animal_with_two_is_left_out(self, write_cohort, run_inline, tmp_path):
+        write_cohort(tmp_path, study=study_of(folds='by = "session"'), animals=2)
+        lines = (tmp_path / "sessions.csv").read_text("utf-8").splitlines()
+        (tmp_path / "sessions.csv").write_text("\n".join(lines[:-1]), "utf-8")
+        run_inline(tmp_path, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert set(run.read_table("scores")["test_animal"]) == {"m1"}
+        left_out = run.read_table("excluded").set_index("animal").loc["m2"]
+        assert (left_out["what"], left_out["count"]) == ("session", 2)
+        assert left_out["reason"] == "left out: 2 sessions; folds by session need 3 of an animal"
+
     def test_within_sessions_whose_regions_differ(self, write_cohort, run_inline, tmp_path):
         write_cohort(tmp_path, study=study_of(folds='by = "block"'), animals=2, sessions=1)
         traces = np.load(tmp_path / "m2_s1.npy")

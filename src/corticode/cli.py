@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,9 +155,13 @@ def predict(
             )
     # One thread, as in a run's workers: the same scores to the last digit.
     torch.set_num_threads(1)
-    predictions = predict_recordings(
-        load_decoder(decoder_folder), recordings, device=_device(device)
-    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        predictions = predict_recordings(
+            load_decoder(decoder_folder), recordings, device=_device(device)
+        )
+    for warning in told:
+        typer.echo(f"warning: {warning.message}", err=True)
     if out.suffix == ".csv":
         write_table(out, predictions.to_frame())
     else:

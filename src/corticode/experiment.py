@@ -25,7 +25,14 @@ from corticode.data.windows import Windows, look_ahead_s, session_targets, windo
 from corticode.decode.decoder import Decoder
 from corticode.decode.fit import fit, predict
 from corticode.decode.predictions import Predictions, join
-from corticode.errors import DataError, DecoderError, Finding, FoldError, StudyError
+from corticode.errors import (
+    DataError,
+    DecoderError,
+    Finding,
+    FoldError,
+    StudyError,
+    warn_about,
+)
 from corticode.evaluate.tables import score_fold, score_sessions
 from corticode.runs import read_done, write_done, write_table
 
@@ -257,12 +264,18 @@ def predict_recordings(
         The frame rate or the regions are not those the decoder was fitted on.
     DataError
         The recordings cannot be read.
+
+    Warns
+    -----
+    CorticodeWarning
+        For each finding: frames that are left out, a flat region, an odd unit.
     """
     recipe = decoder.recipe
     with_behavior = all(recording.behavior is not None for recording in recordings)
     signals = [recipe.target.signal] if with_behavior else []
     sessions = [_fitting_session(decoder, recording, signals) for recording in recordings]
     prepared = prepare_sessions(sessions, recipe.preprocessing)
+    warn_about(prepared.findings)
     targets = None
     if with_behavior:
         targets = session_targets(prepared, recipe.target, classes=recipe.classes)

@@ -1,5 +1,6 @@
 """From a study to its fits: sessions, folds, keys; and what `check` finds before any fit."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
@@ -108,6 +109,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     for condition_keys in study.conditions:
         condition = resolve(condition_keys, content.frame_rate_hz)
         folds = make_folds(study, sessions, condition)
+        plan.findings += animals_without_folds(study, sessions)
         plan.findings += find_leaks(
             condition.preprocessing,
             condition.window,
@@ -168,6 +170,7 @@ def check_study(study: Study) -> CheckReport:
         try:
             condition = resolve(keys, content.frame_rate_hz)
             folds = make_folds(study, sessions, condition)
+            report.findings += animals_without_folds(study, sessions)
             report.findings += find_leaks(
                 condition.preprocessing,
                 condition.window,
@@ -246,6 +249,23 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
         guess = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known[:3])}, ..."
         raise StudyError(f"[folds] only names {unknown[0]!r}, which is no fold; {guess}")
     return [fold for fold in folds if fold.name in study.folds.only]
+
+
+def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Finding]:
+    """Animals that decoding by session leaves out, as they have fewer than three sessions."""
+    if study.folds.by != "session":
+        return []
+    n_sessions = Counter(session.animal for session in sessions)
+    return [
+        Finding(
+            "session",
+            f"left out: {n} sessions; folds by session need 3 of an animal",
+            animal=animal,
+            count=n,
+        )
+        for animal, n in n_sessions.items()
+        if n < 3
+    ]
 
 
 def groups_of(

@@ -95,8 +95,10 @@ class TestSessions:
         assert set(split.train.session.tolist()) == {5}
 
     def test_fewer_than_three(self):
-        with pytest.raises(StudyError, match=r"'m2' has 2: use \[folds\] by = 'block'"):
-            leave_sessions_out(["m1"] * 3 + ["m2"] * 2, ["a", "b", "c", "a", "b"])
+        folds = leave_sessions_out(["m1"] * 3 + ["m2"] * 2, ["a", "b", "c", "a", "b"])
+        assert {fold.animals for fold in folds} == {("m1",)}
+        with pytest.raises(StudyError, match=r"no animal has as many: use \[folds\] by = 'block'"):
+            leave_sessions_out(["m1"] * 2 + ["m2"] * 2, ["a", "b", "a", "b"])
 
     def test_folds_of_one_name(self):
         with pytest.raises(

@@ -119,6 +119,8 @@ def leave_animals_out(animals: Sequence[str]) -> list[Fold]:
 def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[Fold]:
     """Within each animal: each session tests once, the next one validates, the others train.
 
+    Animals with fewer than three sessions have no fold.
+
     Parameters
     ----------
     animals, sessions
@@ -127,7 +129,7 @@ def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[
     Raises
     ------
     StudyError
-        An animal has fewer than three sessions.
+        No animal has three sessions.
 
     Examples
     --------
@@ -138,10 +140,7 @@ def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[
     for animal in dict.fromkeys(animals):
         own = [s for a, s in zip(animals, sessions, strict=True) if a == animal]
         if len(own) < 3:
-            raise StudyError(
-                f"folds by session need at least 3 sessions an animal; {animal!r} has {len(own)}: "
-                "use [folds] by = 'block'"
-            )
+            continue
         for k, test in enumerate(own):
             valid = own[(k + 1) % len(own)]
             folds.append(
@@ -152,6 +151,11 @@ def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[
                     (Part(animal, test),),
                 )
             )
+    if not folds:
+        raise StudyError(
+            "folds by session need at least 3 sessions of an animal (train, valid, test); no "
+            "animal has as many: use [folds] by = 'block'"
+        )
     return _named_apart(folds)
 
 
