@@ -156,7 +156,7 @@ def _find_shifts(spectra: NDArray[np.complex64], template: _Template) -> NDArray
     return shifts
 
 
-def _whole_peaks(surface: NDArray[np.float32]) -> NDArray[np.int64]:
+def _whole_peaks(surface: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """(frame, 2): where each surface (frame, row, column) is highest, near its origin."""
     reach = [max(1, int(length * FARTHEST)) for length in surface.shape[1:]]
     near = np.roll(surface, reach, axis=(1, 2))[:, : 2 * reach[0] + 1, : 2 * reach[1] + 1]
@@ -164,7 +164,7 @@ def _whole_peaks(surface: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.asarray(np.stack(np.unravel_index(peak, near.shape[1:]), axis=1) - reach)
 
 
-def _fine_peaks(surface: NDArray[np.float32]) -> NDArray[np.float64]:
+def _fine_peaks(surface: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(frame, 2): the highest point of each surface over the fine grid, in pixels."""
     n_offsets = OFFSETS.size
     peak = surface.reshape(len(surface), -1).argmax(axis=1)
