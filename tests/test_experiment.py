@@ -184,6 +184,21 @@ class TestPredictRecordings:
             expected = said[name].to_numpy()
             np.testing.assert_array_equal(again.loc[said.index, name].to_numpy(), expected)
 
+    def test_where_a_region_was_left_out(self, linear_cohort, run_inline, tmp_path):
+        for k in (1, 2, 3):
+            traces = np.load(linear_cohort / f"m2_s{k}.npy")
+            traces[:, 4] = np.nan
+            np.save(linear_cohort / f"m2_s{k}.npy", traces)
+        run_inline(linear_cohort, tmp_path / "run")
+        folder = Run(tmp_path / "run").fit_folder("linear", "test-m1_valid-m2", 0)
+        decoder = load_decoder(folder)
+        assert decoder.recipe.regions == ("1", "2", "3", "4", "6")
+        assert decoder.recipe.left_out_regions == ("5",)
+        said = Predictions.load(folder / "predictions.npz").of_part("test")
+        recordings = read_catalogue(linear_cohort / "sessions.csv")
+        again = predict_recordings(decoder, recordings[:3])
+        np.testing.assert_array_equal(again.score, said.score)
+
     def test_without_behavior(self, finished_run, cohort):
         recordings = read_catalogue(cohort / "sessions.csv")[:1]
         decoder = load_decoder(finished_run.fit_folder("gru", "test-m1_valid-m2", 0))

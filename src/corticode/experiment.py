@@ -297,13 +297,15 @@ def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[s
             f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "
             "recording to that rate or fit a decoder at this one"
         )
-    if session.regions != recipe.regions:
-        missing = [name for name in recipe.regions if name not in session.regions]
-        detail = (
-            f"it lacks {', '.join(missing[:5])}" if missing else "their order or number differs"
-        )
-        raise DecoderError(
-            f"session {session.name} has {len(session.regions)} regions, the decoder "
-            f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
-        )
-    return session
+    # Names that the decoder's own sessions did not all have were left out of it.
+    regions = tuple(name for name in session.regions if name not in recipe.left_out_regions)
+    if regions == recipe.regions:
+        kept = [name in regions for name in session.regions]
+        traces = session.traces if all(kept) else np.asarray(session.traces)[:, kept]
+        return replace(session, traces=traces, regions=regions)
+    missing = [name for name in recipe.regions if name not in session.regions]
+    detail = f"it lacks {', '.join(missing[:5])}" if missing else "their order or number differs"
+    raise DecoderError(
+        f"session {session.name} has {len(session.regions)} regions, the decoder "
+        f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
+    )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corticode.data.prepared import prepare_sessions, shared_regions, without_behavior
+from corticode.data.prepared import prepare_sessions, shared_regions
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.errors import DataError
@@ -47,7 +47,6 @@ def test_sessions_end_to_end_by_hand():
         2,
         slice(8, 11),
     )
-    assert without_behavior(prepared).behavior == {}
 
 
 def test_only_shared_regions_decide_which_frames_are_valid():

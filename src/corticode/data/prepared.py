@@ -1,7 +1,7 @@
 """Sessions that are decoded together: preprocessed and laid end to end."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ class PreparedSessions:
         Frames per second, or None.
     findings
         What was left out or looks odd.
+    left_out_regions
+        Regions that some sessions have and others lack.
     """
 
     traces: NDArray[np.float32]
@@ -54,6 +56,7 @@ class PreparedSessions:
     preprocessing: Preprocessing
     frame_rate_hz: float | None
     findings: tuple[Finding, ...] = ()
+    left_out_regions: tuple[str, ...] = ()
 
     @property
     def n_sessions(self) -> int:
@@ -122,11 +125,6 @@ def prepare_sessions(
 
     valid, found = prepare_each(sessions, regions, preprocessing, put)
     return lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
-
-
-def without_behavior(prepared: PreparedSessions) -> PreparedSessions:
-    """The same sessions with no behaviour: what is left to decode in a new recording."""
-    return replace(prepared, behavior={})
 
 
 def check_together(
@@ -236,6 +234,7 @@ def lay_out(
         preprocessing,
         sessions[0].frame_rate_hz,
         (*(finding for session in sessions for finding in session.findings), *findings),
+        tuple(dict.fromkeys(n for s in sessions for n in s.regions if n not in regions)),
     )
 
 

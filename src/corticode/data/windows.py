@@ -72,6 +72,7 @@ class Recipe:
     classes: tuple[str, ...]
     frame_rate_hz: float | None
     input: str = "traces"
+    left_out_regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -311,6 +312,7 @@ def windows_of(
             classes,
             prepared.frame_rate_hz,
             input,
+            prepared.left_out_regions,
         ),
     )
 

@@ -314,6 +314,7 @@ def _recipe(described: Mapping[str, Any]) -> Recipe:
         tuple(described["classes"]),
         described["frame_rate_hz"],
         described.get("input", "traces"),
+        tuple(described.get("left_out_regions", ())),
     )
 
 
