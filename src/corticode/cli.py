@@ -64,19 +64,77 @@ def _options(
 @app.command(short_help="Write simulated mice with a known truth.")
 def simulate(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="A new folder.")],
-    size: Annotated[str, typer.Option(help="tiny: 5 mice x 3 sessions x 3,000 frames.")] = "tiny",
+    size: Annotated[
+        str,
+        typer.Option(
+            help="tiny: 5 mice x 3 sessions x 3,000 frames; small: x 4 x 6,000, movies of 64 x 64 "
+            "pixels; study: the published 64 sessions, 38 GB; grid: x 3 x 1,000."
+        ),
+    ] = "tiny",
     seed: Annotated[
         int, typer.Option(min=0, metavar="K", help="The same seed gives the same arrays.")
     ] = 0,
     dial: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Turn one feature up or down.")
     ] = None,
+    traces_only: Annotated[bool, typer.Option("--traces-only", help="Write no movies.")] = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Interleave a 405 nm channel in the movies.")
+    ] = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Your own sessions and behaviour, with traces that hold no signal.",
+        ),
+    ] = None,
 ) -> None:
     """Write simulated mice with a known truth, as the 2024 study's files."""
+    if like is not None:
+        if traces_only or reference or dial or size != "tiny":
+            raise StudyError(
+                "--like takes everything but the seed from the study; leave --size, "
+                "--dial, --traces-only and --reference out"
+            )
+        _simulate_like(like, destination, seed)
+        return
     from corticode.data.synthetic.cohort import simulate_cohort
 
-    folder = simulate_cohort(destination, size=size, seed=seed, dials=_dials(dial or []))
+    folder = simulate_cohort(
+        destination,
+        size=size,
+        seed=seed,
+        dials=_dials(dial or []),
+        traces_only=True if traces_only else None,
+        reference_channel=reference,
+    )
     typer.echo(f"simulated cohort written to {folder}; what was planted is in truth.json")
+
+
+def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
+    """A study of the same sessions and behaviour whose traces hold no signal."""
+    import tomllib
+
+    import tomli_w
+
+    from corticode.config import read_study
+    from corticode.data.files import write_bytes, write_text
+    from corticode.data.synthetic.like import adapt_study, simulate_like
+    from corticode.tasks import read_files
+
+    study = read_study(study_path)
+    content = read_files(study)
+    _show_findings([finding for session in content.sessions for finding in session.findings])
+    simulate_like(content.sessions, destination, seed)
+    regions = None if study.regions_path is None else study.regions_path.name
+    if study.regions_path is not None:
+        write_bytes(destination / study.regions_path.name, study.regions_path.read_bytes())
+    adapted = adapt_study(tomllib.loads(study_path.read_text("utf-8")), regions)
+    write_text(destination / "study.toml", tomli_w.dumps(adapted))
+    typer.echo(
+        f"simulated sessions without signal written to {destination}; "
+        f"corticode run {destination / 'study.toml'} must find chance"
+    )
 
 
 @import_app.command("study2024", short_help="Data as laid out by Ajioka et al.")

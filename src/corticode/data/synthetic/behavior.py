@@ -12,10 +12,11 @@ RUN_THRESHOLD_CM_PER_S = 0.5
 SMOOTHING_FRAMES = 5
 MINIMUM_FRAMES = 1000
 MINIMUM_BOUTS = 7
-SHORTEST_BOUT_S = 0.3
-BOUT_SPREAD = 1.3
-RUN_FRACTION_LIMITS = (0.2, 0.9)
-GOLDEN_RATIO = (5**0.5 - 1) / 2
+SHORTEST_BOUT_S = 0.25
+BOUT_SPREAD = 1.5
+RUN_FRACTION_LIMITS = (0.2, 0.95)
+LEAST_REST_FRAMES = 100
+ENCODER_NOISE_CM_PER_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,53 @@ class SimulatedBehavior:
     stride_phase: NDArray[np.float64]
 
 
-def session_run_fraction(rng: np.random.Generator, mouse_fraction: float, session: int) -> float:
-    """The share of time that a mouse runs in its session number `session` (from 0).
+def session_run_fractions(
+    rng: np.random.Generator, mean: float, sd: float, day_correlation: float, n_sessions: int
+) -> NDArray[np.float64]:
+    """The share of time that a mouse runs in each of its sessions, in the order of days.
 
-    Sessions scatter evenly within +-0.12 of the mouse's own fraction, each inside 0.2 to 0.9.
-    `rng` is the mouse's, so that its sessions share one sequence.
+    Mean, SD and correlation with day are exactly those asked for, before fractions are clipped to
+    0.2 to 0.95.
+
+    Parameters
+    ----------
+    rng
+        Source of the scatter between days.
+    mean, sd
+        Over the mouse's sessions.
+    day_correlation
+        Pearson r of run fraction and day, -1 to 1.
+    n_sessions
+        How many sessions; at least 3, for two points lie on a line.
+
+    Returns
+    -------
+    NDArray
+        Shape (session,).
 
     Examples
     --------
-    >>> round(session_run_fraction(np.random.default_rng(0), 0.5, 0), 3)
-    0.533
+    >>> fractions = session_run_fractions(np.random.default_rng(0), 0.5, 0.1, -0.7, 12)
+    >>> round(float(fractions.mean()), 3), round(float(fractions.std()), 3)
+    (0.5, 0.1)
     """
-    # Multiples of the golden ratio fill the range evenly however few sessions there are, so that
-    # three sessions already average to about the mouse's fraction.
-    place = (rng.random() + session * GOLDEN_RATIO) % 1
-    return float(np.clip(mouse_fraction + 0.12 * (2 * place - 1), *RUN_FRACTION_LIMITS))
+    days = np.arange(n_sessions) - (n_sessions - 1) / 2
+    days /= np.linalg.norm(days)
+    scatter = rng.standard_normal(n_sessions)
+    scatter -= scatter.mean() + (scatter @ days) * days
+    scatter /= np.linalg.norm(scatter)
+    course = day_correlation * days + np.sqrt(1 - day_correlation**2) * scatter
+    fractions = mean + sd * np.sqrt(n_sessions) * course
+    return np.asarray(np.clip(fractions, *RUN_FRACTION_LIMITS))
 
 
 def simulate_behavior(
-    rng: np.random.Generator, n_frames: int, frame_rate_hz: float, run_fraction: float
+    rng: np.random.Generator,
+    n_frames: int,
+    frame_rate_hz: float,
+    run_fraction: float,
+    *,
+    encoder_noise: float = 1.0,
 ) -> SimulatedBehavior:
     """Running and resting in bouts, with the speed and the strides that go with them.
 
@@ -72,7 +101,9 @@ def simulate_behavior(
     frame_rate_hz
         Frames per second.
     run_fraction
-        Share of time spent running, 0.2 to 0.9.
+        Share of time spent running, 0.2 to 0.95; the mouse rests for 100 frames at least.
+    encoder_noise
+        Noise of the wheel's encoder; 1 is an SD of 0.1 cm/s.
 
     Raises
     ------
@@ -91,13 +122,15 @@ def simulate_behavior(
             f"a session of {n_frames} frames with a run fraction of {run_fraction} cannot be "
             f"simulated; take at least {MINIMUM_FRAMES} frames and a fraction of {low} to {high}"
         )
+    run_fraction = min(run_fraction, 1 - LEAST_REST_FRAMES / n_frames)
     bouts = _bout_lengths(rng, n_frames, frame_rate_hz, run_fraction)
     level, effort = _run_bouts(rng, bouts, n_frames, frame_rate_hz)
     wobble = uniform_filter1d(rng.standard_normal(n_frames), round(frame_rate_hz), mode="wrap")
     wobble *= 0.2 * np.sqrt(round(frame_rate_hz))
     moved = level * np.clip(1 + wobble, 0.3, 2.0)
     backward = _backward_slips(rng, effort, frame_rate_hz)
-    speed = np.minimum(moved, 60.0) - backward + 0.1 * rng.standard_normal(n_frames)
+    speed = np.minimum(moved, 60.0) - backward
+    speed += ENCODER_NOISE_CM_PER_S * encoder_noise * rng.standard_normal(n_frames)
     is_running = uniform_filter1d(speed, SMOOTHING_FRAMES) > RUN_THRESHOLD_CM_PER_S
     # Mice lengthen their strides as well as quickening them: 2 to 4 strides a second.
     strides_hz = np.where(effort > 0, np.clip(1.8 + 0.06 * moved, 2.0, 4.0), 0.0)

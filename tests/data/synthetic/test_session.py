@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corticode.data.synthetic.dials import resolve_dials
+from corticode.data.synthetic.session import RUN_FRACTIONS, simulate_mouse, simulate_session
+from corticode.data.synthetic.sizes import SIZES
+from corticode.data.synthetic.weights import LIMB_REGIONS
+
+AROUSED_REGIONS = {1, 2, 13, 17, 26, 27, 38, 42}
+
+
+def simulate_all(size="tiny", seed=0, **dials):
+    extent, values = SIZES[size], resolve_dials(dials)
+    sessions = []
+    for number, n_sessions in enumerate(extent.n_sessions, start=1):
+        mouse = simulate_mouse(number, n_sessions, seed, values)
+        sessions += [
+            simulate_session(mouse, k, extent.n_frames, extent.n_pixels, seed)
+            for k in range(n_sessions)
+        ]
+    return sessions
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    return simulate_all()
+
+
+def correlations(sessions):
+    """Mean Pearson r of each region with running, over sessions."""
+    by_session = [
+        np.corrcoef(np.column_stack([s.behavior.is_running, s.traces]).T)[0, 1:] for s in sessions
+    ]
+    return np.mean(by_session, axis=0)
+
+
+def test_mice_run_as_published(sessions):
+    for mouse, published in enumerate(RUN_FRACTIONS):
+        own = [s.behavior.is_running.mean() for s in sessions[3 * mouse : 3 * mouse + 3]]
+        assert abs(np.mean(own) - published) < 0.08
+
+
+def test_one_component_is_shared_by_all_regions(sessions):
+    shares = []
+    for session in sessions:
+        covariance = np.cov(session.traces.T)
+        shares.append(np.linalg.eigvalsh(covariance)[-1] / np.trace(covariance))
+    assert 0.4 < np.mean(shares) < 0.7
+
+
+def test_correlation_does_not_point_to_the_limbs():
+    r = correlations(simulate_all("small", 3))
+    best = set((1 + np.argsort(-np.abs(r))[:8]).tolist())
+    assert not best & set(LIMB_REGIONS)
+    assert len(best & AROUSED_REGIONS) >= 5
+    limbs = r[np.array(LIMB_REGIONS) - 1]
+    assert 0.1 < limbs.min() < limbs.max() < 0.4
+
+
+def test_without_signal_traces_do_not_follow_behaviour():
+    assert np.abs(correlations(simulate_all(signal=0))).max() < 0.2
+    mouse = simulate_mouse(1, 3, 0, resolve_dials({"signal": 0}))
+    still = simulate_session(mouse, 0, 1000, 32, 0).physiology
+    assert not still.blood.locomotion.any()
+    assert not still.movement.blur.any()
+    assert not still.body.heart.any()
+
+
+def test_dials_of_the_cortex_leave_behaviour_as_it_is(sessions):
+    mouse = simulate_mouse(2, 3, 0, resolve_dials({"signal": 0, "noise": 2}))
+    quiet = simulate_session(mouse, 1, 3000, 64, 0)
+    np.testing.assert_array_equal(
+        quiet.behavior.speed_cm_per_s, sessions[4].behavior.speed_cm_per_s
+    )
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_same_seed_gives_the_same_session(seed):
+    drawn = []
+    for _ in range(2):
+        mouse = simulate_mouse(3, 3, seed, resolve_dials(None))
+        drawn.append(simulate_session(mouse, 2, 1000, 32, seed).traces)
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_mishaps_happen_where_they_are_asked_for():
+    dials = resolve_dials({"unplugged_wheel": 1, "light_leak": 1, "interictal": 1})
+    third, second = (simulate_mouse(number, 3, 0, dials) for number in (3, 2))
+    assert not simulate_session(third, 1, 1000, 32, 0).behavior.is_running.any()
+    assert simulate_session(third, 0, 1000, 32, 0).behavior.is_running.any()
+    leaking = simulate_session(second, 1, 1000, 32, 0)
+    assert leaking.physiology.leak.any()
+    assert not simulate_session(second, 0, 1000, 32, 0).physiology.leak.any()
+    calm = simulate_session(simulate_mouse(2, 3, 0, resolve_dials(None)), 0, 3000, 32, 0)
+    struck = simulate_session(second, 0, 3000, 32, 0)
+    gap = struck.physiology.calcium.mean(axis=1) - calm.physiology.calcium.mean(axis=1)
+    assert gap.max() > 2
+
+
+def test_frames_that_are_lost_are_lost_from_everything():
+    dials = resolve_dials({"dropped_frames": 20, "missing_end": 1})
+    session = simulate_session(simulate_mouse(1, 3, 0, dials), 0, 1000, 32, 0)
+    n_frames = session.frames.size
+    assert n_frames < 997
+    assert session.traces.shape[0] == session.physiology.calcium.shape[0] == n_frames
+    assert session.behavior.is_running.size == session.behavior_times.size == 1000

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corticode.data.layouts import read_published_regions
+from corticode.data.synthetic.dials import resolve_dials
+from corticode.data.synthetic.weights import (
+    LIMB_REGIONS,
+    SOURCES,
+    grooming_rate,
+    make_weights,
+    private_noise,
+    typical_weights,
+)
+
+TYPICAL = resolve_dials(None)
+
+
+def weights(seed=0, *, one_sided=False, **dials):
+    rng = np.random.default_rng(seed)
+    return make_weights(rng, resolve_dials(dials), one_sided=one_sided)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 5))
+def test_the_signal_s_dial_scales_all_that_follows_behaviour(seed, amount):
+    np.testing.assert_allclose(weights(seed, signal=amount)[:5], amount * weights(seed)[:5])
+    np.testing.assert_array_equal(weights(seed, signal=amount)[5:8], weights(seed)[5:8])
+
+
+def test_limb_weights_are_small_alike_and_strongest_in_the_limb_regions():
+    typical = typical_weights()
+    limbs, arousal = typical[:2].sum(axis=0), typical[2:5].sum(axis=0)
+    strongest = 1 + np.argsort(-limbs)[:4]
+    assert set(strongest.tolist()) == set(LIMB_REGIONS)
+    assert limbs.max() < 2 < arousal.max()
+    first, second = (weights(seed)[:2] for seed in (1, 2))
+    held = first > 0.5
+    assert np.abs(np.log(first[held] / second[held])).max() < 0.3
+
+
+def test_the_gain_of_arousal_and_noise_differ_between_mice_unless_switched_off():
+    gains = [weights(seed)[2, 0] for seed in range(8)]
+    assert max(gains) / min(gains) > 1.5
+    assert len({weights(seed, mouse_gain=0)[2, 0] for seed in range(8)}) == 1
+    rates = {grooming_rate(np.random.default_rng(seed), TYPICAL) for seed in range(8)}
+    assert 0.5 < min(rates) < max(rates) < 8
+    assert grooming_rate(np.random.default_rng(0), resolve_dials({"grooming": 0})) == 0
+    noises = {private_noise(np.random.default_rng(seed), TYPICAL) for seed in range(8)}
+    assert 0.6 < min(noises) < max(noises) < 1.7
+    assert private_noise(np.random.default_rng(0), resolve_dials({"mouse_gain": 0})) == 1
+
+
+@pytest.mark.parametrize(
+    ("dials", "kinds"),
+    [
+        ({}, {"limb", "arousal", "shared"}),
+        ({"signal": 0}, {"shared"}),
+        ({"limb": 0}, {"arousal", "shared"}),
+        ({"arousal": 0}, {"limb", "shared"}),
+        ({"shared": 0}, {"limb", "arousal"}),
+        ({"redundant": 1}, {"shared", "redundant"}),
+        ({"nonlinear": 1}, {"shared", "product"}),
+    ],
+)
+def test_each_dial_leaves_its_sources(dials, kinds):
+    spread = weights(**dials)
+    left = {source.split(",")[0] for k, source in enumerate(SOURCES) if spread[k].any()}
+    assert left == kinds
+
+
+def test_a_one_sided_mouse_has_no_signal_on_the_right():
+    spread = weights(one_sided=True)
+    right = np.array(read_published_regions().sides) == "right"
+    assert not spread[:5, right].any()
+    assert spread[:5, ~right].any()
+    assert spread[5, right].all()
