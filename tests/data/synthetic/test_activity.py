@@ -20,7 +20,7 @@ def one_bout(start=600, end=780, n_frames=1200):
 
 def sources(behavior, seed=0, **dials):
     rng, values = np.random.default_rng(seed), resolve_dials(dials)
-    return simulate_sources(rng, behavior, 30.0, values, grooming_per_minute=0.0)
+    return simulate_sources(rng, behavior, 30.0, values)
 
 
 def test_limbs_follow_running_fast_and_arousal_leads_it():
@@ -63,15 +63,6 @@ def test_left_and_right_limbs_stride_in_turn():
     # The indicator shows a run for a while after its end.
     ran_lately = maximum_filter1d(behavior.is_running, 121)
     assert difference[~ran_lately].std() < 0.3 * moving
-
-
-def test_grooming_moves_the_limbs_at_rest():
-    still = SimulatedBehavior(np.zeros(18_000, bool), np.zeros(18_000), np.zeros(18_000))
-    rng, values = np.random.default_rng(0), resolve_dials(None)
-    limb = simulate_sources(rng, still, 30.0, values, grooming_per_minute=2.0)[:, 0]
-    n_frames = np.count_nonzero(np.abs(limb) > 0.3)
-    assert 300 < n_frames < 3000
-    assert not sources(still)[:, :2].any()
 
 
 def test_a_product_tells_running_though_neither_factor_does():

@@ -4,7 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from corticode.data.synthetic.behavior import session_run_fractions, simulate_behavior
+from corticode.data.synthetic.behavior import (
+    add_grooming,
+    session_run_fractions,
+    simulate_behavior,
+)
 from corticode.errors import StudyError
 
 
@@ -63,6 +67,21 @@ def test_fractions_stay_where_both_classes_are_found():
 def test_an_encoder_without_noise_is_still_at_rest():
     drawn = simulate_behavior(np.random.default_rng(1), 3000, 30.0, 0.5, encoder_noise=0)
     assert np.mean(drawn.speed_cm_per_s == 0) > 0.3
+
+
+def test_the_body_moves_at_rest_and_the_wheel_does_not_know():
+    behavior = simulate_behavior(np.random.default_rng(0), 18_000, 30.0, 0.5)
+    body = add_grooming(np.random.default_rng(0), behavior, 30.0, 2.0)
+    groomed = body.is_running & ~behavior.is_running
+    # Two episodes a minute of 2 s are a fifteenth of the time at rest.
+    assert 0.03 < groomed.sum() / (~behavior.is_running).sum() < 0.11
+    assert np.all(body.is_running >= behavior.is_running)
+    np.testing.assert_array_equal(body.speed_cm_per_s, behavior.speed_cm_per_s)
+    strides_hz = np.diff(body.stride_phase)[groomed[1:]] * 30 / (2 * np.pi)
+    assert strides_hz.min() >= 2.8 - 1e-9
+    assert add_grooming(np.random.default_rng(0), behavior, 30.0, 0.0).is_running.sum() == (
+        behavior.is_running.sum()
+    )
 
 
 @pytest.mark.parametrize(("n_frames", "fraction"), [(999, 0.5), (3000, 0.1), (3000, 0.96)])

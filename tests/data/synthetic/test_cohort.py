@@ -87,7 +87,7 @@ def test_limb_regions_alone_can_be_decoded_in_a_mouse_never_seen(cohort, tmp_pat
 
 
 @settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 1000))
 def test_the_same_seed_gives_the_same_bytes_and_another_others(tmp_path_factory, little, seed):

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,16 @@ from corticode.data.synthetic.sizes import SIZES
 from corticode.data.synthetic.weights import LIMB_REGIONS
 
 AROUSED_REGIONS = {1, 2, 13, 17, 26, 27, 38, 42}
+FROZEN = {
+    "tiny": (
+        [2.662409987464057, 12.201234995941904, 0.00026251445247818577, 38.30239630490756],
+        "4c92dcea5ab3ddf9",
+    ),
+    "grid": (
+        [1.8857256606445312, 5.8835196567725205, 0.00013187038405642828, 17.684913970979647],
+        "99c79ccdaaff46c5",
+    ),
+}
 
 
 def simulate_all(size="tiny", seed=0, **dials):
@@ -34,6 +46,30 @@ def correlations(sessions):
         np.corrcoef(np.column_stack([s.behavior.is_running, s.traces]).T)[0, 1:] for s in sessions
     ]
     return np.mean(by_session, axis=0)
+
+
+def summarise(sessions):
+    """Numbers that any change to any trace changes, and a hash of behaviour.
+
+    Processors differ in the last digits of traces, so that these are compared, not hashed.
+    """
+    digest, numbers = hashlib.sha256(), []
+    for session in sessions:
+        # Adding 0 turns -0 into 0.
+        digest.update((np.round(session.behavior.speed_cm_per_s, 3) + 0.0).tobytes())
+        digest.update(session.behavior.is_running.tobytes())
+        traces = session.traces.astype(np.float64)
+        waves = np.cos(np.arange(traces.size)).reshape(traces.shape)
+        numbers.append([np.abs(traces).mean(), (traces**2).mean(), (traces * waves).mean()])
+    return [*np.mean(numbers, axis=0), np.abs(numbers).max()], digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("size", sorted(FROZEN))
+def test_the_default_cohort_is_frozen(size):
+    """A change here changes every figure made from simulated mice: say so in the changelog."""
+    numbers, behavior = summarise(simulate_all(size))
+    assert behavior == FROZEN[size][1]
+    assert numbers == pytest.approx(FROZEN[size][0], rel=1e-5, abs=1e-7)
 
 
 def test_mice_run_as_published(sessions):

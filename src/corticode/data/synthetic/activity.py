@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from corticode.data.synthetic.behavior import SimulatedBehavior
-from corticode.data.synthetic.weights import GROOMING_PER_MINUTE, LEADS_S
+from corticode.data.synthetic.weights import LEADS_S
 
 INDICATOR_RISE_S = 0.1
 INDICATOR_DECAY_S = 0.4
 AROUSAL_DECAY_S = 1.5
 ONSET_S = 0.5
-GROOMING_S, GROOMING_HZ = 1.5, 2.8
 # Strides are so much quicker than the indicator that a sixteenth of this modulation is left.
-STRIDE_MODULATION = 11.0
+STRIDE_MODULATION = 12.5
 PRODUCT_DWELL_S = 2.0
 WANDER_S = (60.0, 20.0)
 _SHARED_SPREAD = 0.5
@@ -30,13 +29,11 @@ def simulate_sources(
     behavior: SimulatedBehavior,
     frame_rate_hz: float,
     dials: Mapping[str, float],
-    grooming_per_minute: float = GROOMING_PER_MINUTE,
 ) -> NDArray[np.float64]:
     """What drives the cortex, frame by frame: limbs, arousal, shared fluctuations.
 
     The limb sources are running, a transient at its onset and the strides, through the indicator
-    (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn, at times at rest as well
-    (grooming). Arousal rises 0.5 to 1.5 s
+    (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn. Arousal rises 0.5 to 1.5 s
     before running, decays over 1.5 s, and comes in episodes at rest as well (whisking, grooming).
     The shared fluctuations have unit SD and do not depend on behaviour.
 
@@ -45,13 +42,11 @@ def simulate_sources(
     rng
         Source of all randomness.
     behavior
-        What the mouse did.
+        What the mouse's body did.
     frame_rate_hz
         Frames per second.
     dials
         A value for every dial: `indicator` and `lag_s` are used.
-    grooming_per_minute
-        Episodes in which limbs move at rest.
 
     Returns
     -------
@@ -61,20 +56,12 @@ def simulate_sources(
     lag = round(dials["lag_s"] * frame_rate_hz)
     running = _later(behavior.is_running.astype(np.float64), lag)
     n_frames = running.size
-    minutes = 60 * frame_rate_hz
-    grooming = _episodes(rng, n_frames, grooming_per_minute / minutes, GROOMING_S * frame_rate_hz)
-    grooming *= running == 0
-    phase = np.where(
-        grooming > 0,
-        2 * np.pi * GROOMING_HZ * np.arange(n_frames) / frame_rate_hz,
-        _later(behavior.stride_phase, lag),
-    )
-    strides = np.cos(phase[:, None] + (0.0, np.pi))
+    strides = np.cos(_later(behavior.stride_phase, lag)[:, None] + (0.0, np.pi))
     onset = 2 * np.maximum(running - _smooth(running, ONSET_S * frame_rate_hz), 0)
     strides[0] = 0  # the indicator starts settled, and on no stride
-    moving = (running + grooming)[:, None]
-    limbs = moving * (1 + STRIDE_MODULATION * strides) + onset[:, None]
-    episodes = _episodes(rng, n_frames, 5 / minutes, 2.5 * frame_rate_hz)
+    limbs = running[:, None] * (1 + STRIDE_MODULATION * strides) + onset[:, None]
+    starts = rng.random(n_frames) < 5 / (60 * frame_rate_hz)
+    episodes = np.convolve(starts, np.ones(round(2.5 * frame_rate_hz)))[:n_frames] > 0
     drive = np.maximum(running, 0.7 * episodes)
     arousal = [
         _smooth(_later(drive, -round(lead * frame_rate_hz)), AROUSAL_DECAY_S * frame_rate_hz)
@@ -135,14 +122,6 @@ def _shared(rng: np.random.Generator, n_frames: int, frame_rate_hz: float) -> ND
     steadiness = np.exp(_SHARED_SPREAD * rng.standard_normal(dtype=np.float32))
     whole += 1.5 * steadiness * _wander(rng, n_frames, 1, frame_rate_hz)
     return np.column_stack([whole, _slow(rng, n_frames, 2, 3 * frame_rate_hz)])
-
-
-def _episodes(
-    rng: np.random.Generator, n_frames: int, per_frame: float, length: float
-) -> NDArray[np.float64]:
-    """1 in episodes of about `length` frames that begin at random, else 0; (frame,)."""
-    begins = rng.random(n_frames) < per_frame
-    return (np.convolve(begins, np.ones(round(length)))[:n_frames] > 0).astype(np.float64)
 
 
 def _signs(rng: np.random.Generator, n_frames: int, dwell_frames: float) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ SHORTEST_BOUT_S = 0.25
 BOUT_SPREAD = 1.5
 RUN_FRACTION_LIMITS = (0.2, 0.95)
 LEAST_REST_FRAMES = 100
+GROOMING_S, GROOMING_HZ = (1.0, 3.0), 2.8
 ENCODER_NOISE_CM_PER_S = 0.1
 
 
@@ -136,6 +137,46 @@ def simulate_behavior(
     strides_hz = np.where(effort > 0, np.clip(1.8 + 0.06 * moved, 2.0, 4.0), 0.0)
     phase = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.cumsum(strides_hz) / frame_rate_hz
     return SimulatedBehavior(is_running, speed, phase)
+
+
+def add_grooming(
+    rng: np.random.Generator,
+    behavior: SimulatedBehavior,
+    frame_rate_hz: float,
+    episodes_per_minute: float,
+) -> SimulatedBehavior:
+    """What the mouse's body does: it runs, and at times moves at rest as if it ran (grooming).
+
+    Brain and blood do not know the wheel: what follows the body cannot tell grooming from running.
+
+    Parameters
+    ----------
+    rng
+        Source of all randomness.
+    behavior
+        What the wheel tells; speed is left as it is.
+    frame_rate_hz
+        Frames per second.
+    episodes_per_minute
+        Episodes of 1 to 3 s; what falls into running is not seen.
+
+    Examples
+    --------
+    >>> still = SimulatedBehavior(np.zeros(9000, bool), np.zeros(9000), np.zeros(9000))
+    >>> add_grooming(np.random.default_rng(0), still, 30.0, 2.0).is_running.any()
+    np.True_
+    """
+    n_frames = behavior.is_running.size
+    begins = rng.random(n_frames) < episodes_per_minute / (60 * frame_rate_hz)
+    lengths = np.rint(frame_rate_hz * rng.uniform(*GROOMING_S, n_frames)).astype(np.int64)
+    changes = np.zeros(n_frames + 1)
+    starts = np.flatnonzero(begins)
+    np.add.at(changes, starts, 1)
+    np.add.at(changes, np.minimum(starts + lengths[starts], n_frames), -1)
+    grooms = (np.cumsum(changes)[:n_frames] > 0) & ~behavior.is_running
+    strides_hz = GROOMING_HZ * grooms
+    phase = behavior.stride_phase + 2 * np.pi * np.cumsum(strides_hz) / frame_rate_hz
+    return SimulatedBehavior(behavior.is_running | grooms, behavior.speed_cm_per_s, phase)
 
 
 def _bout_lengths(

@@ -10,7 +10,7 @@ from corticode.errors import StudyError
 TYPICAL: Mapping[str, str] = {
     "signal": "everything neural that follows behaviour: limb and arousal together",
     "limb": "small fast signals of the limb regions",
-    "grooming": "limb movements at rest, as in running",
+    "grooming": "body movements at rest that are like those of running",
     "arousal": "large slow signals of motor, midline and retrosplenial cortex",
     "shared": "slow fluctuations that all regions share",
     "noise": "fluctuations of each region on its own",

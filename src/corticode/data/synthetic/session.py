@@ -12,6 +12,7 @@ from corticode.data.synthetic.activity import (
 )
 from corticode.data.synthetic.behavior import (
     SimulatedBehavior,
+    add_grooming,
     session_run_fractions,
     simulate_behavior,
 )
@@ -190,10 +191,9 @@ def simulate_physiology(
     rng: np.random.Generator, mouse: Mouse, behavior: SimulatedBehavior
 ) -> Physiology:
     """What the brain does while the mouse behaves."""
-    running, dials = behavior.is_running, mouse.dials
-    sources = simulate_sources(
-        rng, behavior, FRAME_RATE_HZ, dials, grooming_per_minute=mouse.grooming_per_minute
-    )
+    body = add_grooming(rng, behavior, FRAME_RATE_HZ, mouse.grooming_per_minute)
+    running, dials = body.is_running, mouse.dials
+    sources = simulate_sources(rng, body, FRAME_RATE_HZ, dials)
     calcium = simulate_calcium(
         rng,
         sources,

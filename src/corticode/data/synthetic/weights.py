@@ -11,7 +11,7 @@ from corticode.data.layouts import read_published_regions
 LIMB_REGIONS = (6, 8, 31, 33)
 REDUNDANT_REGIONS = (6, 31)
 PRODUCT_REGIONS = (8, 33)
-GROOMING_PER_MINUTE = 2.0
+GROOMING_PER_MINUTE = 1.3
 LEADS_S = {"arousal, motor": 1.5, "arousal, midline": 1.0, "arousal, elsewhere": 0.5}
 LIMBS = ("limb, left", "limb, right")
 SHARED = ("shared, whole cortex", "shared, front to back", "shared, middle to side")
@@ -20,14 +20,14 @@ SOURCES = (*LIMBS, *LEADS_S, *SHARED, "redundant", *PRODUCT)
 """What drives the regions, in the order of the axis `source`."""
 
 _LIMB_PERCENT = {6: 1.3, 8: 1.5, 31: 1.3, 33: 1.5, 7: 0.5, 9: 0.5, 32: 0.5, 34: 0.5}
-_LIMB_ELSEWHERE_PERCENT = 0.54
+_LIMB_ELSEWHERE_PERCENT = 0.5
 _AROUSAL_PERCENT = {
-    **dict.fromkeys((1, 2, 26, 27, 13, 38, 17, 42), 4.8),
+    **dict.fromkeys((1, 2, 26, 27, 13, 38, 17, 42), 5.2),
     **dict.fromkeys((3, 4, 28, 29, 16, 41), 2.4),
     **dict.fromkeys((11, 25, 36, 50), 1.2),
     **dict.fromkeys(LIMB_REGIONS, 1.0),
 }
-_AROUSAL_ELSEWHERE_PERCENT = 2.8
+_AROUSAL_ELSEWHERE_PERCENT = 3.0
 _SHARED_PERCENT = 2.7
 _PRIVATE_PERCENT = 1.0
 _PRIVATE_SPREAD = 0.15  # of the logarithm, between mice
@@ -139,6 +139,6 @@ def private_noise(rng: np.random.Generator, dials: Mapping[str, float]) -> float
 
 
 def grooming_rate(rng: np.random.Generator, dials: Mapping[str, float]) -> float:
-    """Episodes a minute in which one mouse's limbs move at rest: about 2."""
+    """Episodes a minute in which one mouse grooms at rest: about 1."""
     spread = dials["mouse_gain"] * _GROOMING_SPREAD * rng.standard_normal()
     return float(GROOMING_PER_MINUTE * dials["grooming"] * np.exp(spread))
