@@ -1,8 +1,9 @@
 """How close the simulated cohort comes to the study's published margins, by cheap proxies.
 
 The cohort (`simulate --size study`, traces only) was matched to published margins only, with these
-proxies; then frozen. Corticode's own gru was tried once, on a forerunner matched by ridge alone: it
-read 0.995 in two mice, so grooming was added, and the plain GRU below as a second proxy. A window decoder is ridge regression
+proxies; then frozen. Corticode's own gru was looked at on forerunners matched by ridge alone (sizes
+tiny, small and, two mice, study): it read 0.995 at size study, above what was published, so
+grooming was added, and the plain GRU below as a second proxy. A window decoder is ridge regression
 of running on +-15 frames: 11 lags of three-frame means, and the amplitude at 2, 3 and 4 Hz, as
 detrending leaves of a long run little but its strides. A single-frame decoder is ridge regression
 on the centre frame. Traces are detrended by a moving mean of 1000 frames (raw: not) and scaled to
