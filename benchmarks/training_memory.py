@@ -16,7 +16,7 @@ from results_file import write_result
 from study_size import open_fold, store_study
 
 from corticode.decode.batches import iterate_batches, order_of_epoch
-from corticode.decode.decoder import Training
+from corticode.decode.settings import Training
 from corticode.decode.fit import fit
 
 

@@ -17,7 +17,9 @@ one, and all faults are told at once. Paths are relative to the file. A conditio
 preset's defaults, the study's `[target]`, the condition it is `like`, and its own keys, the later
 winning; `preprocess`, `window`, `training` and `target` merge key by key, `network` and `regions`
 are replaced whole. Any length in frames may be given in seconds instead; then the catalogue needs
-`frame_rate_hz`. `regions = "all"` and `permute_labels = "none"` undo what `like` brought.
+`frame_rate_hz`. Conditions with `input = "movie"` take the preset's defaults for movies, which the
+tables give after `cnn:` and, where windows of images differ, `cnn-gru, cnn-lstm:`; they must state
+`preprocess = { correction = ... }`. `regions = "all"` and `permute_labels = "none"` undo what `like` brought.
 
 This page is written by `make docs` from the model that reads the file; do not edit it.
 
@@ -38,6 +40,18 @@ name = "gru"
 name = "gru, permuted"
 like = "gru"
 permute_labels = "sessions"
+
+[[condition]]
+name = "cnn"
+input = "movie"
+preprocess = { correction = "none" }
+
+[[condition]]
+name = "cnn-gru"
+input = "movie"
+preprocess = { correction = "none" }
+network = { kind = "cnn-gru" }
+start_from = "cnn"
 ```
 """
 UNITS = {
@@ -51,6 +65,8 @@ UNITS = {
     "hysteresis": "the signal's",
     "batch_size": "windows",
 }
+# Tables of a preset: for traces, for single images of movies, for windows of them.
+TABLES = {"condition": "", "movie": "cnn", "movie-recurrent": "cnn-gru, cnn-lstm"}
 SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("Top level", "", config.StudyKeys, None),
     ("`[data]`", "data", config.DataKeys, None),
@@ -98,10 +114,16 @@ def _rows(model: type[BaseModel], place: str | None, presets: dict[str, dict[str
 
 
 def _preset_default(preset: dict[str, Any], place: str, name: str, field: FieldInfo) -> str:
-    group: Any = preset
-    for key in place.split("."):
-        group = group.get(key, {})
-    return _shown(group[name], None) if name in group else _shown(field.default, field)
+    """A preset's value, and where they have others those of movies."""
+    shown = _shown(field.default, field)
+    for start, table in TABLES.items():
+        group: Any = preset
+        for key in place.replace("condition", start, 1).split("."):
+            group = group.get(key, {})
+        if name in group and _shown(group[name], None) != shown:
+            value = _shown(group[name], None)
+            shown = f"{shown}; {table}: {value}".removeprefix("; ") if table else value
+    return shown
 
 
 def _shown(value: Any, field: FieldInfo | None) -> str:

@@ -13,7 +13,7 @@ from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import read_regions, select_regions
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
-from corticode.decode.decoder import Network, Training
+from corticode.decode.settings import Network, Training
 from corticode.errors import MissingDataError, StudyError
 
 DATA = '[data]\ncatalogue = "sessions.csv"\n'

@@ -13,13 +13,13 @@ from .data.windows import Windows as Windows
 from .data.windows import WindowShape as WindowShape
 from .data.windows import cut_windows as cut_windows
 from .decode.decoder import Decoder as Decoder
-from .decode.decoder import Network as Network
-from .decode.decoder import Training as Training
 from .decode.decoder import load_decoder as load_decoder
 from .decode.estimator import RegionDecoder as RegionDecoder
 from .decode.fit import fit as fit
-from .decode.fit import predict as predict
+from .decode.predict import predict as predict
 from .decode.predictions import Predictions as Predictions
+from .decode.settings import Network as Network
+from .decode.settings import Training as Training
 from .evaluate.tables import score as score
 from .runs import Run as Run
 

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,12 +12,13 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corticode.data.cues import Input
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
-from corticode.decode.decoder import Network, Training, check_network
+from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
-from corticode.study_faults import listed, name_faults, schema_faults, unit_faults
+from corticode.study_faults import listed, name_faults, schema_faults, start_faults, unit_faults
 
 PRESETS = ("recommended", "online", "text", "code")
 MERGED = ("preprocess", "window", "training", "target")
@@ -111,6 +112,23 @@ class PreprocessKeys(_Keys):
         description="Statistics of the whole session (future included), of the training animals, "
         "or of the past alone.",
     )
+    correction: Literal["none", "reference-regression", "done-elsewhere"] | None = Field(
+        None,
+        description="Movies: what was or is done about blood; must be stated. The reference "
+        "channel's low-passed signal is regressed out pixel by pixel, or not.",
+    )
+    pixel_scale: Literal["sd", "variance", "fluctuation", "none"] | None = Field(
+        None,
+        description="Movies: what frames, minus each pixel's mean, are divided by: SD or variance "
+        "of all pixels and frames, or the SD over time within the brain.",
+    )
+    mask: Literal["none", "brain"] | None = Field(
+        None, description="Movies: pixels outside the brain enter as 0."
+    )
+    lowpass_frames: int | None = Field(
+        None, ge=1, description="Movies: length of the moving mean over the reference (frames)."
+    )
+    lowpass_s: float | None = Field(None, gt=0, description="The same in seconds.")
 
 
 class WindowKeys(_Keys):
@@ -140,15 +158,34 @@ class NetworkKeys(_Keys):
         "linear-frame",
         "linear-window",
         "speed",
+        "cnn",
+        "cnn-gru",
+        "cnn-lstm",
     ] = Field(
         "gru",
         description="The decoder; gru-keras is the cell of the study's code, linear ones weigh the "
-        "centre frame or the window, speed is the study's network for values.",
+        "centre frame or the window, speed is the study's network for values; cnn reads one image "
+        "of a movie, cnn-gru and cnn-lstm a window of them.",
     )
-    units: int = Field(
-        32,
+    units: int | None = Field(
+        None,
         ge=1,
-        description="Units of the recurrent layer; linear ones pass over it, speed takes no other.",
+        description="Units of a recurrent layer; left out: 32, after a CNN 128. Linear ones and "
+        "cnn pass over it, speed takes no other.",
+    )
+    backbone: Literal["efficientnet-b0", "efficientnet-lite0"] | None = Field(
+        None, description="The CNN of movies."
+    )
+    flavour: Literal["torch", "tensorflow"] | None = Field(
+        None, description="How the CNN pads and normalises; its weights must be of that flavour."
+    )
+    weights: str | None = Field(
+        None,
+        description="What the CNN starts from: 'imagenet', 'none', or the path of a state dict, "
+        "relative to the study file.",
+    )
+    drop_connect: float | None = Field(
+        None, ge=0, lt=1, description="Largest share of CNN blocks left out of a training sample."
     )
 
 
@@ -167,6 +204,33 @@ class TrainingKeys(_Keys):
         description="L2 penalties among which linear decoders choose by validation loss, as a "
         "share of the inputs' mean variance.",
     )
+    optimiser: Literal["adam", "fastai-adam"] | None = Field(
+        None, description="Adam, or Adam as fastai sets it (decoupled weight decay 0.01)."
+    )
+    schedule: Literal["constant", "one-cycle"] | None = Field(
+        None, description="How the step size goes: learning_rate is its largest value."
+    )
+    validations: int | None = Field(
+        None, ge=1, description="How often in an epoch the validation loss is taken."
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Training ends after so many validations without a lower loss."
+    )
+    windows: Literal["shared", "independent"] | None = Field(
+        None,
+        description="Movies: batches of runs of consecutive windows, whose images pass the CNN "
+        "once, or windows drawn one by one, as published.",
+    )
+    run_windows: int | None = Field(None, ge=1, description="Movies: windows a run.")
+    share: float | None = Field(
+        None, gt=0, le=1, description="Movies: share of the windows that an epoch visits."
+    )
+    freeze_batch_norm: bool | None = Field(
+        None, description="Movies: batch-norm statistics stay as they were at the start."
+    )
+    mixed_precision: bool | None = Field(
+        None, description="Movies, on a GPU: bfloat16 where that is safe."
+    )
     keep_train: bool | None = Field(
         None, description="Keep the predictions of training windows as well."
     )
@@ -184,20 +248,29 @@ class ConditionKeys(_Keys):
     )
     input: Input | None = Field(
         None,
-        description="What the decoder sees: the region traces, or a cue that is not cortex, as a "
-        "control: the mean of all regions (or pixels), the pixels outside the brain, the image's "
-        "four borders, the frame's number in its session, the brain's shift (rows, columns), the "
-        "mean of the reference channel. All but the first mean and the number need a movie.",
+        description="What the decoder sees: the region traces, the movie, or a cue that is not "
+        "cortex, as a control: the mean of all regions (or pixels), the pixels outside the brain, "
+        "the image's four borders, the frame's number in its session, the brain's shift (rows, "
+        "columns), the mean of the reference channel. All but the traces, the first mean and the "
+        "number need a movie.",
     )
     preprocess: PreprocessKeys | None = None
     window: WindowKeys | None = None
     network: NetworkKeys | None = None
     training: TrainingKeys | None = None
     target: TargetKeys | None = None
+    start_from: str | None = Field(
+        None,
+        description="Another condition, whose decoder of the same fold and seed gives the start "
+        "weights (those of its CNN, for movies).",
+    )
     regions: list[int | str] | Literal["all"] | None = Field(
         None,
         description="Regions the decoder may see: numbers, names, groups, sides; a leading 'not' "
         "keeps the others. The rest enters as 0.",
+    )
+    folds: list[str] | None = Field(
+        None, min_length=1, description="Names of the folds of this condition; default the study's."
     )
     permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
         None, description="Exchange label traces between these: the control at chance."
@@ -232,9 +305,17 @@ class Condition:
     permute_labels: str | None
     keep_train: bool
     input: str = "traces"
+    pixels: PixelPreprocessing | None = None
+    start_from: str | None = None
+    folds: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        check_network(self.network, self.target.kind)
+        check_network(self.network, self.target.kind, self.input)
+        if self.network.kind == "cnn" and self.window.n_frames != 1:
+            raise StudyError(
+                f"network kind 'cnn' reads one image and the window holds {self.window.n_frames}; "
+                "give window = { before = 0, after = 0 }, or kind = 'cnn-gru'"
+            )
 
 
 @dataclass(frozen=True)
@@ -317,9 +398,35 @@ def read_study(path: Path | str) -> Study:
         raise StudyError(listed(path, faults))
     conditions = _resolve_all(raw)
     faults = [fault for c in conditions if (fault := _setting_fault(c)) is not None]
+    faults += start_faults(
+        {c.name: c.start_from for c in conditions},
+        {c.name: c.permute_labels or "none" for c in conditions},
+    )
     if faults:
         raise StudyError(listed(path, faults))
-    return Study(path, keys.data, keys.folds, tuple(conditions))
+    conditions = [_with_weights_path(c, path.parent) for c in conditions]
+    return Study(path, keys.data, keys.folds, tuple(_starts_first(conditions)))
+
+
+def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
+    """A condition whose file of weights is named in full."""
+    network = keys.network
+    if network is None or network.weights in (None, "imagenet", "none"):
+        return keys
+    path = (folder / str(network.weights)).resolve()
+    return keys.model_copy(update={"network": network.model_copy(update={"weights": str(path)})})
+
+
+def _starts_first(conditions: Sequence[ConditionKeys]) -> list[ConditionKeys]:
+    """Conditions in their order, but none before the one it starts from."""
+    ordered: list[ConditionKeys] = []
+    left = list(conditions)
+    while left:
+        done = {c.name for c in ordered}
+        ready = next(c for c in left if c.start_from is None or c.start_from in done)
+        ordered.append(ready)
+        left.remove(ready)
+    return ordered
 
 
 def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
@@ -359,13 +466,10 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
             )
         ),
         WindowShape(**_given(**{k: frames(window, k, "") for k in ("before", "after", "shift")})),
-        Network(**(keys.network or NetworkKeys()).model_dump()),
+        Network(**_given(**(keys.network or NetworkKeys()).model_dump())),
         Training(
             **_given(
-                epochs=training.epochs,
-                batch_size=training.batch_size,
-                learning_rate=training.learning_rate,
-                label_smoothing=training.label_smoothing,
+                **training.model_dump(exclude={"keep_train", "penalty"}),
                 penalty=None if training.penalty is None else tuple(training.penalty),
             )
         ),
@@ -383,11 +487,45 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         None if keys.permute_labels in (None, "none") else keys.permute_labels,
         bool(training.keep_train),
         keys.input or "traces",
+        _pixels(keys, frames(preprocess, "lowpass")) if keys.input == "movie" else None,
+        keys.start_from,
+        None if keys.folds is None else tuple(keys.folds),
     )
 
 
-def gap_frames(study: Study, window: WindowShape, frame_rate_hz: float | None) -> int:
-    """Frames left out between blocks: as given, else the window's length + |shift|."""
+def _pixels(keys: ConditionKeys, lowpass_frames: int | None) -> PixelPreprocessing:
+    """What is done to the movies of a condition.
+
+    Raises
+    ------
+    StudyError
+        It is not stated what is done about blood.
+    """
+    preprocess = keys.preprocess or PreprocessKeys()
+    if preprocess.correction is None:
+        raise StudyError(
+            f"condition {keys.name!r} decodes movies: state what is done about blood, preprocess = "
+            "{ correction = 'reference-regression' } where there is a reference channel, "
+            "'done-elsewhere' or 'none'"
+        )
+    return PixelPreprocessing(
+        **_given(
+            scale=preprocess.pixel_scale,
+            mask=preprocess.mask,
+            correction=preprocess.correction,
+            lowpass_frames=lowpass_frames,
+            causal=preprocess.causal,
+        )
+    )
+
+
+def gap_frames(
+    study: Study, window: WindowShape, frame_rate_hz: float | None, *, margin: int = 0
+) -> int:
+    """Frames left out between blocks: as given, else the window's length + |shift|.
+
+    A window of a movie has a `margin` of one frame on both sides.
+    """
     folds = study.folds
     if folds.gap_s is not None:
         if frame_rate_hz is None:
@@ -395,7 +533,7 @@ def gap_frames(study: Study, window: WindowShape, frame_rate_hz: float | None) -
         return round(folds.gap_s * frame_rate_hz)
     if folds.gap_frames is not None:
         return folds.gap_frames
-    return window.n_frames + abs(window.shift)
+    return window.n_frames + 2 * margin + abs(window.shift)
 
 
 def write_resolved(study: Study, folder: Path) -> str:
@@ -443,7 +581,7 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
                 base = resolved(given[name]["like"])
             else:
                 preset = read_preset(given[name].get("preset", raw.get("preset", "recommended")))
-                base = preset["condition"] | {
+                base = _preset_base(preset, own) | {
                     "target": _merge(preset.get("target", {}), raw.get("target", {}))
                 }
             done[name] = {
@@ -452,9 +590,28 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
                 else own.get(k, base.get(k))
                 for k in base | own
             }
+            if "like" not in given[name] and done[name].get("input") == "movie":
+                done[name]["network"] = base["network"]
         return done[name]
 
     return [ConditionKeys.model_validate(resolved(name)) for name in given]
+
+
+def _preset_base(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a preset says of a condition: of traces, of single images, or of windows of images."""
+    base = dict(preset["condition"])
+    if own.get("input", base["input"]) != "movie":
+        return base
+    base |= preset["movie"]
+    network = own.get("network", {})
+    kind = network.get("kind", base["network"]["kind"]) if isinstance(network, Mapping) else ""
+    if kind in ("cnn-gru", "cnn-lstm"):
+        recurrent = preset["movie-recurrent"]
+        base |= {name: _merge(base[name], keys) for name, keys in recurrent.items()}
+    if "network" in own:
+        # A condition without `like` names what differs from the preset's CNN.
+        base["network"] = _merge(base["network"], own["network"])
+    return base
 
 
 def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -470,6 +627,9 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
     """What `resolve` would refuse whatever the frame rate is."""
     if keys.target is None or keys.target.signal is None:
         return f"condition {keys.name!r} decodes no signal; give [target] signal"
+    unfit = _unfit_preprocessing(keys)
+    if unfit:
+        return unfit
     if keys.input not in (None, "traces") and keys.regions not in (None, "all"):
         return (
             f"condition {keys.name!r} gives regions, but input = {keys.input!r} has none; leave "
@@ -480,3 +640,19 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
     except StudyError as error:
         return f"condition {keys.name!r}: {error}"
     return None
+
+
+def _unfit_preprocessing(keys: ConditionKeys) -> str | None:
+    """A step of preprocessing that is there for traces and given for a movie, or the reverse."""
+    given = (keys.preprocess or PreprocessKeys()).model_dump(exclude_none=True)
+    of_movies = {"correction", "pixel_scale", "mask", "lowpass_frames", "lowpass_s"}
+    if keys.input == "movie":
+        wrong, other = set(given) - of_movies - {"causal"}, "region traces"
+    else:
+        wrong, other = set(given) & of_movies, "movies"
+    if not wrong:
+        return None
+    return (
+        f"condition {keys.name!r} has input = {keys.input or 'traces'!r}, but preprocess "
+        f"{', '.join(sorted(wrong))} is for {other}; leave it out"
+    )

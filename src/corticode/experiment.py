@@ -15,6 +15,7 @@ from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
 from corticode.data.cues import cue_session
 from corticode.data.folds import Fold, Split, split_windows
+from corticode.data.movies import StoredStatistics, attach_movies, prepare_movies
 from corticode.data.permutation import permute_labels
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.regions import RegionTable, select_regions
@@ -22,8 +23,9 @@ from corticode.data.session import Session, read_session
 from corticode.data.store import load_sessions
 from corticode.data.targets import TargetTrace
 from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
-from corticode.decode.decoder import Decoder
-from corticode.decode.fit import fit, predict
+from corticode.decode.decoder import Decoder, load_decoder
+from corticode.decode.fit import fit
+from corticode.decode.predict import predict
 from corticode.decode.predictions import Predictions, join
 from corticode.errors import (
     DataError,
@@ -56,6 +58,10 @@ class FitTask:
         Hash of settings and data: a finished fit with this key is not done again.
     device
         Where it runs.
+    movies
+        Where movies are decoded: the files and statistics of each session.
+    start_folder
+        The folder of the fit whose weights this one starts with.
     """
 
     folder: Path
@@ -66,6 +72,8 @@ class FitTask:
     key: str
     table: RegionTable | None = None
     device: str = "cpu"
+    movies: tuple[StoredStatistics, ...] = ()
+    start_folder: Path | None = None
 
 
 def run_fit(task: FitTask) -> dict[str, Any]:
@@ -87,9 +95,8 @@ def run_fit(task: FitTask) -> dict[str, Any]:
             "valid_animal": task.fold.valid[0].animal,
         },
     }
-    windows = condition_windows(
-        load_sessions(task.prepared), task.condition, seed=task.seed, table=task.table
-    )
+    prepared = attach_movies(load_sessions(task.prepared), task.movies)
+    windows = condition_windows(prepared, task.condition, seed=task.seed, table=task.table)
     try:
         content |= _fit_and_score(task, windows)
     except (DataError, DecoderError, StudyError) as error:
@@ -118,6 +125,7 @@ def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
         seed=task.seed,
         device=task.device,
         state_path=_state_path(task),
+        start_from=_start_of(task),
     )
     parts = ("train", "valid", "test") if condition.keep_train else ("valid", "test")
     predictions = join(
@@ -128,7 +136,33 @@ def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
     decoder.save(task.folder)
     write_table(task.folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
     predictions.save(task.folder / "predictions.npz")
-    return _scored(predictions, decoder, split_findings(split, task.fold))
+    findings = split_findings(split, task.fold) + training_findings(decoder, task.fold)
+    return _scored(predictions, decoder, findings)
+
+
+def _start_of(task: FitTask) -> Decoder | None:
+    """The decoder whose weights a fit starts with.
+
+    Raises
+    ------
+    FoldError
+        That fold was left out.
+    """
+    if task.start_folder is None:
+        return None
+    done = read_done(task.start_folder)
+    if done is None or "left_out" in done:
+        reason = "it is not there" if done is None else done["left_out"]
+        raise FoldError(f"the decoder that it starts from was not fitted: {reason}")
+    return load_decoder(task.start_folder)
+
+
+def training_findings(decoder: Decoder, fold: Fold) -> list[Finding]:
+    """What was odd about a training."""
+    if decoder.n_parts == 1:
+        return []
+    reason = "the device's memory did not hold a batch; each was taken in two halves"
+    return [Finding("fold", reason, item=fold.name)]
 
 
 def _clear(folder: Path, names: Sequence[str]) -> None:
@@ -274,7 +308,11 @@ def predict_recordings(
     with_behavior = all(recording.behavior is not None for recording in recordings)
     signals = [recipe.target.signal] if with_behavior else []
     sessions = [_fitting_session(decoder, recording, signals) for recording in recordings]
-    prepared = prepare_sessions(sessions, recipe.preprocessing)
+    if recipe.pixels is not None:
+        prepared = prepare_movies(sessions, recipe.pixels)
+        _check_image_shape(decoder, prepared)
+    else:
+        prepared = prepare_sessions(sessions, recipe.preprocessing)
     warn_about(prepared.findings)
     targets = None
     if with_behavior:
@@ -284,9 +322,20 @@ def predict_recordings(
     return predict(decoder, windows, device=device)
 
 
+def _check_image_shape(decoder: Decoder, prepared: PreparedSessions) -> None:
+    wanted, found = decoder.recipe.image_shape, prepared.image_shape
+    if found != wanted:
+        raise DecoderError(
+            f"the movies have frames of {found} pixels (rows, columns), the decoder was fitted on "
+            f"{wanted}; bring them to that size"
+        )
+
+
 def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
     recipe = decoder.recipe
-    session = cue_session(read_session(recording, signals=signals), recipe.input)
+    session = read_session(recording, signals=signals)
+    if recipe.pixels is None:
+        session = cue_session(session, recipe.input)
     numbers = tuple(str(k + 1) for k in range(len(recipe.regions)))
     if recording.regions is None and session.regions == numbers:
         # Names that came from the study's region table: the recording itself has none.
@@ -297,6 +346,8 @@ def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[s
             f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "
             "recording to that rate or fit a decoder at this one"
         )
+    if recipe.pixels is not None:
+        return session
     # Names that the decoder's own sessions did not all have were left out of it.
     regions = tuple(name for name in session.regions if name not in recipe.left_out_regions)
     if regions == recipe.regions:

@@ -7,7 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -156,12 +162,8 @@ def _run_tasks(
     while left:
         try:
             with _pool(n_workers, executor) as pool:
-                futures: dict[Future[dict[str, Any]], int] = {
-                    pool.submit(run_fit, tasks[k]): k for k in left
-                }
-                for future in as_completed(futures):
-                    k = futures[future]
-                    yield k, future.result()
+                for k, result in _in_turn(tasks, left, pool):
+                    yield k, result
                     left.remove(k)
                     n_finished += 1
                     if on_progress is not None:
@@ -182,6 +184,24 @@ def _run_tasks(
                     "want of memory; finished fits are kept: run the same command again with "
                     "fewer --workers"
                 ) from error
+
+
+def _in_turn(
+    tasks: Sequence[FitTask], left: Sequence[int], pool: Executor
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Results as they come; a fit that starts from another is handed in once that is there."""
+    waiting = list(left)
+    unfinished = {tasks[k].folder for k in left}
+    futures: dict[Future[dict[str, Any]], int] = {}
+    while waiting or futures:
+        ready = [k for k in waiting if tasks[k].start_folder not in unfinished]
+        waiting = [k for k in waiting if tasks[k].start_folder in unfinished]
+        futures |= {pool.submit(run_fit, tasks[k]): k for k in ready}
+        finished, _ = wait(futures, return_when=FIRST_COMPLETED)
+        for future in finished:
+            k = futures.pop(future)
+            unfinished.discard(tasks[k].folder)
+            yield k, future.result()
 
 
 @contextmanager

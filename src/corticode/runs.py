@@ -74,6 +74,10 @@ class Run:
         """Prepared sessions; may be deleted at any time, they are made again."""
         return self.folder / "prepared" / key
 
+    def movie_statistics_path(self, name: str) -> Path:
+        """Statistics of a movie; may be deleted at any time, they are taken again."""
+        return self.folder / "prepared" / "movies" / f"{slug(name)}.npz"
+
     def fit_folder(self, condition: str, fold: str, seed: int) -> Path:
         """One fit: decoder, history, predictions, done.json."""
         return self.folder / "fits" / slug(condition) / slug(fold) / f"seed-{seed}"

@@ -64,7 +64,33 @@ def name_faults(raw: Mapping[str, Any]) -> Iterator[str]:
                     f"condition {name!r} is like {like!r}, which is no condition"
                     f"{guess(like, names)}"
                 )
-    yield from _circles(likes)
+    yield from _circles(likes, "is like")
+
+
+def start_faults(starts: Mapping[str, str | None], permuted: Mapping[str, str]) -> Iterator[str]:
+    """Conditions that start from one that does not exist, in a circle, or from other labels.
+
+    Parameters
+    ----------
+    starts
+        What each condition starts from, by name.
+    permuted
+        How each condition's labels are permuted, by name.
+    """
+    given = {name: start for name, start in starts.items() if start is not None}
+    for name, start in given.items():
+        if start not in starts:
+            yield (
+                f"condition {name!r} starts from {start!r}, which is no condition"
+                f"{guess(start, list(starts))}"
+            )
+        elif permuted[name] != permuted[start]:
+            yield (
+                f"condition {name!r} has permute_labels = {permuted[name]!r} and starts from "
+                f"{start!r}, which has {permuted[start]!r}; a decoder may not start from one that "
+                "saw other labels: give both the same"
+            )
+    yield from _circles(given, "starts from")
 
 
 def unit_faults(raw: Mapping[str, Any], groups: Sequence[str]) -> Iterator[str]:
@@ -118,7 +144,7 @@ def _named_conditions(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _circles(likes: Mapping[str, str]) -> Iterator[str]:
+def _circles(likes: Mapping[str, str], verb: str) -> Iterator[str]:
     told: set[str] = set()
     for name in likes:
         path = [name]
@@ -126,7 +152,7 @@ def _circles(likes: Mapping[str, str]) -> Iterator[str]:
             path.append(likes[path[-1]])
         if likes.get(path[-1]) == name and name not in told:
             told.update(path)
-            shown = " is like ".join(repr(one) for one in [*path, name])
+            shown = f" {verb} ".join(repr(one) for one in [*path, name])
             yield f"condition {shown}: a circle; one of them must stand alone"
 
 

@@ -18,18 +18,23 @@ from corticode.data.folds import (
     leave_blocks_out,
     leave_sessions_out,
 )
+from corticode.data.movie_statistics import load_statistics
+from corticode.data.movies import StoredStatistics, prepare_movies, stand_in_movies
 from corticode.data.prepared import PreparedSessions, check_together, prepare_sessions
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
-from corticode.data.store import is_stored, load_sessions, store_sessions
+from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
 from corticode.decode.decoder import FORMAT
 from corticode.decode.leaks import find_leaks
+from corticode.decode.weights import check_weights
 from corticode.errors import CorticodeError, DataError, Finding, StudyError
 from corticode.experiment import FitTask, condition_windows, fold_findings
 from corticode.runs import Run, hash_of
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
 NOT_DECODED = ("group", "date")
+# Of a condition: what it starts from enters a fit's key by that fit's own key.
+NOT_SETTINGS = ("name", "start_from", "folds")
 
 
 @dataclass(frozen=True)
@@ -106,8 +111,12 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     plan = Plan(
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)}
     )
-    for condition_keys in study.conditions:
-        condition = resolve(condition_keys, content.frame_rate_hz)
+    fit_keys: dict[tuple[str | None, str, int], str] = {}
+    conditions = [
+        resolve(condition_keys, content.frame_rate_hz) for condition_keys in study.conditions
+    ]
+    _check_start_weights(conditions)
+    for condition in conditions:
         folds = make_folds(study, sessions, condition)
         plan.findings += animals_without_folds(study, sessions)
         plan.findings += find_leaks(
@@ -119,11 +128,8 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         )
         for members, own_folds in groups_of(study, sessions, folds):
             own = [keys[k] for k in members]
-            key = prepared_key(study, own, condition)
-            folder = run.prepared_folder(key)
-            if not is_stored(folder, key):
-                decoded = cue_sessions([sessions[k] for k in members], condition.input)
-                store_sessions(folder, decoded, condition.preprocessing, key)
+            stored = _stored_statistics(run, condition, [content.recordings[k] for k in members])
+            folder = _prepare(run, study, condition, [sessions[k] for k in members], own, stored)
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
             plan.findings += examine_folds(prepared, condition, own_folds, content.table)
@@ -134,15 +140,80 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
                     condition,
                     fold,
                     seed,
-                    fit_key(study, own, condition, fold, seed, content.table),
+                    fit_key(
+                        study,
+                        own,
+                        condition,
+                        fold,
+                        seed,
+                        content.table,
+                        fit_keys.get((condition.start_from, fold.name, seed)),
+                    ),
                     content.table,
                     device,
+                    stored,
+                    None
+                    if condition.start_from is None
+                    else run.fit_folder(condition.start_from, fold.name, seed),
                 )
                 for fold in own_folds
                 for seed in range(n_seeds)
             ]
+            fit_keys |= {(t.condition.name, t.fold.name, t.seed): t.key for t in plan.tasks}
     plan.findings = list(dict.fromkeys(plan.findings))
     return plan
+
+
+def _check_start_weights(conditions: Sequence[Condition]) -> None:
+    """Load each kind of start weights once, so that none is missing in the middle of a run.
+
+    Raises
+    ------
+    MissingDataError, DecoderError
+        Weights cannot be had, or belong to another network.
+    """
+    for network in dict.fromkeys(c.network for c in conditions if c.start_from is None):
+        check_weights(network)
+
+
+def _stored_statistics(
+    run: Run, condition: Condition, recordings: Sequence[Recording]
+) -> tuple[StoredStatistics, ...]:
+    """Where statistics of a condition's movies are kept; nothing where it decodes no movies."""
+    pixels = condition.pixels
+    if pixels is None:
+        return ()
+    steps = f"{pixels.correction}-{pixels.lowpass_frames}{'-causal' * pixels.causal}"
+    return tuple(
+        StoredStatistics(
+            recording,
+            run.movie_statistics_path(f"{recording.name} {steps}"),
+            hash_of(recording_key(recording)),
+        )
+        for recording in recordings
+    )
+
+
+def _prepare(
+    run: Run,
+    study: Study,
+    condition: Condition,
+    sessions: Sequence[Session],
+    keys: Sequence[Mapping[str, Any]],
+    stored: Sequence[StoredStatistics],
+) -> Path:
+    """The folder of prepared sessions, made where it is not there."""
+    key = prepared_key(study, keys, condition)
+    folder = run.prepared_folder(key)
+    if condition.pixels is not None:
+        # Statistics may be gone, or taken of other files, though the folder is there.
+        kept = [load_statistics(where.path, where.key) is not None for where in stored]
+        if not (is_stored(folder, key) and all(kept)):
+            store_movies(folder, prepare_movies(sessions, condition.pixels, stored), key)
+    elif not is_stored(folder, key):
+        decoded = cue_sessions(sessions, condition.input)
+        store_sessions(folder, decoded, condition.preprocessing, key)
+    return folder
 
 
 def check_study(study: Study) -> CheckReport:
@@ -169,6 +240,7 @@ def check_study(study: Study) -> CheckReport:
     for keys in study.conditions:
         try:
             condition = resolve(keys, content.frame_rate_hz)
+            _check_start_weights([condition])
             folds = make_folds(study, sessions, condition)
             report.findings += animals_without_folds(study, sessions)
             report.findings += find_leaks(
@@ -179,11 +251,16 @@ def check_study(study: Study) -> CheckReport:
                 condition.target,
             )
             for members, own_folds in groups_of(study, sessions, folds):
-                own = stand_ins([sessions[k] for k in members], condition.input)
-                check_together(own, condition.preprocessing)
-                group = (condition.input, tuple(members))
-                if group not in prepared:
-                    prepared[group] = prepare_sessions(own)
+                own = [sessions[k] for k in members]
+                group = (f"{condition.input} {condition.pixels}", tuple(members))
+                if condition.pixels is not None:
+                    if group not in prepared:
+                        prepared[group] = stand_in_movies(own, condition.pixels)
+                else:
+                    own = stand_ins(own, condition.input)
+                    check_together(own, condition.preprocessing)
+                    if group not in prepared:
+                        prepared[group] = prepare_sessions(own)
                 report.findings += prepared[group].findings
                 report.findings += examine_folds(
                     prepared[group], condition, own_folds, content.table
@@ -238,17 +315,42 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
             names,
             [session.n_frames for session in sessions],
             blocks=study.folds.blocks,
-            gap_frames=gap_frames(study, condition.window, sessions[0].frame_rate_hz),
+            gap_frames=_gap_of_chain(study, condition, sessions[0].frame_rate_hz),
         )
-    if study.folds.only is None:
-        return folds
+    folds = _chosen_folds(folds, study.folds.only, "[folds] only")
+    return _chosen_folds(folds, condition.folds, f"condition {condition.name!r}, folds,")
+
+
+def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None, where: str) -> list[Fold]:
+    """The folds of these names; None: all."""
+    if names is None:
+        return list(folds)
     known = [fold.name for fold in folds]
-    unknown = sorted(set(study.folds.only) - set(known))
+    unknown = sorted(set(names) - set(known))
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)
         guess = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known[:3])}, ..."
-        raise StudyError(f"[folds] only names {unknown[0]!r}, which is no fold; {guess}")
-    return [fold for fold in folds if fold.name in study.folds.only]
+        raise StudyError(f"{where} names {unknown[0]!r}, which is no fold; {guess}")
+    return [fold for fold in folds if fold.name in names]
+
+
+def _gap_of_chain(study: Study, condition: Condition, frame_rate_hz: float | None) -> int:
+    """The gap between blocks: the same for a condition and what it starts from, the largest."""
+    starts = {keys.name: keys.start_from or keys.name for keys in study.conditions}
+
+    def origin(name: str) -> str:
+        return name if starts[name] == name else origin(starts[name])
+
+    chain = [
+        resolve(keys, frame_rate_hz)
+        for keys in study.conditions
+        if origin(keys.name) == origin(condition.name)
+    ]
+    margins = [1 if one.input == "movie" else 0 for one in chain]
+    return max(
+        gap_frames(study, one.window, frame_rate_hz, margin=margin)
+        for one, margin in zip(chain, margins, strict=True)
+    )
 
 
 def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Finding]:
@@ -306,6 +408,7 @@ def prepared_key(
             "recordings": list(recordings),
             "input": condition.input,
             "preprocessing": asdict(condition.preprocessing),
+            "pixels": None if condition.pixels is None else asdict(condition.pixels),
             "data": study.data.model_dump(include={"trim_frames", "resample_hz"}),
             "regions": None if regions_path is None else fingerprint(regions_path),
             "signals": study.signals,
@@ -321,9 +424,13 @@ def fit_key(
     fold: Fold,
     seed: int,
     table: RegionTable | None,
+    start_key: str | None = None,
 ) -> str:
-    """The key of a fit: all that its result depends on."""
-    settings = {k: v for k, v in asdict(condition).items() if k != "name"}
+    """The key of a fit: all that its result depends on, the fit it starts from included."""
+    settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
+    weights = condition.network.weights
+    if weights not in ("imagenet", "none") and condition.network.sees_movies:
+        settings["network"] = settings["network"] | {"weights": fingerprint(Path(weights))}
     return hash_of(
         {
             "recordings": list(recordings),
@@ -331,6 +438,7 @@ def fit_key(
             "condition": settings,
             "fold": {k: v for k, v in asdict(fold).items() if k != "name"},
             "seed": seed,
+            "start": start_key,
             "table": None if table is None or condition.regions is None else asdict(table),
             "format": FORMAT,
         }

@@ -15,17 +15,16 @@ from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.decoder import (
-    NETWORKS,
-    Network,
     ScaledNetwork,
-    Training,
     build_network,
     count_outputs,
     describe,
     load_decoder,
     state_bytes,
 )
-from corticode.decode.fit import fit, predict
+from corticode.decode.fit import fit
+from corticode.decode.predict import predict
+from corticode.decode.settings import TRACES, Network, Training
 from corticode.errors import CorticodeError, DecoderError, MissingDataError, StudyError
 
 TARGETS = {
@@ -84,7 +83,7 @@ class TestSavedAndLoaded:
     @pytest.mark.parametrize(
         ("target", "network"),
         [
-            *((t, Network(n, 4)) for t in TARGETS for n in NETWORKS if n != "speed"),
+            *((t, Network(n, 4)) for t in TARGETS for n in TRACES if n != "speed"),
             ("value", Network("speed")),
         ],
         ids=lambda given: getattr(given, "kind", given),

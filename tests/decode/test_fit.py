@@ -7,9 +7,12 @@ import torch
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
-from corticode.decode import fit as fit_module
-from corticode.decode.decoder import NETWORKS, RECURRENT, Network, Training, state_bytes
-from corticode.decode.fit import fit, predict
+from corticode.decode import predict as predict_module
+from corticode.decode import training_loop
+from corticode.decode.decoder import state_bytes
+from corticode.decode.fit import fit
+from corticode.decode.predict import predict
+from corticode.decode.settings import RECURRENT, TRACES, Network, Training
 from corticode.errors import DataError, DecoderError, FoldError, RunError, StudyError
 
 SMALL = Network("gru", units=6)
@@ -147,7 +150,7 @@ def loss_by_hand(decoder, windows):
 
 
 class TestPlantedSignal:
-    @pytest.mark.parametrize("network", [name for name in NETWORKS if name != "speed"])
+    @pytest.mark.parametrize("network", [name for name in TRACES if name != "speed"])
     def test_of_two_classes_is_learned_by_every_network(self, split, network):
         parts = split()
         long = Training(epochs=8, batch_size=16, learning_rate=0.02)
@@ -283,8 +286,8 @@ class TestResumingGivesTheSameBytes:
     def test_within_an_epoch(self, split, tmp_path, monkeypatch, target, network, stop_at_step):
         parts, state_path = split(target), tmp_path / "state"
         whole = fitted(parts, network, self.training)
-        monkeypatch.setattr(fit_module, "STATE_EVERY_S", -1.0)
-        n_steps, loss_of = 0, fit_module._loss
+        monkeypatch.setattr(training_loop, "STATE_EVERY_S", -1.0)
+        n_steps, loss_of = 0, training_loop.loss_of
 
         def stop(network, *rest):
             nonlocal n_steps
@@ -293,7 +296,7 @@ class TestResumingGivesTheSameBytes:
                 raise StoppedError
             return loss_of(network, *rest)
 
-        monkeypatch.setattr(fit_module, "_loss", stop)
+        monkeypatch.setattr(training_loop, "loss_of", stop)
         with pytest.raises(StoppedError):
             fitted(parts, network, self.training, state_path=state_path)
         n_first, n_steps, stop_at_step = n_steps - 1, 0, 10**9
@@ -413,7 +416,7 @@ class TestPredictions:
         parts = split()
         decoder = fitted(parts)
         whole = predict(decoder, parts[2]).score
-        monkeypatch.setattr(fit_module, "PREDICT_BATCH", 7)
+        monkeypatch.setattr(predict_module, "PREDICT_BATCH", 7)
         np.testing.assert_allclose(predict(decoder, parts[2]).score, whole, rtol=1e-5)
 
     def test_of_windows_cut_otherwise(self, split):

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corticode.data.windows import WindowShape
-from corticode.decode.decoder import Network, build_network, state_bytes
+from corticode.decode.decoder import build_network, state_bytes
+from corticode.decode.settings import Network
 from corticode.decode.training_state import NUMBERS, TrainingState, load_state, save_state
 from corticode.errors import RunError
 

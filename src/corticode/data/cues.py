@@ -19,6 +19,7 @@ from corticode.errors import DataError, Finding, MissingDataError, StudyError
 
 Input = Literal[
     "traces",
+    "movie",
     "global-mean",
     "outside-mask",
     "border",

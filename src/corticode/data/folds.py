@@ -275,14 +275,14 @@ def _refuse_shared_frames(by_role: dict[str, Windows], fold: Fold) -> None:
     uses = {}
     for role, windows in by_role.items():
         covered = windows.covered()
-        shape = windows.recipe.window
-        covered[windows.start + shape.before + shape.shift] = True
+        covered[windows.aim] = True
         uses[role] = covered
     for one, other in (("train", "test"), ("valid", "test"), ("train", "valid")):
         n_shared = int((uses[one] & uses[other]).sum())
         if n_shared:
-            shape = by_role[one].recipe.window
+            recipe = by_role[one].recipe
             raise StudyError(
                 f"fold {fold.name!r}: {one} and {other} share {n_shared} frames; give [folds] "
-                f"gap_frames of at least {shape.n_frames + abs(shape.shift)} (window + |shift|)"
+                f"gap_frames of at least {recipe.n_frames + abs(recipe.window.shift)} (window + "
+                "|shift|)"
             )

@@ -1,4 +1,4 @@
-"""A movie read once from its first frame to its last: the mean image, means over pixels."""
+"""A movie read once from its first frame to its last: means over frames, over pixels, in time."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,6 +28,24 @@ def frame_blocks(movie: NDArray[Any]) -> Iterator[slice]:
     step = max(1, BLOCK_VALUES // max(1, n_pixels))
     for first in range(0, n_frames, step):
         yield slice(first, min(first + step, n_frames))
+
+
+def row_bands(movie: NDArray[Any]) -> list[slice]:
+    """Bands of image rows, top to bottom, such that all frames of one hold a few megabytes.
+
+    Parameters
+    ----------
+    movie
+        (frame, row, column): a stretch of frames.
+
+    Examples
+    --------
+    >>> [(rows.start, rows.stop) for rows in row_bands(np.empty((256, 80, 128), np.uint8))]
+    [(0, 32), (32, 64), (64, 80)]
+    """
+    n_frames, n_rows, n_columns = movie.shape
+    step = max(1, BLOCK_VALUES // max(1, n_frames * n_columns))
+    return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
 
 def mean_image(movie: NDArray[Any]) -> NDArray[np.float64]:
@@ -105,3 +123,63 @@ def means_over_pixels(
             for k, which in enumerate(chosen):
                 means[rows, k] = pixels[:, which].mean(axis=1, dtype=np.float64)
     return means
+
+
+def smoothed_frames(
+    movie: NDArray[Any], rows: slice, n_frames: int, *, causal: bool = False
+) -> NDArray[np.float64]:
+    """Some frames of a movie's moving mean in time; no more of it is read than they need.
+
+    The window is that of `corticode.data.preprocess.moving_mean`: centred (an even length holds
+    one frame more before than after) or of the past alone, shorter at both ends of the movie.
+    Sums of whole numbers are exact, so that a frame comes out the same whichever frames it is
+    read with.
+
+    Parameters
+    ----------
+    movie
+        (frame, row, column), any unit; may be memory-mapped.
+    rows
+        Which frames, from `start` to before `stop`.
+    n_frames
+        Length of the window.
+    causal
+        The window holds the frame and those before it.
+
+    Returns
+    -------
+    NDArray
+        (frame, row, column) for the frames in `rows`. Values that are not finite are left out;
+        NaN where a window holds no other.
+
+    Examples
+    --------
+    >>> smoothed_frames(np.arange(6)[:, None, None], slice(0, 3), 3).ravel().tolist()
+    [0.5, 1.0, 2.0]
+    """
+    n_before, n_after = (n_frames - 1, 0) if causal else (n_frames // 2, (n_frames - 1) // 2)
+    frame = np.arange(rows.start, rows.stop)
+    first, stop = np.maximum(frame - n_before, 0), np.minimum(frame + n_after + 1, len(movie))
+    start = int(first[0]) if frame.size else 0
+    data = movie[start : int(stop[-1]) if frame.size else 0]
+    first, stop = first - start, stop - start
+    finite = np.isfinite(data) if movie.dtype.kind == "f" else None
+    if finite is None or finite.all():
+        sums = _between(data, first, stop)
+        sums /= (stop - first).reshape(-1, 1, 1)
+        return sums
+    sums, seen = _between(np.where(finite, data, 0), first, stop), _between(finite, first, stop)
+    mean = np.full(sums.shape, np.nan)
+    np.divide(sums, seen, out=mean, where=seen > 0)
+    return mean
+
+
+def _between(
+    data: NDArray[Any], first: NDArray[np.intp], stop: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Sums over stretches of frames."""
+    total = np.zeros((len(data) + 1, *data.shape[1:]))
+    np.cumsum(data, axis=0, out=total[1:])
+    sums: NDArray[np.float64] = total[stop]
+    sums -= total[first]
+    return sums

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.clocks import is_same_rate
+from corticode.data.pixels import NormalisedMovie, PixelPreprocessing
 from corticode.data.preprocess import Preprocessing, preprocess_traces
 from corticode.data.session import Session
 from corticode.data.signals import holds_numbers
@@ -43,6 +44,12 @@ class PreparedSessions:
         What was left out or looks odd.
     left_out_regions
         Regions that some sessions have and others lack.
+    movies
+        One a session, where movies are decoded; `traces` then hold no region.
+    pixels
+        What is done to the movies when their frames are read.
+    image_shape
+        Rows and columns of the movies' frames.
     """
 
     traces: NDArray[np.float32]
@@ -57,6 +64,9 @@ class PreparedSessions:
     frame_rate_hz: float | None
     findings: tuple[Finding, ...] = ()
     left_out_regions: tuple[str, ...] = ()
+    movies: tuple[NormalisedMovie, ...] = ()
+    pixels: PixelPreprocessing | None = None
+    image_shape: tuple[int, int] | None = None
 
     @property
     def n_sessions(self) -> int:

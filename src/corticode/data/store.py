@@ -12,6 +12,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
 from corticode.data.files import write_text, write_with, writing
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.prepared import (
     PreparedSessions,
     check_together,
@@ -51,6 +52,25 @@ def store_sessions(
         (folder / "prepared.json").unlink(missing_ok=True)
     traces = np.load(folder / "traces.npy", mmap_mode="r", allow_pickle=False)
     prepared = lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
+    _store_frames(folder, prepared, key)
+
+
+def store_movies(folder: Path, prepared: PreparedSessions, key: str) -> None:
+    """Write what `corticode.data.movies.prepare_movies` gave, but for the movies themselves.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written.
+    """
+    with writing(folder / "traces.npy") as file:
+        _write_header(file, prepared.traces.shape)
+        (folder / "prepared.json").unlink(missing_ok=True)
+    _store_frames(folder, prepared, key)
+
+
+def _store_frames(folder: Path, prepared: PreparedSessions, key: str) -> None:
+    """Write all that there is beside the traces, the description last."""
     signals = sorted(prepared.behavior)
     arrays: dict[str, NDArray[np.generic]] = {
         f"behavior-{k}": prepared.behavior[signal] for k, signal in enumerate(signals)
@@ -65,7 +85,9 @@ def store_sessions(
         "regions": prepared.regions,
         "left_out_regions": prepared.left_out_regions,
         "signals": signals,
-        "preprocessing": asdict(preprocessing),
+        "preprocessing": asdict(prepared.preprocessing),
+        "pixels": None if prepared.pixels is None else asdict(prepared.pixels),
+        "image_shape": prepared.image_shape,
         "frame_rate_hz": prepared.frame_rate_hz,
         "findings": [asdict(finding) for finding in prepared.findings],
     }
@@ -98,6 +120,7 @@ def load_sessions(folder: Path) -> PreparedSessions:
             signal: np.load(folder / f"behavior-{k}.npy", mmap_mode="r", allow_pickle=False)
             for k, signal in enumerate(described["signals"])
         }
+        pixels, shape = described["pixels"], described["image_shape"]
         prepared = PreparedSessions(
             animals=tuple(described["animals"]),
             sessions=tuple(described["sessions"]),
@@ -107,6 +130,8 @@ def load_sessions(folder: Path) -> PreparedSessions:
             preprocessing=Preprocessing(**described["preprocessing"]),
             frame_rate_hz=described["frame_rate_hz"],
             findings=tuple(Finding(**finding) for finding in described["findings"]),
+            pixels=None if pixels is None else PixelPreprocessing(**pixels),
+            image_shape=None if shape is None else (int(shape[0]), int(shape[1])),
             **arrays,
         )
         _check_sizes(prepared)

@@ -9,6 +9,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from corticode.data.cues import WHOLE_SESSION_INPUTS
+from corticode.data.pixels import (
+    NormalisedMovie,
+    PixelPreprocessing,
+    pixel_look_ahead_frames,
+)
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
@@ -73,16 +78,29 @@ class Recipe:
     frame_rate_hz: float | None
     input: str = "traces"
     left_out_regions: tuple[str, ...] = ()
+    pixels: PixelPreprocessing | None = None
+    image_shape: tuple[int, int] | None = None
+
+    @property
+    def margin(self) -> int:
+        """Frames a window needs beyond its first and last: an image of a movie holds three."""
+        return 1 if self.input == "movie" else 0
+
+    @property
+    def n_frames(self) -> int:
+        """Recorded frames that a window spans."""
+        return self.window.n_frames + 2 * self.margin
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows as indices into traces that lie end to end; nothing is copied.
+    """Windows as indices into traces, or movies, that lie end to end; nothing is copied.
 
     Parameters
     ----------
     traces
-        float32, shape (frame, region), sessions one after the other.
+        float32, shape (frame, region), sessions one after the other; no region where movies are
+        decoded.
     start
         The row of `traces` at which each window begins, shape (window,).
     target
@@ -96,6 +114,8 @@ class Windows:
         The name tables.
     recipe
         How frames became windows.
+    movies
+        Where movies are decoded: one a session, end to end as `traces` are.
     """
 
     traces: NDArray[np.float32]
@@ -107,6 +127,7 @@ class Windows:
     animal_names: tuple[str, ...]
     session_names: tuple[str, ...]
     recipe: Recipe
+    movies: tuple[NormalisedMovie, ...] = ()
 
     @property
     def n_windows(self) -> int:
@@ -117,6 +138,12 @@ class Windows:
     def centre(self) -> NDArray[np.int32]:
         """Frame at the centre of each window, in its own session, shape (window,)."""
         return self.frame - np.int32(self.recipe.window.shift)
+
+    @property
+    def aim(self) -> NDArray[np.int64]:
+        """The row of the frame whose target each window is to say, shape (window,)."""
+        window = self.recipe.window
+        return self.start + (self.recipe.margin + window.before + window.shift)
 
     def where(self, chosen: NDArray[Any]) -> "Windows":
         """The windows that a mask or an index chooses."""
@@ -142,7 +169,7 @@ class Windows:
         """The rows of `traces` that some window sees, shape (frame,)."""
         steps = np.zeros(self.traces.shape[0] + 1, dtype=np.int64)
         np.add.at(steps, self.start, 1)
-        np.add.at(steps, self.start + self.recipe.window.n_frames, -1)
+        np.add.at(steps, self.start + self.recipe.n_frames, -1)
         return np.asarray(np.cumsum(steps[:-1]) > 0)
 
 
@@ -258,7 +285,20 @@ def windows_of(
     DataError
         A session is shorter than a window, or no window is left in any.
     """
-    n_frames = window.n_frames
+    recipe = Recipe(
+        prepared.regions,
+        tuple(bool(k) for k in kept),
+        prepared.preprocessing,
+        window,
+        target,
+        _classes(target, targets),
+        prepared.frame_rate_hz,
+        input,
+        prepared.left_out_regions,
+        prepared.pixels,
+        prepared.image_shape,
+    )
+    n_frames = recipe.n_frames
     # Counted by its changes: a number that comes back later is another stretch of time.
     run = np.concatenate([[0], np.cumsum(prepared.run[1:] != prepared.run[:-1])])
     lengths = np.diff(prepared.first_frame)
@@ -266,8 +306,8 @@ def windows_of(
         k = int(np.argmin(lengths))
         raise DataError(
             f"session '{prepared.animals[k]}/{prepared.sessions[k]}' has {lengths[k]} frames; a "
-            f"window needs {n_frames} ({window.before} before + 1 + {window.after} after): shorten "
-            "it, or take the session out of the catalogue"
+            f"window needs {n_frames} ({_spelled(recipe)}): shorten it, or take the session out of "
+            "the catalogue"
         )
     n_rows = run.size
     start = np.arange(n_rows - n_frames + 1)
@@ -275,15 +315,13 @@ def windows_of(
     usable = (run[start] == run[start + n_frames - 1]) & (
         n_invalid[start + n_frames] == n_invalid[start]
     )
-    aim = start + window.before + window.shift
+    aim = start + recipe.margin + window.before + window.shift
     inside = (aim >= 0) & (aim < n_rows)
     aim = np.clip(aim, 0, n_rows - 1)
     usable &= inside & (run[aim] == run[start])
     values = np.full(n_rows, np.nan, dtype=np.float32)
-    classes: tuple[str, ...] = ("0", "1") if target.kind == "binary" else ()
     if targets is not None:
         values = np.concatenate([trace.values for trace in targets]).astype(np.float32)
-        classes = targets[0].classes
         usable &= np.isfinite(values[aim])
     start, aim = start[usable], aim[usable]
     if start.size == 0:
@@ -303,18 +341,23 @@ def windows_of(
         (aim - prepared.first_frame[session]).astype(np.int32),
         animals,
         prepared.sessions,
-        Recipe(
-            prepared.regions,
-            tuple(bool(k) for k in kept),
-            prepared.preprocessing,
-            window,
-            target,
-            classes,
-            prepared.frame_rate_hz,
-            input,
-            prepared.left_out_regions,
-        ),
+        recipe,
+        prepared.movies,
     )
+
+
+def _classes(target: Target, targets: Sequence[TargetTrace] | None) -> tuple[str, ...]:
+    if targets is not None:
+        return targets[0].classes
+    return ("0", "1") if target.kind == "binary" else ()
+
+
+def _spelled(recipe: Recipe) -> str:
+    window = recipe.window
+    spelled = f"{window.before} before + 1 + {window.after} after"
+    return f"{spelled} + 1 more on each side, as an image is three frames" * bool(
+        recipe.margin
+    ) or (spelled)
 
 
 def look_ahead_s(recipe: Recipe, *, centre_alone: bool = False) -> float | None:
@@ -324,7 +367,11 @@ def look_ahead_s(recipe: Recipe, *, centre_alone: bool = False) -> float | None:
     the centre frame alone does not see the frames after it.
     """
     after = 0 if centre_alone else recipe.window.after
-    frames = look_ahead_frames(recipe.preprocessing) + after - recipe.window.shift
+    if recipe.pixels is None:
+        filters = look_ahead_frames(recipe.preprocessing)
+    else:
+        filters = pixel_look_ahead_frames(recipe.pixels) + recipe.margin
+    frames = filters + after - recipe.window.shift
     if np.isinf(frames) or recipe.input in WHOLE_SESSION_INPUTS:
         return float("inf")
     return None if recipe.frame_rate_hz is None else frames / recipe.frame_rate_hz

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from corticode.data.windows import Windows
+from corticode.decode.settings import Training
+
+VALIDATION_BATCH = 2048
 
 
 def order_of_epoch(n_windows: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -78,3 +81,31 @@ def iterate_batches(
         inputs = torch.from_numpy(view[windows.start[chosen]]).view(-1, n_frames, n_regions)
         targets = torch.from_numpy(windows.target[chosen])
         yield inputs.to(device), targets.to(device)
+
+
+class TraceBatches:
+    """Batches of windows of traces, in the order of an epoch or as they come."""
+
+    def __init__(self, windows: Windows, training: Training, *, seed: int, device: str) -> None:
+        self.windows, self.training, self.seed, self.device = windows, training, seed, device
+
+    def n_batches(self, epoch: int) -> int:
+        """Batches of an epoch."""
+        return -(-self.windows.n_windows // self.training.batch_size)
+
+    def of_epoch(
+        self, epoch: int, first: int, stop: int
+    ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+        """Some of an epoch's batches."""
+        size = self.training.batch_size
+        order = order_of_epoch(self.windows.n_windows, seed=self.seed, epoch=epoch)
+        chosen = self.windows.where(order[first * size : stop * size])
+        for inputs, targets in iterate_batches(chosen, None, size, device=self.device):
+            yield (inputs,), targets
+
+    def in_order(self) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+        """All windows, as they come."""
+        for inputs, targets in iterate_batches(
+            self.windows, None, VALIDATION_BATCH, device=self.device
+        ):
+            yield (inputs,), targets

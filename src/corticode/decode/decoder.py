@@ -14,83 +14,20 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from corticode.data.files import write_bytes, write_text
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape
+from corticode.decode.networks.efficientnet import EfficientNet
 from corticode.decode.networks.keras_gru import KerasGRUNetwork
 from corticode.decode.networks.linear import LinearNetwork
-from corticode.decode.networks.recurrent import CELLS, RecurrentNetwork
+from corticode.decode.networks.movie import MovieNetwork
+from corticode.decode.networks.recurrent import RecurrentNetwork
 from corticode.decode.networks.speed import SpeedNetwork
-from corticode.errors import DecoderError, MissingDataError, StudyError
+from corticode.decode.settings import Network, Training
+from corticode.errors import DecoderError, MissingDataError
 
 FORMAT = 1
-LINEAR = ("linear-frame", "linear-window")
-RECURRENT = (*CELLS, *(f"bi-{cell}" for cell in CELLS))
-NETWORKS = (*RECURRENT, "gru-keras", *LINEAR, "speed")
-USUAL_UNITS = 32
-
-
-@dataclass(frozen=True)
-class Network:
-    """Which network, and its size.
-
-    Parameters
-    ----------
-    kind
-        ``rnn``, ``lstm``, ``gru``, ``bi-rnn``, ``bi-lstm``, ``bi-gru``, ``gru-keras``,
-        ``linear-frame``, ``linear-window`` or ``speed`` (for values).
-    units
-        Units of the one recurrent layer. Linear decoders pass over it; ``speed`` has its own
-        sizes and takes no other.
-    """
-
-    kind: str = "gru"
-    units: int = USUAL_UNITS
-
-    def __post_init__(self) -> None:
-        if self.kind not in NETWORKS:
-            raise StudyError(f"network kind {self.kind!r} is none of {', '.join(NETWORKS)}")
-        if self.units < 1:
-            raise StudyError(f"network units = {self.units}; at least 1 is needed")
-        if self.kind == "speed" and self.units != USUAL_UNITS:
-            raise StudyError(
-                f"network units = {self.units}, but kind 'speed' has the sizes of the study (64 "
-                "and 32 units); leave out units"
-            )
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a decoder is fitted.
-
-    Parameters
-    ----------
-    epochs, batch_size, learning_rate
-        Passes over the training windows, windows a step, step size of Adam.
-    label_smoothing
-        Share of each label that is spread evenly over the classes.
-    penalty
-        Weights of the L2 penalty among which linear decoders choose by validation loss, as a
-        share of the mean curvature of the loss.
-    """
-
-    epochs: int = 30
-    batch_size: int = 256
-    learning_rate: float = 1e-3
-    label_smoothing: float = 0.001
-    penalty: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise StudyError(f"training {name} = {getattr(self, name)}; it must be above 0")
-        if not 0 <= self.label_smoothing < 1:
-            raise StudyError(
-                f"training label_smoothing = {self.label_smoothing}; "
-                "it must be 0 or more and below 1"
-            )
-        if not self.penalty or min(self.penalty) < 0:
-            raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
 
 
 class ScaledNetwork(nn.Module):
@@ -129,11 +66,19 @@ class ScaledNetwork(nn.Module):
         """Remember whether inputs need any arithmetic at all: most need none."""
         self.scales_input = bool((self.input_offset != 0).any() or (self.input_gain != 1).any())
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """Logits or scaled values, shape (window, output)."""
+    def forward(self, windows: Tensor, *index: Tensor) -> Tensor:
+        """Logits or scaled values, shape (window, output).
+
+        Parameters
+        ----------
+        windows
+            (window, frame, region), or, of movies, images, (image, 3, row, column).
+        index
+            Of movies: which images each window consists of, (window, image of window).
+        """
         if self.scales_input:
             windows = (windows - self.input_offset) * self.input_gain
-        outputs: Tensor = self.inner(windows)
+        outputs: Tensor = self.inner(windows, *index)
         return outputs
 
 
@@ -159,6 +104,8 @@ class Decoder:
         What the kept epoch was chosen by: ``validation loss`` or ``training loss``.
     train_animals
         Who it was fitted on.
+    n_parts
+        Parts in which each batch was taken: 2 where the device's memory did not hold one.
     """
 
     network: ScaledNetwork
@@ -171,6 +118,7 @@ class Decoder:
     best_epoch: int
     selected_by: str
     train_animals: tuple[str, ...]
+    n_parts: int = 1
 
     def save(self, folder: Path) -> None:
         """Write ``decoder.safetensors`` and ``decoder.json`` into a folder."""
@@ -189,7 +137,7 @@ def describe(decoder: Decoder) -> dict[str, Any]:
     """What ``decoder.json`` holds: plain values only."""
     return {
         "format": FORMAT,
-        "network": asdict(decoder.settings),
+        "network": _described_network(decoder.settings),
         "training": asdict(decoder.training),
         "seed": decoder.seed,
         "recipe": asdict(decoder.recipe),
@@ -201,39 +149,41 @@ def describe(decoder: Decoder) -> dict[str, Any]:
     }
 
 
+def _described_network(settings: Network) -> dict[str, Any]:
+    """The settings that the network has: those of a CNN for decoders of movies alone."""
+    described = asdict(settings)
+    return described if settings.sees_movies else {k: described[k] for k in ("kind", "units")}
+
+
 def build_network(
     settings: Network, window: WindowShape, *, n_regions: int, n_outputs: int
 ) -> ScaledNetwork:
     """A network with fresh weights from torch's random state."""
     inner: nn.Module
-    if settings.kind == "linear-frame":
+    if settings.sees_movies:
+        cnn = EfficientNet(
+            settings.backbone, flavour=settings.flavour, drop_connect=settings.drop_connect
+        )
+        inner = MovieNetwork(cnn, settings.kind, n_units=settings.n_units, n_outputs=n_outputs)
+    elif settings.kind == "linear-frame":
         inner = LinearNetwork(
             1, first_frame=window.before, n_regions=n_regions, n_outputs=n_outputs
         )
     elif settings.kind == "linear-window":
         inner = LinearNetwork(window.n_frames, n_regions=n_regions, n_outputs=n_outputs)
     elif settings.kind == "gru-keras":
-        inner = KerasGRUNetwork(n_regions=n_regions, n_units=settings.units, n_outputs=n_outputs)
+        inner = KerasGRUNetwork(n_regions=n_regions, n_units=settings.n_units, n_outputs=n_outputs)
     elif settings.kind == "speed":
         inner = SpeedNetwork(n_regions=n_regions)
     else:
         inner = RecurrentNetwork(
             settings.kind.removeprefix("bi-"),
             n_regions=n_regions,
-            n_units=settings.units,
+            n_units=settings.n_units,
             n_outputs=n_outputs,
             bidirectional=settings.kind.startswith("bi-"),
         )
     return ScaledNetwork(inner, n_regions)
-
-
-def check_network(settings: Network, kind: str) -> None:
-    """Refuse, with a `StudyError`, a network that does not decode targets of this kind."""
-    if settings.kind == "speed" and kind != "value":
-        raise StudyError(
-            f"network kind 'speed' decodes values, and the target is of kind {kind!r}; give "
-            "target kind = 'value', or another network"
-        )
 
 
 def count_outputs(kind: str, classes: Sequence[str]) -> int:
@@ -305,6 +255,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 
 def _recipe(described: Mapping[str, Any]) -> Recipe:
+    pixels, shape = described.get("pixels"), described.get("image_shape")
     return Recipe(
         tuple(described["regions"]),
         tuple(described["kept_regions"]),
@@ -315,6 +266,8 @@ def _recipe(described: Mapping[str, Any]) -> Recipe:
         described["frame_rate_hz"],
         described.get("input", "traces"),
         tuple(described.get("left_out_regions", ())),
+        PixelPreprocessing(**pixels) if pixels else None,
+        (int(shape[0]), int(shape[1])) if shape else None,
     )
 
 

@@ -18,8 +18,9 @@ from sklearn.utils.validation import (
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, Windows, WindowShape
-from corticode.decode.decoder import Network, Training
-from corticode.decode.fit import fit, predict
+from corticode.decode.fit import fit
+from corticode.decode.predict import predict
+from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, StudyError
 
 Mask = NDArray[np.bool_]

@@ -14,14 +14,26 @@ from corticode.data.files import write_bytes
 from corticode.decode.decoder import ScaledNetwork, state_bytes
 from corticode.errors import RunError
 
-NUMBERS = ("fit", "epoch", "batch", "loss_sum", "seconds", "history", "best_loss", "best_epoch")
+NUMBERS = (
+    "fit",
+    "epoch",
+    "batch",
+    "loss_sum",
+    "n_seen",
+    "n_parts",
+    "seconds",
+    "history",
+    "best_loss",
+    "best_epoch",
+)
 
 
 @dataclass
 class TrainingState:
     """Where training stands; what a killed run needs to go on.
 
-    `fit` says which fit it is in words, so that no other goes on from it.
+    `fit` says which fit it is in words, so that no other goes on from it. `n_parts` is 2 where the
+    device's memory does not hold a whole batch.
     """
 
     network: ScaledNetwork
@@ -30,6 +42,8 @@ class TrainingState:
     epoch: int = 1
     batch: int = 0
     loss_sum: float = 0.0
+    n_seen: int = 0
+    n_parts: int = 1
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
     best_loss: float = float("inf")

@@ -1,0 +1,323 @@
+"""What is done to a movie's pixels before a decoder sees them; done when frames are read.
+
+A movie stays on disk as it was recorded. What makes it a decoder's input are a few images: what is
+subtracted from each pixel, what it is multiplied with, and how much of its reference is taken off.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
+from corticode.data.movie_means import smoothed_frames
+from corticode.data.movie_statistics import MovieStatistics, odd_statistics
+from corticode.data.movie_sums import CHECKPOINT_FRAMES
+from corticode.errors import DataError, Finding, StudyError
+
+SCALES = ("sd", "variance", "fluctuation", "none")
+MASKS = ("none", "brain")
+CORRECTIONS = ("none", "reference-regression", "done-elsewhere")
+LOWPASS_FRAMES = 9
+LEAST_COUNTED = CHECKPOINT_FRAMES // 2
+
+
+@dataclass(frozen=True)
+class PixelPreprocessing:
+    """What is done to a movie: blood taken out, each pixel's mean subtracted, scaled, masked.
+
+    Parameters
+    ----------
+    scale
+        What frames, minus each pixel's mean, are divided by, one number a session: ``"sd"`` (over
+        all pixels and frames of the raw movie: how unevenly the image is lit, above all),
+        ``"variance"`` (the square of the same), ``"fluctuation"`` (over time: root of the mean
+        variance of the brain's pixels, blood taken out) or ``"none"``.
+    mask
+        ``"none"``, or ``"brain"``: pixels outside the brain enter as 0.
+    correction
+        What is done about blood: ``"none"``, ``"reference-regression"`` (the low-passed reference
+        channel is subtracted pixel by pixel, see `corticode.data.reference_slope`) or
+        ``"done-elsewhere"`` (before the movie was given).
+    lowpass_frames
+        Length of the moving mean over the reference. Nine frames, 0.3 s at 30 Hz: blood changes
+        within one to two seconds, while the photon noise that subtraction adds falls to a ninth.
+        Where two wavelengths take turns, calcium first, a reference frame comes half a frame after
+        its calcium frame: an even length is then centred on it, an odd one elsewhere.
+    causal
+        Means, scale and slope of the frames before the latest checkpoint (every 256 frames), and a
+        moving mean over the past. Frames before the first checkpoint are not valid.
+
+    Raises
+    ------
+    StudyError
+        A value that is not among the allowed ones.
+    """
+
+    scale: str = "sd"
+    mask: str = "none"
+    correction: str = "none"
+    lowpass_frames: int = LOWPASS_FRAMES
+    causal: bool = False
+
+    def __post_init__(self) -> None:
+        allowed = {"scale": SCALES, "mask": MASKS, "correction": CORRECTIONS}
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise StudyError(
+                    f"{name} of a movie is {getattr(self, name)!r}; it must be one of "
+                    f"{', '.join(values)}"
+                )
+        n_frames = self.lowpass_frames
+        if isinstance(n_frames, bool) or not isinstance(n_frames, int | np.integer) or n_frames < 1:
+            raise StudyError(
+                f"lowpass_frames is {n_frames!r}; it must be a whole number of frames above 0"
+            )
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the reference channel is subtracted."""
+        return self.correction == "reference-regression"
+
+
+def pixel_look_ahead_frames(preprocessing: PixelPreprocessing) -> float:
+    """How many frames later than a frame its normalised value can depend on.
+
+    Infinite, since each pixel's mean is that of the whole session; 0 where all is causal.
+
+    Examples
+    --------
+    >>> pixel_look_ahead_frames(PixelPreprocessing())
+    inf
+    >>> pixel_look_ahead_frames(PixelPreprocessing(causal=True))
+    0.0
+    """
+    return 0.0 if preprocessing.causal else math.inf
+
+
+@dataclass(frozen=True)
+class NormalisedMovie:
+    """A movie as recorded, and what normalises its frames when they are read.
+
+    Frame t has state max(t // `checkpoint_frames` - 1, 0), or 0 where `checkpoint_frames` is 0, and
+    enters as (frame - offset - slope * low-passed reference) * gain. `normalised_frames` is that
+    formula; the reference's mean is part of the offset.
+
+    Parameters
+    ----------
+    frames
+        (frame, row, column), memory-mapped.
+    offset
+        (state, row, column), counts.
+    gain
+        (state, row, column), one over counts; 0 for pixels that are left out.
+    valid
+        (frame,): no window may hold another.
+    reference
+        As `frames`; None where none is subtracted.
+    slope
+        (state, row, column), counts of the movie for one of the reference; None as `reference`.
+    lowpass_frames, causal
+        The moving mean over the reference.
+    checkpoint_frames
+        Frames between states; 0 where there is one state.
+    """
+
+    frames: NDArray[Any]
+    offset: NDArray[np.float32]
+    gain: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    reference: NDArray[Any] | None = None
+    slope: NDArray[np.float32] | None = None
+    lowpass_frames: int = 1
+    causal: bool = False
+    checkpoint_frames: int = 0
+
+
+def normalise_movie(
+    movie: NDArray[Any],
+    reference: NDArray[Any] | None,
+    statistics: MovieStatistics,
+    preprocessing: PixelPreprocessing,
+    brain: NDArray[np.bool_] | None = None,
+) -> tuple[NormalisedMovie, list[Finding]]:
+    """A movie with what normalises it; no frame is read.
+
+    Pixels that never change enter as 0.
+
+    Parameters
+    ----------
+    movie, reference
+        (frame, row, column); the reference may be None where none is subtracted.
+    statistics
+        Of this movie, see `corticode.data.movie_statistics.measure_movie`.
+    preprocessing
+        What is to be done.
+    brain
+        (row, column), True where the brain is; None finds it, where it is needed, in the mean
+        image (causal: in that of the first 256 frames).
+
+    Returns
+    -------
+    movie
+        What a decoder reads.
+    findings
+        Pixels that never change, frames left out, a brain hardly told apart from its surround,
+        channels whose heart beats have little in common.
+
+    Raises
+    ------
+    DataError
+        The statistics are of another movie or other preprocessing, or no brain is found.
+
+    Examples
+    --------
+    >>> from corticode.data.movie_statistics import measure_movie
+    >>> movie = np.array([[[1, 7]], [[3, 7]]], np.uint16)
+    >>> normal, findings = normalise_movie(
+    ...     movie, None, measure_movie(movie), PixelPreprocessing("none"))
+    >>> normalised_frames(normal, slice(0, 2)).tolist()
+    [[[-1.0, 0.0]], [[1.0, 0.0]]]
+    >>> print(findings[0])
+    1 of 2 pixels never change and enter as 0
+    """
+    _check_statistics(movie, reference, statistics, preprocessing)
+    findings = odd_statistics(statistics)
+    if preprocessing.mask == "brain" or preprocessing.scale == "fluctuation":
+        if brain is None:
+            brain, found = _find_brain(statistics)
+            findings += found
+        elif brain.shape != movie.shape[1:] or brain.dtype != np.bool_:
+            raise DataError(
+                f"the brain mask holds {brain.dtype} values of shape {brain.shape}; it needs True "
+                f"and False for each of the frames' {movie.shape[1:]} pixels"
+            )
+    slope = statistics.slope if preprocessing.has_reference else None
+    offset = statistics.mean.astype(np.float64)
+    if slope is not None:
+        offset -= slope * cast(NDArray[np.floating], statistics.reference_mean)
+    return NormalisedMovie(
+        movie,
+        offset.astype(np.float32),
+        _gain(statistics, preprocessing, brain),
+        _valid_frames(statistics),
+        None if slope is None else reference,
+        None if slope is None else slope.astype(np.float32),
+        preprocessing.lowpass_frames,
+        preprocessing.causal,
+        statistics.checkpoint_frames,
+    ), findings
+
+
+def normalised_frames(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32]:
+    """Some frames of a movie, normalised; no more of it is read than they need.
+
+    Parameters
+    ----------
+    movie
+        As `normalise_movie` gives it.
+    rows
+        Which frames, from `start` to before `stop`.
+
+    Returns
+    -------
+    NDArray
+        (frame, row, column); 0 where a pixel is left out.
+    """
+    frame = np.arange(rows.start, rows.stop)
+    state = np.zeros(frame.size, np.intp)
+    if movie.checkpoint_frames:
+        state = np.maximum(frame // movie.checkpoint_frames - 1, 0)
+    values = movie.frames[rows].astype(np.float32)
+    values -= movie.offset[state]
+    if movie.slope is not None:
+        values -= movie.slope[state] * lowpassed_reference(movie, rows)
+    gain = movie.gain[state]
+    values *= gain
+    values[gain == 0] = 0  # pixels without values too, as around a brain cut out by NaN
+    return values
+
+
+def lowpassed_reference(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32]:
+    """The moving mean of a movie's reference, for the frames in `rows`; (frame, row, column)."""
+    if movie.reference is None:
+        raise DataError("the movie has no reference, so none can be subtracted")
+    return smoothed_frames(movie.reference, rows, movie.lowpass_frames, causal=movie.causal).astype(
+        np.float32
+    )
+
+
+def _check_statistics(
+    movie: NDArray[Any],
+    reference: NDArray[Any] | None,
+    statistics: MovieStatistics,
+    preprocessing: PixelPreprocessing,
+) -> None:
+    shape = (statistics.n_frames, *statistics.mean.shape[1:])
+    if shape != movie.shape:
+        raise DataError(
+            f"the movie has the shape {movie.shape} and its statistics are of one of {shape}; "
+            "take them again"
+        )
+    if bool(statistics.checkpoint_frames) != preprocessing.causal:
+        raise DataError(
+            f"causal = {preprocessing.causal} and statistics that are not; take them again"
+        )
+    if not preprocessing.has_reference:
+        return
+    if reference is None or reference.shape != movie.shape:
+        raise DataError(
+            "correction = 'reference-regression' needs a reference channel of the movie's shape "
+            f"{movie.shape}; give channels = 'calcium,reference' or movie_reference in the "
+            "catalogue"
+        )
+    if statistics.slope is None or statistics.lowpass_frames != preprocessing.lowpass_frames:
+        raise DataError(
+            "the movie's statistics were taken without its reference or with another "
+            f"lowpass_frames than {preprocessing.lowpass_frames}; take them again"
+        )
+
+
+def _gain(
+    statistics: MovieStatistics,
+    preprocessing: PixelPreprocessing,
+    brain: NDArray[np.bool_] | None,
+) -> NDArray[np.float32]:
+    """(state, row, column)."""
+    changes = statistics.variance > 0
+    if preprocessing.scale == "fluctuation" and brain is not None:
+        variance = statistics.variance
+        if preprocessing.has_reference and statistics.corrected_variance is not None:
+            variance = statistics.corrected_variance
+        size = np.sqrt(variance.mean(axis=(1, 2), dtype=np.float64, where=brain & changes))
+    else:
+        power = {"sd": 1.0, "variance": 2.0}.get(preprocessing.scale, 0.0)
+        size = statistics.overall_sd**power
+    # A state in which nothing has changed yet has no scale.
+    factor = np.divide(1, size, out=np.zeros(size.shape), where=size > 0)
+    gain = np.where(changes, factor[:, None, None], 0)
+    if preprocessing.mask == "brain" and brain is not None:
+        gain *= brain
+    return gain.astype(np.float32)
+
+
+def _valid_frames(statistics: MovieStatistics) -> NDArray[np.bool_]:
+    step = statistics.checkpoint_frames
+    if not step:
+        return statistics.valid
+    frame = np.arange(statistics.n_frames)
+    counted = statistics.n_counted[np.maximum(frame // step - 1, 0)]
+    return statistics.valid & (frame >= step) & (counted >= LEAST_COUNTED)
+
+
+def _find_brain(statistics: MovieStatistics) -> tuple[NDArray[np.bool_], list[Finding]]:
+    brain, separation = find_brain(statistics.mean[0].astype(np.float64))
+    if separation >= LEAST_SEPARATION:
+        return brain, []
+    reason = (
+        "brain and surround are hardly told apart in the mean image (separation "
+        f"{separation:.2f}, below {LEAST_SEPARATION:g}); its pixels may be the wrong ones"
+    )
+    return brain, [Finding("session", reason)]

@@ -1,0 +1,181 @@
+"""The prediction loop: what a fitted decoder says of windows of traces or of movies."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from corticode.data.windows import Windows
+from corticode.decode.batches import iterate_batches
+from corticode.decode.decoder import Decoder, ScaledNetwork, count_outputs
+from corticode.decode.movie_batches import MovieFrames, images_of, read_ahead
+from corticode.decode.networks.movie import MovieNetwork
+from corticode.decode.predictions import PART_NAMES, Predictions
+from corticode.decode.runs_of_windows import IMAGE_FRAMES, stretches
+from corticode.errors import DataError, DecoderError
+
+PREDICT_BATCH = 2048
+IMAGES_BATCH = 64
+MOVIE_WINDOWS_BATCH = 256
+
+
+def predict(
+    decoder: Decoder, windows: Windows, *, part: str = "test", device: str = "cpu"
+) -> Predictions:
+    """What a decoder says of each window.
+
+    Each frame of a movie passes the CNN once, however many windows hold it.
+
+    Parameters
+    ----------
+    decoder
+        A fitted decoder.
+    windows
+        Windows cut with the decoder's recipe.
+    part
+        The role of these windows: ``"train"``, ``"valid"`` or ``"test"``.
+    device
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    Predictions
+        One row a window: a probability, or a value in the target's unit.
+
+    Raises
+    ------
+    DecoderError
+        The windows were not cut with the decoder's recipe.
+    DataError
+        There is no part of that name.
+    """
+    check_recipe(decoder, windows)
+    if part not in PART_NAMES:
+        raise DataError(f"part {part!r} is none of {', '.join(PART_NAMES)}; name one of these")
+    network = decoder.network.to(device)
+    try:
+        with torch.inference_mode():
+            score = _scores_of_all(network, decoder, windows, device)
+    finally:
+        network.to("cpu")
+    return Predictions(
+        part=np.full(windows.n_windows, PART_NAMES.index(part), dtype=np.int8),
+        animal=windows.animal,
+        session=windows.session,
+        frame=windows.frame,
+        target=windows.target,
+        score=score if decoder.kind == "classes" else score[:, 0],
+        kind=decoder.kind,
+        animal_names=windows.animal_names,
+        session_names=windows.session_names,
+        classes=decoder.recipe.classes,
+        frame_rate_hz=windows.recipe.frame_rate_hz,
+    )
+
+
+def check_recipe(decoder: Decoder, windows: Windows) -> None:
+    """Refuse, with a `DecoderError`, windows that were not cut as the decoder's own."""
+    fitted, given = decoder.recipe, windows.recipe
+    for name in (
+        "input",
+        "regions",
+        "preprocessing",
+        "window",
+        "classes",
+        "pixels",
+        "image_shape",
+    ):
+        # Windows of unknown behaviour know of no classes.
+        if getattr(given, name) != getattr(fitted, name) and getattr(given, name) != ():
+            raise DecoderError(
+                f"the windows have another {name} than the decoder was fitted with "
+                f"({getattr(given, name)}, fitted with {getattr(fitted, name)}); "
+                "cut them with the decoder's recipe"
+            )
+
+
+def _scores_of_all(
+    network: ScaledNetwork, decoder: Decoder, windows: Windows, device: str
+) -> NDArray[np.float32]:
+    n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
+    score = np.empty((windows.n_windows, n_outputs), dtype=np.float32)
+    outputs = outputs_of_movies if decoder.settings.sees_movies else _outputs_of_traces
+    for where, given in outputs(network, windows, device):
+        n_windows = where.stop - where.start
+        score[where] = _scores(network, given, decoder.kind)[:n_windows].cpu().numpy()
+    return score
+
+
+def _outputs_of_traces(
+    network: ScaledNetwork, windows: Windows, device: str
+) -> Iterator[tuple[slice, Tensor]]:
+    # Matrix products round the rows of a shorter batch differently: all batches are full ones, so
+    # that a window's score is the same whatever it is predicted with.
+    n_batches = -(-windows.n_windows // PREDICT_BATCH)
+    order = np.resize(np.arange(windows.n_windows), n_batches * PREDICT_BATCH)
+    first = 0
+    for inputs, _ in iterate_batches(windows.where(order), None, PREDICT_BATCH, device=device):
+        stop = min(first + PREDICT_BATCH, windows.n_windows)
+        yield slice(first, stop), network(inputs)
+        first = stop
+
+
+def outputs_of_movies(
+    network: ScaledNetwork, windows: Windows, device: str = "cpu"
+) -> Iterator[tuple[slice, Tensor]]:
+    """A network's outputs for windows of movies, in constant memory, each frame's features once.
+
+    Yields
+    ------
+    slice
+        Which windows.
+    Tensor
+        Outputs, shape (window, output).
+    """
+    inner = cast(MovieNetwork, network.inner)
+    frames = MovieFrames(windows.movies, device)
+    length = windows.recipe.window.n_frames
+    for stretch in stretches(windows):
+        first_row = int(windows.start[stretch[0]])
+        n_images = stretch.size + length - 1
+        done = int(stretch[0])
+        kept = torch.empty(0)
+        for features in _features(inner, frames, first_row, n_images):
+            kept = torch.cat([kept, features]) if kept.numel() else features
+            n_whole = kept.shape[0] - length + 1
+            for at in range(0, n_whole, MOVIE_WINDOWS_BATCH):
+                n_here = min(MOVIE_WINDOWS_BATCH, n_whole - at)
+                index = torch.arange(n_here, device=kept.device)[:, None] + torch.arange(
+                    length, device=kept.device
+                )
+                yield slice(done, done + n_here), inner.decide(kept, index + at)
+                done += n_here
+            if n_whole > 0:
+                kept = kept[n_whole:]
+
+
+def _features(
+    inner: MovieNetwork, frames: MovieFrames, first_row: int, n_images: int
+) -> Iterator[Tensor]:
+    """Features of consecutive images, batch by batch, shape (image, feature)."""
+    edges = [*range(0, n_images, IMAGES_BATCH), n_images]
+    parts = [
+        np.arange(first_row + first, first_row + stop + IMAGE_FRAMES - 1)
+        for first, stop in pairwise(edges)
+    ]
+    for rows, found in read_ahead(iter(parts), lambda part: (part, frames.read(part))):
+        normalised = frames.normalise(rows, found)
+        triples = torch.arange(rows.size - IMAGE_FRAMES + 1)[:, None] + torch.arange(IMAGE_FRAMES)
+        yield inner.features(images_of(normalised, triples.to(normalised.device)))
+
+
+def _scores(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:
+    if kind == "binary":
+        return torch.sigmoid(outputs)
+    if kind == "classes":
+        return torch.softmax(outputs, dim=1)
+    return outputs * network.output_gain + network.output_offset

@@ -1,0 +1,183 @@
+"""What a decoder is and how it is fitted: settings, checked when made; no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from corticode.errors import StudyError
+
+LINEAR = ("linear-frame", "linear-window")
+RECURRENT = ("rnn", "lstm", "gru", "bi-rnn", "bi-lstm", "bi-gru")
+MOVIE = ("cnn", "cnn-gru", "cnn-lstm")
+TRACES = (*RECURRENT, "gru-keras", *LINEAR, "speed")
+NETWORKS = (*TRACES, *MOVIE)
+BACKBONES = ("efficientnet-b0", "efficientnet-lite0")
+FLAVOURS = ("torch", "tensorflow")
+USUAL_UNITS = 32
+USUAL_MOVIE_UNITS = 128
+OPTIMISERS = ("adam", "fastai-adam")
+SCHEDULES = ("constant", "one-cycle")
+WINDOWS = ("shared", "independent")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network, and its size.
+
+    Parameters
+    ----------
+    kind
+        Of region traces: ``rnn``, ``lstm``, ``gru``, ``bi-rnn``, ``bi-lstm``, ``bi-gru``,
+        ``gru-keras``, ``linear-frame``, ``linear-window`` or ``speed`` (for values). Of movies:
+        ``cnn``, ``cnn-gru`` or ``cnn-lstm``.
+    units
+        Units of each recurrent layer; None: 32, and 128 after a CNN. Linear decoders and ``cnn``
+        pass over it; ``speed`` has its own sizes and takes no other.
+    backbone
+        The CNN: ``efficientnet-b0`` or ``efficientnet-lite0``.
+    flavour
+        How the CNN pads and normalises: ``torch`` (symmetric padding, as torchvision and timm) or
+        ``tensorflow`` ("same" padding, as the study's code).
+    weights
+        What the CNN starts from: ``imagenet``, ``none``, or the path of a state dict.
+    drop_connect
+        Largest share of a CNN's blocks that training leaves out of a sample.
+    """
+
+    kind: str = "gru"
+    units: int | None = None
+    backbone: str = "efficientnet-b0"
+    flavour: str = "torch"
+    weights: str = "imagenet"
+    drop_connect: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.kind not in NETWORKS:
+            raise StudyError(f"network kind {self.kind!r} is none of {', '.join(NETWORKS)}")
+        if self.units is None:
+            # Said or left out, the usual size is the same network.
+            usual = USUAL_MOVIE_UNITS if self.sees_movies else USUAL_UNITS
+            object.__setattr__(self, "units", usual)
+        if self.n_units < 1:
+            raise StudyError(f"network units = {self.units}; at least 1 is needed")
+        if self.kind == "speed" and self.units != USUAL_UNITS:
+            raise StudyError(
+                f"network units = {self.units}, but kind 'speed' has the sizes of the study (64 "
+                "and 32 units); leave out units"
+            )
+        _check_choice("network", "backbone", self.backbone, BACKBONES)
+        _check_choice("network", "flavour", self.flavour, FLAVOURS)
+        if not 0 <= self.drop_connect < 1:
+            raise StudyError(
+                f"network drop_connect = {self.drop_connect}; it must be 0 or more and below 1"
+            )
+
+    @property
+    def sees_movies(self) -> bool:
+        """Whether its input are movies, not traces."""
+        return self.kind in MOVIE
+
+    @property
+    def n_units(self) -> int:
+        """Units of each recurrent layer."""
+        return USUAL_UNITS if self.units is None else self.units
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a decoder is fitted.
+
+    Parameters
+    ----------
+    epochs, batch_size, learning_rate
+        Passes over the training windows, windows a step, step size of Adam (the largest one of a
+        schedule).
+    label_smoothing
+        Share of each label that is spread evenly over the classes.
+    penalty
+        Weights of the L2 penalty among which linear decoders choose by validation loss, as a
+        share of the mean curvature of the loss.
+    optimiser
+        ``adam``, or ``fastai-adam``: weight decay 0.01 apart from the gradient and on weights
+        alone, second beta 0.99, epsilon 1e-5, first beta going down and up with the schedule.
+    schedule
+        ``constant``, or ``one-cycle``: the step size rises over the first quarter of all steps
+        from 1/25 of the largest and falls to 1/100,000 of it, along cosines.
+    validations
+        How often in an epoch the validation loss is taken, and the weights kept where it is the
+        lowest so far.
+    patience
+        Training ends after so many validations without a lower loss; None: never.
+    windows
+        Of movies: ``shared``: a batch holds a few runs of consecutive windows, each run of another
+        session where possible, so that a frame passes the CNN once for all windows of its run;
+        ``independent``: windows are drawn one by one, as published.
+    run_windows
+        Consecutive windows a run.
+    share
+        Of movies: the share of the training windows that an epoch visits, drawn anew each epoch,
+        and of the validation windows, always the same ones.
+    freeze_batch_norm
+        Of movies: the CNN's batch-norm statistics stay those it starts with.
+    mixed_precision
+        Of movies, on a GPU: half-precision (bfloat16) where that is safe.
+    """
+
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.001
+    penalty: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    optimiser: str = "adam"
+    schedule: str = "constant"
+    validations: int = 1
+    patience: int | None = None
+    windows: str = "shared"
+    run_windows: int = 16
+    share: float = 1.0
+    freeze_batch_norm: bool = False
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "validations", "run_windows"):
+            if getattr(self, name) <= 0:
+                raise StudyError(f"training {name} = {getattr(self, name)}; it must be above 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise StudyError(
+                f"training label_smoothing = {self.label_smoothing}; "
+                "it must be 0 or more and below 1"
+            )
+        if not self.penalty or min(self.penalty) < 0:
+            raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
+        if self.patience is not None and self.patience < 1:
+            raise StudyError(
+                f"training patience = {self.patience}; give at least 1, or leave it out"
+            )
+        if not 0 < self.share <= 1:
+            raise StudyError(f"training share = {self.share}; it must be above 0 and at most 1")
+        _check_choice("training", "optimiser", self.optimiser, OPTIMISERS)
+        _check_choice("training", "schedule", self.schedule, SCHEDULES)
+        _check_choice("training", "windows", self.windows, WINDOWS)
+
+
+def _check_choice(table: str, name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise StudyError(f"{table} {name} = {value!r}; it must be one of {', '.join(allowed)}")
+
+
+def check_network(settings: Network, kind: str, input: str = "traces") -> None:
+    """Refuse, with a `StudyError`, a network that does not decode such targets or inputs."""
+    if settings.kind == "speed" and kind != "value":
+        raise StudyError(
+            f"network kind 'speed' decodes values, and the target is of kind {kind!r}; give "
+            "target kind = 'value', or another network"
+        )
+    if settings.sees_movies and input != "movie":
+        raise StudyError(
+            f"network kind {settings.kind!r} decodes movies, and input is {input!r}; give "
+            "input = 'movie', or another network"
+        )
+    if input == "movie" and not settings.sees_movies:
+        raise StudyError(
+            f"input = 'movie' needs a network of kind {', '.join(MOVIE)}; {settings.kind!r} "
+            "decodes traces"
+        )

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from corticode.data.targets import Target
+from corticode.decode import predict as predict_module
+from corticode.decode.decoder import load_decoder
+from corticode.decode.fit import fit
+from corticode.decode.movie_batches import MovieFrames, images_of
+from corticode.decode.predict import predict
+from corticode.decode.runs_of_windows import make_batch
+from corticode.decode.settings import Network, Training
+from corticode.errors import DecoderError, StudyError
+
+LITE = {"backbone": "efficientnet-lite0", "weights": "none"}
+SHORT = Training(epochs=1, batch_size=16, learning_rate=1e-3)
+
+
+def alone(decoder, windows):
+    """The output of each window, its images passed through the network by themselves."""
+    frames = MovieFrames(windows.movies)
+    scores = []
+    with torch.inference_mode():
+        for k in range(windows.n_windows):
+            batch = make_batch(windows, [np.array([k])])
+            normalised = frames.normalise(batch.rows, frames.read(batch.rows))
+            images = images_of(normalised, torch.from_numpy(batch.images))
+            scores.append(torch.sigmoid(decoder.network(images, torch.from_numpy(batch.index)))[0])
+    return torch.cat(scores).numpy()
+
+
+@pytest.mark.parametrize("kind", ["cnn", "cnn-gru", "cnn-lstm"])
+def test_each_windows_score_is_the_one_it_has_alone(movie_windows, monkeypatch, kind):
+    # Small batches, so that stretches end within, at and after them.
+    monkeypatch.setattr(predict_module, "IMAGES_BATCH", 16)
+    monkeypatch.setattr(predict_module, "MOVIE_WINDOWS_BATCH", 7)
+    reach = 0 if kind == "cnn" else 2
+    windows = movie_windows((41, 36), before=reach, after=reach, gaps=(11, 14, 22))
+    decoder = fit(windows, windows, Network(kind, units=8, **LITE), SHORT)
+    said = predict(decoder, windows)
+    np.testing.assert_allclose(said.score, alone(decoder, windows), atol=1e-4)
+    assert said.frame.tolist() == windows.frame.tolist()
+    assert len(np.unique(said.score)) > 10
+
+
+def test_each_frame_passes_the_cnn_once(movie_windows):
+    windows = movie_windows((300,), before=5, after=5)
+    decoder = fit(
+        windows.where(np.arange(20)),
+        windows.where(np.arange(20)),
+        Network("cnn-gru", **LITE),
+        SHORT,
+    )
+    rows = []
+    hook = decoder.network.inner.cnn.features[0].register_forward_hook(
+        lambda _, inputs, __: rows.append(len(inputs[0]))
+    )
+    predict(decoder, windows)
+    hook.remove()
+    assert sum(rows) == 298
+    assert sum(rows) / 300 <= 1.01
+
+
+@pytest.mark.parametrize(
+    "target", [Target("run"), Target("speed", kind="value")], ids=["binary", "value"]
+)
+def test_saved_and_loaded_says_the_same(movie_windows, tmp_path, target):
+    windows = movie_windows(target=target)
+    decoder = fit(windows, windows, Network("cnn-lstm", units=8, **LITE), SHORT)
+    decoder.save(tmp_path)
+    again = load_decoder(tmp_path)
+    assert again.recipe == decoder.recipe
+    assert again.settings == decoder.settings
+    np.testing.assert_array_equal(predict(again, windows).score, predict(decoder, windows).score)
+
+
+def test_other_pixels_are_refused(movie_windows):
+    windows = movie_windows()
+    decoder = fit(windows, windows, Network("cnn-gru", units=8, **LITE), SHORT)
+    pixels = replace(windows.recipe.pixels, scale="none")
+    other = replace(windows, recipe=replace(windows.recipe, pixels=pixels))
+    with pytest.raises(DecoderError, match="another pixels than the decoder was fitted with"):
+        predict(decoder, other)
+
+
+def test_networks_of_traces_do_not_decode_movies(movie_windows):
+    windows = movie_windows()
+    with pytest.raises(StudyError, match=r"input = 'movie' needs a network of kind cnn, cnn-gru"):
+        fit(windows, windows, "gru", SHORT)
