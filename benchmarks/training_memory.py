@@ -16,8 +16,8 @@ from results_file import write_result
 from study_size import open_fold, store_study
 
 from corticode.decode.batches import iterate_batches, order_of_epoch
-from corticode.decode.settings import Training
 from corticode.decode.fit import fit
+from corticode.decode.settings import Training
 
 
 def anonymous_mb() -> float:

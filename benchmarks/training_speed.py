@@ -19,8 +19,8 @@ from study_size import open_fold, store_study
 from torch import nn
 
 from corticode.decode.batches import iterate_batches
-from corticode.decode.settings import Training
 from corticode.decode.fit import fit
+from corticode.decode.settings import Training
 
 BATCH, BARE_STEPS, WORKER_WINDOWS, ROUNDS = 256, 200, 120_000, 5
 

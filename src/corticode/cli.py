@@ -77,7 +77,12 @@ def simulate(
     dial: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Turn one feature up or down.")
     ] = None,
-    traces_only: Annotated[bool, typer.Option("--traces-only", help="Write no movies.")] = False,
+    movies: Annotated[
+        bool | None,
+        typer.Option(
+            "--movies/--traces-only", help="With movies or without; default: small and study with."
+        ),
+    ] = None,
     reference: Annotated[
         bool, typer.Option("--reference", help="Interleave a 405 nm channel in the movies.")
     ] = False,
@@ -91,10 +96,10 @@ def simulate(
 ) -> None:
     """Write simulated mice with a known truth, as the 2024 study's files."""
     if like is not None:
-        if traces_only or reference or dial or size != "tiny":
+        if movies is not None or reference or dial or size != "tiny":
             raise StudyError(
                 "--like takes everything but the seed from the study; leave --size, "
-                "--dial, --traces-only and --reference out"
+                "--dial, --movies, --traces-only and --reference out"
             )
         _simulate_like(like, destination, seed)
         return
@@ -105,7 +110,7 @@ def simulate(
         size=size,
         seed=seed,
         dials=_dials(dial or []),
-        traces_only=True if traces_only else None,
+        traces_only=None if movies is None else not movies,
         reference_channel=reference,
     )
     typer.echo(f"simulated cohort written to {folder}; what was planted is in truth.json")
@@ -149,6 +154,50 @@ def import_study(
     for note in summary.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"{summary.catalogue}: {summary.n_sessions} sessions of {summary.n_animals} animals")
+
+
+@app.command(short_help="Region traces from movies.")
+def extract(
+    catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
+    destination: Annotated[
+        Path, typer.Argument(metavar="DEST", help="Where the new sessions.csv and traces go.")
+    ],
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="An image in which regions are numbered (file::array)."),
+    ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A region table with centres (row, column)."),
+    ] = None,
+    radius: Annotated[float, typer.Option(metavar="PIXELS", help="Of the discs there.")] = 4.0,
+    baseline: Annotated[
+        str, typer.Option(help="F0 of dF/F: mean, percentile or running.")
+    ] = "mean",
+    percentile: Annotated[float, typer.Option(metavar="P", help="Which, 0 to 100.")] = 10.0,
+    baseline_frames: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Length of a running baseline.")
+    ] = 1800,
+) -> None:
+    """Take region traces (dF/F, percent) from movies: a catalogue for both kinds of decoder."""
+    from corticode.data.catalogue import read_catalogue
+    from corticode.data.extraction import extract_catalogue
+    from corticode.data.readers.arrays import parse_location
+    from corticode.data.regions import read_regions
+
+    path, findings = extract_catalogue(
+        read_catalogue(catalogue),
+        destination,
+        labels=None if labels is None else parse_location(labels, Path()),
+        table=None if regions is None else read_regions(regions),
+        radius_pixels=radius,
+        baseline=baseline,
+        percentile=percentile,
+        baseline_frames=baseline_frames,
+        on_session=lambda name: typer.echo(f"{name} done", err=True),
+    )
+    _show_findings(findings)
+    typer.echo(f"{path} names the traces beside the movies")
 
 
 @app.command(short_help="Find faults and leaks, without training.")
@@ -242,13 +291,16 @@ def demo(
     cohort, study_path = out / "cohort", out / "study" / "study.toml"
     if not (cohort / "truth.json").is_file():
         typer.echo("1. corticode simulate: five simulated mice with a known truth")
-        simulate(cohort)
+        simulate(cohort, movies=True)
     typer.echo("2. corticode import study2024: a catalogue of their recordings")
     import_study(cohort, study_path.parent)
     write_text(study_path, (files("corticode.presets") / "demo.toml").read_text("utf-8"))
     typer.echo("3. corticode check: faults and leaks, before anything is trained")
     check(study_path)
-    typer.echo("4. corticode run: four decoders, five folds, each mouse left out once")
+    typer.echo(
+        "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
+        "one decoder of movies, one fold"
+    )
     summary = _run_study(study_path, out / "run", workers=workers)
     typer.echo("")
     typer.echo(_in_words(summary, cohort / "truth.json"))

@@ -487,7 +487,15 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         None if keys.permute_labels in (None, "none") else keys.permute_labels,
         bool(training.keep_train),
         keys.input or "traces",
-        _pixels(keys, frames(preprocess, "lowpass")) if keys.input == "movie" else None,
+        # Without a reference its filter has no length, and needs no frame rate.
+        _pixels(
+            keys,
+            frames(preprocess, "lowpass")
+            if preprocess.correction == "reference-regression"
+            else None,
+        )
+        if keys.input == "movie"
+        else None,
         keys.start_from,
         None if keys.folds is None else tuple(keys.folds),
     )

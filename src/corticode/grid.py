@@ -190,7 +190,8 @@ def _in_turn(
     tasks: Sequence[FitTask], left: Sequence[int], pool: Executor
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Results as they come; a fit that starts from another is handed in once that is there."""
-    waiting = list(left)
+    # The longest first: no worker is then left alone with a CNN at the end.
+    waiting = sorted(left, key=lambda k: not tasks[k].movies)
     unfinished = {tasks[k].folder for k in left}
     futures: dict[Future[dict[str, Any]], int] = {}
     while waiting or futures:

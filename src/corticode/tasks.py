@@ -125,6 +125,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             folds,
             content.recordings,
             condition.target,
+            condition.pixels,
         )
         for members, own_folds in groups_of(study, sessions, folds):
             own = [keys[k] for k in members]
@@ -249,6 +250,7 @@ def check_study(study: Study) -> CheckReport:
                 folds,
                 content.recordings,
                 condition.target,
+                condition.pixels,
             )
             for members, own_folds in groups_of(study, sessions, folds):
                 own = [sessions[k] for k in members]
@@ -265,7 +267,7 @@ def check_study(study: Study) -> CheckReport:
                 report.findings += examine_folds(
                     prepared[group], condition, own_folds, content.table
                 )
-            report.facts.append(f"{condition.name}: {len(folds)} folds")
+            report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
         except CorticodeError as error:
             report.faults.append(str(error))
     report.faults = list(dict.fromkeys(report.faults))

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from corticode.data.catalogue import Recording
-from corticode.data.checks import list_faults, read_all
+from corticode.data.checks import check_parity, list_faults, read_all
 from corticode.data.readers.arrays import ArrayLocation
+from corticode.data.synthetic.dials import resolve_dials
+from corticode.data.synthetic.movie import bad_pixels, movie_blocks
+from corticode.data.synthetic.session import simulate_mouse, simulate_session, stream
 from corticode.errors import DataError
 
 
@@ -98,3 +101,69 @@ class TestReadAll:
 )
 def test_list_faults(faults, message):
     assert list_faults("two have", faults) == message
+
+
+class TestParity:
+    @staticmethod
+    def simulate(number, seed, dials=None, reference_channel=False):
+        own = resolve_dials(dials)
+        mouse = simulate_mouse(number, 2, seed, own)
+        session = simulate_session(mouse, 1, 1000, 32, seed)
+        blocks = movie_blocks(
+            stream(seed, number, 10, 1),
+            session.physiology,
+            session.scene,
+            own,
+            bad=bad_pixels(stream(seed, number, 11), 32, 1.0),
+            reference_channel=reference_channel,
+        )
+        return np.concatenate(list(blocks))
+
+    @pytest.mark.parametrize("number", [1, 2, 5])
+    @pytest.mark.parametrize("seed", [0, 1])
+    def test_simulated_movies(self, number, seed):
+        check_parity(self.simulate(number, seed), "m/s")
+        both = self.simulate(number, seed, reference_channel=True)
+        with pytest.raises(DataError, match=r"session m/s: even and odd .* differ by [45]\d %"):
+            check_parity(both, "m/s")
+        check_parity(both[::2], "m/s")
+        check_parity(both[1::2], "m/s")
+
+    def test_strong_artefacts(self):
+        strong = {"motion": 3, "heart": 3, "flicker": 5, "bleaching": 5, "jumps": 3}
+        for seed in range(3):
+            check_parity(self.simulate(2, seed, strong), "m/s")
+
+    @staticmethod
+    def brightness(course):
+        noise = np.random.default_rng(0).normal(0, 0.02, (len(course), 4, 4))
+        return 1000 * np.asarray(course)[:, None, None] + noise
+
+    @pytest.mark.parametrize("rest", [0.0, 0.001, 0.01, 0.07])
+    def test_a_heart_beat_at_half_the_frame_rate(self, rest):
+        frame = np.arange(3000)
+        beat = 0.004 * np.cos(2 * np.pi * (0.5 - rest) * frame)
+        check_parity(self.brightness(1 + beat), "m/s")
+
+    def test_bleaching_and_single_bright_frames(self):
+        frame = np.arange(3000)
+        check_parity(self.brightness(1 + np.exp(-frame / 100)), "m/s")
+        course = np.ones(3000)
+        course[::50] = 1.5
+        course[7] = 40
+        check_parity(self.brightness(course), "m/s")
+
+    def test_a_step_half_way(self):
+        check_parity(self.brightness(np.repeat([1.0, 1.6], 1500)), "m/s")
+
+    def test_turns_that_swap_at_a_dropped_frame(self):
+        course = np.tile([1.0, 0.6], 1500)
+        course = np.delete(course, 1700)
+        with pytest.raises(DataError, match=r"differ by 5\d %; it looks like two interleaved"):
+            check_parity(self.brightness(course), "m/s")
+
+    @pytest.mark.parametrize("n_frames", [1, 3, 5])
+    def test_few_frames(self, n_frames):
+        check_parity(np.ones((n_frames, 2, 2)), "m/s")
+        with_holes = np.full((n_frames, 2, 2), np.nan)
+        check_parity(with_holes, "m/s")

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data import movie_means
-from corticode.data.movie_means import frame_blocks, mean_image, means_over_pixels
+from corticode.data.movie_means import (
+    frame_blocks,
+    mean_image,
+    means_over_pixels,
+    row_bands,
+    smoothed_frames,
+)
+from corticode.data.preprocess import moving_mean
 from corticode.errors import DataError
 
 NAN = np.nan
@@ -53,3 +60,34 @@ def test_refusals():
         means_over_pixels(movie, [np.zeros((2, 2), bool)])
     with pytest.raises(DataError, match=r"a mask of shape \(2, 3\) with 6 pixels and frames of"):
         means_over_pixels(movie, [np.ones((2, 3), bool)])
+
+
+def test_bands_cover_every_row_once():
+    movie = np.empty((256, 100, 100), np.uint8)
+    assert np.concatenate([np.arange(100)[rows] for rows in row_bands(movie)]).tolist() == list(
+        range(100)
+    )
+
+
+class TestSmoothedFrames:
+    @given(
+        n_frames=st.integers(1, 12),
+        causal=st.booleans(),
+        start=st.integers(0, 19),
+        length=st.integers(0, 20),
+        holes=st.booleans(),
+    )
+    def test_are_those_of_the_moving_mean(self, n_frames, causal, start, length, holes):
+        movie = np.random.default_rng(0).normal(100, 5, (20, 2, 3))
+        if holes:
+            movie[5:9, 0, 1], movie[12, 1] = NAN, np.inf
+        rows = slice(start, min(start + length, 20))
+        found = smoothed_frames(movie, rows, n_frames, causal=causal)
+        expected = moving_mean(movie, n_frames, causal=causal)[rows]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+    def test_come_out_the_same_whichever_frames_are_read(self):
+        movie = np.random.default_rng(0).integers(0, 65_536, (300, 2, 2), np.uint16)
+        whole = smoothed_frames(movie, slice(0, 300), 9)
+        parts = [smoothed_frames(movie, slice(k, k + 30), 9) for k in range(0, 300, 30)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)

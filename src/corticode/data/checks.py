@@ -1,11 +1,21 @@
 """What is wrong with the sessions of a catalogue, all of it at once."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
+from corticode.data.movie_means import means_over_pixels
 from corticode.data.session import Session, read_session
 from corticode.errors import CorticodeError, DataError
+
+N_STRETCHES = 4
+STRETCH_FRAMES = 500
+PARITY_SDS = 5.0
+PARITY_SHARE = 0.01  # a heart beat that a camera catches in turns is weaker
 
 
 def read_all(
@@ -23,26 +33,87 @@ def read_all(
     Raises
     ------
     DataError
-        Lists every session that cannot be used as it is, and unequal frame rates.
+        Lists every session that cannot be used as it is, movies that look like two wavelengths in
+        turn (see `check_parity`), and unequal frame rates.
     """
     sessions, faults = [], []
     for recording in recordings:
         try:
-            sessions.append(
-                read_session(
-                    recording,
-                    signals=signals,
-                    trim_frames=trim_frames,
-                    resample_hz=resample_hz,
-                    regions=regions,
-                )
+            session = read_session(
+                recording,
+                signals=signals,
+                trim_frames=trim_frames,
+                resample_hz=resample_hz,
+                regions=regions,
             )
+            sessions.append(session)
+            if session.movie is not None and not recording.channels:
+                check_parity(np.asarray(session.movie), session.name)
         except CorticodeError as error:
             faults.append(str(error))
     faults += _unequal_rates(sessions)
     if faults:
         raise DataError(list_faults("the catalogue's sessions have", faults))
     return sessions
+
+
+def check_parity(movie: NDArray[Any], name: str) -> None:
+    """Refuse a movie whose even and odd frames are of two brightnesses, as of two wavelengths.
+
+    Up to 2,000 frames are read, in four stretches. A stretch speaks for two wavelengths where its
+    frames lie above and below their neighbours in turn, by more than 5 SD of the differences
+    between frames of one parity and by more than 1 % of their brightness; two of four are enough.
+    Bleaching, single bright frames and a heart beat at half the frame rate do not.
+
+    Parameters
+    ----------
+    movie
+        (frame, row, column), of one wavelength as far as the catalogue says.
+    name
+        The session's, for the message.
+
+    Raises
+    ------
+    DataError
+        It looks like two interleaved wavelengths.
+
+    Examples
+    --------
+    >>> frames = 100.0 + np.random.default_rng(0).normal(size=(100, 1, 1))
+    >>> check_parity(frames, "m1/a")
+    >>> frames[1::2] *= 0.6
+    >>> check_parity(frames, "m1/a")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    corticode.errors.DataError: session m1/a: even and odd frames of its movie differ by 5... %; ...
+    """
+    n_frames = min(STRETCH_FRAMES, len(movie))
+    starts = np.unique(np.linspace(0, len(movie) - n_frames, N_STRETCHES).astype(int))
+    found = [_parity_difference(movie[start : start + n_frames]) for start in starts]
+    apart = [abs(difference) for difference in found if difference != 0]
+    if 2 * len(apart) < len(found) or not apart:
+        return
+    raise DataError(
+        f"session {name}: even and odd frames of its movie differ by {100 * np.median(apart):.2g} "
+        "%; it looks like two interleaved wavelengths: give channels = calcium,reference (or "
+        "reference,calcium) in the catalogue, or split the file"
+    )
+
+
+def _parity_difference(frames: NDArray[Any]) -> float:
+    """By what share of their brightness frames lie above and below in turn; 0: not clearly."""
+    bright = means_over_pixels(frames, [np.ones(frames.shape[1:], np.bool_)])[:, 0]
+    bright = bright[np.isfinite(bright)]
+    if bright.size < 4:
+        return 0.0
+    steps = bright[1:-1] - (bright[:-2] + bright[2:]) / 2
+    steps[1::2] *= -1
+    # Medians, so that no single bright frame counts.
+    difference = float(np.median(steps))
+    same = bright[2:] - bright[:-2]
+    sd = 1.4826 * float(np.median(np.abs(same - np.median(same))))
+    level = abs(float(np.median(bright[1:] + bright[:-1]))) / 2
+    is_clear = abs(difference) > max(PARITY_SDS * sd, PARITY_SHARE * level)
+    return difference / level if is_clear and level > 0 else 0.0
 
 
 def list_faults(head: str, faults: Sequence[str]) -> str:

@@ -186,7 +186,8 @@ def load_statistics(path: Path, key: str) -> MovieStatistics | None:
     ([[[2.0, 3.0], [4.0, 5.0]]], None)
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # A file that numpy opened itself would stay open where it is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["key"]) != key or int(stored["form"]) != FORM:
                 return None
             return MovieStatistics(

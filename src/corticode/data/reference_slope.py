@@ -5,7 +5,8 @@ A regression of the movie on the reference takes one for the other, and can come
 of the wrong sign. So the slope is found where blood pulses and the indicator is too slow to
 follow, in the heart beat, as laboratories that correct widefield movies do; its smooth map is
 drawn towards the ratio of both channels' brightness, which is the slope if both lose the same
-share of their light.
+share of their light. What cannot be seen here: slow changes of blood's oxygen, with which the two
+wavelengths' losses need not keep the ratio that they have in the heart beat.
 """
 
 from dataclasses import dataclass

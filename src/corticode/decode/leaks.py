@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 from corticode.data.catalogue import Recording
 from corticode.data.files import fingerprint
 from corticode.data.folds import ROLES, Fold
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
@@ -18,6 +19,7 @@ def find_leaks(
     folds: Sequence[Fold],
     recordings: Sequence[Recording],
     target: Target | None = None,
+    pixels: PixelPreprocessing | None = None,
 ) -> list[Finding]:
     """Ways in which training could know of the test part.
 
@@ -31,6 +33,8 @@ def find_leaks(
         The catalogue.
     target
         What is decoded; its smoothing reaches between blocks too.
+    pixels
+        What is done to movies, where they are decoded; traces are then not.
 
     Returns
     -------
@@ -47,7 +51,10 @@ def find_leaks(
     gap = _smallest_gap(folds)
     if gap is None:
         return []
-    findings = _reach_between_blocks(preprocessing, window, gap)
+    if pixels is None:
+        findings = _reach_between_blocks(preprocessing, window, gap)
+    else:
+        findings = _pixels_between_blocks(pixels)
     if target is not None and gap < target.smooth_frames - 1:
         findings.append(
             Finding(
@@ -90,6 +97,15 @@ def _roles(fold: Fold, recording: Recording) -> list[str]:
             for part in getattr(fold, role)
         )
     ]
+
+
+def _pixels_between_blocks(pixels: PixelPreprocessing) -> list[Finding]:
+    seen = "all earlier frames" if pixels.causal else "the whole session"
+    reason = (
+        f"each pixel's mean and the scale are those of {seen}, so training blocks know the level "
+        "of test blocks; folds by session or animal keep them apart"
+    )
+    return [Finding("leak", reason)]
 
 
 def _reach_between_blocks(

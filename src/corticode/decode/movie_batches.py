@@ -112,7 +112,11 @@ class MovieFrames:
         frames = frames - self.offset[state]
         if reference is not None and self.slope is not None:
             frames -= self.slope[state] * reference.to(self.device, non_blocking=True)
-        frames *= self.gain[state]
+        gain = self.gain[state]
+        frames *= gain
+        if self.dtype.kind == "f":
+            # Around a brain cut out by NaN.
+            frames.masked_fill_(gain == 0, 0.0)
         return frames
 
     def _state(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:

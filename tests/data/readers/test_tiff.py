@@ -66,7 +66,7 @@ def test_packed_movies_are_read(tmp_path: Path, options: dict[str, object]) -> N
 @settings(deadline=None, max_examples=25)
 @given(
     hnp.arrays(
-        st.sampled_from(["<i2", "<u2", ">i2", ">u2", "|u1"]),
+        st.sampled_from(["<i2", "<u2", ">i2", ">u2", "|u1", "|i1", "<f4", ">f4"]),
         hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=5),
     )
 )

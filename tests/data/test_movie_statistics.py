@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from corticode.data.movie_means import smoothed_frames
+from corticode.data.movie_statistics import (
+    load_statistics,
+    measure_movie,
+    odd_statistics,
+    save_statistics,
+)
+from corticode.errors import DataError
+
+RNG = np.random.default_rng(0)
+
+
+def a_movie(dtype: str, n_frames: int = 600, low: float = 0, high: float = 255) -> np.ndarray:
+    movie = RNG.integers(low, high, (n_frames, 7, 5))
+    movie[:, 3, 2] = high
+    return movie.astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        ("u1", 0, 255),
+        ("<u2", 65_500, 65_535),
+        (">u2", 65_500, 65_535),
+        ("<i2", -300, 300),
+        (">f4", 1e5, 1.001e5),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 2])
+def test_are_those_of_numpy(dtype: str, low: float, high: float, step: int) -> None:
+    movie = a_movie(dtype, 600 * step, low, high)[step - 1 :: step]
+    found = measure_movie(movie)
+    wide = movie.astype(np.float64)
+    np.testing.assert_allclose(found.mean[0], wide.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.variance[0], wide.var(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.overall_sd, wide.std(), rtol=1e-6)
+    assert found.constant.sum() == 1
+    assert found.constant[3, 2]
+    assert (found.n_frames, found.n_counted.tolist(), found.checkpoint_frames) == (600, [600], 0)
+
+
+def test_frames_without_a_value_are_left_out() -> None:
+    movie = a_movie("<f4")
+    movie[10, 0, 0], movie[300, 1, 1] = np.nan, np.inf
+    movie[:, 6] = np.nan
+    found = measure_movie(movie)
+    kept = np.delete(movie[:, :6].astype(np.float64), [10, 300], axis=0)
+    assert np.flatnonzero(~found.valid).tolist() == [10, 300]
+    np.testing.assert_allclose(found.mean[0, :6], kept.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.variance[0, :6], kept.var(axis=0), rtol=1e-6)
+    assert not found.mean[0, 6].any()
+    reasons = [str(finding) for finding in odd_statistics(found)]
+    assert reasons[0] == "6 of 35 pixels never change and enter as 0"
+    assert reasons[1].startswith("2 of 600 frames of the movie have a pixel without a finite")
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_with_a_reference(causal: bool) -> None:
+    movie, reference = a_movie("<u2", 800, 50, 99), a_movie("<u2", 800, 50, 99)
+    found = measure_movie(movie, reference, lowpass_frames=4, causal=causal)
+    stop = 768 if causal else 800
+    smooth = smoothed_frames(reference, slice(0, stop), 4, causal=causal)
+    corrected = movie[:stop] - found.slope[-1] * smooth
+    np.testing.assert_allclose(found.reference_mean[-1], smooth.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.corrected_variance[-1], corrected.var(axis=0), rtol=1e-4, atol=1e-9
+    )
+    assert found.slope[-1, 3, 2] == 0
+    # Independent channels have no heart beat in common.
+    assert found.coherence[-1] < 0.5
+    assert "the ratio of both channels' brightness" in str(odd_statistics(found)[-1])
+
+
+def test_causal_states_are_those_of_the_frames_before() -> None:
+    movie, reference = a_movie("<u2", 770, 50, 99), a_movie("<u2", 770, 50, 99)
+    found = measure_movie(movie, reference, lowpass_frames=4, causal=True)
+    assert found.mean.shape == (3, 7, 5)
+    assert found.n_counted.tolist() == [256, 512, 768]
+    np.testing.assert_allclose(found.mean[1], movie[:512].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.overall_sd[1], movie[:512].std(), rtol=1e-6)
+    # No later frame reaches an earlier state.
+    other, other_reference = movie.copy(), reference.copy()
+    other[600:] += 40
+    other_reference[512:] += 40
+    changed = measure_movie(other, other_reference, lowpass_frames=4, causal=True)
+    for name in ("mean", "variance", "reference_mean", "slope", "corrected_variance", "coherence"):
+        before, after = getattr(found, name), getattr(changed, name)
+        np.testing.assert_array_equal(before[:2], after[:2])
+        assert (before[2] != after[2]).any()
+
+
+def test_a_short_last_stretch_is_in_no_causal_state() -> None:
+    movie = a_movie("u1", 600)
+    found = measure_movie(movie, causal=True)
+    np.testing.assert_allclose(found.mean[1], movie[:512].mean(axis=0), rtol=1e-6)
+    assert measure_movie(movie[:512], causal=True).mean.shape[0] == 1
+
+
+class TestStored:
+    def test_comes_back(self, tmp_path) -> None:
+        movie = a_movie("u1") + np.uint8(1)
+        for causal in (False, True):
+            for reference in (None, movie[::-1]):
+                found = measure_movie(movie, reference, lowpass_frames=3, causal=causal)
+                save_statistics(tmp_path / "m.npz", found, "key")
+                back = load_statistics(tmp_path / "m.npz", "key")
+                for name, value in vars(found).items():
+                    np.testing.assert_array_equal(getattr(back, name), value)
+                    assert getattr(getattr(back, name), "dtype", 0) == getattr(value, "dtype", 0)
+
+    def test_is_not_taken_for_another(self, tmp_path) -> None:
+        path = tmp_path / "m.npz"
+        assert load_statistics(path, "key") is None
+        save_statistics(path, measure_movie(a_movie("u1")), "key")
+        assert load_statistics(path, "other") is None
+        whole = path.read_bytes()
+        for content in (whole[:-30], whole[:100], b"", b"no zip"):
+            path.write_bytes(content)
+            assert load_statistics(path, "key") is None
+
+    def test_is_small(self, tmp_path) -> None:
+        small = measure_movie(a_movie("u1", 300), a_movie("u1", 300), causal=True)
+        n_states, shape = 17_999 // 256, (128, 128)
+
+        def grow(statistics):
+            images = {
+                name: np.zeros((n_states, *shape), value.dtype)
+                for name, value in vars(statistics).items()
+                if getattr(value, "ndim", 0) == 3
+            }
+            return replace(statistics, **images, valid=np.ones(18_000, bool))
+
+        n_bytes = 18_000 * 128 * 128 * 2
+        save_statistics(tmp_path / "pair.npz", grow(small), "key")
+        assert (tmp_path / "pair.npz").stat().st_size <= 0.02 * 2 * n_bytes
+        alone = measure_movie(a_movie("u1", 300), causal=True)
+        save_statistics(tmp_path / "one.npz", grow(alone), "key")
+        assert (tmp_path / "one.npz").stat().st_size <= 0.02 * n_bytes
+
+
+class TestRefused:
+    def test_a_movie_that_never_changes(self) -> None:
+        with pytest.raises(DataError, match=r"no pixel of the movie ever changes in its 9 frames"):
+            measure_movie(np.full((9, 2, 2), 7, np.uint16))
+
+    def test_one_frame(self) -> None:
+        with pytest.raises(DataError, match=r"has 1 frames; statistics need at least 2"):
+            measure_movie(np.zeros((1, 2, 2)))
+
+    def test_too_short_for_a_checkpoint(self) -> None:
+        with pytest.raises(DataError, match=r"has 256 frames; causal .* at least 257"):
+            measure_movie(a_movie("u1", 256), causal=True)
+
+    def test_a_reference_of_another_shape(self) -> None:
+        movie = a_movie("u1", 30)
+        with pytest.raises(DataError, match=r"a reference of shape \(29, 7, 5\)"):
+            measure_movie(movie, movie[1:])

@@ -1,0 +1,198 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from corticode.data.movie_means import smoothed_frames
+from corticode.data.movie_statistics import measure_movie
+from corticode.data.pixels import (
+    NormalisedMovie,
+    PixelPreprocessing,
+    lowpassed_reference,
+    normalise_movie,
+    normalised_frames,
+    pixel_look_ahead_frames,
+)
+from corticode.errors import DataError, StudyError
+
+SIDE = 24
+ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] - SIDE // 2
+DISC = np.hypot(ROWS, COLUMNS) < 8
+
+
+def a_pair(n_frames=700, dtype="<u2"):
+    """A bright disc that fluctuates, and its reference; a pixel of each kind never changes."""
+    rng = np.random.default_rng(0)
+    bright = 200 + 3000 * DISC
+    pair = []
+    for brightness in (1.0, 0.6):
+        course = 1 + 0.02 * np.cumsum(rng.standard_normal(n_frames)) / 10
+        movie = brightness * bright * course[:, None, None]
+        movie += 4 * rng.standard_normal(movie.shape)
+        movie[:, 12, 12], movie[:, 0, 0] = 65_535, 0
+        pair.append(np.clip(movie, 0, 65_535).astype(dtype))
+    return pair
+
+
+def normalised(preprocessing, movie, reference=None, brain=None):
+    statistics = measure_movie(
+        movie,
+        reference if preprocessing.has_reference else None,
+        lowpass_frames=preprocessing.lowpass_frames,
+        causal=preprocessing.causal,
+    )
+    return normalise_movie(movie, reference, statistics, preprocessing, brain)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_scale_of_the_study(power):
+    movie, _ = a_pair()
+    scale = ("none", "sd", "variance")[power]
+    found, findings = normalised(PixelPreprocessing(scale), movie)
+    wide = movie.astype(np.float64)
+    expected = (wide - wide.mean(axis=0)) / wide.std() ** power
+    frames = normalised_frames(found, slice(0, 700))
+    assert frames.dtype == np.float32
+    np.testing.assert_allclose(frames, expected, rtol=1e-3, atol=1e-3 / wide.std() ** power)
+    assert not frames[:, [12, 0], [12, 0]].any()
+    assert [str(finding) for finding in findings] == ["2 of 576 pixels never change and enter as 0"]
+
+
+def test_fluctuation_of_the_brain_is_1():
+    movie, _ = a_pair()
+    found, findings = normalised(PixelPreprocessing("fluctuation"), movie, brain=DISC)
+    frames = normalised_frames(found, slice(0, 700))
+    inside = frames.var(axis=0)[DISC & (found.gain[0] > 0)]
+    assert abs(inside.mean() - 1) < 0.001
+    found, findings = normalised(PixelPreprocessing("fluctuation", "brain"), movie)
+    frames = normalised_frames(found, slice(0, 700))
+    far = np.hypot(ROWS, COLUMNS) > 11
+    assert not frames[:, far].any()
+    assert len(findings) == 1
+    given, _ = normalised(PixelPreprocessing("none", "brain"), movie, brain=DISC)
+    np.testing.assert_array_equal(given.gain[0] > 0, DISC & (movie.var(axis=0) > 0))
+
+
+def test_with_its_reference():
+    movie, reference = a_pair()
+    preprocessing = PixelPreprocessing("fluctuation", "none", "reference-regression", 4)
+    statistics = measure_movie(movie, reference, lowpass_frames=4)
+    found, _ = normalise_movie(movie, reference, statistics, preprocessing, DISC)
+    smooth = smoothed_frames(reference, slice(0, 700), 4)
+    expected = movie - statistics.slope[0] * smooth
+    expected -= expected.mean(axis=0)
+    frames = normalised_frames(found, slice(0, 700))
+    shown = found.gain[0] > 0
+    np.testing.assert_allclose(
+        frames[:, shown] / found.gain[0][shown], expected[:, shown], atol=0.01
+    )
+    # The scale is that of what is left.
+    brain = DISC & shown
+    assert abs(frames.var(axis=0)[brain].mean() - 1) < 0.001
+    np.testing.assert_array_equal(normalised_frames(found, slice(300, 310)), frames[300:310])
+    np.testing.assert_array_equal(lowpassed_reference(found, slice(2, 9)), smooth[2:9].astype("f4"))
+
+
+class TestCausal:
+    PREPROCESSING = PixelPreprocessing(
+        "fluctuation", "brain", "reference-regression", 4, causal=True
+    )
+
+    def test_by_its_states(self):
+        movie, _ = a_pair()
+        found, _ = normalised(PixelPreprocessing("sd", causal=True), movie)
+        assert np.flatnonzero(found.valid)[[0, -1]].tolist() == [256, 699]
+        frames = normalised_frames(found, slice(500, 520))
+        for k, stop in ((500, 256), (515, 512)):
+            past = movie[:stop].astype(np.float64)
+            expected = (movie[k] - past.mean(axis=0)) / past.std()
+            changing = past.var(axis=0) > 0
+            np.testing.assert_allclose(
+                frames[k - 500][changing], expected[changing], rtol=1e-3, atol=1e-5
+            )
+
+    def test_no_later_frame_reaches_an_earlier_one(self):
+        movie, reference = a_pair()
+        found, _ = normalised(self.PREPROCESSING, movie, reference)
+        before = normalised_frames(found, slice(0, 700))
+        for later in (300, 512, 650):
+            other, other_reference = movie.copy(), reference.copy()
+            other[later:] //= 2
+            other_reference[later:] //= 3
+            changed, _ = normalised(self.PREPROCESSING, other, other_reference)
+            after = normalised_frames(changed, slice(0, 700))
+            np.testing.assert_array_equal(before[:later], after[:later])
+            assert (before[later:] != after[later:]).any()
+
+    def test_too_few_valid_frames_so_far(self):
+        movie, _ = a_pair(dtype="<f4")
+        movie[10:200, 3, 3] = np.nan
+        found, _ = normalised(PixelPreprocessing(causal=True), movie)
+        assert np.flatnonzero(found.valid)[0] == 512
+
+
+def test_a_brain_cut_out_by_nan_enters_as_0_around():
+    movie, _ = a_pair(dtype="<f4")
+    movie[:, ~DISC] = np.nan
+    found, _ = normalised(PixelPreprocessing(), movie)
+    frames = normalised_frames(found, slice(0, 700))
+    assert found.valid.all()
+    assert not frames[:, ~DISC].any()
+
+
+def test_a_brain_that_is_hardly_seen():
+    rng = np.random.default_rng(0)
+    movie = (1000 + rng.normal(0, 50, (SIDE, SIDE)) + rng.normal(0, 5, (40, SIDE, SIDE))).astype(
+        np.uint16
+    )
+    _, findings = normalised(PixelPreprocessing(mask="brain"), movie)
+    assert "brain and surround are hardly told apart" in str(findings[0])
+
+
+def test_how_far_it_looks():
+    assert pixel_look_ahead_frames(PixelPreprocessing()) == math.inf
+    assert pixel_look_ahead_frames(PixelPreprocessing(causal=True)) == 0
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("name", "value", "text"),
+        [
+            ("scale", "z", r"scale of a movie is 'z'; it must be one of sd, variance"),
+            ("mask", "disc", r"mask of a movie is 'disc'; it must be one of none, brain"),
+            ("correction", "yes", r"correction of a movie is 'yes'"),
+            ("lowpass_frames", 0, r"lowpass_frames is 0; it must be a whole number"),
+            ("lowpass_frames", True, r"lowpass_frames is True"),
+            ("lowpass_frames", 2.5, r"lowpass_frames is 2.5"),
+        ],
+    )
+    def test_a_setting(self, name, value, text):
+        with pytest.raises(StudyError, match=text):
+            PixelPreprocessing(**{name: value})
+
+    def test_statistics_of_something_else(self):
+        movie, reference = a_pair(300)
+        statistics = measure_movie(movie)
+        corrected = PixelPreprocessing(correction="reference-regression")
+        for other, preprocessing, text in [
+            (movie[1:], PixelPreprocessing(), r"shape \(299, 24, 24\) and its statistics are"),
+            (movie, PixelPreprocessing(causal=True), r"causal = True and statistics that are not"),
+            (movie, corrected, r"were taken without its reference or with another"),
+        ]:
+            with pytest.raises(DataError, match=text):
+                normalise_movie(other, reference, statistics, preprocessing)
+        with pytest.raises(DataError, match=r"needs a reference channel of the movie's shape"):
+            normalise_movie(movie, None, statistics, corrected)
+
+    def test_a_brain_of_another_shape(self):
+        movie, _ = a_pair(300)
+        with pytest.raises(DataError, match=r"the brain mask holds bool values of shape \(2, 2\)"):
+            normalised(PixelPreprocessing(mask="brain"), movie, brain=np.ones((2, 2), bool))
+
+    def test_no_reference(self):
+        movie, _ = a_pair(300)
+        found, _ = normalised(PixelPreprocessing(), movie)
+        assert isinstance(found, NormalisedMovie)
+        with pytest.raises(DataError, match=r"the movie has no reference"):
+            lowpassed_reference(replace(found, reference=None), slice(0, 3))
