@@ -66,6 +66,20 @@ def first_windows(windows: Windows, n_frames: int) -> Windows:
     return windows.where(np.arange(n_frames - windows.recipe.n_frames + 1))
 
 
+def settled_network(windows: Windows) -> torch.nn.Module:
+    """A network with drawn weights, whose batch norms fit the movie: its outputs differ."""
+    torch.manual_seed(0)
+    network = build_network(NETWORK, WindowShape(5, 5), n_regions=0, n_outputs=1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    frames, batch = MovieFrames(windows.movies), make_batch(windows, [np.arange(60)])
+    normalised = frames.normalise(batch.rows, frames.read(batch.rows))
+    with torch.no_grad():
+        network.inner.cnn.train()(images_of(normalised, torch.from_numpy(batch.images)))
+    return network.eval()
+
+
 def count_passes(network: torch.nn.Module, windows: Windows) -> int:
     """Images that enter the first convolution while the windows are predicted."""
     n_images = []
@@ -143,8 +157,7 @@ def measure(folder: Path) -> list[list[object]]:
     path, statistics = folder / "movie.tif", folder / "movie.npz"
     write_noise(path, N_FRAMES)
     windows = windows_of_movie(path, N_FRAMES, statistics)
-    torch.manual_seed(0)
-    network = build_network(NETWORK, WindowShape(5, 5), n_regions=0, n_outputs=1).eval()
+    network = settled_network(windows)
     few, fewer = first_windows(windows, TIMED_FRAMES), first_windows(windows, 60)
     batch = torch.randn(IMAGES_BATCH, 3, SIDE, SIDE).contiguous(memory_format=torch.channels_last)
     n_batches = TIMED_FRAMES // IMAGES_BATCH
@@ -152,7 +165,7 @@ def measure(folder: Path) -> list[list[object]]:
         n_passes = count_passes(network, few)
         whole = torch.cat([outputs for _, outputs in outputs_of_movies(network, fewer)])
         alone = predict_alone(network, fewer)
-        difference = float((whole - alone).abs().max())
+        difference, spread_of_logits = float((whole - alone).abs().max()), float(whole.std())
         ratios, speeds, times = [], [], []
         for _ in range(TURNS):
             bare = seconds(lambda: [network.inner.cnn(batch) for _ in range(n_batches)])
@@ -180,7 +193,12 @@ def measure(folder: Path) -> list[list[object]]:
             verdict(ratio >= 0.85),
         ],
         ["windows/s over each window alone", f"{faster:.1f}", ">= 8", verdict(faster >= 8)],
-        ["largest difference of logits", f"{difference:.1e}", "1e-4", verdict(difference <= 1e-4)],
+        [
+            f"largest difference of logits (their SD: {spread_of_logits:.1e})",
+            f"{difference:.1e}",
+            "1e-4",
+            verdict(difference <= 1e-4 and difference < 0.01 * spread_of_logits),
+        ],
         ["RssAnon once imported, MB", f"{imported:.0f}", "", ""],
         [
             "peak RssAnon, 18,000 frames, MB",
