@@ -13,7 +13,7 @@ from corticode.decode.predictions import Predictions
 from corticode.errors import Finding
 from corticode.grid import RunSummary
 
-VERBS = ("simulate", "import", "check", "run", "predict", "demo")
+VERBS = ("simulate", "import", "extract", "check", "run", "predict", "demo")
 HELP = [[], *([verb] for verb in VERBS), ["import", "study2024"]]
 
 

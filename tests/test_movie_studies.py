@@ -269,3 +269,54 @@ class TestFaults:
         (own_movies / "study.toml").write_text(text, "utf-8")
         found = check_study(read_study(own_movies / "study.toml")).faults
         assert any("mine.pth" in f for f in found)
+
+    def test_two_wavelengths_that_are_not_named(self, own_movies, faults):
+        path = own_movies / "m1_s2_movie.npy"
+        movie = np.load(path)
+        movie[1::2] //= 2
+        np.save(path, movie)
+        found = faults(lambda text: text)
+        assert any("m1/s2: even and odd frames" in f and "channels =" in f for f in found)
+
+
+class TestFoldsOfACondition:
+    def test_are_the_only_ones_fitted(self, own_movies, run_inline, tmp_path):
+        text = STUDY[: STUDY.index('[[condition]]\nname = "cnn-gru"')]
+        more = '[[condition]]\nname = "one"\nlike = "traces"\nfolds = ["test-m2_valid-m3"]\n'
+        (own_movies / "study.toml").write_text(text + more, "utf-8")
+        _, tasks = run_inline(own_movies, tmp_path / "run")
+        found = [(task.condition.name, task.fold.name) for task in tasks]
+        assert found == [
+            ("traces", "test-m1_valid-m2"),
+            ("traces", "test-m2_valid-m3"),
+            ("one", "test-m2_valid-m3"),
+        ]
+        # The same fold of the same settings has the same key, whatever chose it.
+        assert tasks[1].key == tasks[2].key
+
+    def test_that_do_not_exist_are_a_fault(self, own_movies):
+        text = STUDY.replace('name = "cnn"\n', 'name = "cnn"\nfolds = ["test-m2_valid-m4"]\n')
+        (own_movies / "study.toml").write_text(text, "utf-8")
+        faults = check_study(read_study(own_movies / "study.toml")).faults
+        assert any("condition 'cnn', folds, names 'test-m2_valid-m4'" in f for f in faults)
+
+
+def test_extract_gives_a_catalogue_for_both_kinds(own_movies, command_line, tmp_path):
+    halves = np.ones((SIDE, SIDE), np.uint8)
+    halves[:, SIDE // 2 :] = 2
+    np.save(own_movies / "labels.npy", halves)
+    code, printed, told = command_line(
+        "extract",
+        own_movies / "sessions.csv",
+        tmp_path / "out",
+        "--labels",
+        own_movies / "labels.npy",
+        "--baseline",
+        "percentile",
+    )
+    assert code == 0
+    assert "names the traces beside the movies" in printed
+    assert told.count(" done") == 6
+    study = STUDY.replace('"sessions.csv"', f'"{tmp_path}/out/sessions.csv"')
+    (tmp_path / "study.toml").write_text(study, "utf-8")
+    assert check_study(read_study(tmp_path / "study.toml")).faults == []

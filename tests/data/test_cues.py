@@ -201,7 +201,9 @@ class TestRefusals:
             check_input([filmed(brain_movie(3))], "reference")
 
     def test_unknown_input(self):
-        with pytest.raises(StudyError, match="input is 'borders'; it must be one of traces, movie, globa"):
+        with pytest.raises(
+            StudyError, match="input is 'borders'; it must be one of traces, movie, globa"
+        ):
             cue_session(traced(), "borders")
 
     @pytest.mark.parametrize(
