@@ -1,0 +1,78 @@
+"""The worked examples on real recordings, as far as a test may take."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from corticode.config import read_study
+from corticode.data.catalogue import read_catalogue
+from corticode.data.movies import prepare_movies
+from corticode.data.pixels import PixelPreprocessing, normalised_frames
+from corticode.data.session import read_session
+from corticode.tasks import check_study
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+DATA = ROOT.parent / "shared" / "data"
+NAMES = ("v1_running", "s1_movie")
+
+
+def needs(name):
+    return pytest.mark.skipif(not (DATA / name).is_dir(), reason=f"no ../shared/data/{name}")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in NAMES])
+def test_studies_have_no_fault(name):
+    report = check_study(read_study(EXAMPLES / name / "study.toml"))
+    assert report.faults == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_study_files_are_read(name):
+    study = read_study(EXAMPLES / name / "study.toml")
+    assert study.folds.by == "block"
+    assert len(study.conditions) >= 3
+
+
+@needs("s1_movie")
+def test_a_real_movie_is_normalised_like_numpy_says():
+    session = read_session(read_catalogue(EXAMPLES / "s1_movie" / "sessions.csv")[0])
+    assert session.movie.shape == (500, 64, 64)
+    assert session.movie.dtype == np.int16
+    assert session.behavior["runningSpeed"][:2].tolist() == [18.2, 18.69]
+    movie = prepare_movies([session], PixelPreprocessing(scale="sd")).movies[0]
+    raw = np.asarray(session.movie, np.float64)
+    expected = (raw - raw.mean(axis=0)) / raw.std()
+    expected[:, np.ptp(raw, axis=0) == 0] = 0
+    np.testing.assert_allclose(normalised_frames(movie, slice(0, 500)), expected, atol=1e-4)
+
+
+STUDY = """
+preset = "recommended"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "speed_normalized"
+above = 0.1
+[folds]
+by = "block"
+blocks = 5
+[[condition]]
+name = "linear-window"
+preprocess = { detrend_frames = 0, scale = "z-score", scale_over = "training" }
+network = { kind = "linear-window" }
+"""
+
+
+@needs("v1_running")
+def test_running_is_read_from_a_real_mouse(run_inline, tmp_path):
+    catalogue = pd.read_csv(EXAMPLES / "v1_running" / "sessions.csv").iloc[:1]
+    for column in ("traces", "behavior"):
+        catalogue[column] = [str(EXAMPLES / "v1_running" / path) for path in catalogue[column]]
+    catalogue.to_csv(tmp_path / "sessions.csv", index=False)
+    (tmp_path / "study.toml").write_text(STUDY, "utf-8")
+    summary, _ = run_inline(tmp_path, tmp_path / "run")
+    # The worked example's five blocks gave this mouse 0.6 to 0.7.
+    assert summary.animal_scores["value"].mean() > 0.58
