@@ -79,9 +79,10 @@ def cut(folder: Path) -> dict[int, Split]:
 
 
 def thin(windows: Windows, n_windows: int) -> Windows:
-    """Some windows, the first of each stretch of time."""
-    n_each = n_windows // len(stretches(windows))
-    return windows.where(np.concatenate([s[:n_each] for s in stretches(windows)]))
+    """Some windows: runs of 25 that follow each other, evenly spread over all sessions."""
+    runs = [s[k : k + 25] for s in stretches(windows) for k in range(0, s.size - 25, 25)]
+    chosen = np.linspace(0, len(runs) - 1, n_windows // 25).round().astype(int)
+    return windows.where(np.concatenate([runs[k] for k in chosen]))
 
 
 def auc_within_sessions(network: torch.nn.Module, windows: Windows) -> float:

@@ -141,8 +141,14 @@ class TestCheck:
             traces[:, 4:] = 1
             np.save(path, traces)
         _, _, told = command_line("check", linear_cohort / "study.toml")
-        assert len(told.splitlines()) == 21
-        assert told.endswith("warning: and 4 more (all are in excluded.csv of a run)\n")
+        alike = "is flat and enters as 0 (and 11 others alike)"
+        assert [line.endswith(alike) for line in told.splitlines()] == [True, True]
+
+    def test_more_kinds_of_warnings_than_are_shown(self, capsys):
+        cli._show_findings([Finding("fold", f"odd {k}") for k in range(24)])
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == 21
+        assert told[-1] == "warning: and 4 more (all are in excluded.csv of a run)"
 
 
 class TestRun:

@@ -14,7 +14,15 @@ from corticode.data.regions import RegionTable
 from corticode.data.targets import Target
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
-from corticode.errors import DataError, DecoderError, Finding, FoldError, RunError, StudyError
+from corticode.errors import (
+    CorticodeWarning,
+    DataError,
+    DecoderError,
+    Finding,
+    FoldError,
+    RunError,
+    StudyError,
+)
 from corticode.experiment import (
     condition_windows,
     fold_findings,
@@ -174,7 +182,14 @@ class TestPredictRecordings:
     def test_says_what_the_run_said(self, finished_run, cohort, condition):
         recordings = read_catalogue(cohort / "sessions.csv")
         folder = finished_run.fit_folder(condition, "test-m2_valid-m3", 0)
-        again = predict_recordings(load_decoder(folder), recordings)
+        with pytest.warns(CorticodeWarning) as told:
+            again = predict_recordings(load_decoder(folder), recordings)
+        # m2 was tested.
+        assert [str(warning.message)[:26] for warning in told] == [
+            "animal 'm1': trained this ",
+            "animal 'm3': validated thi",
+            "animal 'm4': trained this ",
+        ]
         assert again.animal_names == ("m1", "m2", "m3", "m4")
         assert again.n_windows == 12 * 390
         keys = ["animal", "session", "frame"]

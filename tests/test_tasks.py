@@ -289,3 +289,15 @@ class TestCheck:
         report = check_study(study)
         assert report.facts == ["12 sessions of 4 animals, 4,800 frames"]
         assert report.faults[0].startswith("condition 'gru': before_s is in seconds, but the")
+
+
+def test_a_condition_without_any_fold_is_a_fault(own_cohort):
+    text = (own_cohort / "study.toml").read_text("utf-8")
+    text = text.replace('signal = "run"', 'signal = "speed"\nabove = 500')
+    (own_cohort / "study.toml").write_text(text, "utf-8")
+    report = check_study(read_study(own_cohort / "study.toml"))
+    assert len(report.faults) == 2
+    fault = report.faults[0]
+    assert "condition 'gru': none of its 4 folds can be fitted: its training part has one" in fault
+    assert "'speed' runs from" in fault
+    assert fault.endswith("and the target is above 500")

@@ -374,13 +374,19 @@ def _clock(seconds: float) -> str:
 
 
 def _show_findings(findings: Sequence[Finding]) -> None:
-    """Warnings first, the many in brief."""
-    for finding in findings[:SHOWN_FINDINGS]:
-        typer.echo(f"warning: {finding}", err=True)
-    if len(findings) > SHOWN_FINDINGS:
+    """Warnings first; one line for what is the same in many sessions, the many in brief."""
+    together: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        together.setdefault((finding.what, finding.reason, finding.item), []).append(finding)
+    lines = []
+    for same in together.values():
+        others = f" (and {len(same) - 1} others alike)" if len(same) > 1 else ""
+        lines.append(f"warning: {same[0]}{others}")
+    for line in lines[:SHOWN_FINDINGS]:
+        typer.echo(line, err=True)
+    if len(lines) > SHOWN_FINDINGS:
         typer.echo(
-            f"warning: and {len(findings) - SHOWN_FINDINGS} more (all are in excluded.csv of a "
-            "run)",
+            f"warning: and {len(lines) - SHOWN_FINDINGS} more (all are in excluded.csv of a run)",
             err=True,
         )
 

@@ -313,13 +313,26 @@ def predict_recordings(
         _check_image_shape(decoder, prepared)
     else:
         prepared = prepare_sessions(sessions, recipe.preprocessing)
-    warn_about(prepared.findings)
+    warn_about([*prepared.findings, *_seen_before(decoder, recordings)])
     targets = None
     if with_behavior:
         targets = session_targets(prepared, recipe.target, classes=recipe.classes)
     kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
     windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
     return predict(decoder, windows, device=device)
+
+
+def _seen_before(decoder: Decoder, recordings: Sequence[Recording]) -> list[Finding]:
+    """Animals whose predictions say nothing of new animals."""
+    findings = []
+    roles = {"trained": decoder.train_animals, "validated": decoder.valid_animals}
+    for animal in dict.fromkeys(recording.animal for recording in recordings):
+        for did, animals in roles.items():
+            if animal in animals:
+                reason = f"{did} this decoder: how well it is predicted says nothing of new animals"
+                findings.append(Finding("session", reason, animal))
+                break
+    return findings
 
 
 def _check_image_shape(decoder: Decoder, prepared: PreparedSessions) -> None:

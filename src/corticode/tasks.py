@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from corticode.config import Condition, Study, gap_frames, resolve
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
@@ -264,15 +266,37 @@ def check_study(study: Study) -> CheckReport:
                     if group not in prepared:
                         prepared[group] = prepare_sessions(own)
                 report.findings += prepared[group].findings
-                report.findings += examine_folds(
-                    prepared[group], condition, own_folds, content.table
-                )
+                found = examine_folds(prepared[group], condition, own_folds, content.table)
+                report.findings += found
+                report.faults += _no_fold_left(prepared[group], condition, own_folds, found)
             report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
         except CorticodeError as error:
             report.faults.append(str(error))
     report.faults = list(dict.fromkeys(report.faults))
     report.findings = list(dict.fromkeys(report.findings))
     return report
+
+
+def _no_fold_left(
+    prepared: PreparedSessions,
+    condition: Condition,
+    folds: Sequence[Fold],
+    findings: Sequence[Finding],
+) -> list[str]:
+    """A fault where no fold of a condition can be fitted: why, and what the signal holds."""
+    reasons = [f.reason for f in findings if f.reason.startswith("left out of ")]
+    if len(reasons) < len(folds):
+        return []
+    target = condition.target
+    signal = prepared.behavior[target.signal]
+    held = ""
+    if signal.dtype.kind in "iuf" and np.isfinite(signal).any():
+        held = f"; {target.signal!r} runs from {np.nanmin(signal):g} to {np.nanmax(signal):g}"
+        held += "" if target.above is None else f", and the target is above {target.above:g}"
+    why = reasons[0].partition(": ")[2]
+    return [
+        f"condition {condition.name!r}: none of its {len(folds)} folds can be fitted: {why}{held}"
+    ]
 
 
 def examine_folds(

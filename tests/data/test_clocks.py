@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from corticode.data.clocks import (
     amounts_on_frames,
     categories_on_frames,
+    check_clocks,
     check_times,
     count_dropped,
     frame_period,
@@ -141,3 +142,20 @@ def test_no_later_sample_is_ever_used(data, kind):
     before = place(values, sample_times, frame_times, 0.1)[: frame + 1]
     after = place(changed, sample_times, frame_times, 0.1)[: frame + 1]
     np.testing.assert_array_equal(before, after)
+
+
+class TestClocksThatCannotBothBeSeconds:
+    FRAMES = np.arange(600) / 30
+
+    def test_seconds_and_seconds_pass(self):
+        check_clocks(self.FRAMES, np.arange(20_000) / 1000, "m1/a")
+        check_clocks(self.FRAMES, np.arange(20.0), "m1/a")
+        # Behaviour that was recorded for longer than the camera ran.
+        check_clocks(self.FRAMES, np.arange(1000.0), "m1/a")
+
+    @pytest.mark.parametrize(
+        "times", [np.arange(600) / 30 * 1000, np.arange(6) * 4.0, np.arange(600) / 30 / 1000]
+    )
+    def test_milliseconds_are_refused(self, times):
+        with pytest.raises(DataError, match=r"m1/a: frame_times last 19.97 s .* both in seconds"):
+            check_clocks(self.FRAMES, times, "m1/a")

@@ -58,3 +58,13 @@ def test_units_of_speed():
     assert speed_unit_finding(np.full(9, 0.4), "speed_norm") is None
     assert speed_unit_finding(np.full(9, NAN), "speed") is None
     assert speed_unit_finding(np.array(["fast"]), "speed") is None
+
+
+def test_frames_without_a_value_are_told():
+    speed = np.full(10, 30.0)
+    speed[2:5] = np.nan
+    [finding] = check_signals({"speed": speed, "trial": np.arange(10)}, "m1", "a")
+    assert str(finding) == (
+        "animal 'm1', session 'a', frames 'speed': 3 of 10 frames have no value; windows avoid them"
+    )
+    assert finding.count == 3

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from corticode.data.catalogue import Recording
 from corticode.data.folds import leave_animals_out, leave_blocks_out, leave_sessions_out
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.targets import Target
@@ -136,3 +137,22 @@ def test_smoothed_targets_reach_between_blocks():
     (finding,) = find_leaks(CLEAN, FIVE, blocks(11), [], smoothed)
     assert "share behaviour across the gap of 11 frames; [folds] gap_frames = 29" in str(finding)
     assert find_leaks(CLEAN, FIVE, blocks(29), [], smoothed) == []
+
+
+def test_the_way_out_fits_the_blocks():
+    detrended = Preprocessing(detrend_frames=1000, scale_over="training")
+    long = leave_blocks_out(["m1"], ["a"], [30_000], gap_frames=5)
+    [finding] = find_leaks(detrended, FIVE, long, [])
+    assert finding.reason.endswith("[folds] gap_frames = 1003 keeps them apart")
+    [finding] = find_leaks(detrended, FIVE, blocks(5), [])
+    assert "leave no room for a gap of 1003: take shorter filters" in finding.reason
+
+
+def test_movies_know_the_whole_session():
+    folds = blocks(7)
+    for causal, seen in ((False, "the whole session"), (True, "all earlier frames")):
+        pixels = PixelPreprocessing(causal=causal)
+        [finding] = find_leaks(Preprocessing(), FIVE, folds, [], pixels=pixels)
+        assert f"are those of {seen}" in finding.reason
+    animals = leave_animals_out(["m1", "m2", "m3"])
+    assert find_leaks(Preprocessing(), FIVE, animals, [], pixels=PixelPreprocessing()) == []

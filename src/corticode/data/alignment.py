@@ -10,6 +10,7 @@ from corticode.data.catalogue import Recording
 from corticode.data.clocks import (
     amounts_on_frames,
     categories_on_frames,
+    check_clocks,
     check_times,
     count_dropped,
     frame_period,
@@ -111,6 +112,8 @@ def align(files: FileArrays, trim_frames: int = 0) -> AlignedArrays:
     gaps = np.zeros(_n_frames(files), dtype=np.int64)
     if files.frame_times is not None and files.behavior_times is not None:
         frame_times, behavior_times = files.frame_times, files.behavior_times
+        if behavior:
+            check_clocks(frame_times, behavior_times, recording.name)
         period_s = frame_period(frame_times)
         rate_hz = _frame_rate(recording, 1 / period_s)
         after_gap, n_dropped = count_dropped(frame_times, period_s)

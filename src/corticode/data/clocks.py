@@ -10,6 +10,7 @@ DROPPED_AFTER_PERIODS = 1.5
 # Times carry rounding noise: a sample that ends one exposure must not slip into the next.
 EDGE_PERIODS = 1e-6
 SAME_RATE_SHARE = 1e-3
+MOST_TIMES = 100
 
 
 def check_times(times: NDArray[np.float64], name: str) -> None:
@@ -86,6 +87,34 @@ def count_dropped(
     step = np.diff(frame_times, prepend=frame_times[0] - period_s) / period_s
     after_gap = step > DROPPED_AFTER_PERIODS
     return after_gap, int(np.sum(np.round(step[after_gap]) - 1))
+
+
+def check_clocks(
+    frame_times: NDArray[np.float64], behavior_times: NDArray[np.float64], name: str
+) -> None:
+    """Refuse two clocks that cannot both count seconds.
+
+    Parameters
+    ----------
+    frame_times, behavior_times
+        Shapes (frame,) and (sample,).
+    name
+        The session's, for the message.
+
+    Raises
+    ------
+    DataError
+        One lasts 100 times as long as the other, or behaviour is sampled 100 times more slowly.
+    """
+    spans = [float(times[-1] - times[0]) for times in (frame_times, behavior_times)]
+    steps = [float(np.median(np.diff(times))) for times in (frame_times, behavior_times)]
+    if max(spans) < MOST_TIMES * min(spans) and steps[1] < MOST_TIMES * steps[0]:
+        return
+    raise DataError(
+        f"session {name}: frame_times last {spans[0]:.4g} s in steps of {steps[0]:.4g} s, "
+        f"behavior_times {spans[1]:.4g} s in steps of {steps[1]:.4g} s; one of them is not in "
+        "seconds (milliseconds, or numbers of samples?): give both in seconds"
+    )
 
 
 def is_same_rate(first_hz: float | None, second_hz: float | None) -> bool:

@@ -61,7 +61,7 @@ def speed_unit_finding(speed: NDArray[Any], name: str) -> str | None:
 
 
 def check_signals(behavior: Mapping[str, NDArray[Any]], animal: str, session: str) -> list[Finding]:
-    """What looks odd in a session's behaviour signals: speeds that are not in cm/s.
+    """What looks odd in a session's behaviour signals: speeds not in cm/s, frames without a value.
 
     Parameters
     ----------
@@ -76,9 +76,13 @@ def check_signals(behavior: Mapping[str, NDArray[Any]], animal: str, session: st
     ... # doctest: +ELLIPSIS
     animal 'm1', session 'a', unit 'speed': 99th percentile of |speed| is 0.3; between ...
     """
-    reasons = {name: speed_unit_finding(values, name) for name, values in behavior.items()}
-    return [
-        Finding("unit", reason, animal, session, name)
-        for name, reason in reasons.items()
-        if reason is not None
-    ]
+    findings = []
+    for name, values in behavior.items():
+        reason = speed_unit_finding(values, name)
+        if reason is not None:
+            findings.append(Finding("unit", reason, animal, session, name))
+        n_missing = int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0
+        if n_missing:
+            reason = f"{n_missing} of {values.size} frames have no value; windows avoid them"
+            findings.append(Finding("frames", reason, animal, session, name, n_missing))
+    return findings

@@ -106,6 +106,8 @@ class Decoder:
         Who it was fitted on.
     n_parts
         Parts in which each batch was taken: 2 where the device's memory did not hold one.
+    valid_animals
+        Who chose the epoch (or penalty).
     """
 
     network: ScaledNetwork
@@ -119,6 +121,7 @@ class Decoder:
     selected_by: str
     train_animals: tuple[str, ...]
     n_parts: int = 1
+    valid_animals: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write ``decoder.safetensors`` and ``decoder.json`` into a folder."""
@@ -146,6 +149,7 @@ def describe(decoder: Decoder) -> dict[str, Any]:
         "best_epoch": decoder.best_epoch,
         "selected_by": decoder.selected_by,
         "train_animals": decoder.train_animals,
+        "valid_animals": decoder.valid_animals,
     }
 
 
@@ -226,6 +230,7 @@ def load_decoder(folder: Path | str) -> Decoder:
             int(described["best_epoch"]),
             described["selected_by"],
             tuple(described["train_animals"]),
+            valid_animals=tuple(described.get("valid_animals", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DecoderError(

@@ -125,6 +125,7 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
         "validation loss" if can_choose(valid) else "training loss",
         tuple(train.animal_names[k] for k in np.unique(train.animal)),
         n_parts=state.n_parts,
+        valid_animals=tuple(valid.animal_names[k] for k in np.unique(valid.animal)),
     )
 
 

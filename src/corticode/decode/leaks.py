@@ -52,7 +52,7 @@ def find_leaks(
     if gap is None:
         return []
     if pixels is None:
-        findings = _reach_between_blocks(preprocessing, window, gap)
+        findings = _reach_between_blocks(preprocessing, window, gap, _shortest_block(folds))
     else:
         findings = _pixels_between_blocks(pixels)
     if target is not None and gap < target.smooth_frames - 1:
@@ -108,8 +108,18 @@ def _pixels_between_blocks(pixels: PixelPreprocessing) -> list[Finding]:
     return [Finding("leak", reason)]
 
 
+def _way_out(reach: int, shortest: int) -> str:
+    """What keeps blocks apart that a filter brings together."""
+    if reach < shortest:
+        return f"[folds] gap_frames = {reach} keeps them apart"
+    return (
+        f"blocks of {shortest} frames leave no room for a gap of {reach}: take shorter filters "
+        "(detrend_frames = 0 for none), or folds by session or animal"
+    )
+
+
 def _reach_between_blocks(
-    preprocessing: Preprocessing, window: WindowShape, gap: int
+    preprocessing: Preprocessing, window: WindowShape, gap: int, shortest: int
 ) -> list[Finding]:
     findings = []
     if preprocessing.scale != "none" and preprocessing.scale_over != "training":
@@ -139,11 +149,20 @@ def _reach_between_blocks(
             Finding(
                 "leak",
                 f"{named} and the window of {window.n_frames} frames reach from training into "
-                f"test blocks across the gap of {gap} frames; [folds] gap_frames = {reach} keeps "
-                "them apart",
+                f"test blocks across the gap of {gap} frames; {_way_out(reach, shortest)}",
             )
         )
     return findings
+
+
+def _shortest_block(folds: Sequence[Fold]) -> int:
+    """Frames of the shortest block, half of the gaps beside it included."""
+    return min(
+        part.stop_frame - part.first_frame
+        for fold in folds
+        for part in fold.test
+        if part.stop_frame is not None
+    )
 
 
 def _smallest_gap(folds: Sequence[Fold]) -> int | None:
