@@ -289,7 +289,7 @@ class TestBadFolds:
         assert np.isnan(animals.loc["m1", "value"])
         assert (animals.loc[["m2", "m3", "m4"], "value"] > 0.9).all()
         excluded = run.read_table("excluded")
-        assert set(excluded["what"]) == {"fold"}
+        assert set(excluded["what"]) == {"fold", "session"}
         reasons = excluded.groupby("reason")["item"].agg(list).to_dict()
         valid = "its validation part has one class; the epoch is chosen by training loss"
         test = "its test part has one class; AUC is empty"

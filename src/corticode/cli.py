@@ -409,7 +409,11 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
         )
         table.add_row(str(condition), str(metric), *numbers, f"{values.size}")
     Console().print(table)
+    _show_findings([f for f in summary.findings if f.reason.startswith("no ")])
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
+    decoder = next(out.glob("fits/*/*/*/decoder.json"), None)
+    if decoder is not None:
+        typer.echo(f"a decoder, for 'corticode predict': {decoder.parent}")
 
 
 def _in_words(summary: "RunSummary", truth_path: Path) -> str:

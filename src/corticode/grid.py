@@ -38,7 +38,7 @@ from corticode.errors import (
 )
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.references import compare_with_references
-from corticode.evaluate.tables import score_animals
+from corticode.evaluate.tables import blank_findings, score_animals
 from corticode.experiment import FitTask, left_out, run_fit
 from corticode.runs import Run, provenance, read_done, write_table
 from corticode.tasks import Plan, lay_out
@@ -273,6 +273,7 @@ def _tabulate(
         ]
     )
     animal_scores = score_animals(session_scores)
+    findings += blank_findings(animal_scores, session_scores)
     excluded = pd.DataFrame(
         [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
         columns=["what", "animal", "session", "item", "count", "reason"],

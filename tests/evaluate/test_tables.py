@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from corticode.decode.predictions import Predictions, join
 from corticode.errors import DataError
 from corticode.evaluate.metrics import binary_scores
-from corticode.evaluate.tables import score, score_animals, score_fold, score_sessions
+from corticode.evaluate.tables import (
+    blank_findings,
+    score,
+    score_animals,
+    score_fold,
+    score_sessions,
+)
 
 
 def said(target, score, *, frame=None, part="test", animal="m1", session="a", **changes):
@@ -326,3 +332,23 @@ class TestAnimals:
         table = score(said(ALTERNATING, ALTERNATING)).drop(columns="auc")
         with pytest.raises(DataError, match="no column condition, fold, seed, auc or r2; join"):
             score_animals(table)
+
+
+def test_animals_without_a_score_are_told_with_the_reason():
+    animals = pd.DataFrame(
+        {"condition": "gru", "animal": ["m1", "m2"], "metric": "auc", "value": [0.8, np.nan]}
+    )
+    sessions = pd.DataFrame(
+        {
+            "condition": "gru",
+            "animal": ["m1", "m2", "m2"],
+            "blank_because": ["", "1 bouts of '1'", "1 bouts of '1'"],
+        }
+    )
+    [finding] = blank_findings(animals, sessions)
+    assert finding.animal == "m2"
+    assert finding.reason == (
+        "no auc in 'gru': 1 bouts of '1' (a score needs 3 bouts and 5 s of each class in a test "
+        "part)"
+    )
+    assert finding.count == 2

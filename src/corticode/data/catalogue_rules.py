@@ -5,6 +5,7 @@ The rules look at cells as they were typed, blank ones left out, and never open 
 
 import datetime
 import math
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ LOCATION_COLUMNS = (
     "frame_times",
     "behavior_times",
 )
+
+# Columns of one's own, which nothing reads.
+NOTE = "note"
 
 # A row: its number in a spreadsheet, where the header is row 1, and its filled cells by column.
 Row = tuple[int, dict[str, str]]
@@ -51,17 +55,22 @@ def split_names(text: str | None) -> tuple[str, ...]:
 
 
 def header_faults(header: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the names of columns, where those in `columns` may be used."""
+    """What is wrong with the names of columns, where those in `columns` and notes may be used."""
     if len(header) == 1 and ";" in header[0]:
         yield "row 1 is separated by semicolons; save it with commas"
+        return
+    if len(header) == 1 and "\t" in header[0]:
+        yield "row 1 is separated by tabs; save it with commas, or name it .tsv"
         return
     for k, name in enumerate(header):
         if not name:
             yield f"row 1: column {k + 1} has no name; name or delete it"
         elif name in header[:k]:
             yield f"row 1: column {name!r} is there twice; delete one"
-        elif name not in columns:
-            known = guess(name, columns) or f"; columns are {', '.join(columns)}"
+        elif name not in columns and not name.startswith(NOTE):
+            known = guess(name, columns) or (
+                f"; columns are {', '.join(columns)}; call one of your own '{NOTE}_{name}'"
+            )
             yield f"row 1: column {name!r} is unknown{known}"
     for name in ("animal", "session"):
         if name not in header:
@@ -135,9 +144,10 @@ _RULES = (_identity_faults, _source_faults, _file_faults, _value_faults)
 
 
 def faults_between_rows(rows: Sequence[Row]) -> Iterator[str]:
-    """Sessions that stand in two rows, and animals of which only some sessions have a date."""
+    """Sessions or recorded data that stand in two rows, and animals dated in part."""
     seen: dict[tuple[str, str], int] = {}
     dated: dict[str, dict[bool, int]] = {}
+    yield from _shared_data(rows)
     for number, cells in rows:
         animal, session = cells.get("animal"), cells.get("session")
         if animal is None:
@@ -157,6 +167,27 @@ def faults_between_rows(rows: Sequence[Row]) -> Iterator[str]:
                 f"row {first_rows[False]}, column 'date': is blank, but animal {animal!r} has a "
                 f"date in row {first_rows[True]}; date all of an animal's sessions or none"
             )
+
+
+def _shared_data(rows: Sequence[Row]) -> Iterator[str]:
+    """Two sessions of one animal that name the same traces or the same movie."""
+    # Other animals' rows are left to the search for leaks, which compares what files hold.
+    seen: dict[tuple[str, str, str], Row] = {}
+    for number, cells in rows:
+        for column in ("traces", "movie"):
+            file, separator, dataset = cells.get(column, "").partition("::")
+            if not file:
+                continue
+            location = posixpath.normpath(file.strip()) + separator + dataset.strip()
+            first, other = seen.setdefault(
+                (cells.get("animal", ""), column, location), (number, cells)
+            )
+            if first != number and other.get("session") != cells.get("session"):
+                yield (
+                    f"row {number}, column {column!r}: sessions {other.get('session', '')!r} and "
+                    f"{cells.get('session', '')!r} of animal {cells.get('animal', '')!r} name the "
+                    f"same {column} ({location}, also in row {first}); give each its own file"
+                )
 
 
 def _is_positive(text: str) -> bool:

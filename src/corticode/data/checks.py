@@ -12,6 +12,7 @@ from corticode.data.movie_means import means_over_pixels
 from corticode.data.session import Session, read_session
 from corticode.errors import CorticodeError, DataError
 
+SHOWN_SESSIONS = 5
 N_STRETCHES = 4
 STRETCH_FRAMES = 500
 PARITY_SDS = 5.0
@@ -36,7 +37,8 @@ def read_all(
         Lists every session that cannot be used as it is, movies that look like two wavelengths in
         turn (see `check_parity`), and unequal frame rates.
     """
-    sessions, faults = [], []
+    sessions: list[Session] = []
+    faults: dict[str, list[str]] = {}
     for recording in recordings:
         try:
             session = read_session(
@@ -50,11 +52,23 @@ def read_all(
             if session.movie is not None and not recording.channels:
                 check_parity(np.asarray(session.movie), session.name)
         except CorticodeError as error:
-            faults.append(str(error))
-    faults += _unequal_rates(sessions)
-    if faults:
-        raise DataError(list_faults("the catalogue's sessions have", faults))
+            faults.setdefault(_but_for_names(str(error), recording), []).append(str(error))
+    listed = [
+        alike[0] + f" (and {len(alike) - 1} other sessions alike)" * (len(alike) > 1)
+        for alike in faults.values()
+    ]
+    listed += _unequal_rates(sessions)
+    if listed:
+        raise DataError(list_faults("the catalogue's sessions have", listed))
     return sessions
+
+
+def _but_for_names(fault: str, recording: Recording) -> str:
+    """A session's fault without what names the session: the same where others have it too."""
+    for location in (recording.behavior, recording.traces, recording.movie):
+        if location is not None:
+            fault = fault.replace(str(location.path), "")
+    return fault.replace(recording.name, "")
 
 
 def check_parity(movie: NDArray[Any], name: str) -> None:
@@ -142,4 +156,9 @@ def _unequal_rates(sessions: Sequence[Session]) -> list[str]:
         f"{'unknown' if rate is None else f'{rate:g}'} in {len(names)} (first {names[0]})"
         for rate, names in by_rate.items()
     )
+    if len(by_rate) == 2 and None in by_rate:
+        blank = by_rate[None]
+        named = ", ".join(blank[:SHOWN_SESSIONS])
+        named += f" and {len(blank) - SHOWN_SESSIONS} more" * (len(blank) > SHOWN_SESSIONS)
+        return [f"frame rates (Hz) differ: {shown}; fill in frame_rate_hz for {named}"]
     return [f"frame rates (Hz) differ: {shown}; bring all to one with [data] resample_hz"]

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.decode.predictions import PART_NAMES, Predictions
-from corticode.errors import DataError
+from corticode.errors import DataError, Finding
 from corticode.evaluate.metrics import best_threshold, primary, score_windows
 
 FEWEST_BOUTS = 3
@@ -236,6 +236,33 @@ def _score_session(session: Predictions, threshold: float | None) -> dict[str, o
         },
         "blank_because": "; ".join(reasons),
     }
+
+
+def blank_findings(animal_scores: pd.DataFrame, session_scores: pd.DataFrame) -> list[Finding]:
+    """Animals that a condition has no score of, each with the commonest reason.
+
+    Parameters
+    ----------
+    animal_scores
+        As from `score_animals`.
+    session_scores
+        What it was made from.
+    """
+    findings = []
+    for row in animal_scores[animal_scores["value"].isna()].itertuples():
+        own = session_scores[
+            (session_scores["condition"] == row.condition)
+            & (session_scores["animal"] == row.animal)
+        ]
+        reasons = own.loc[own["blank_because"].fillna("") != "", "blank_because"]
+        if reasons.empty:
+            continue
+        reason = (
+            f"no {row.metric} in {row.condition!r}: {reasons.mode().iloc[0]} (a score needs "
+            f"{FEWEST_BOUTS} bouts and {SHORTEST_S:g} s of each class in a test part)"
+        )
+        findings.append(Finding("session", reason, str(row.animal), count=len(reasons)))
+    return findings
 
 
 def _class_names(predictions: Predictions) -> tuple[str, ...]:

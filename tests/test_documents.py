@@ -1,0 +1,128 @@
+"""What docs/catalogue.md and docs/run-folder.md say of columns, against what is read and written."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from corticode.data.catalogue import COLUMNS
+from corticode.data.readers.arrays import SUFFIXES
+from corticode.data.regions import read_regions
+from corticode.decode.predictions import Predictions
+from corticode.runs import TABLES
+
+DOCS = Path(__file__).parent.parent / "docs"
+OTHER_CONDITIONS = """
+[[condition]]
+name = "later"
+like = "linear"
+window = { shift = 5 }
+[[condition]]
+name = "speed"
+like = "linear"
+target = { signal = "speed", kind = "value" }
+[[condition]]
+name = "act"
+like = "linear"
+target = { signal = "act", kind = "classes" }
+"""
+
+
+def told(document, heading):
+    """The names in the first column of the tables below a heading."""
+    text = (DOCS / document).read_text("utf-8")
+    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    [found] = [part for part in section if part.startswith(heading + "\n")]
+    cells = [line.split("|")[1] for line in found.splitlines() if line.startswith("| `")]
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+def written(folders, name):
+    """The columns that tables of a name have in several folders, classes by one name."""
+    columns = {
+        column
+        for folder in folders
+        for path in folder.rglob(f"{name}.csv")
+        for column in pd.read_csv(path, nrows=0)
+    }
+    return {re.sub(r"^n_bouts_.+", "n_bouts_<class>", column) for column in columns}
+
+
+def keys_of(folders, name):
+    """The keys that JSON files of a name have in several folders."""
+    paths = [path for folder in folders for path in folder.rglob(name)]
+    return {key for path in paths for key in json.loads(path.read_text("utf-8"))}
+
+
+@pytest.fixture(scope="module")
+def runs(finished_run, write_cohort, run_inline, tmp_path_factory):
+    """Folders of runs with each kind of target, a shift, and a network beside linear decoders."""
+    from conftest import LINEAR_STUDY
+
+    few = LINEAR_STUDY.replace('by = "animal"', 'only = ["test-m1_valid-m2"]')
+    folder = tmp_path_factory.mktemp("documented") / "cohort"
+    write_cohort(folder, animals=3, study=few + OTHER_CONDITIONS)
+    run_inline(folder, folder / "run")
+    return [finished_run.folder, folder / "run"]
+
+
+def test_each_column_of_a_catalogue_is_told_and_no_other():
+    assert told("catalogue.md", "Columns") == set(COLUMNS)
+
+
+def test_each_suffix_that_is_read_is_told_and_no_other():
+    assert told("catalogue.md", "File formats") == set(SUFFIXES)
+
+
+def test_the_region_table_has_the_columns_told(tmp_path):
+    path = tmp_path / "regions.csv"
+    columns = told("catalogue.md", "The region table, `regions.csv`")
+    example = {"name": "a", "side": "left", "mirror": "a", "group": "b", "row": 1, "column": 2}
+    assert columns == set(example)
+    pd.DataFrame([example]).to_csv(path, index=False)
+    assert read_regions(path).names == ("a",)
+
+
+@pytest.mark.parametrize("table", [*TABLES, "history"])
+def test_each_column_of_a_table_is_told_and_no_other(runs, table):
+    assert written(runs, table) == told("run-folder.md", f"`{table}.csv`")
+
+
+def test_each_array_of_predictions_is_told_and_no_other(runs):
+    arrays = set()
+    for path in (path for folder in runs for path in folder.rglob("predictions.npz")):
+        with np.load(path, allow_pickle=False) as stored:
+            arrays |= set(stored.files)
+    assert arrays == told("run-folder.md", "`predictions.npz`")
+
+
+def test_each_column_of_predictions_as_a_table_is_told(runs):
+    text = (DOCS / "run-folder.md").read_text("utf-8")
+    for path in (path for folder in runs for path in folder.rglob("predictions.npz")):
+        columns = Predictions.load(path).to_frame().columns
+        named = {re.sub(r"^score_.+", "score_<class>", column) for column in columns}
+        assert all(f"`{name}`" in text for name in named)
+
+
+@pytest.mark.parametrize("name", ["done.json", "decoder.json"])
+def test_each_key_of_a_fit_is_told_and_no_other(runs, name):
+    # No fold of these runs is left out.
+    assert keys_of(runs, name) | {"left_out"} == told("run-folder.md", f"`{name}`") | {"left_out"}
+
+
+def test_each_key_of_a_run_is_told_and_no_other(runs):
+    told_keys = told("run-folder.md", "`study.toml` and `provenance.json`")
+    assert keys_of(runs, "provenance.json") == told_keys
+
+
+def test_each_file_of_a_run_is_told(runs):
+    text = (DOCS / "run-folder.md").read_text("utf-8")
+    names = {path.name for folder in runs for path in folder.rglob("*") if path.is_file()}
+    numbered = {re.sub(r"^behavior-\d+", "behavior-0", name) for name in names}
+    assert not [name for name in numbered if name not in text]
+    assert {f"{name}.csv" for name in TABLES} <= names
