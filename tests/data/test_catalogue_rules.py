@@ -42,6 +42,11 @@ def folder(tmp_path: Path) -> Path:
             ],
         ),
         (["animal;session"], ["row 1 is separated by semicolons; save it with commas"]),
+        (
+            ["animal\tsession"],
+            ["row 1 is separated by tabs; save it with commas, or name it .tsv"],
+        ),
+        (["animal", "session", "note", "note_weight"], []),
     ],
 )
 def test_header(header: list[str], faults: list[str]) -> None:
@@ -51,6 +56,7 @@ def test_header(header: list[str], faults: list[str]) -> None:
 def test_an_unlike_column_lists_those_there_are() -> None:
     (fault,) = header_faults(["animal", "session", "zzz"], COLUMNS)
     assert "column 'zzz' is unknown; columns are animal, session, behavior, " in fault
+    assert fault.endswith("; call one of your own 'note_zzz'")
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,22 @@ def test_between_rows() -> None:
         "give each session of an animal its own name",
         "row 2, column 'date': is blank, but animal 'm1' has a date in row 4; "
         "date all of an animal's sessions or none",
+    ]
+
+
+@pytest.mark.parametrize("column", ["traces", "movie"])
+def test_two_sessions_of_one_animal_that_name_the_same_file(column: str) -> None:
+    rows = [
+        (2, {"animal": "m1", "session": "a", column: "x/1.mat::dff"}),
+        (3, {"animal": "m1", "session": "b", column: "./x/1.mat :: dff"}),
+        (4, {"animal": "m1", "session": "c", column: "x/1.mat::raw"}),
+        (5, {"animal": "m2", "session": "a", column: "x/1.mat::dff"}),
+        (6, {"animal": "m2", "session": "b"}),
+        (7, {"animal": "m2", "session": "c"}),
+    ]
+    assert list(faults_between_rows(rows)) == [
+        f"row 3, column '{column}': sessions 'a' and 'b' of animal 'm1' name the same {column} "
+        "(x/1.mat::dff, also in row 2); give each its own file"
     ]
 
 

@@ -70,17 +70,44 @@ class TestReadAll:
         assert "b.npy" in lines[2]
         assert lines[3].startswith("  3. session m1/c has no finite value in any region")
 
+    def test_the_same_fault_is_told_once(self, recordings):
+        with pytest.raises(DataError) as caught:
+            read_all(recordings, signals=["speed"])
+        message = str(caught.value)
+        assert message.count("has no signal 'speed'; its signals are run") == 1
+        assert message.endswith(" (the same in m1/b, m1/c)")
+
+    def test_faults_that_differ_are_each_told(self, recordings):
+        for recording, n_frames in zip(recordings, (9, 9, 8), strict=True):
+            np.save(recording.traces.path, np.zeros((n_frames, 2)))
+        with pytest.raises(DataError) as caught:
+            read_all(recordings)
+        lines = str(caught.value).splitlines()
+        assert len(lines) == 3
+        assert lines[1].endswith("(the same in m1/b)")
+        assert "traces 8" in lines[2]
+
     @pytest.mark.parametrize(
         ("rates", "shown"),
         [
-            ((30.0, 20.0, 30.0), r"30 in 2 \(first m1/a\), 20 in 1 \(first m1/b\)"),
-            ((30.0, 30.0, None), r"30 in 2 \(first m1/a\), unknown in 1 \(first m1/c\)"),
+            (
+                (30.0, 20.0, 30.0),
+                r"30 in 2 \(first m1/a\), 20 in 1 \(first m1/b\); bring all to one with \[data\]",
+            ),
+            (
+                (30.0, None, 20.0),
+                r"30 in 1 .* unknown in 1 .* 20 in 1 .*; bring all to one with \[data\]",
+            ),
+            (
+                (30.0, 30.0000001, None),
+                r"unknown in 1 \(first m1/c\); fill in frame_rate_hz for m1/c$",
+            ),
+            ((None, 30.0, None), r"; fill in frame_rate_hz for m1/a, m1/c$"),
         ],
     )
     def test_unequal_frame_rates(self, recordings, rates, shown):
         given = [change(r, frame_rate_hz=rate) for r, rate in zip(recordings, rates, strict=True)]
-        message = rf"frame rates \(Hz\) differ: {shown}; bring all to one with \[data\] resample_hz"
-        with pytest.raises(DataError, match=message):
+        with pytest.raises(DataError, match=rf"frame rates \(Hz\) differ: .*{shown}"):
             read_all(given)
 
     def test_frame_rates_that_differ_by_rounding(self, recordings):

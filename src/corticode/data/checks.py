@@ -38,7 +38,7 @@ def read_all(
         turn (see `check_parity`), and unequal frame rates.
     """
     sessions: list[Session] = []
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, list[tuple[str, str]]] = {}
     for recording in recordings:
         try:
             session = read_session(
@@ -52,15 +52,22 @@ def read_all(
             if session.movie is not None and not recording.channels:
                 check_parity(np.asarray(session.movie), session.name)
         except CorticodeError as error:
-            faults.setdefault(_but_for_names(str(error), recording), []).append(str(error))
+            alike = faults.setdefault(_but_for_names(str(error), recording), [])
+            alike.append((str(error), recording.name))
     listed = [
-        alike[0] + f" (and {len(alike) - 1} other sessions alike)" * (len(alike) > 1)
-        for alike in faults.values()
+        first + (f" (the same in {_some([name for _, name in others])})" if others else "")
+        for (first, _), *others in faults.values()
     ]
     listed += _unequal_rates(sessions)
     if listed:
         raise DataError(list_faults("the catalogue's sessions have", listed))
     return sessions
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - SHOWN_SESSIONS
+    return ", ".join(names[:SHOWN_SESSIONS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _but_for_names(fault: str, recording: Recording) -> str:
@@ -156,9 +163,9 @@ def _unequal_rates(sessions: Sequence[Session]) -> list[str]:
         f"{'unknown' if rate is None else f'{rate:g}'} in {len(names)} (first {names[0]})"
         for rate, names in by_rate.items()
     )
-    if len(by_rate) == 2 and None in by_rate:
-        blank = by_rate[None]
-        named = ", ".join(blank[:SHOWN_SESSIONS])
-        named += f" and {len(blank) - SHOWN_SESSIONS} more" * (len(blank) > SHOWN_SESSIONS)
-        return [f"frame rates (Hz) differ: {shown}; fill in frame_rate_hz for {named}"]
+    known = [rate for rate in by_rate if rate is not None]
+    if None in by_rate and all(is_same_rate(rate, known[0]) for rate in known):
+        return [
+            f"frame rates (Hz) differ: {shown}; fill in frame_rate_hz for {_some(by_rate[None])}"
+        ]
     return [f"frame rates (Hz) differ: {shown}; bring all to one with [data] resample_hz"]

@@ -1,0 +1,420 @@
+"""Conditions set against each other: over animals, and beside it over splits as published.
+
+Splits share animals and decoders share training data, so that twenty splits of five animals are
+not twenty values. The primary comparison therefore has one difference an animal; the rank sum
+over splits stands beside it because it was published.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.errors import DataError, StudyError
+from corticode.evaluate.intervals import (
+    bootstrap_interval,
+    holm,
+    interval,
+    rank_sum_test,
+    sign_flip_test,
+    smallest_sign_flip_p,
+    t_test,
+)
+
+LEVEL = 0.05
+PAIRED_T = "paired t over animals"
+SIGN_FLIP = "exact sign-flip over animals"
+AS_PUBLISHED = "rank sum over splits (as published)"
+COLUMNS = (
+    "comparison",
+    "condition_a",
+    "condition_b",
+    "metric",
+    "method",
+    "unit",
+    "n",
+    "effect",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "smallest_p",
+    "same_direction",
+    "disagrees",
+    "note",
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Conditions that are set against each other, two by two.
+
+    Parameters
+    ----------
+    name
+        The family, a figure for instance: p-values are adjusted for all pairs of one name.
+    conditions
+        Names of two or more conditions; an effect is the earlier one less the later one.
+
+    Raises
+    ------
+    StudyError
+        Fewer than two conditions, or one named twice.
+
+    Examples
+    --------
+    >>> Comparison("networks", ("gru", "lstm", "rnn")).pairs
+    (('gru', 'lstm'), ('gru', 'rnn'), ('lstm', 'rnn'))
+    """
+
+    name: str
+    conditions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.conditions) < 2 or len(set(self.conditions)) < len(self.conditions):
+            raise StudyError(
+                f"comparison {self.name!r} names {', '.join(map(repr, self.conditions)) or 'none'};"
+                " give two or more conditions, each once"
+            )
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every two of the conditions, in their order."""
+        return tuple(combinations(self.conditions, 2))
+
+
+def compare(
+    animal_scores: pd.DataFrame,
+    comparisons: Sequence[Comparison],
+    *,
+    split_scores: pd.DataFrame | None = None,
+    split_metric: str | None = None,
+) -> pd.DataFrame:
+    """Effects of one condition over another, with intervals and p-values, one row a method.
+
+    Each pair has a row ``"paired t over animals"``, which is the primary one, one
+    ``"exact sign-flip over animals"``, one for the bootstrap (an interval only) and, with
+    `split_scores`, one ``"rank sum over splits (as published)"``. Animals without a value under
+    either condition are left out of the pair. Holm's adjustment is over the pairs of one
+    comparison's name, metric and method.
+
+    Parameters
+    ----------
+    animal_scores
+        As from `corticode.evaluate.tables.score_animals`: condition, animal, metric, value.
+    comparisons
+        What to set against what; those of one name are one family.
+    split_scores
+        One row a decoder, with condition and a column of `split_metric`; ``None``: nothing is
+        compared as published.
+    split_metric
+        Column of `split_scores`; ``None``: the metric of the animals by its own name, which there
+        is the score of all windows of a split pooled.
+
+    Returns
+    -------
+    DataFrame
+        comparison, condition_a, condition_b, metric, method, unit (``"animal"`` or ``"split"``),
+        n (animals that have both; splits of each condition, of the smaller), effect (a - b),
+        low, high (95 %), p, p_holm, smallest_p (what the design allows; NaN where there is no
+        such bound), same_direction (``"4 of 5 animals"``), disagrees (True where the verdict as
+        published and the animals' interval differ) and note.
+
+    Raises
+    ------
+    DataError
+        A condition has no scores, two conditions have different metrics, or a column is missing.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"condition": ["gru"] * 3 + ["rnn"] * 3, "metric": "auc",
+    ...     "animal": ["m1", "m2", "m3"] * 2, "value": [0.9, 0.8, 0.95, 0.8, 0.75, 0.9]})
+    >>> table = compare(scores, [Comparison("networks", ("gru", "rnn"))])
+    >>> table[["method", "n", "effect", "p", "same_direction"]].head(2).round(3)
+                             method  n  effect      p  same_direction
+    0         paired t over animals  3   0.067  0.057  3 of 3 animals
+    1  exact sign-flip over animals  3   0.067  0.250  3 of 3 animals
+    """
+    _check_columns(animal_scores, ("condition", "animal", "metric", "value"), "animal scores")
+    rows: list[dict[str, object]] = []
+    for comparison, (a, b) in _unique_pairs(comparisons):
+        names = {"comparison": comparison, "condition_a": a, "condition_b": b}
+        metric = _shared_metric(animal_scores, comparison, a, b)
+        differences = _differences(animal_scores, a, b)
+        rows += [names | {"metric": metric} | row for row in _over_animals(differences)]
+        if split_scores is not None:
+            rows.append(names | _as_published(split_scores, a, b, split_metric or metric))
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    family = table.groupby(["comparison", "metric", "method"], sort=False, dropna=False)["p"]
+    table["p_holm"] = family.transform(holm).astype(np.float64)
+    table["disagrees"] = _disagreements(table)
+    return table
+
+
+def animal_means(split_scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Animal scores made of scores by split, where nothing finer is known.
+
+    Parameters
+    ----------
+    split_scores
+        One row a decoder: condition, test_animal and a column of `metric`.
+    metric
+        Which column; of the score of a split's windows pooled, the result is their mean, and not
+        the mean within-session score.
+
+    Returns
+    -------
+    DataFrame
+        condition, animal, metric, value: for `compare`.
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+
+    Examples
+    --------
+    >>> splits = pd.DataFrame({"condition": "gru", "test_animal": ["m1", "m1", "m2"],
+    ...     "auc": [0.9, 0.8, 0.7]})
+    >>> animal_means(splits, "auc")["value"].round(2).tolist()
+    [0.85, 0.7]
+    """
+    _check_columns(split_scores, ("condition", "test_animal", metric), "scores by split")
+    grouped = split_scores.groupby(["condition", "test_animal"], sort=False)[metric]
+    table = grouped.mean().rename("value").reset_index()
+    table = table.rename(columns={"test_animal": "animal"})
+    table.insert(2, "metric", metric)
+    return table
+
+
+def variance_shares(split_scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """What the spread of a condition's decoders comes from: test animal, training set or seed.
+
+    Components of variance of a nested design (seeds within training sets within test animals),
+    from unweighted means; a component that comes out below 0 counts as 0.
+
+    Parameters
+    ----------
+    split_scores
+        One row a decoder: condition, fold, test_animal, seed and a column of `metric`.
+    metric
+        Which column.
+
+    Returns
+    -------
+    DataFrame
+        One row a condition: condition, metric, n_animals, n_splits (folds), n_seeds (the most of
+        one fold), test_animal, training_set and seed (shares, together 1; NaN where the design
+        does not tell them). With one seed a fold, seed is NaN and training_set holds both.
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+
+    Examples
+    --------
+    >>> splits = pd.DataFrame({"condition": "gru", "fold": ["a", "b", "c", "d"], "seed": 0,
+    ...     "test_animal": ["m1", "m1", "m2", "m2"], "auc": [0.91, 0.93, 0.71, 0.73]})
+    >>> variance_shares(splits, "auc")[["test_animal", "training_set", "seed"]].round(2)
+       test_animal  training_set  seed
+    0         0.99          0.01   NaN
+    """
+    needed = ("condition", "fold", "test_animal", "seed", metric)
+    _check_columns(split_scores, needed, "scores by split")
+    known = split_scores[split_scores[metric].notna()]
+    rows = [
+        {"condition": condition, "metric": metric} | _shares(own, metric)
+        for condition, own in known.groupby("condition", sort=False)
+    ]
+    columns = ["condition", "metric", "n_animals", "n_splits", "n_seeds"]
+    return pd.DataFrame(rows, columns=[*columns, "test_animal", "training_set", "seed"])
+
+
+def _unique_pairs(
+    comparisons: Sequence[Comparison],
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Families and their pairs; a pair that a family holds twice counts once."""
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for comparison in comparisons:
+        for pair in comparison.pairs:
+            key = comparison.name, frozenset(pair)
+            if key not in seen:
+                seen.add(key)
+                yield comparison.name, pair
+
+
+def _check_columns(table: pd.DataFrame, needed: Sequence[str], what: str) -> None:
+    missing = [name for name in needed if name not in table]
+    if missing:
+        found = ", ".join(map(str, table.columns))
+        raise DataError(f"the {what} have no column {', '.join(missing)}; they have {found}")
+
+
+def _rows_of(table: pd.DataFrame, condition: str, what: str) -> pd.DataFrame:
+    rows = table[table["condition"] == condition]
+    if rows.empty:
+        known = ", ".join(map(repr, table["condition"].unique())) or "none"
+        raise DataError(
+            f"condition {condition!r} is compared but has no {what}; those that have: {known}"
+        )
+    return rows
+
+
+def _shared_metric(animal_scores: pd.DataFrame, comparison: str, a: str, b: str) -> str:
+    of_a, of_b = (
+        str(_rows_of(animal_scores, name, "animal scores")["metric"].iloc[0]) for name in (a, b)
+    )
+    if of_a != of_b:
+        raise DataError(
+            f"comparison {comparison!r} sets {a!r}, which has {of_a}, against {b!r}, which has "
+            f"{of_b}; compare conditions that decode the same kind of target"
+        )
+    return of_a
+
+
+def _differences(animal_scores: pd.DataFrame, a: str, b: str) -> NDArray[np.float64]:
+    """a - b of each animal that has a value under both."""
+    of_a, of_b = (
+        _rows_of(animal_scores, name, "animal scores").groupby("animal", sort=False)["value"].mean()
+        for name in (a, b)
+    )
+    # Animals that one condition lacks are NaN here, and go with the blank ones.
+    return (of_a - of_b).dropna().to_numpy(dtype=np.float64)
+
+
+def _over_animals(differences: NDArray[np.float64]) -> Iterator[dict[str, object]]:
+    """The rows of one pair that have an animal as their unit."""
+    n = differences.size
+    found = interval(differences)
+    drawn = bootstrap_interval(differences)
+    floor = smallest_sign_flip_p(n)
+    shared = {
+        "unit": "animal",
+        "n": n,
+        "effect": found.mean,
+        "same_direction": _agreeing(differences),
+    }
+    ends = {"low": found.low, "high": found.high}
+    unknown = {"low": np.nan, "high": np.nan, "smallest_p": np.nan, "p": np.nan}
+    yield (
+        shared
+        | unknown
+        | ends
+        | {
+            "method": PAIRED_T,
+            "p": t_test(differences),
+            "note": _no_interval(n, found.low),
+        }
+    )
+    yield (
+        shared
+        | unknown
+        | {
+            "method": SIGN_FLIP,
+            "p": sign_flip_test(differences),
+            "smallest_p": floor,
+            "note": cannot_reach(floor, f"{n} {'animal' if n == 1 else 'animals'}"),
+        }
+    )
+    yield (
+        shared
+        | unknown
+        | {
+            "method": drawn.method,
+            "low": drawn.low,
+            "high": drawn.high,
+            "note": "beside only: no p-value is made of it",
+        }
+    )
+
+
+def cannot_reach(smallest_p: float, design: str) -> str:
+    """A sentence where a design cannot give a p below 0.05 whatever the data; else nothing.
+
+    Examples
+    --------
+    >>> cannot_reach(0.0625, "5 animals")
+    'cannot reach 0.05: with 5 animals the smallest p is 0.0625'
+    """
+    if not smallest_p >= LEVEL:
+        return ""
+    return f"cannot reach {LEVEL:g}: with {design} the smallest p is {smallest_p:.3g}"
+
+
+def _no_interval(n: int, low: float) -> str:
+    if not np.isnan(low):
+        return ""
+    if n < 2:
+        return (
+            f"{n} {'animal has' if n == 1 else 'animals have'} both conditions; an interval needs 2"
+        )
+    return "all animals differ by the same: no spread to judge by"
+
+
+def _agreeing(differences: NDArray[np.float64]) -> str:
+    """How many animals go the way of the majority, in words."""
+    most = max(np.count_nonzero(differences > 0), np.count_nonzero(differences < 0))
+    return f"{most} of {differences.size} {'animal' if differences.size == 1 else 'animals'}"
+
+
+def _as_published(split_scores: pd.DataFrame, a: str, b: str, metric: str) -> dict[str, object]:
+    _check_columns(split_scores, ("condition", metric), "scores by split")
+    of_a, of_b = (
+        _rows_of(split_scores, name, "scores by split")[metric].dropna().to_numpy(np.float64)
+        for name in (a, b)
+    )
+    n = min(of_a.size, of_b.size)
+    return {
+        "metric": metric,
+        "method": AS_PUBLISHED,
+        "unit": "split",
+        "n": n,
+        "effect": float(of_a.mean() - of_b.mean()) if n else np.nan,
+        "p": rank_sum_test(of_a, of_b),
+        "same_direction": "",
+        "note": "splits share animals: no test of the animals",
+    }
+
+
+def _disagreements(table: pd.DataFrame) -> pd.Series:
+    """For all rows of a pair, whether the published verdict and the animals' interval differ."""
+    pair = ["comparison", "condition_a", "condition_b"]
+    verdict = pd.Series(0.0, index=table.index)
+    sign = np.sign(table["effect"])
+    published, primary = table["method"] == AS_PUBLISHED, table["method"] == PAIRED_T
+    # -1, 0 or 1: lower, not told apart, higher; NaN where a method could not judge.
+    verdict[published] = (sign * (table["p_holm"] < LEVEL)).where(table["p_holm"].notna())
+    outside = (table["low"] > 0) | (table["high"] < 0)
+    verdict[primary] = (sign * outside).where(table["low"].notna())
+    judged = table.assign(published=verdict.where(published), primary=verdict.where(primary))
+    both = judged.groupby(pair, sort=False)[["published", "primary"]].transform("first")
+    return (both["published"] != both["primary"]) & both.notna().all(axis=1)
+
+
+def _shares(own: pd.DataFrame, metric: str) -> dict[str, object]:
+    """Counts and shares of one condition."""
+    by_fold = own.groupby(["test_animal", "fold"])[metric].agg(["mean", "var", "count"])
+    several = by_fold["count"] > 1
+    seed = float(by_fold.loc[several, "var"].mean()) if several.any() else np.nan
+    of_seeds = 0.0 if np.isnan(seed) else seed
+    by_animal = by_fold.assign(noise=of_seeds / by_fold["count"]).groupby("test_animal")
+    spread = by_animal["mean"].var()
+    fold = float((spread - by_animal["noise"].mean()).mean())
+    means = by_animal["mean"].mean()
+    animal = float(means.var() - (spread / by_animal.size()).mean())
+    parts = np.array([animal, fold, seed])
+    parts = np.where(np.isnan(parts), np.nan, np.maximum(parts, 0))
+    total = np.nansum(parts)
+    # A missing upper level leaves nothing to divide by.
+    known = total > 0 and not np.isnan(parts[:2]).any()
+    shares = parts / total if known else np.full(3, np.nan)
+    return {
+        "n_animals": len(means),
+        "n_splits": len(by_fold),
+        "n_seeds": int(by_fold["count"].max()),
+        **dict(zip(("test_animal", "training_set", "seed"), shares, strict=True)),
+    }
