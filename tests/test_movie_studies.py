@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.config import read_study
+from corticode.config import read_study, resolve
 from corticode.data.catalogue import read_catalogue
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
@@ -320,3 +320,61 @@ def test_extract_gives_a_catalogue_for_both_kinds(own_movies, command_line, tmp_
     study = STUDY.replace('"sessions.csv"', f'"{tmp_path}/out/sessions.csv"')
     (tmp_path / "study.toml").write_text(study, "utf-8")
     assert check_study(read_study(tmp_path / "study.toml")).faults == []
+
+
+ONLINE = """
+preset = "online"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "run"
+[[condition]]
+name = "cnn"
+input = "movie"
+preprocess = { correction = "none" }
+[[condition]]
+name = "cnn-gru"
+input = "movie"
+preprocess = { correction = "none" }
+network = { kind = "cnn-gru" }
+"""
+
+
+class TestPresets:
+    @pytest.mark.parametrize("preset", ["recommended", "online", "text", "code"])
+    def test_have_defaults_for_movies(self, own_movies, preset):
+        (own_movies / "study.toml").write_text(ONLINE.replace("online", preset), "utf-8")
+        study = read_study(own_movies / "study.toml")
+        cnn, recurrent = (resolve(keys, 30.0) for keys in study.conditions)
+        assert cnn.window.n_frames == 1
+        assert recurrent.window.n_frames == 11
+        assert (cnn.network.kind, recurrent.network.kind) == ("cnn", "cnn-gru")
+        assert recurrent.network.backbone == cnn.network.backbone
+        assert recurrent.training.batch_size == 32
+        assert cnn.training.schedule == recurrent.training.schedule == "one-cycle"
+        published = preset in ("text", "code")
+        assert (cnn.network.backbone == "efficientnet-b0") is published
+        assert (cnn.training.batch_size == 512) is published
+        assert recurrent.training.freeze_batch_norm is not published
+        assert cnn.pixels.scale == {"text": "variance", "code": "sd"}.get(preset, "fluctuation")
+        assert cnn.pixels.causal is (preset == "online")
+
+    def test_online_looks_at_nothing_that_is_still_to_come(self, own_movies, run_inline, tmp_path):
+        for path in own_movies.glob("*_movie.npy"):
+            np.save(path, np.tile(np.load(path), (3, 1, 1)))
+            name = path.name.replace("_movie.npy", "")
+            table = pd.read_csv(own_movies / f"{name}.csv")
+            pd.concat([table] * 3).to_csv(own_movies / f"{name}.csv", index=False)
+            np.save(own_movies / f"{name}_traces.npy", np.random.rand(450, 2))  # noqa: NPY002
+        text = ONLINE[: ONLINE.index('[[condition]]\nname = "cnn-gru"')]
+        text = text.replace('"run"', '"run"\n[folds]\nonly = ["test-m1_valid-m2"]')
+        text += "training = { epochs = 1, share = 0.1, batch_size = 16 }\n"
+        (own_movies / "study.toml").write_text(text, "utf-8")
+        run_inline(own_movies, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert run.read_table("scores")["look_ahead_s"].tolist() == [0.0]
+        folder = run.fit_folder("cnn", "test-m1_valid-m2", 0)
+        predictions = Predictions.load(folder / "predictions.npz")
+        # Statistics of the past are there from frame 256 on; the image is centred a frame earlier.
+        assert predictions.frame.min() == 258
+        assert predictions.frame.max() == 449

@@ -35,6 +35,16 @@ class TestFrames:
         expected = (65_000 - bright.offset) * bright.gain
         np.testing.assert_allclose(found.numpy(), np.repeat(expected, 3, axis=0), rtol=1e-5)
 
+    def test_are_the_same_where_movies_are_resident(self, movie_windows):
+        movies = movie_windows().movies
+        read, resident = MovieFrames(movies), MovieFrames(movies)
+        whole = np.concatenate([movie.frames for movie in movies])
+        # As `_make_resident` leaves them on a GPU.
+        resident.resident = torch.from_numpy(whole.view(np.int16))
+        rows = np.array([3, 4, 5, 58, 59, 60, 61, 7])
+        expected = read.normalise(rows, read.read(rows))
+        assert torch.equal(resident.normalise(rows, resident.read(rows)), expected)
+
     def test_leave_the_recording_as_it_is(self, movie_windows):
         movie = movie_windows((40,)).movies[0]
         before = movie.frames.copy()
