@@ -2,7 +2,9 @@
 
 Cohort seeds on the command line, by default three that were not used while developing. Five folds,
 each mouse tested once; few epochs, as the table says. In the cohorts of artefacts there is no
-signal but what brain motion, or blood, carries of running; each cue is decoded by `linear-window`.
+signal but what brain motion, or blood, carries of running; each cue is decoded by `linear-window`,
+across mice. ``artefacts`` as the first argument measures those cohorts alone, across mice and, as
+running shifts each mouse's brain its own way, within mice as well (each session left out once).
 Results on simulated mice prove the pipeline, not the biology.
 """
 
@@ -33,6 +35,7 @@ regions = "regions.csv"
 only = ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4", "test-m4_valid-m5",
         "test-m5_valid-m1"]
 """
+BY_SESSION = HEAD[: HEAD.index("only = [")] + 'by = "session"\n'
 GRU = f"""
 [[condition]]
 name = "gru"
@@ -83,19 +86,27 @@ def auc_without_signal(folder: Path) -> float:
     return float(run(like, "run", study.read_text("utf-8"))["gru"])
 
 
-def artefact_rows(seed: int) -> list[list[object]]:
-    """One row an artefact: AUC of each cue, and whether the right one is the best."""
+def artefact_rows(seed: int, *, within: bool = False) -> list[list[object]]:
+    """One row an artefact: AUC of each cue, and whether the right one is the best.
+
+    Where `within` is asked for, a second row has the same within mice.
+    """
+    cues = "".join(CUE.format(cue=cue) for cue in CUES)
+    studies = {"": HEAD + cues}
+    if within:
+        studies = {", across mice": HEAD + cues, ", within mice": BY_SESSION + cues}
     rows: list[list[object]] = []
     for right, dials in ARTEFACTS.items():
         folder = Path(tempfile.mkdtemp())
         cohort = simulate_cohort(folder / "cohort", size="small", seed=seed, dials=dials)
         import_study2024(cohort, folder / "study")
-        auc = run(folder / "study", "cues", HEAD + "".join(CUE.format(cue=c) for c in CUES))
-        shutil.rmtree(folder)
-        others = ", ".join(f"{cue} {auc[cue]:.3f}" for cue in CUES if cue != right)
         dial = ", ".join(f"{name} {value:g}" for name, value in dials.items())
-        what = f"artefact only ({dial}): {right} (other cues: {others})"
-        rows.append([what, f"{auc[right]:.3f}", "best cue", auc.idxmax() == right])
+        for where, text in studies.items():
+            auc = run(folder / "study", f"cues{where}", text)
+            others = ", ".join(f"{cue} {auc[cue]:.3f}" for cue in CUES if cue != right)
+            what = f"artefact only ({dial}){where}: {right} (other cues: {others})"
+            rows.append([what, f"{auc[right]:.3f}", "best cue", auc.idxmax() == right])
+        shutil.rmtree(folder)
     return rows
 
 
@@ -143,11 +154,26 @@ def measure(seed: int) -> list[list[str]]:
         ["simulate --like", f"{like:.3f}", "0.5 +- 0.03", abs(like - 0.5) <= 0.03],
         *artefact_rows(seed),
     ]
-    return [[str(seed), *row[:3], {True: "met", False: "missed"}.get(row[3], "")] for row in rows]
+    return with_verdict(seed, rows)
+
+
+def with_verdict(seed: int, rows: list[list[object]]) -> list[list[str]]:
+    """Rows with the cohort's seed first and a verdict in words last."""
+    words = {True: "met", False: "missed"}
+    return [
+        [str(seed), *map(str, row[:3]), words.get(bool(row[3]), "") if row[3] != "" else ""]
+        for row in rows
+    ]
 
 
 def main() -> None:
     """Measure every cohort and write the table."""
+    if sys.argv[1:2] == ["artefacts"]:
+        seeds = [int(text) for text in sys.argv[2:]] or list(UNSEEN)
+        rows = [r for seed in seeds for r in with_verdict(seed, artefact_rows(seed, within=True))]
+        heads = ["cohort seed", "simulated mice, linear-window", "AUC", "bar", "verdict"]
+        write_result("small_cohort_artefacts_simulated", heads, rows)
+        return
     seeds = [int(text) for text in sys.argv[1:]] or list(UNSEEN)
     rows = [row for seed in seeds for row in measure(seed)]
     write_result(
