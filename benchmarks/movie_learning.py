@@ -1,8 +1,8 @@
 """AUC against CNN passes spent: shared windows, independent ones, and independent ones thinned.
 
 Simulated mice (`simulate --size tiny --movies`, 64 x 64 pixels). The first session of each mouse
-trains, the second validates, the AUC is the mean within the third ones: what is compared are ways of
-training, and in so few steps a CNN reads little more than brain motion, which running shifts in
+trains, the second validates, the AUC is the mean within the third ones: what is compared are ways
+of training, and in so few steps a CNN reads little more than brain motion, which running shifts in
 each mouse its own way (of a mouse never seen a first trial gave AUC 0.33 to 0.52 in each way of
 training, at every point). Stage 2 (EfficientNet-Lite0 + GRU, 5 images
 on each side, batch 32, batch-norm statistics frozen) starts, for all three ways, from one CNN that
