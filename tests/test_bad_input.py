@@ -226,6 +226,47 @@ def the_same_file_twice(folder):
     edit_catalogue(folder, traces={3: "m1_s1.npy"})
 
 
+def the_same_traces_for_two_sessions(folder):
+    edit_catalogue(folder, traces={1: "m1_s1.npy"})
+
+
+def rates_that_are_blank(folder):
+    edit_catalogue(folder, frame_rate_hz={1: "", 4: ""})
+
+
+def behavior_with_semicolons(folder):
+    for path in folder.glob("m*.csv"):
+        pd.read_csv(path).to_csv(path, index=False, sep=";", decimal=",")
+
+
+def behavior_with_decimal_commas(folder):
+    edit_study(folder, 'signal = "run"', 'signal = "speed"\nabove = 20')
+    path = folder / "m2_s1.csv"
+    pd.read_csv(path).to_csv(path, index=False, decimal=",")
+
+
+def behavior_in_milliseconds(folder):
+    times = np.arange(400) / 10
+    np.savez(folder / "clocks.npz", frames=times, behavior=1000 * times)
+    edit_catalogue(folder, frame_times="clocks.npz::frames", behavior_times="clocks.npz::behavior")
+
+
+def no_class_above_the_threshold(folder):
+    edit_study(folder, 'signal = "run"', 'signal = "speed"\nabove = 50')
+
+
+def decimal_comma_in_the_study(folder):
+    edit_study(folder, 'signal = "run"', 'signal = "speed"\nabove = 0,5')
+
+
+def network_as_text(folder):
+    edit_study(folder, '{ kind = "linear-window" }', '"linear-window"')
+
+
+def regions_that_begin_with_not(folder):
+    edit_study(folder, 'name = "linear"', 'name = "linear"\nregions = ["not vis"]')
+
+
 def numbers_and_text(folder):
     edit_study(folder, 'signal = "run"', 'signal = "act"\nkind = "classes"')
     path = folder / "m2_s1.csv"
@@ -284,6 +325,26 @@ BAD = {
     one_class_everywhere: ["fold", "has one class", "12 folds"],
     nothing_to_exchange: ["session 's1' of animal 'm1'", "permute_labels = 'sessions'"],
     the_same_file_twice: ["recordings m1/s1 and m2/s1 hold the same data", "correct the catalogue"],
+    the_same_traces_for_two_sessions: [
+        "row 3, column 'traces': sessions 's1' and 's2' of animal 'm1' name the same traces",
+        "also in row 2); give each its own file",
+    ],
+    rates_that_are_blank: ["unknown in 2 (first m1/s2)", "fill in frame_rate_hz for m1/s2, m2/s2"],
+    behavior_with_semicolons: [
+        "m1_s1.csv is separated by semicolons; a .csv table needs commas",
+        "a point in decimals (0.5)",
+        "(the same in m1/s2, m1/s3, m2/s1, m2/s2, m2/s3 and 6 more)",
+    ],
+    behavior_with_decimal_commas: ["m2_s1.csv, column 'speed' has decimal commas", "with a point"],
+    behavior_in_milliseconds: [
+        "frame_times last 39.9 s",
+        "behavior_times 3.99e+04 s",
+        "in seconds",
+    ],
+    no_class_above_the_threshold: ["fold", "has one class", "12 folds"],
+    decimal_comma_in_the_study: ["not valid TOML", "has a decimal comma: write 0.5"],
+    network_as_text: ['network = "linear-window": ', 'network = { kind = "linear-window" }'],
+    regions_that_begin_with_not: ['regions = ["not", "vis"] keeps all the others'],
     numbers_and_text: ["'act'", "m2/s1", "text"],
 }
 # `check` goes on to the findings of these, which leave no fold to `run`.
@@ -438,9 +499,8 @@ class TestWarnings:
         code, _, told = command_line("run", folder / "study.toml", "--out", tmp_path / "run")
         assert code == 0
         lines = told.splitlines()
-        n_warnings = sum(line.startswith("warning: ") for line in lines)
+        n_warnings = lines.index("12 fits, 0 of them finished before")
         assert all(line.startswith("warning: ") for line in lines[:n_warnings])
-        assert lines[n_warnings] == "12 fits, 0 of them finished before"
         return "\n".join(lines[:n_warnings]), Run(tmp_path / "run").read_table("excluded")
 
     def test_frames_that_are_not_finite(self, linear_cohort, command_line, tmp_path):
@@ -456,6 +516,17 @@ class TestWarnings:
         n_windows = sessions.groupby(["animal", "session"])["n_windows"].first()
         assert n_windows["m2", "s1"] == 390 - 2 * 11
         assert n_windows["m2", "s2"] == 390
+
+    def test_frames_without_behavior(self, linear_cohort, command_line, tmp_path):
+        table = pd.read_csv(linear_cohort / "m2_s1.csv")
+        table["run"] = table["run"].where(table.index >= 30)
+        table.to_csv(linear_cohort / "m2_s1.csv", index=False)
+        told, excluded = self.told_and_excluded(linear_cohort, command_line, tmp_path)
+        (row,) = excluded.itertuples()
+        assert (row.what, row.animal, row.session, row.item) == ("frames", "m2", "s1", "run")
+        assert row.reason == "30 of 400 frames have no value; windows avoid them"
+        assert row.count == 30
+        assert row.reason in told
 
     def test_flat_region(self, linear_cohort, command_line, tmp_path):
         traces = np.load(linear_cohort / "m2_s1.npy")
@@ -489,7 +560,10 @@ class TestWarnings:
         for path in [*linear_cohort.glob("m1_*.csv"), *linear_cohort.glob("m2_*.csv")]:
             pd.read_csv(path).assign(run=1).to_csv(path, index=False)
         told, excluded = self.told_and_excluded(linear_cohort, command_line, tmp_path)
-        assert set(excluded["what"]) == {"fold"}
+        assert set(excluded["what"]) == {"fold", "session"}
+        blank = excluded[excluded["what"] == "session"].set_index("animal")["reason"]
+        assert blank.index.tolist() == ["m1", "m2"]
+        assert blank["m1"].startswith("no auc in 'linear': 0 bouts of 0; 0.0 s of 0; 1 bout of 1 (")
         for piece in (
             "fold 'test-m3_valid-m4': left out of 'linear': its training part has one class",
             "fold 'test-m1_valid-m3': its test part has one class; AUC is empty",

@@ -12,6 +12,7 @@ from corticode import __version__, cli
 from corticode.decode.predictions import Predictions
 from corticode.errors import Finding
 from corticode.grid import RunSummary
+from corticode.runs import slug
 
 VERBS = ("simulate", "import", "extract", "check", "run", "predict", "demo")
 HELP = [[], *([verb] for verb in VERBS), ["import", "study2024"]]
@@ -135,6 +136,18 @@ class TestCheck:
         assert told == expected
         assert printed.endswith("no fault found, see the warnings above\n")
 
+    def test_leaks_are_no_good_end(self, linear_cohort, command_line):
+        text = (linear_cohort / "study.toml").read_text("utf-8")
+        text = text.replace('by = "animal"', 'by = "block"\nblocks = 4')
+        text = text.replace("detrend_frames = 0", "detrend_frames = 100")
+        (linear_cohort / "study.toml").write_text(text, "utf-8")
+        code, printed, told = command_line("check", linear_cohort / "study.toml")
+        assert code == 0
+        assert "no room for a gap of" in told
+        assert printed.endswith(
+            "2 leaks from test to training, see the warnings above; no other fault found\n"
+        )
+
     def test_many_warnings_in_brief(self, linear_cohort, command_line):
         for path in linear_cohort.glob("*.npy"):
             traces = np.load(path)
@@ -180,6 +193,32 @@ class TestRun:
             "12 fits, 0 of them finished before",
             "12 finished fits have other settings or data now and are redone",
         ]
+
+    def test_says_what_an_earlier_study_left(self, linear_cohort, command_line, tmp_path):
+        arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
+        command_line(*arguments)
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8").replace('name = "linear"', 'name = "another"')
+        study.write_text(text, "utf-8")
+        _, _, told = command_line(*arguments)
+        assert told.splitlines()[:2] == [
+            "12 fits, 0 of them finished before",
+            f"{tmp_path / 'run'} holds 12 fits of conditions, folds or seeds that are not in this "
+            "study (any more); they stay on disk and enter no table",
+        ]
+        assert set(pd.read_csv(tmp_path / "run" / "scores.csv")["condition"]) == {"another"}
+
+    def test_names_a_decoder_of_this_study(self, linear_cohort, command_line, tmp_path):
+        arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
+        stale = tmp_path / "run" / "fits" / "a-0" / "f" / "seed-0"
+        stale.mkdir(parents=True)
+        (stale / "decoder.json").touch()
+        _, printed, _ = command_line(*arguments)
+        folder = Path(printed.splitlines()[-1].removeprefix("a decoder, for 'corticode predict': "))
+        assert folder.parts[-3:] == (slug("linear"), slug("test-m1_valid-m2"), "seed-0")
+        out = tmp_path / "said.csv"
+        code, _, _ = command_line("predict", folder, linear_cohort / "sessions.csv", "--out", out)
+        assert code == 0
 
     def test_on_one_line_in_a_terminal(self, linear_cohort, command_line, tmp_path, monkeypatch):
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -229,6 +268,13 @@ class TestPredict:
         own = said[said["animal"] == "m2"].set_index("frame")
         np.testing.assert_array_equal(own["score"], self.expected(fit).loc["s3", "score"])
 
+    def test_one_session_of_one_animal(self, fit, cohort, command_line, tmp_path):
+        out = tmp_path / "said.csv"
+        arguments = ["predict", fit, cohort / "sessions.csv", "--out", out, "--session", "m2/s3"]
+        code, printed, told = command_line(*arguments)
+        assert (code, printed, told) == (0, f"390 predictions written to {out}\n", "")
+        assert set(pd.read_csv(out)["animal"]) == {"m2"}
+
     def test_warns_of_frames_left_out(self, fit, own_cohort, command_line, tmp_path):
         traces = np.load(own_cohort / "m1_s1.npy")
         traces[7, 2] = np.nan
@@ -253,7 +299,11 @@ class TestPredict:
         ("options", "message"),
         [
             (["--out", "said.txt"], "--out said.txt ends in neither .csv nor .npz"),
-            (["--out", "said.csv", "--session", "s9"], "no session 's9'; its sessions are s1, s2"),
+            (
+                ["--out", "said.csv", "--session", "s9"],
+                "no session 's9'; its sessions are s1, s2, s3, each also with its animal before "
+                "it, as in m1/s1",
+            ),
         ],
     )
     def test_refused(self, fit, cohort, command_line, tmp_path, monkeypatch, options, message):

@@ -192,6 +192,13 @@ class TestPredictRecordings:
         ]
         assert again.animal_names == ("m1", "m2", "m3", "m4")
         assert again.n_windows == 12 * 390
+        parts = again.to_frame().groupby("animal")["part"].unique()
+        assert parts.map(list).to_dict() == {
+            "m1": ["train"],
+            "m2": ["test"],
+            "m3": ["valid"],
+            "m4": ["train"],
+        }
         keys = ["animal", "session", "frame"]
         again = again.to_frame().set_index(keys)
         said = Predictions.load(folder / "predictions.npz").to_frame().set_index(keys)

@@ -14,6 +14,7 @@ from corticode.runs import (
     LONGEST_SLUG,
     Run,
     hash_of,
+    other_fits,
     provenance,
     read_done,
     slug,
@@ -94,6 +95,17 @@ class TestRun:
     def test_tables_of_a_run_that_is_not_finished(self, tmp_path):
         with pytest.raises(MissingDataError, match=r"scores.csv does not exist; finish the run"):
             Run(tmp_path).read_table("scores")
+
+
+def test_fits_of_an_earlier_study(tmp_path):
+    run = Run(tmp_path)
+    kept, other, unfinished = (run.fit_folder("gru", "f", seed) for seed in range(3))
+    for folder in (kept, other):
+        write_done(folder, {})
+    unfinished.mkdir(parents=True)
+    assert other_fits(run, [kept]) == [other]
+    assert other_fits(run, [kept, other]) == []
+    assert other_fits(Run(tmp_path / "none"), [kept]) == []
 
 
 class TestDone:

@@ -1,3 +1,4 @@
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from corticode.config import MERGED, StudyKeys
-from corticode.study_faults import guess, listed, name_faults, schema_faults, unit_faults
+from corticode.study_faults import (
+    guess,
+    listed,
+    name_faults,
+    schema_faults,
+    toml_fault,
+    unit_faults,
+)
 
 WHOLE = {"data": {"catalogue": "x"}, "condition": [{"name": "a"}]}
 
@@ -87,6 +95,18 @@ def test_of_tables(changes, told):
         ({"window": {"before": 15.0}}, ", window: before = 15.0: a whole number is needed"),
         ({"window": {"before": True}}, ", window: before = true: a whole number is needed"),
         ({"window": {"before": -1}}, ", window: before = -1: it must be 0 or more"),
+        (
+            {"network": "lstm"},
+            ': network = "lstm": a table is needed, as in network = { kind = "lstm" }',
+        ),
+        ({"network": 3}, ": network = 3: a table is needed, as in { key = value }"),
+        (
+            {"target": {"threshold": 3}},
+            ", target: unknown key 'threshold'; did you mean 'above'? (known: signal, kind, above, "
+            "absolute, hysteresis, minimum_bout_frames, minimum_bout_s, minimum_gap_frames, "
+            "minimum_gap_s, exclude_transition_frames, exclude_transition_s, smooth_frames, "
+            "smooth_s)",
+        ),
         ({"training": {"epochs": "30"}}, ', training: epochs = "30": a whole number is needed'),
         (
             {"training": {"learning_rate": "1e-3"}},
@@ -104,8 +124,8 @@ def test_of_tables(changes, told):
         (
             {"network": {"kind": "grru"}},
             ", network: kind = \"grru\": it must be 'rnn', 'lstm', 'gru', 'bi-rnn', 'bi-lstm', "
-            "'bi-gru', 'gru-keras', 'linear-frame', 'linear-window' or 'speed'; did you mean "
-            "'gru'?",
+            "'bi-gru', 'gru-keras', 'linear-frame', 'linear-window', 'speed', 'cnn', 'cnn-gru' or "
+            "'cnn-lstm'; did you mean 'gru'?",
         ),
         (
             {"window": {"before-s": 1}},
@@ -116,6 +136,22 @@ def test_of_tables(changes, told):
 )
 def test_of_conditions(keys, told):
     assert faults_in_condition(**keys) == [told]
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("above = 0,5", "; line 2 has a decimal comma: write 0.5"),
+        ("target = { above = -1,25 }", "; line 2 has a decimal comma: write -1.25"),
+        ("above = 5 5  # = 0,5", ""),
+        ("penalty = [0,1", ""),
+    ],
+)
+def test_decimal_commas_in_what_is_no_toml(line, hint):
+    text = f"[target]\n{line}\n"
+    with pytest.raises(tomllib.TOMLDecodeError) as caught:
+        tomllib.loads(text)
+    assert toml_fault(text, caught.value) == f"{caught.value}{hint}"
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,12 @@ def check(
         typer.echo(fact)
     if report.faults:
         raise StudyError("\n".join(report.faults))
-    typer.echo("no fault found" + (", see the warnings above" if report.findings else ""))
+    n_leaks = sum(finding.what == "leak" for finding in report.findings)
+    if n_leaks:
+        leaks = "1 leak" if n_leaks == 1 else f"{n_leaks} leaks"
+        typer.echo(f"{leaks} from test to training, see the warnings above; no other fault found")
+    else:
+        typer.echo("no fault found" + (", see the warnings above" if report.findings else ""))
 
 
 @app.command(short_help="Fit, predict and score a study.")
@@ -239,7 +244,10 @@ def predict(
     ],
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="A .csv or .npz file.")],
-    session: Annotated[str | None, typer.Option(metavar="ID", help="Only this session.")] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only this session: its name, or ANIMAL/SESSION."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Predict behaviour in other recordings with a fitted decoder."""
@@ -255,10 +263,12 @@ def predict(
     recordings = read_catalogue(catalogue)
     if session is not None:
         names = list(dict.fromkeys(recording.session for recording in recordings))
-        recordings = [recording for recording in recordings if recording.session == session]
+        example = recordings[0].name
+        recordings = [one for one in recordings if session in (one.session, one.name)]
         if not recordings:
             raise StudyError(
-                f"{catalogue} has no session {session!r}; its sessions are {', '.join(names)}"
+                f"{catalogue} has no session {session!r}; its sessions are {', '.join(names)}, "
+                f"each also with its animal before it, as in {example}"
             )
     # One thread, as in a run's workers: the same scores to the last digit.
     torch.set_num_threads(1)
@@ -318,7 +328,7 @@ def _run_study(
 
     study = read_study(study_path)
     try:
-        with _progress() as (on_plan, on_progress):
+        with _progress(out) as (on_plan, on_progress):
             summary = run_study(
                 study,
                 out,
@@ -336,19 +346,28 @@ def _run_study(
 
 
 @contextmanager
-def _progress() -> Iterator[
-    tuple[Callable[["Plan", int, int], None], Callable[["Progress"], None]]
-]:
+def _progress(
+    out: Path,
+) -> Iterator[tuple[Callable[["Plan", int, int], None], Callable[["Progress"], None]]]:
     """Two callbacks that print the plan and each finished fit, on one line in a terminal."""
     live = sys.stderr.isatty()
     began = time.monotonic()
 
     def on_plan(plan: "Plan", n_kept: int, n_changed: int) -> None:
+        from corticode.runs import Run, other_fits
+
         _show_findings(plan.findings)
         typer.echo(f"{len(plan.tasks)} fits, {n_kept} of them finished before", err=True)
         if n_changed:
             typer.echo(
                 f"{n_changed} finished fits have other settings or data now and are redone",
+                err=True,
+            )
+        n_others = len(other_fits(Run(out), (task.folder for task in plan.tasks)))
+        if n_others:
+            typer.echo(
+                f"{out} holds {n_others} fits of conditions, folds or seeds that are not in this "
+                "study (any more); they stay on disk and enter no table",
                 err=True,
             )
 
@@ -395,6 +414,8 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from corticode.runs import slug
+
     table = Table(title="Mean within-session score, by animal, on what was left out")
     for name in ("condition", "score", "mean", "lowest", "highest", "animals"):
         table.add_column(name, justify="left" if name in ("condition", "score") else "right")
@@ -411,7 +432,9 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     Console().print(table)
     _show_findings([f for f in summary.findings if f.reason.startswith("no ")])
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
-    decoder = next(out.glob("fits/*/*/*/decoder.json"), None)
+    # Of a condition in the table: an earlier study's decoders may lie beside these.
+    first = slug(str(summary.animal_scores["condition"].iloc[0]))
+    decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)
     if decoder is not None:
         typer.echo(f"a decoder, for 'corticode predict': {decoder.parent}")
 

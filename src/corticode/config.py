@@ -18,7 +18,14 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
-from corticode.study_faults import listed, name_faults, schema_faults, start_faults, unit_faults
+from corticode.study_faults import (
+    listed,
+    name_faults,
+    schema_faults,
+    start_faults,
+    toml_fault,
+    unit_faults,
+)
 
 PRESETS = ("recommended", "online", "text", "code")
 MERGED = ("preprocess", "window", "training", "target")
@@ -386,9 +393,12 @@ def read_study(path: Path | str) -> Study:
     if not path.is_file():
         raise MissingDataError(f"study file {path} does not exist; give the path of a TOML file")
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} is not valid TOML: {error}") from error
+        text = path.read_text("utf-8")
+        raw = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{path} is not valid TOML: {toml_fault(text, error)}") from error
     faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:
         keys = StudyKeys.model_validate(raw)

@@ -290,7 +290,8 @@ def predict_recordings(
     """What a stored decoder says of new recordings, each treated by the decoder's own recipe.
 
     Statistics of a session come from the recording itself. Where a recording has no behaviour
-    file the targets of all are NaN.
+    file the targets of all are NaN. Animals that trained or validated the decoder are marked so in
+    the predictions' part.
 
     Raises
     ------
@@ -319,7 +320,7 @@ def predict_recordings(
         targets = session_targets(prepared, recipe.target, classes=recipe.classes)
     kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
     windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
-    return predict(decoder, windows, device=device)
+    return predict(decoder, windows, part=None, device=device)
 
 
 def _seen_before(decoder: Decoder, recordings: Sequence[Recording]) -> list[Finding]:

@@ -142,6 +142,13 @@ def read_done(folder: Path) -> dict[str, Any] | None:
     return dict(done)
 
 
+def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
+    """Folders of a run's finished fits that are none of these: those of an earlier study, say."""
+    known = set(folders)
+    finished = (path.parent for path in run.folder.glob("fits/*/*/*/done.json"))
+    return sorted(folder for folder in finished if folder not in known)
+
+
 def write_done(folder: Path, done: Mapping[str, Any]) -> None:
     """Mark a fit as finished; the last thing that is written of it."""
     write_text(folder / "done.json", json.dumps(done, indent=1))

@@ -1,6 +1,7 @@
 """What is wrong with a study file, in words: every fault, where it stands, and the way out."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,6 +27,14 @@ NEEDED = {
     "literal_error": "it must be {expected}",
 }
 LONGEST_VALUE = 60
+# What a key is called elsewhere, for words that are not alike.
+OTHER_NAMES = {
+    "threshold": "above",
+    "model": "network",
+    "lr": "learning_rate",
+    "shuffle_labels": "permute_labels",
+}
+DECIMAL_COMMA = re.compile(r"=\s*([+-]?\d+),(\d+)")
 
 
 def schema_faults(
@@ -44,6 +53,21 @@ def schema_faults(
     """
     faults = [_in_words(detail, raw, model) for detail in error.errors(include_url=False)]
     return list(dict.fromkeys(faults))
+
+
+def toml_fault(text: str, error: ValueError) -> str:
+    r"""Why a file is no TOML, and where a decimal comma may be the reason.
+
+    Examples
+    --------
+    >>> toml_fault("[target]\nabove = 0,5\n", ValueError("Expected newline"))
+    'Expected newline; line 2 has a decimal comma: write 0.5'
+    """
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = DECIMAL_COMMA.search(line.partition("#")[0])
+        if found:
+            return f"{error}; line {number} has a decimal comma: write {'.'.join(found.groups())}"
+    return str(error)
 
 
 def name_faults(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -205,7 +229,8 @@ def _in_words(detail: ErrorDetails, raw: Mapping[str, Any], model: type[BaseMode
         return _missing(detail["loc"], raw, model)
     if detail["type"] == "extra_forbidden":
         known = list(_model_at(place[:-1], model).model_fields)
-        near = guess(str(place[-1]), known)
+        key = str(place[-1])
+        near = guess(OTHER_NAMES[key] if OTHER_NAMES.get(key) in known else key, known)
         return f"{_where(place, raw)}unknown key {place[-1]!r}{near} (known: {', '.join(known)})"
     if place == ("condition",) and detail["type"] == "list_type":
         return "conditions are written [[condition]], in double brackets, each with a name"
@@ -236,6 +261,8 @@ def _wrong(
         # Each branch of a union complains in its own way; what the field is for says more.
         field = _model_at(named[:-1], model).model_fields[str(named[-1])]
         needed = f"this is not possible ({_as_clause(field.description)})"
+    elif detail["type"] == "model_type" and place[-1] == "network" and isinstance(value, str):
+        needed = f"a table is needed, as in network = {{ kind = {shown} }}"
     else:
         needed = NEEDED.get(detail["type"], _as_clause(detail["msg"])).format(**context)
         if detail["type"] == "literal_error":

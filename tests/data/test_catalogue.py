@@ -68,10 +68,10 @@ def test_order_is_of_first_appearance_then_of_dates(tmp_path: Path) -> None:
     path = _write(
         tmp_path,
         "animal,session,traces,date\n"
-        "m2,late,m1.npy,2024-02-01\n"
-        "m1,z,m1.npy,\n"
-        "m2,early,m1.npy,2024-01-31\n"
-        "m1,a,m1.npy,\n",
+        "m2,late,m1.mat::c,2024-02-01\n"
+        "m1,z,m1.mat::b,\n"
+        "m2,early,m1.mat::d,2024-01-31\n"
+        "m1,a,m1.mat::a,\n",
     )
     names = [recording.name for recording in read_catalogue(path)]
     assert names == ["m2/early", "m2/late", "m1/z", "m1/a"]
@@ -172,7 +172,6 @@ WORD = st.from_regex(r"[A-Za-z0-9µ;,\"' _-]{0,6}[a-z0-9]", fullmatch=True).map(
             animal=WORD,
             session=WORD,
             behavior=st.none() | st.just(ArrayLocation(Path("m1.mat"), "data/run")),
-            traces=st.just(ArrayLocation(Path("m1.npy"))),
             frame_rate_hz=st.none() | st.floats(min_value=1e-3, max_value=1e4),
             traces_axes=st.permutations(["time", "region"]).map(tuple),
             segment=st.none() | WORD,
@@ -194,15 +193,16 @@ def test_what_is_written_is_read(
     def in_folder(location: ArrayLocation | None) -> ArrayLocation | None:
         return location and ArrayLocation(folder / location.path, location.dataset)
 
+    # Sessions of one animal may not share an array.
     moved = [
         Recording(
             **{
                 **vars(recording),
                 "behavior": in_folder(recording.behavior),
-                "traces": in_folder(recording.traces),
+                "traces": ArrayLocation(folder / "m1.mat", f"trial{k}"),
             }
         )
-        for recording in recordings
+        for k, recording in enumerate(recordings)
     ]
     write_catalogue(path, moved)
     animals = [recording.animal for recording in moved]

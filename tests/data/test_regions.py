@@ -48,7 +48,16 @@ def test_a_table_of_names_alone(tmp_path):
         ("name,sides\na,left\n", "has columns name, sides; a region table has 'name' and may have"),
         ("side\nleft\n", "has columns side; a region table has 'name'"),
         ("name,side\na,Left\n", r"column 'side' holds 'Left'; did you mean 'left'\?"),
-        ("name,mirror\na,c\nb,a\n", r"column 'mirror' holds 'c'; it holds a, b"),
+        (
+            "name,mirror\na,c\nb,a\nd,e\n",
+            r"column 'mirror', names what has no row among its 3: 'c' \(mirror of 'a'\), "
+            r"'e' \(mirror of 'd'\); add the row, or correct",
+        ),
+        (
+            "name,mirror\n" + "".join(f"a{k},b{k}\n" for k in range(7)),
+            r"'b4' \(mirror of 'a4'\) and 2 more; add the row",
+        ),
+        ("name;side\na;left\n", "is separated by semicolons or tabs; save it with commas"),
         ("name,row\na,top\n", "column 'row': could not convert .*'top'; give pixels"),
         ("name\na\na\n", "names a more than once"),
         ('name,side\na,left\n"",right\n', "must name every region; 2 lines, some of them empty"),
@@ -118,6 +127,11 @@ def test_numbers_are_places(numbers):
         ([0], "region number 0 is not among 1 to 4"),
         (["limbs"], r"holds 'limbs', which is no region, group or side; did you mean 'limb'\?"),
         ([""], "holds '', which is no region"),
+        (["V2"], r"no region, group or side; did you mean 'V1-l'\?|; there are FLa-l, FLa-r, "),
+        (["not V1-l"], r"'not' is an entry of its own, the first: regions = \[\"not\", \"V1-l\"\]"),
+        (["not limb", 4, "not V1-l"], r"\[\"not\", \"limb\", 4, \"V1-l\"\] keeps all the others"),
+        (["limb", "not  V1-l"], r"regions = \[\"not\", \"limb\", \"V1-l\"\] keeps all the others"),
+        (["not limb", 4, "not V1-l"], r"\[\"not\", \"limb\", 4, \"V1-l\"\] keeps all the others"),
         ([], r"regions = \[\] keeps no region; name at least one"),
         (["not", "left", "right"], "keeps no region"),
     ],
@@ -125,6 +139,19 @@ def test_numbers_are_places(numbers):
 def test_selections_refused(selection, message):
     with pytest.raises(StudyError, match=message):
         select_regions(selection, TABLE.names, TABLE)
+
+
+def test_names_without_a_table():
+    message = (
+        r"holds 'vis', which is no region, group or side; there are 1, 2, 3, 4, 5, ...; names, "
+        r"groups and sides come from a table that \[data\] regions names"
+    )
+    with pytest.raises(StudyError, match=message):
+        select_regions(["vis"], [str(k + 1) for k in range(50)])
+
+
+def test_a_region_whose_name_begins_with_not():
+    assert select_regions(["not me"], ["not me", "b"]).tolist() == [True, False]
 
 
 def test_blank_sides_and_groups_match_nothing():

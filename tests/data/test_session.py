@@ -201,3 +201,9 @@ def test_a_session_made_by_hand_is_checked():
         Session("m1", "a", None, (), {"run": np.zeros(3)}, segment)
     with pytest.raises(DataError, match="2 regions in its traces and 1 different names"):
         Session("m1", "a", np.zeros((4, 2)), ("1",), {}, segment)
+
+
+def test_what_is_no_recording(tmp_path):
+    for given in ("sessions.csv", tmp_path / "m1.npy", [Recording("m1", "a")]):
+        with pytest.raises(DataError, match=r"which is no Recording; read them from a catalogue"):
+            open_session(given)

@@ -93,7 +93,9 @@ class TestSavedAndLoaded:
         decoder = fit(both.where(both.animal == 0), both.where(both.animal == 1), network, SHORT)
         decoder.save(tmp_path)
         again = load_decoder(tmp_path)
-        np.testing.assert_array_equal(predict(again, both).score, predict(decoder, both).score)
+        said = predict(decoder, both, part=None)
+        np.testing.assert_array_equal(predict(again, both, part=None).score, said.score)
+        np.testing.assert_array_equal(said.part, both.animal)
         for name in ("settings", "training", "recipe", "kind", "history", "train_animals"):
             assert getattr(again, name) == getattr(decoder, name), name
         for name in ("seed", "best_epoch", "selected_by"):

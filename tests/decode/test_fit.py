@@ -13,7 +13,14 @@ from corticode.decode.decoder import state_bytes
 from corticode.decode.fit import fit
 from corticode.decode.predict import predict
 from corticode.decode.settings import RECURRENT, TRACES, Network, Training
-from corticode.errors import DataError, DecoderError, FoldError, RunError, StudyError
+from corticode.errors import (
+    CorticodeWarning,
+    DataError,
+    DecoderError,
+    FoldError,
+    RunError,
+    StudyError,
+)
 
 SMALL = Network("gru", units=6)
 SHORT = Training(epochs=2, batch_size=64, learning_rate=0.01)
@@ -100,10 +107,8 @@ class TestSettings:
     def test_label_smoothing_keeps_probabilities_from_the_ends(self, split):
         parts = split()
         long = Training(epochs=15, batch_size=32, learning_rate=0.03)
-        ranges = [
-            np.ptp(predict(fitted(parts, SMALL, replace(long, label_smoothing=s)), parts[0]).score)
-            for s in (0.0, 0.6)
-        ]
+        decoders = [fitted(parts, SMALL, replace(long, label_smoothing=s)) for s in (0.0, 0.6)]
+        ranges = [np.ptp(predict(d, parts[0], part="train").score) for d in decoders]
         assert ranges[1] < 0.85 * ranges[0]
 
     def test_kept_with_the_decoder(self, usual):
@@ -137,7 +142,7 @@ class TestBestEpoch:
 
 
 def loss_by_hand(decoder, windows):
-    said, smoothing = predict(decoder, windows), decoder.training.label_smoothing
+    said, smoothing = predict(decoder, windows, part=None), decoder.training.label_smoothing
     target, score = windows.target.astype(np.float64), said.score.astype(np.float64)
     if decoder.kind == "value":
         scale = float(decoder.network.output_gain)
@@ -440,6 +445,27 @@ class TestPredictions:
         )
         with pytest.raises(DecoderError, match=r"another classes .*'rest', 'walk'\), fitted with"):
             predict(decoder, windows)
+
+    def test_of_animals_that_the_decoder_knows(self, split):
+        train, valid, test = parts = split()
+        decoder = fitted(parts, "linear-frame")
+        message = r"^m0 trained or validated this decoder: how well it predicts them says nothing"
+        with pytest.warns(CorticodeWarning, match=message):
+            assert set(predict(decoder, train).part) == {2}
+        with pytest.warns(CorticodeWarning, match=r"^m1 trained or validated"):
+            predict(decoder, valid)
+        # No warning: an animal that is new, or a part that is named.
+        assert set(predict(decoder, test).part) == {2}
+        assert set(predict(decoder, train, part="train").part) == {0}
+        found = [set(predict(decoder, part, part=None).part) for part in parts]
+        assert found == [{0}, {1}, {2}]
+
+    def test_of_an_animal_whose_own_blocks_trained_and_validated(self, split):
+        train, _, _ = split()
+        half = np.arange(train.n_windows) < train.n_windows // 2
+        decoder = fit(train.where(half), train.where(~half), Network("linear-frame"))
+        assert set(predict(decoder, train).part) == {2}
+        assert set(predict(decoder, train, part=None).part) == {2}
 
     def test_of_a_part_that_is_none(self, split):
         parts = split()

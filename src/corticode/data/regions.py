@@ -1,5 +1,7 @@
 """Regions of cortex: their table, and selections by number, name, group or side."""
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from corticode.errors import DataError, MissingDataError, StudyError
 
 SIDES = ("left", "right")
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ def read_regions(path: Path) -> RegionTable:
     table.columns = table.columns.str.strip()
     known = ("name", "side", "mirror", "group", "row", "column")
     unknown = [column for column in table.columns if column not in known]
+    if len(table.columns) == 1 and re.search(r"[;\t]", table.columns[0]):
+        raise DataError(
+            f"region table {path} is separated by semicolons or tabs; save it with commas "
+            "(several groups of one region are parted by semicolons)"
+        )
     if unknown or "name" not in table.columns:
         raise DataError(
             f"{path} has columns {', '.join(table.columns)}; a region table has 'name' and may "
@@ -116,7 +124,7 @@ def read_regions(path: Path) -> RegionTable:
             ) from error
 
     _check_known(column("side"), SIDES, f"{path}, column 'side'")
-    _check_known(column("mirror"), names, f"{path}, column 'mirror'")
+    _check_mirrors(names, column("mirror"), path)
     return RegionTable(
         names,
         tuple(
@@ -136,6 +144,20 @@ def _check_known(entries: Sequence[str], known: Sequence[str], where: str) -> No
             near = get_close_matches(entry.lower(), known, n=1)
             way_out = f"did you mean {near[0]!r}?" if near else f"it holds {', '.join(known[:5])}"
             raise DataError(f"{where} holds {entry!r}; {way_out}")
+
+
+def _check_mirrors(names: Sequence[str], mirrors: Sequence[str], path: Path) -> None:
+    """Refuse partners that have no row of their own, all of them at once."""
+    missing = [(mirror, name) for name, mirror in zip(names, mirrors, strict=True) if mirror]
+    missing = [(mirror, name) for mirror, name in missing if mirror not in names]
+    if not missing:
+        return
+    shown = ", ".join(f"{mirror!r} (mirror of {name!r})" for mirror, name in missing[:SHOWN])
+    shown += f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    raise DataError(
+        f"{path}, column 'mirror', names what has no row among its {len(names)}: {shown}; add the "
+        "row, or correct the mirror or leave it blank"
+    )
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:
@@ -182,6 +204,14 @@ def select_regions(
     if selection is None:
         return ~kept
     entries = list(selection)
+    for entry in entries:
+        if isinstance(entry, str) and entry.startswith("not ") and entry not in names:
+            others = [e.removeprefix("not ").strip() if isinstance(e, str) else e for e in entries]
+            apart = json.dumps(["not", *(e for e in others if e != "not")])
+            raise StudyError(
+                f"regions holds {entry!r}; 'not' is an entry of its own, the first: "
+                f"regions = {apart} keeps all the others"
+            )
     inverted = bool(entries) and entries[0] == "not"
     for entry in entries[1:] if inverted else entries:
         kept |= _find(entry, names, table)
@@ -190,6 +220,17 @@ def select_regions(
     if not kept.any():
         raise StudyError(f"regions = {entries} keeps no region; name at least one")
     return kept
+
+
+def _way_out(entry: str, known: Sequence[str], table: RegionTable | None) -> str:
+    """The likely name, or some of those there are and where names come from."""
+    near = get_close_matches(entry, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    shown = ", ".join(known[:SHOWN]) + ", ..." * (len(known) > SHOWN)
+    if table is None:
+        shown += "; names, groups and sides come from a table that [data] regions names"
+    return f"; there are {shown}"
 
 
 def _find(entry: int | str, names: Sequence[str], table: RegionTable | None) -> NDArray[np.bool_]:
@@ -220,7 +261,8 @@ def _find(entry: int | str, names: Sequence[str], table: RegionTable | None) -> 
         if table is not None:
             known += sorted({group for groups in table.groups for group in groups})
             known += sorted(set(table.sides) - {""})
-        near = get_close_matches(str(entry), known, n=1)
-        guess = f"; did you mean {near[0]!r}?" if near else ""
-        raise StudyError(f"regions holds {entry!r}, which is no region, group or side{guess}")
+        raise StudyError(
+            f"regions holds {entry!r}, which is no region, group or side"
+            f"{_way_out(str(entry), known, table)}"
+        )
     return hit

@@ -121,7 +121,8 @@ def open_session(
     MissingDataError
         A file or an array is not there.
     DataError
-        The arrays do not fit together; the message says which and what to do.
+        The arrays do not fit together; the message says which and what to do. Or `recording` is
+        no row of a catalogue.
 
     Warns
     -----
@@ -142,6 +143,11 @@ def open_session(
     >>> session.traces.shape, session.behavior["runrest"].shape
     ((3000, 50), (3000,))
     """
+    if not isinstance(recording, Recording):
+        raise DataError(
+            f"open_session was given {recording!r:.80}, which is no Recording; read them from a "
+            "catalogue, as in open_session(read_catalogue('sessions.csv')[0])"
+        )
     session = read_session(
         recording,
         signals=signals,

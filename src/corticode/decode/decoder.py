@@ -153,6 +153,18 @@ def describe(decoder: Decoder) -> dict[str, Any]:
     }
 
 
+def roles_of_animals(decoder: Decoder) -> dict[str, str]:
+    """What each animal was to a fit, ``"train"`` or ``"valid"``.
+
+    Empty where animals were both: folds within animals give roles to sessions or blocks.
+    """
+    if set(decoder.train_animals) & set(decoder.valid_animals):
+        return {}
+    return dict.fromkeys(decoder.train_animals, "train") | dict.fromkeys(
+        decoder.valid_animals, "valid"
+    )
+
+
 def _described_network(settings: Network) -> dict[str, Any]:
     """The settings that the network has: those of a CNN for decoders of movies alone."""
     described = asdict(settings)

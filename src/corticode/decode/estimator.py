@@ -149,6 +149,7 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             decoder,
             selected_by=decoder.selected_by if chosen.any() else "training loss",
             train_animals=() if group is None else tuple(map(str, np.unique(group[~chosen]))),
+            valid_animals=() if group is None else tuple(map(str, np.unique(group[chosen]))),
         )
         self.is_validation_ = chosen
         self.n_iter_ = len(decoder.history)

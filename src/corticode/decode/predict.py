@@ -1,6 +1,6 @@
 """The prediction loop: what a fitted decoder says of windows of traces or of movies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import cast
 
@@ -11,20 +11,29 @@ from torch import Tensor
 
 from corticode.data.windows import Windows
 from corticode.decode.batches import iterate_batches
-from corticode.decode.decoder import Decoder, ScaledNetwork, count_outputs
+from corticode.decode.decoder import (
+    Decoder,
+    ScaledNetwork,
+    count_outputs,
+    roles_of_animals,
+)
 from corticode.decode.movie_batches import MovieFrames, images_of, read_ahead
 from corticode.decode.networks.movie import MovieNetwork
 from corticode.decode.predictions import PART_NAMES, Predictions
 from corticode.decode.runs_of_windows import IMAGE_FRAMES, stretches
-from corticode.errors import DataError, DecoderError
+from corticode.errors import DataError, DecoderError, Finding, warn_about
 
 PREDICT_BATCH = 2048
 IMAGES_BATCH = 64
 MOVIE_WINDOWS_BATCH = 256
 
+# Normalised frames (frame, row, column), their rows, and where others can be read -> the versions
+# of them that are decoded.
+Versions = Callable[[Tensor, NDArray[np.int64], MovieFrames], Iterable[Tensor]]
+
 
 def predict(
-    decoder: Decoder, windows: Windows, *, part: str = "test", device: str = "cpu"
+    decoder: Decoder, windows: Windows, *, part: str | None = "test", device: str = "cpu"
 ) -> Predictions:
     """What a decoder says of each window.
 
@@ -37,7 +46,9 @@ def predict(
     windows
         Windows cut with the decoder's recipe.
     part
-        The role of these windows: ``"train"``, ``"valid"`` or ``"test"``.
+        The role of these windows: ``"train"``, ``"valid"`` or ``"test"``. None: that of each
+        animal when the decoder was fitted, ``"test"`` for animals it never saw and for decoders
+        whose folds lay within animals.
     device
         ``"cpu"`` or ``"cuda"``.
 
@@ -52,10 +63,14 @@ def predict(
         The windows were not cut with the decoder's recipe.
     DataError
         There is no part of that name.
+
+    Warns
+    -----
+    CorticodeWarning
+        Windows said to be ``"test"`` are of animals that trained or validated the decoder.
     """
     check_recipe(decoder, windows)
-    if part not in PART_NAMES:
-        raise DataError(f"part {part!r} is none of {', '.join(PART_NAMES)}; name one of these")
+    parts = _parts(decoder, windows, part)
     network = decoder.network.to(device)
     try:
         with torch.inference_mode():
@@ -63,7 +78,7 @@ def predict(
     finally:
         network.to("cpu")
     return Predictions(
-        part=np.full(windows.n_windows, PART_NAMES.index(part), dtype=np.int8),
+        part=parts,
         animal=windows.animal,
         session=windows.session,
         frame=windows.frame,
@@ -75,6 +90,27 @@ def predict(
         classes=decoder.recipe.classes,
         frame_rate_hz=windows.recipe.frame_rate_hz,
     )
+
+
+def _parts(decoder: Decoder, windows: Windows, part: str | None) -> NDArray[np.int8]:
+    """The code of each window's role, as it is given or as the decoder knows it."""
+    roles = roles_of_animals(decoder)
+    if part is None:
+        codes = [PART_NAMES.index(roles.get(name, "test")) for name in windows.animal_names]
+        return np.array(codes, dtype=np.int8)[windows.animal]
+    if part not in PART_NAMES:
+        raise DataError(f"part {part!r} is none of {', '.join(PART_NAMES)}; name one of these")
+    if part == "test":
+        here = [windows.animal_names[k] for k in np.unique(windows.animal)]
+        seen = [name for name in here if name in roles]
+        if seen:
+            reason = (
+                f"{', '.join(seen)} trained or validated this decoder: how well it predicts them "
+                "says nothing of new animals; give part = 'train' or 'valid', or None for each "
+                "animal's own"
+            )
+            warn_about([Finding("session", reason)])
+    return np.full(windows.n_windows, PART_NAMES.index(part), dtype=np.int8)
 
 
 def check_recipe(decoder: Decoder, windows: Windows) -> None:
@@ -106,7 +142,7 @@ def _scores_of_all(
     outputs = outputs_of_movies if decoder.settings.sees_movies else _outputs_of_traces
     for where, given in outputs(network, windows, device):
         n_windows = where.stop - where.start
-        score[where] = _scores(network, given, decoder.kind)[:n_windows].cpu().numpy()
+        score[where] = scores_of(network, given, decoder.kind)[:n_windows].cpu().numpy()
     return score
 
 
@@ -125,16 +161,28 @@ def _outputs_of_traces(
 
 
 def outputs_of_movies(
-    network: ScaledNetwork, windows: Windows, device: str = "cpu"
+    network: ScaledNetwork,
+    windows: Windows,
+    device: str = "cpu",
+    *,
+    versions: Versions | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """A network's outputs for windows of movies, in constant memory, each frame's features once.
+
+    Parameters
+    ----------
+    network, windows, device
+        What decodes, what, and where.
+    versions
+        Makes several movies of one, with a part of each covered, say: frames are read and
+        normalised once, and each version of a frame passes the CNN once. None: as they are.
 
     Yields
     ------
     slice
         Which windows.
     Tensor
-        Outputs, shape (window, output).
+        Outputs, shape (window, output); with `versions`, (version, window, output).
     """
     inner = cast(MovieNetwork, network.inner)
     frames = MovieFrames(windows.movies, device)
@@ -144,7 +192,7 @@ def outputs_of_movies(
         n_images = stretch.size + length - 1
         done = int(stretch[0])
         kept = torch.empty(0)
-        for features in _features(inner, frames, first_row, n_images):
+        for features in _features(inner, frames, first_row, n_images, versions):
             kept = torch.cat([kept, features]) if kept.numel() else features
             n_whole = kept.shape[0] - length + 1
             for at in range(0, n_whole, MOVIE_WINDOWS_BATCH):
@@ -152,16 +200,24 @@ def outputs_of_movies(
                 index = torch.arange(n_here, device=kept.device)[:, None] + torch.arange(
                     length, device=kept.device
                 )
-                yield slice(done, done + n_here), inner.decide(kept, index + at)
+                outputs = [inner.decide(each, index + at) for each in kept.unbind(1)]
+                yield (
+                    slice(done, done + n_here),
+                    outputs[0] if versions is None else torch.stack(outputs),
+                )
                 done += n_here
             if n_whole > 0:
                 kept = kept[n_whole:]
 
 
 def _features(
-    inner: MovieNetwork, frames: MovieFrames, first_row: int, n_images: int
+    inner: MovieNetwork,
+    frames: MovieFrames,
+    first_row: int,
+    n_images: int,
+    versions: Versions | None = None,
 ) -> Iterator[Tensor]:
-    """Features of consecutive images, batch by batch, shape (image, feature)."""
+    """Features of consecutive images, batch by batch, shape (image, version, feature)."""
     edges = [*range(0, n_images, IMAGES_BATCH), n_images]
     parts = [
         np.arange(first_row + first, first_row + stop + IMAGE_FRAMES - 1)
@@ -170,12 +226,15 @@ def _features(
     for rows, found in read_ahead(iter(parts), lambda part: (part, frames.read(part))):
         normalised = frames.normalise(rows, found)
         triples = torch.arange(rows.size - IMAGE_FRAMES + 1)[:, None] + torch.arange(IMAGE_FRAMES)
-        yield inner.features(images_of(normalised, triples.to(normalised.device)))
+        triples = triples.to(normalised.device)
+        given = [normalised] if versions is None else versions(normalised, rows, frames)
+        yield torch.stack([inner.features(images_of(each, triples)) for each in given], dim=1)
 
 
-def _scores(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:
+def scores_of(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:
+    """Probabilities, or values in the target's unit, of outputs of shape (..., output)."""
     if kind == "binary":
         return torch.sigmoid(outputs)
     if kind == "classes":
-        return torch.softmax(outputs, dim=1)
+        return torch.softmax(outputs, dim=-1)
     return outputs * network.output_gain + network.output_offset

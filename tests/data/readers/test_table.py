@@ -69,6 +69,35 @@ def test_faults(tmp_path: Path, text: str, message: str) -> None:
         table.read_array(path, "a")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("b.csv", "a;b\n0,5;1\n", "separated by semicolons; a .csv table needs commas .*0.5"),
+        ("b.csv", "a\tb\n1\t2\n", "separated by tabs; a .csv .*or name the file .tsv$"),
+        ("b.tsv", "a;b\n1;2\n", "separated by semicolons; a .tsv table needs tabs"),
+        ("b.tsv", "a,b\n1,2\n", "separated by commas; a .tsv table needs tabs"),
+    ],
+)
+def test_another_separator(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = _write(tmp_path, text, name)
+    with pytest.raises(DataError, match=message):
+        table.list_arrays(path)
+    with pytest.raises(DataError, match=message):
+        table.read_array(path, "a")
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    path = _write(tmp_path, 'a,b,c\n"0,5","1,2 m",7\n-3,x,\n,,"1,5e-3"\n')
+    message = "b.csv, column 'a' has decimal commas .0,5.; write decimals with a point, as in 0.5"
+    with pytest.raises(DataError, match=message):
+        table.read_array(path, "a")
+    with pytest.raises(DataError, match=r"column 'c' has decimal commas .1,5e-3."):
+        table.read_array(path, "c")
+    assert table.read_array(path, "b").tolist() == ["1,2 m", "x", ""]
+    with pytest.raises(DataError, match=r"3 values in row 2 for 2 columns; .*with a point"):
+        table.list_arrays(_write(tmp_path, "a,b\n0,5,run\n"))
+
+
 def test_latin_letters(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes("état\n1\n".encode("latin-1"))
     with pytest.raises(DataError, match="cannot be read as a table of UTF-8 text"):

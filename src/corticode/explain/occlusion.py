@@ -1,0 +1,325 @@
+"""Cut-out importance: cover part of a fitted decoder's input, and see how much worse it decodes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from corticode.data.windows import Windows
+from corticode.decode.decoder import Decoder, count_outputs, roles_of_animals
+from corticode.decode.movie_batches import MovieFrames
+from corticode.decode.predict import (
+    Versions,
+    check_recipe,
+    outputs_of_movies,
+    predict,
+    scores_of,
+)
+from corticode.decode.predictions import PART_NAMES, Predictions
+from corticode.decode.runs_of_windows import stretches
+from corticode.errors import DataError, Finding, StudyError
+from corticode.evaluate.metrics import primary
+from corticode.evaluate.tables import score_sessions
+from corticode.explain.fills import check_fill, donor_rows, rings, thin_windows
+from corticode.explain.masks import Mask, check_shapes, share_in_brain
+from corticode.explain.occlusion_tables import Occlusion, Scores, tables_of_scores
+
+
+def occlude(
+    decoder: Decoder,
+    windows: Windows,
+    masks: Sequence[Mask],
+    *,
+    fill: str = "zero",
+    every_n_frames: int = 1,
+    seed: int = 0,
+    brain: NDArray[np.bool_] | None = None,
+    device: str = "cpu",
+) -> Occlusion:
+    """What covering each mask costs a fitted decoder, by session and pooled.
+
+    A decoder is not trained again. Of movies, a frame is read and normalised once, and passes the
+    CNN once as it is and once a mask.
+
+    Parameters
+    ----------
+    decoder
+        A fitted decoder.
+    windows
+        Windows cut with the decoder's recipe, of animals it was not trained on.
+    masks
+        What is covered: see `corticode.explain.masks`.
+    fill
+        What stands in the place of covered input. ``"zero"``: 0 after normalisation, as published;
+        the pixel's mean over the session in movies, in traces what regions that are left out enter
+        as. It is off the data's distribution, and covering what the decoder never uses may change
+        its output nonetheless. ``"other-session"``: the patch's own activity in another session of
+        the animal. ``"shuffled"``: its own activity in other stretches of the session.
+        ``"neighbours"``: of movies, the mean of the uncovered pixels just around.
+    every_n_frames
+        Decode a share of the windows so that one image in so many passes the CNN (of traces, every
+        n-th window). What that costs is given as a standard error, found by leaving out one tenth
+        of the windows at a time.
+    seed
+        Of the fills and of which windows are decoded.
+    brain
+        Of movies: True in the brain, shape (row, column). Masks without a pixel in it are marked
+        as a control.
+    device
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    Occlusion
+        Its tables. Sessions whose own score would be left blank (one class only, too few bouts)
+        are left out and listed.
+
+    Raises
+    ------
+    DecoderError
+        The windows were not cut with the decoder's recipe.
+    StudyError
+        Masks of another shape, or over regions the decoder does not see; an unknown fill.
+    DataError
+        No session can be scored.
+
+    References
+    ----------
+    Ajioka et al. (2024), doi:10.1371/journal.pcbi.1011074, Figs 3 and S3.
+
+    Examples
+    --------
+    >>> from corticode.data.session import Session
+    >>> from corticode.data.targets import Target
+    >>> from corticode.data.windows import WindowShape, cut_windows
+    >>> from corticode.decode.fit import fit
+    >>> from corticode.explain.masks import region_masks
+    >>> run = np.arange(400) // 20 % 2
+    >>> traces = np.random.default_rng(0).normal(size=(400, 3))
+    >>> traces[:, 1] += 4 * run
+    >>> session = Session("m1", "a", traces, ("M2", "HL", "V1"), {"run": run}, np.zeros(400, int))
+    >>> windows = cut_windows([session], Target("run"), WindowShape(1, 1))
+    >>> decoder = fit(windows, windows, "linear-window")
+    >>> masks = region_masks({"limb": ["HL"], "other": ["not", "HL"]}, windows.recipe.regions)
+    >>> score = occlude(decoder, windows, masks).sessions.set_index("mask")["score"]
+    >>> bool(score["limb"] > 0.3), bool(abs(score["other"]) < 0.1)
+    (True, True)
+    """
+    check_recipe(decoder, windows)
+    sees_movies = decoder.settings.sees_movies
+    check_fill(fill, sees_movies=sees_movies)
+    outside = _check_masks(decoder, masks, brain)
+    scorable, findings = _scorable(decoder, windows)
+    chosen = thin_windows(scorable, every_n_frames, seed=seed)
+    donors = None
+    if fill in ("other-session", "shuffled"):
+        # Sessions that cannot be scored can still lend.
+        donors = donor_rows(windows, fill, seed=seed)
+    if sees_movies:
+        versions = covered_versions(masks, fill, donors, device)
+        scores = _scores_of_movies(decoder, chosen, versions, 1 + len(masks), device)
+    else:
+        scores = _scores_of_traces(decoder, chosen, masks, donors, device)
+    sessions, pooled, too_few = tables_of_scores(
+        chosen,
+        scores,
+        masks,
+        outside=outside,
+        share_decoded=chosen.n_windows / scorable.n_windows,
+    )
+    return Occlusion(
+        masks=tuple(masks),
+        metric=primary(decoder.kind),
+        sessions=sessions,
+        pooled=pooled,
+        fill=fill,
+        every_n_frames=every_n_frames,
+        cnn_passes=count_passes(chosen, len(masks)),
+        findings=(*_not_new(decoder, chosen), *findings, *too_few),
+    )
+
+
+def count_passes(windows: Windows, n_masks: int) -> int:
+    """Images that pass a CNN when so many masks are covered: each once as it is, once a mask."""
+    if not windows.movies:
+        return 0
+    length = windows.recipe.window.n_frames
+    n_images = sum(stretch.size + length - 1 for stretch in stretches(windows))
+    return n_images * (1 + n_masks)
+
+
+def _check_masks(
+    decoder: Decoder, masks: Sequence[Mask], brain: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    """Which masks lie outside the brain, shape (mask,), once all are found to fit."""
+    recipe = decoder.recipe
+    if decoder.settings.sees_movies:
+        check_shapes(masks, recipe.image_shape or (), "decoder's images")
+        if brain is None:
+            return np.zeros(len(masks), np.bool_)
+        return np.asarray(share_in_brain(masks, brain) == 0)
+    if brain is not None:
+        raise StudyError("a brain mask is for movies, and this decoder reads traces; leave it out")
+    check_shapes(masks, (len(recipe.regions),), "decoder's regions")
+    kept = np.asarray(recipe.kept_regions)
+    for mask in masks:
+        absent = [name for name, k in zip(recipe.regions, mask.covered & ~kept, strict=True) if k]
+        seen = [name for name, k in zip(recipe.regions, kept, strict=True) if k]
+        if absent:
+            raise StudyError(
+                f"mask {mask.name!r} covers {', '.join(absent[:5])}, which the decoder does not "
+                f"see; cover some of {', '.join(seen[:8])}{', ...' * (len(seen) > 8)}"
+            )
+        if mask.covered[kept].all():
+            raise StudyError(
+                f"mask {mask.name!r} covers all that the decoder sees ({', '.join(seen[:8])}); "
+                "cover a part of it"
+            )
+    return np.zeros(len(masks), np.bool_)
+
+
+def _not_new(decoder: Decoder, windows: Windows) -> list[Finding]:
+    """Animals in which a map shows what was learnt, and not what carries over to new animals."""
+    roles = roles_of_animals(decoder)
+    reason = "was a {} animal of this decoder: its map says nothing of new animals"
+    names = [windows.animal_names[k] for k in np.unique(windows.animal)]
+    return [Finding("session", reason.format(roles[name]), name) for name in names if name in roles]
+
+
+def _scorable(decoder: Decoder, windows: Windows) -> tuple[Windows, list[Finding]]:
+    """The windows of sessions that can be scored, and which sessions cannot, and why.
+
+    Raises
+    ------
+    DataError
+        None can.
+    """
+    known = windows.where(np.isfinite(windows.target))
+    reasons = _reasons(decoder, known) if known.n_windows else {}
+    findings = []
+    kept = np.zeros(known.n_windows, np.bool_)
+    for k in np.unique(windows.session):
+        rows = windows.session == k
+        animal = windows.animal_names[windows.animal[rows][0]]
+        session = windows.session_names[k]
+        reason = reasons.get((animal, session), "its behaviour is not known")
+        if reason:
+            findings.append(
+                Finding("session", f"left out of the occlusion: {reason}", animal, session)
+            )
+        else:
+            kept |= known.session == k
+    if not kept.any():
+        listed = "; ".join(str(finding) for finding in findings[:3])
+        raise DataError(f"no session can be scored, so nothing can be covered: {listed}")
+    return known.where(kept), findings
+
+
+def _reasons(decoder: Decoder, windows: Windows) -> dict[tuple[str, str], str]:
+    """Why the score of a session would be left blank (empty: it would not), by its names."""
+    n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
+    uniform = np.full((windows.n_windows, n_outputs), 1 / n_outputs, np.float32)
+    unsaid = Predictions(
+        part=np.full(windows.n_windows, PART_NAMES.index("test"), np.int8),
+        animal=windows.animal,
+        session=windows.session,
+        frame=windows.frame,
+        target=windows.target,
+        score=uniform if decoder.kind == "classes" else uniform[:, 0],
+        kind=decoder.kind,
+        animal_names=windows.animal_names,
+        session_names=windows.session_names,
+        classes=decoder.recipe.classes,
+        frame_rate_hz=windows.recipe.frame_rate_hz,
+    )
+    table = score_sessions(unsaid)
+    return {
+        (str(row["animal"]), str(row["session"])): str(row["blank_because"])
+        for row in table.to_dict("records")
+    }
+
+
+def _scores_of_traces(
+    decoder: Decoder,
+    windows: Windows,
+    masks: Sequence[Mask],
+    donors: NDArray[np.int64] | None,
+    device: str,
+) -> Scores:
+    """Scores as they are and under each mask, shape (1 + mask, window) or (..., class)."""
+    # What the network scales to 0, as it does regions that are left out.
+    other = decoder.network.input_offset.cpu().numpy()
+    if donors is not None:
+        other = windows.traces[donors]
+    said = [predict(decoder, windows, part=None, device=device).score]
+    for mask in masks:
+        traces = np.array(windows.traces)
+        traces[:, mask.covered] = other[..., mask.covered]
+        covered = replace(windows, traces=traces)
+        said.append(predict(decoder, covered, part=None, device=device).score)
+    return np.stack(said)
+
+
+def _scores_of_movies(
+    decoder: Decoder, windows: Windows, versions: Versions, n_versions: int, device: str
+) -> Scores:
+    """As `_scores_of_traces`, with the versions that are passed for each frame."""
+    n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
+    said = np.empty((n_versions, windows.n_windows, n_outputs), np.float32)
+    network = decoder.network.to(device)
+    try:
+        with torch.inference_mode():
+            for where, outputs in outputs_of_movies(network, windows, device, versions=versions):
+                said[:, where] = scores_of(network, outputs, decoder.kind).cpu().numpy()
+    finally:
+        network.to("cpu")
+    return said if decoder.kind == "classes" else said[..., 0]
+
+
+def covered_versions(
+    masks: Sequence[Mask],
+    fill: str,
+    donors: NDArray[np.int64] | None = None,
+    device: str = "cpu",
+) -> Versions:
+    """A maker of versions of a movie's frames: as they are, then with each mask covered.
+
+    Parameters
+    ----------
+    masks
+        Masks of pixels.
+    fill
+        See `occlude`.
+    donors
+        The frame that stands in for each, for the fills that need it (`donor_rows`), shape
+        (frame,).
+    device
+        Where frames are.
+    """
+    covered = [torch.from_numpy(mask.covered).to(device) for mask in masks]
+    around = [
+        [(torch.from_numpy(a).to(device), torch.from_numpy(b).to(device)) for a, b in pairs]
+        for pairs in (rings(mask.covered) for mask in masks)
+    ]
+
+    def make(frames: Tensor, rows: NDArray[np.int64], recorded: MovieFrames) -> Iterator[Tensor]:
+        yield frames
+        others = None
+        if donors is not None:
+            lent = donors[rows]
+            others = recorded.normalise(lent, recorded.read(lent))
+        for mask, parts in zip(covered, around, strict=True):
+            if others is not None:
+                yield torch.where(mask, others, frames)
+            elif fill == "neighbours":
+                filled = frames.clone()
+                for part, ring in parts:
+                    filled[:, part] = frames[:, ring].mean(dim=1, keepdim=True)
+                yield filled
+            else:
+                yield frames.masked_fill(mask, 0.0)
+
+    return make

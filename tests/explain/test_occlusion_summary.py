@@ -1,0 +1,109 @@
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from corticode.errors import DataError, StudyError
+from corticode.evaluate.intervals import interval
+from corticode.explain.masks import SquareGrid, cells_of_squares
+from corticode.explain.occlusion_summary import (
+    max_sign_flip_test,
+    smallest_max_p,
+    summarise_masks,
+    summarise_squares,
+)
+
+
+def table(animal, scores, sessions=("a",), auc=0.9):
+    """The sessions table of one decoder: `scores` is (session, mask)."""
+    rows = [
+        {"mask": f"mask {k}", "animal": animal, "session": session, "auc": auc, "score": value}
+        for session, values in zip(sessions, np.atleast_2d(scores), strict=True)
+        for k, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_sessions_then_decoders_then_animals():
+    found = summarise_masks(
+        [
+            table("m1", [[0.1, 0.0], [0.3, 0.2]], ("a", "b"), auc=0.8),
+            table("m1", [0.4, 0.1], auc=0.6),
+            table("m2", [0.1, 0.3]),
+        ]
+    )
+    assert found.items == ("mask 0", "mask 1")
+    assert found.animals == ("m1", "m2")
+    np.testing.assert_allclose(found.baseline, [0.7, 0.9])
+    # (0.2 + 0.4) / 2, not the mean of three sessions.
+    np.testing.assert_allclose(found.values, [[0.3, 0.1], [0.1, 0.3]])
+    np.testing.assert_allclose(found.mean, [0.2, 0.2])
+    expected = interval([0.3, 0.1])
+    assert (found.low[0], found.high[0]) == pytest.approx((expected.low, expected.high))
+
+
+def test_cells_are_those_of_each_animal():
+    grid = SquareGrid((128, 128))
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0.1, 0.1, (5, 64))
+    found = summarise_squares([table(f"m{k}", row) for k, row in enumerate(scores)], grid)
+    cells = cells_of_squares(scores, grid)
+    np.testing.assert_allclose(found.values, cells)
+    np.testing.assert_allclose(found.mean, cells.mean(axis=0))
+    assert found.low.shape == found.high.shape == found.p.shape == (8, 8)
+    assert found.low[3, 4] == pytest.approx(interval(cells[:, 3, 4]).low)
+    assert found.items[10] == "cell 2-3"
+    np.testing.assert_allclose(found.p.ravel(), max_sign_flip_test(cells.reshape(5, 64)))
+    assert found.note == (
+        "one-sided sign-flip over 5 animals of the largest of 64; the smallest p that so many "
+        "animals can give is 0.031"
+    )
+
+
+def test_one_animal_has_no_interval():
+    found = summarise_masks([table("m1", [0.1, 0.0])])
+    assert np.isnan(found.low).all()
+    assert found.smallest_p == 0.5
+    assert found.note.endswith("is 0.5, so that 0.05 cannot be reached")
+
+
+def test_tables_that_do_not_belong_together_are_refused():
+    with pytest.raises(DataError, match="no table to summarise"):
+        summarise_masks([])
+    with pytest.raises(DataError, match="tables are of different masks"):
+        summarise_masks([table("m1", [0.1, 0.0]), table("m2", [0.1])])
+    with pytest.raises(StudyError, match="2 values do not belong to 64 squares"):
+        summarise_squares([table("m1", [0.1, 0.0])], SquareGrid((128, 128)))
+
+
+class TestMaxSignFlip:
+    def test_is_the_share_of_all_choices_of_signs(self):
+        values = np.random.default_rng(0).normal(0.5, 1, (4, 3))
+        largest = [
+            (np.array(signs)[:, None] * values).mean(axis=0).max()
+            for signs in product([1, -1], repeat=4)
+        ]
+        expected = [np.mean(np.array(largest) >= item - 1e-12) for item in values.mean(axis=0)]
+        np.testing.assert_array_equal(max_sign_flip_test(values), expected)
+
+    def test_one_item_in_all_animals_has_the_smallest_p(self):
+        values = np.zeros((5, 64))
+        values[:, 7] = [0.1, 0.3, 0.2, 0.1, 0.5]
+        p = max_sign_flip_test(values)
+        assert p[7] == smallest_max_p(5) == 1 / 32
+        assert p[8] > 0.9
+
+    def test_many_animals_are_drawn_for(self):
+        values = np.random.default_rng(0).normal(0, 1, (20, 4))
+        values[:, 0] += 3
+        p = max_sign_flip_test(values, seed=1)
+        assert p[0] == smallest_max_p(20) == 1 / 100_000
+        np.testing.assert_array_equal(p, max_sign_flip_test(values, seed=1))
+
+    def test_under_no_effect_a_map_is_found_one_time_in_twenty(self):
+        rng = np.random.default_rng(0)
+        common = rng.normal(size=(400, 6, 1))
+        maps = rng.normal(size=(400, 6, 16)) + common
+        found = np.mean([max_sign_flip_test(values).min() <= 0.05 for values in maps])
+        assert 0.02 < found < 0.08
