@@ -21,6 +21,9 @@ from .decode.predictions import Predictions as Predictions
 from .decode.settings import Network as Network
 from .decode.settings import Training as Training
 from .evaluate.tables import score as score
+from .explain.deepshap import deep_shap as deep_shap
+from .explain.importance_map import ImportanceMap as ImportanceMap
+from .explain.occlusion import occlude as occlude
 from .runs import Run as Run
 
 __version__: str
