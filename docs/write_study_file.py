@@ -19,7 +19,8 @@ winning; `preprocess`, `window`, `training` and `target` merge key by key, `netw
 are replaced whole. Any length in frames may be given in seconds instead; then the catalogue needs
 `frame_rate_hz`. Conditions with `input = "movie"` take the preset's defaults for movies, which the
 tables give after `cnn:` and, where windows of images differ, `cnn-gru, cnn-lstm:`; they must state
-`preprocess = { correction = ... }`. `regions = "all"` and `permute_labels = "none"` undo what `like` brought.
+`preprocess = { correction = ... }`. `regions = "all"` and `permute_labels = "none"` undo what
+`like` brought.
 
 This page is written by `make docs` from the model that reads the file; do not edit it.
 

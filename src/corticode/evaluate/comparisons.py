@@ -138,7 +138,7 @@ def compare(
     0         paired t over animals  3   0.067  0.057  3 of 3 animals
     1  exact sign-flip over animals  3   0.067  0.250  3 of 3 animals
     """
-    _check_columns(animal_scores, ("condition", "animal", "metric", "value"), "animal scores")
+    check_columns(animal_scores, ("condition", "animal", "metric", "value"), "animal scores")
     rows: list[dict[str, object]] = []
     for comparison, (a, b) in _unique_pairs(comparisons):
         names = {"comparison": comparison, "condition_a": a, "condition_b": b}
@@ -182,56 +182,12 @@ def animal_means(split_scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     >>> animal_means(splits, "auc")["value"].round(2).tolist()
     [0.85, 0.7]
     """
-    _check_columns(split_scores, ("condition", "test_animal", metric), "scores by split")
+    check_columns(split_scores, ("condition", "test_animal", metric), "scores by split")
     grouped = split_scores.groupby(["condition", "test_animal"], sort=False)[metric]
     table = grouped.mean().rename("value").reset_index()
     table = table.rename(columns={"test_animal": "animal"})
     table.insert(2, "metric", metric)
     return table
-
-
-def variance_shares(split_scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """What the spread of a condition's decoders comes from: test animal, training set or seed.
-
-    Components of variance of a nested design (seeds within training sets within test animals),
-    from unweighted means; a component that comes out below 0 counts as 0.
-
-    Parameters
-    ----------
-    split_scores
-        One row a decoder: condition, fold, test_animal, seed and a column of `metric`.
-    metric
-        Which column.
-
-    Returns
-    -------
-    DataFrame
-        One row a condition: condition, metric, n_animals, n_splits (folds), n_seeds (the most of
-        one fold), test_animal, training_set and seed (shares, together 1; NaN where the design
-        does not tell them). With one seed a fold, seed is NaN and training_set holds both.
-
-    Raises
-    ------
-    DataError
-        A column is missing.
-
-    Examples
-    --------
-    >>> splits = pd.DataFrame({"condition": "gru", "fold": ["a", "b", "c", "d"], "seed": 0,
-    ...     "test_animal": ["m1", "m1", "m2", "m2"], "auc": [0.91, 0.93, 0.71, 0.73]})
-    >>> variance_shares(splits, "auc")[["test_animal", "training_set", "seed"]].round(2)
-       test_animal  training_set  seed
-    0         0.99          0.01   NaN
-    """
-    needed = ("condition", "fold", "test_animal", "seed", metric)
-    _check_columns(split_scores, needed, "scores by split")
-    known = split_scores[split_scores[metric].notna()]
-    rows = [
-        {"condition": condition, "metric": metric} | _shares(own, metric)
-        for condition, own in known.groupby("condition", sort=False)
-    ]
-    columns = ["condition", "metric", "n_animals", "n_splits", "n_seeds"]
-    return pd.DataFrame(rows, columns=[*columns, "test_animal", "training_set", "seed"])
 
 
 def _unique_pairs(
@@ -247,7 +203,14 @@ def _unique_pairs(
                 yield comparison.name, pair
 
 
-def _check_columns(table: pd.DataFrame, needed: Sequence[str], what: str) -> None:
+def check_columns(table: pd.DataFrame, needed: Sequence[str], what: str) -> None:
+    """Refuse a table that lacks a column.
+
+    Raises
+    ------
+    DataError
+        A column of `needed` is missing; the message names the table as `what`.
+    """
     missing = [name for name in needed if name not in table]
     if missing:
         found = ", ".join(map(str, table.columns))
@@ -277,7 +240,7 @@ def _shared_metric(animal_scores: pd.DataFrame, comparison: str, a: str, b: str)
 
 
 def _differences(animal_scores: pd.DataFrame, a: str, b: str) -> NDArray[np.float64]:
-    """a - b of each animal that has a value under both."""
+    """Each animal's value under a less that under b, where it has both."""
     of_a, of_b = (
         _rows_of(animal_scores, name, "animal scores").groupby("animal", sort=False)["value"].mean()
         for name in (a, b)
@@ -362,7 +325,7 @@ def _agreeing(differences: NDArray[np.float64]) -> str:
 
 
 def _as_published(split_scores: pd.DataFrame, a: str, b: str, metric: str) -> dict[str, object]:
-    _check_columns(split_scores, ("condition", metric), "scores by split")
+    check_columns(split_scores, ("condition", metric), "scores by split")
     of_a, of_b = (
         _rows_of(split_scores, name, "scores by split")[metric].dropna().to_numpy(np.float64)
         for name in (a, b)
@@ -393,28 +356,3 @@ def _disagreements(table: pd.DataFrame) -> pd.Series:
     judged = table.assign(published=verdict.where(published), primary=verdict.where(primary))
     both = judged.groupby(pair, sort=False)[["published", "primary"]].transform("first")
     return (both["published"] != both["primary"]) & both.notna().all(axis=1)
-
-
-def _shares(own: pd.DataFrame, metric: str) -> dict[str, object]:
-    """Counts and shares of one condition."""
-    by_fold = own.groupby(["test_animal", "fold"])[metric].agg(["mean", "var", "count"])
-    several = by_fold["count"] > 1
-    seed = float(by_fold.loc[several, "var"].mean()) if several.any() else np.nan
-    of_seeds = 0.0 if np.isnan(seed) else seed
-    by_animal = by_fold.assign(noise=of_seeds / by_fold["count"]).groupby("test_animal")
-    spread = by_animal["mean"].var()
-    fold = float((spread - by_animal["noise"].mean()).mean())
-    means = by_animal["mean"].mean()
-    animal = float(means.var() - (spread / by_animal.size()).mean())
-    parts = np.array([animal, fold, seed])
-    parts = np.where(np.isnan(parts), np.nan, np.maximum(parts, 0))
-    total = np.nansum(parts)
-    # A missing upper level leaves nothing to divide by.
-    known = total > 0 and not np.isnan(parts[:2]).any()
-    shares = parts / total if known else np.full(3, np.nan)
-    return {
-        "n_animals": len(means),
-        "n_splits": len(by_fold),
-        "n_seeds": int(by_fold["count"].max()),
-        **dict(zip(("test_animal", "training_set", "seed"), shares, strict=True)),
-    }

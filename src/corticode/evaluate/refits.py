@@ -1,0 +1,273 @@
+"""Is the cohort decoded above chance? A linear decoder fitted anew for every order of the labels.
+
+Animals share training data, so their p-values cannot be put together: labels of all animals
+change places at once, and everything is fitted again, by ridge regression on whole windows, which
+takes seconds (`corticode.evaluate.ridge_orders`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.data.windows import Windows
+from corticode.decode.predictions import Predictions
+from corticode.errors import DataError, Finding, StudyError
+from corticode.evaluate.comparisons import cannot_reach
+from corticode.evaluate.nulls import WITHIN
+from corticode.evaluate.ridge_orders import PENALTY, cohort_values, refit_aucs
+from corticode.evaluate.session_orders import (
+    N_DRAWS,
+    day_trends,
+    draw_orders,
+    order_blocks,
+    order_p,
+    smallest_p,
+)
+from corticode.evaluate.usable_sessions import (
+    Days,
+    Name,
+    day_of,
+    is_session,
+    slope_over_frames,
+    usable_sessions,
+)
+
+EVERY = 10
+
+
+@dataclass(frozen=True)
+class CohortNull:
+    """What permuting labels and fitting anew found.
+
+    Parameters
+    ----------
+    value
+        Mean over animals of the mean within-session AUC, with the labels as observed.
+    p
+        Share of the orders, the observed one among them, whose value is as large.
+    smallest_p
+        The smallest p that this design and this many draws can give.
+    values
+        The value of each order, the observed one first, shape (order,).
+    held_out
+        ``"animal"``, or ``"session"`` where there is one animal.
+    exchanged
+        By animal, ``"all sessions"`` or ``"pairs of neighbouring sessions"``.
+    trends
+        As from `corticode.evaluate.session_orders.day_trends`, of the labels.
+    findings
+        Sessions that were left out, and why.
+    note
+        What the design cannot show; else empty.
+    """
+
+    value: float
+    p: float
+    smallest_p: float
+    values: NDArray[np.float64]
+    held_out: str
+    exchanged: dict[str, str]
+    trends: pd.DataFrame
+    findings: tuple[Finding, ...]
+    note: str
+
+
+def permute_and_refit(
+    windows: Windows,
+    *,
+    days: Days | None = None,
+    within: str = "auto",
+    n_draws: int = N_DRAWS,
+    every: int = EVERY,
+    penalty: float = PENALTY,
+    seed: int = 0,
+) -> CohortNull:
+    """The cohort's p that a linear decoder reads labels from windows of animals it never saw.
+
+    Each animal (with one animal: each session) is left out in turn; ridge regression on whole
+    windows, standardised within each session, is fitted to the others and scored on it. All
+    sessions of an animal are cut to the shortest of those that take part, so that every order
+    weighs the same frames; see `corticode.evaluate.nulls.permute_test_labels` for those left out.
+
+    Parameters
+    ----------
+    windows
+        Windows of traces with a binary target.
+    days
+        The day of each (animal, session); ``None``: their order in the windows' name tables.
+    within
+        ``"all"``, ``"pairs"`` (of neighbouring sessions), or ``"auto"``: pairs for animals whose
+        run fraction or slope of labels within sessions trends over days.
+    n_draws, seed
+        As for `corticode.evaluate.session_orders.draw_orders`.
+    every
+        Only windows of every so many frames are used: neighbouring windows hold nearly the same.
+    penalty
+        L2 penalty as a share of the inputs' mean sum of squares. It is the same in every order.
+
+    Raises
+    ------
+    DataError
+        The target is not binary, windows hold movies, a day is missing, or fewer than two
+        sessions can be used.
+    StudyError
+        An unknown `within`, or `every` or `penalty` out of range.
+
+    Examples
+    --------
+    >>> from corticode.data.session import Session
+    >>> from corticode.data.targets import Target
+    >>> from corticode.data.windows import WindowShape, cut_windows
+    >>> rng = np.random.default_rng(0)
+    >>> run = [np.repeat(rng.random(40) > 0.5, 10) for _ in range(8)]
+    >>> sessions = [
+    ...     Session(f"m{k % 2}", f"s{k}", rng.normal(size=(400, 3)) + run[k][:, None],
+    ...             ("1", "2", "3"), {"run": run[k]}, np.zeros(400, int))
+    ...     for k in range(8)
+    ... ]
+    >>> windows = cut_windows(sessions, Target("run"), WindowShape(2, 2))
+    >>> found = permute_and_refit(windows, every=2)
+    >>> found.values.size, round(found.smallest_p, 4), found.p < 0.01
+    (576, 0.0017, True)
+    """
+    _check_request(windows, within, every, penalty)
+    names, findings = usable_sessions([_unscored(windows)])
+    if len(names) < 2:
+        raise DataError(
+            f"{len(names)} sessions can be used of the 2 or more that permuting labels needs; "
+            + "; ".join(map(str, findings[:3]))
+        )
+    rows = _common_rows(windows, names, every)
+    traces = [_labels_by_frame(windows, own) for own in rows]
+    animals = [animal for animal, _ in names]
+    day = [day_of(name, place, days) for place, name in enumerate(names)]
+    trends = day_trends(_label_table(names, day, traces), n_draws=n_draws, seed=seed)
+    paired = _paired(animals, trends, within)
+    blocks = order_blocks(animals, day, paired)
+    orders = draw_orders(blocks, n_draws, seed=seed)
+    held_out = "animal" if len(set(animals)) > 1 else "session"
+    aucs = refit_aucs(
+        lambda k: _inputs(windows, rows[k]),
+        [_pairings(windows.frame[own], traces, animals, k) for k, own in enumerate(rows)],
+        pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
+        orders,
+        penalty,
+    )
+    values = cohort_values(aucs, animals)
+    floor = smallest_p(blocks, n_draws)
+    return CohortNull(
+        float(values[0]),
+        order_p(values),
+        floor,
+        values,
+        held_out,
+        {a: f"{'pairs of neighbouring' if a in paired else 'all'} sessions" for a in set(animals)},
+        trends,
+        tuple(findings),
+        cannot_reach(floor, _design(animals)),
+    )
+
+
+def _check_request(windows: Windows, within: str, every: int, penalty: float) -> None:
+    if within not in WITHIN:
+        raise StudyError(f"within is {within!r}; it must be one of {', '.join(WITHIN)}")
+    if every < 1 or not penalty > 0:
+        raise StudyError(
+            f"every is {every} and penalty {penalty:g}; give 1 frame or more and a penalty above 0"
+        )
+    if windows.recipe.target.kind != "binary" or windows.movies:
+        raise DataError(
+            f"windows hold {'movies' if windows.movies else 'traces'} and a target of kind "
+            f"{windows.recipe.target.kind!r}; refitting needs traces and kind 'binary'"
+        )
+
+
+def _unscored(windows: Windows) -> Predictions:
+    """The windows as predictions that say nothing, to ask which sessions can be scored."""
+    return Predictions(
+        np.full(windows.n_windows, 2, np.int8),
+        windows.animal,
+        windows.session,
+        windows.frame,
+        windows.target,
+        np.zeros(windows.n_windows, np.float32),
+        "binary",
+        windows.animal_names,
+        windows.session_names,
+        windows.recipe.classes,
+        windows.recipe.frame_rate_hz,
+    )
+
+
+def _common_rows(windows: Windows, names: Sequence[Name], every: int) -> list[NDArray[np.intp]]:
+    """The windows of each session, thinned and cut to the shortest of its animal's sessions."""
+    own = []
+    for name in names:
+        own.append(np.flatnonzero(is_session(windows, name) & (windows.frame % every == 0)))
+    last = {
+        name: int(windows.frame[rows].max(initial=0)) for name, rows in zip(names, own, strict=True)
+    }
+    shortest = {
+        animal: min(frame for (owner, _), frame in last.items() if owner == animal)
+        for animal, _ in names
+    }
+    return [
+        rows[windows.frame[rows] <= shortest[animal]]
+        for (animal, _), rows in zip(names, own, strict=True)
+    ]
+
+
+def _labels_by_frame(windows: Windows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Labels of one session by frame, NaN where there is no window."""
+    trace = np.full(int(windows.frame[rows].max(initial=0)) + 1, np.nan, np.float32)
+    trace[windows.frame[rows]] = windows.target[rows]
+    return trace
+
+
+def _label_table(
+    names: Sequence[Name], day: Sequence[float], traces: Sequence[NDArray[np.float32]]
+) -> pd.DataFrame:
+    rows = []
+    for (animal, session), on, trace in zip(names, day, traces, strict=True):
+        frame = np.flatnonzero(~np.isnan(trace))
+        label = trace[frame].astype(np.float64)
+        slope = slope_over_frames(frame, label)
+        rows.append([animal, session, on, label.mean(), slope])
+    columns = ["animal", "session", "day", "run_fraction", "label_slope"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _design(animals: Sequence[str]) -> str:
+    n_animals = len(set(animals))
+    return f"{len(animals)} sessions of {n_animals} {'animal' if n_animals == 1 else 'animals'}"
+
+
+def _paired(animals: Sequence[str], trends: pd.DataFrame, within: str) -> list[str]:
+    """Animals whose labels change places between neighbouring sessions only."""
+    if within == "auto":
+        return [str(animal) for animal in trends.loc[trends["trends"], "animal"].unique()]
+    return list(dict.fromkeys(animals)) if within == "pairs" else []
+
+
+def _pairings(
+    frame: NDArray[np.int32], traces: Sequence[NDArray[np.float32]], animals: Sequence[str], k: int
+) -> NDArray[np.float32]:
+    """What each session's labels say at the frames of session `k`; NaN for other animals'."""
+    labels = np.full((frame.size, len(traces)), np.nan, np.float32)
+    for j, trace in enumerate(traces):
+        if animals[j] == animals[k]:
+            shared = frame < trace.size
+            labels[shared, j] = trace[frame[shared]]
+    return labels
+
+
+def _inputs(windows: Windows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Windows of one session as rows, each input standardised; flat or missing ones are 0."""
+    values = windows.values(rows).reshape(rows.size, -1)
+    about = values - values.mean(axis=0)
+    spread = about.std(axis=0)
+    scaled = np.divide(about, spread, out=np.zeros_like(about), where=spread > 0)
+    return np.asarray(np.nan_to_num(scaled), dtype=np.float32)

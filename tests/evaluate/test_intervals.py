@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from corticode.errors import DataError
+from corticode.evaluate.intervals import (
+    bootstrap_interval,
+    detectable_difference,
+    holm,
+    interval,
+    rank_sum_test,
+    sign_flip_test,
+    smallest_sign_flip_p,
+    t_test,
+)
+
+VALUES = st.lists(st.integers(-50, 50), min_size=2, max_size=12)
+
+
+def test_interval_by_hand():
+    # Mean 2, SD 1, t(2, 0.975) = 4.3027: 2 +- 4.3027 / sqrt(3).
+    found = interval([1, 2, 3, np.nan])
+    assert (found.mean, found.n, found.method) == (2, 3, "t over animals")
+    assert found.high - 2 == pytest.approx(4.30265 / 3**0.5, abs=1e-5)
+    assert found.low + found.high == pytest.approx(4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(VALUES.filter(lambda values: len(set(values)) > 1))
+def test_interval_and_p_are_scipys(values):
+    like = stats.ttest_1samp(values, 0)
+    ends = like.confidence_interval(0.9)
+    found = interval(values, 0.9)
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+    assert t_test(values) == pytest.approx(like.pvalue)
+
+
+@pytest.mark.parametrize("values", [[], [0.3], [0.3, 0.1 + 0.2, 0.3], [0, 0]])
+def test_too_little_for_an_interval(values):
+    found = interval(values)
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
+    assert np.isnan(t_test(values))
+    assert np.isnan(bootstrap_interval(values).low)
+
+
+def test_p_is_never_zero():
+    values = 1 + 1e-8 * np.random.default_rng(0).normal(size=60)
+    assert t_test(values) > 0
+    assert sign_flip_test(values) == 1e-5
+    assert rank_sum_test(np.arange(20_000), np.arange(20_000) + 1e6) > 0
+
+
+def test_bootstrap_is_labelled_narrow_and_repeatable():
+    values = np.random.default_rng(0).normal(size=5)
+    found, t = bootstrap_interval(values, seed=3), interval(values)
+    assert "too narrow" in found.method
+    assert "too narrow" not in bootstrap_interval(np.arange(10)).method
+    assert t.low < found.low < found.mean < found.high < t.high
+    assert found == bootstrap_interval(values, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([0.1, 0.2, 0.3], 2 / 8),
+        ([-0.1, -0.2, -0.3], 2 / 8),
+        # Of + - combinations of 1, 2, 4 the sums -+7, -+5 are as large as 5.
+        ([-1, 2, 4], 4 / 8),
+        ([0.1, 0.2, 0.3, 0.1, 0.2], 0.0625),
+        ([0, 0, 0], 1),
+        ([0.3], 1),
+    ],
+)
+def test_sign_flips_by_hand(differences, p):
+    assert sign_flip_test(differences) == p
+    assert p >= smallest_sign_flip_p(len(differences))
+
+
+def test_sign_flips_of_many_animals_are_drawn():
+    values = np.random.default_rng(1).normal(0.2, 1, 20)
+    assert sign_flip_test(values) == pytest.approx(t_test(values), abs=0.03)
+    assert smallest_sign_flip_p(20) == 1e-5
+
+
+@pytest.mark.parametrize("n", [1, 4, 10, 16])
+def test_smallest_sign_flip_p_is_reached(n):
+    assert sign_flip_test(np.linspace(0.1, 0.2, n)) == smallest_sign_flip_p(n)
+
+
+@settings(max_examples=40, deadline=None)
+@given(VALUES, VALUES)
+def test_rank_sum_is_scipys_with_ties(a, b):
+    found = rank_sum_test(a, b)
+    if len(set(a + b)) == 1:
+        assert np.isnan(found)
+        return
+    like = stats.mannwhitneyu(a, b, method="asymptotic").pvalue
+    assert found == pytest.approx(like, rel=1e-9)
+
+
+def test_rank_sum_without_values():
+    assert np.isnan(rank_sum_test([], [1.0]))
+
+
+def test_holm_by_hand():
+    # Sorted 0.01, 0.02, 0.04 times 3, 2, 1: the last may not be below the one before.
+    assert holm([0.04, np.nan, 0.01, 0.02]).tolist() == pytest.approx(
+        [0.04, np.nan, 0.03, 0.04], nan_ok=True
+    )
+    assert holm([0.6, 0.9]).tolist() == [1, 1]
+    assert holm([]).size == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=8))
+def test_holm_keeps_order_and_never_lowers(p):
+    adjusted = holm(p)
+    assert np.all(adjusted >= np.array(p))
+    assert np.all(np.diff(adjusted[np.argsort(p)]) >= 0)
+    assert adjusted.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("n_animals", "in_sd"), [(3, 3.26), (4, 2.13), (5, 1.68), (6, 1.435), (8, 1.16), (10, 1.00)]
+)
+def test_detectable_difference(n_animals, in_sd):
+    assert detectable_difference(n_animals) == pytest.approx(in_sd, abs=0.006)
+    assert detectable_difference(n_animals, sd=0.02) == pytest.approx(
+        0.02 * detectable_difference(n_animals)
+    )
+
+
+def test_a_detectable_difference_is_found_as_often_as_asked():
+    rng = np.random.default_rng(0)
+    shift = detectable_difference(5, power=0.6)
+    p = stats.ttest_1samp(rng.normal(shift, 1, (20_000, 5)), 0, axis=1).pvalue
+    assert (p < 0.05).mean() == pytest.approx(0.6, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: interval([[1.0]]), "give one value an animal"),
+        (lambda: interval([1.0], 95), "confidence is 95; it must lie between 0 and 1"),
+        (lambda: detectable_difference(1), "1 animals and an SD of 1"),
+        (lambda: detectable_difference(5, -1), "an SD of 0 or more"),
+        (lambda: detectable_difference(5, power=1.0), "a power of 1 is not between"),
+        (lambda: detectable_difference(5, level=2), "level is 2"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(DataError, match=message):
+        call()

@@ -1,0 +1,148 @@
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from corticode.data.preprocess import Preprocessing
+from corticode.data.session import Session
+from corticode.data.targets import Target
+from corticode.data.windows import WindowShape, cut_windows
+from corticode.errors import DataError, StudyError
+from corticode.evaluate.refits import permute_and_refit
+
+
+def bouts(n, rng):
+    """A label that stays as it is for a while, with several bouts."""
+    while True:
+        run = np.repeat(rng.random(n // 10) > 0.5, 10)
+        if np.count_nonzero(np.diff(run)) > 6:
+            return run
+
+
+def windows_of(design, rng, *, signal=1.0, n_frames=200, trend=0.0, target="run"):
+    """Windows of three animals' or one's sessions, whose regions follow the behaviour or not."""
+    sessions = []
+    for animal, n_sessions in enumerate(design):
+        for day in range(n_sessions):
+            run = bouts(n_frames, rng) if trend == 0 else rng.random(n_frames) < 0.2 + trend * day
+            traces = rng.normal(size=(n_frames, 3)) + signal * run[:, None]
+            behavior = {"run": run, "speed": run * 1.5}
+            sessions.append(
+                Session(
+                    f"m{animal}",
+                    f"s{day}",
+                    traces,
+                    ("1", "2", "3"),
+                    behavior,
+                    np.zeros(n_frames, np.int32),
+                )
+            )
+    return cut_windows(
+        sessions,
+        Target("run") if target == "run" else Target("speed", kind="value"),
+        WindowShape(1, 1),
+        preprocessing=Preprocessing(scale="none"),
+    )
+
+
+def test_a_planted_signal_is_found():
+    found = permute_and_refit(windows_of((3, 3, 3), np.random.default_rng(0)), every=1)
+    assert found.value > 0.9
+    assert found.values.shape == (216,)
+    assert found.p == found.smallest_p == 1 / 216
+    assert found.held_out == "animal"
+    assert found.exchanged == dict.fromkeys(("m0", "m1", "m2"), "all sessions")
+    assert found.note == ""
+
+
+def test_one_animal_leaves_sessions_out():
+    found = permute_and_refit(windows_of((5,), np.random.default_rng(1)), every=1)
+    assert found.held_out == "session"
+    assert found.values.size == 120
+    assert found.p == 1 / 120
+
+
+def test_nothing_is_found_where_nothing_is():
+    rng = np.random.default_rng(2)
+    p = [
+        permute_and_refit(windows_of((3, 2), rng, signal=0), every=2, n_draws=19).p
+        for _ in range(20)
+    ]
+    assert np.mean(p) == pytest.approx(0.5, abs=0.2)
+    assert np.mean(np.array(p) <= 0.1) < 0.3
+
+
+def test_each_order_is_as_if_labels_had_been_recorded_so():
+    # The value of an order equals the observed value of windows whose labels were exchanged.
+    windows = windows_of((2, 3), np.random.default_rng(3))
+    found = permute_and_refit(windows, every=2)
+    codes = dict.fromkeys(zip(windows.animal.tolist(), windows.session.tolist(), strict=True))
+    own = [np.flatnonzero((windows.animal == a) & (windows.session == s)) for a, s in codes]
+    orders = [
+        [*first, *second]
+        for first, second in product(permutations((0, 1)), permutations((2, 3, 4)))
+    ]
+    for value, order in zip(found.values, orders, strict=True):
+        target = windows.target.copy()
+        for place, source in zip(own, order, strict=True):
+            target[place] = windows.target[own[source]]
+        exchanged = type(windows)(**{**vars(windows), "target": target})
+        again = permute_and_refit(exchanged, every=2, n_draws=1, seed=1)
+        assert again.value == pytest.approx(value, abs=1e-9)
+
+
+def test_sessions_are_cut_to_the_shortest_of_their_animal():
+    windows = windows_of((3, 3), np.random.default_rng(4))
+    short = ~((windows.animal == 0) & (windows.session == 1) & (windows.frame > 150))
+    cut = ~((windows.animal == 0) & (windows.frame > 150))
+    a, b = (permute_and_refit(windows.where(kept), every=2) for kept in (short, cut))
+    assert a.values.tolist() == b.values.tolist()
+    assert a.findings == ()
+
+
+def test_short_sessions_are_left_out_and_listed():
+    windows = windows_of((3, 3), np.random.default_rng(5))
+    kept = ~((windows.animal == 0) & (windows.session == 1) & (windows.frame > 90))
+    found = permute_and_refit(windows.where(kept), every=2)
+    assert [(f.animal, f.session) for f in found.findings] == [("m0", "s1")]
+    assert found.values.size == 12
+
+
+def test_trends_keep_labels_between_neighbours():
+    windows = windows_of((8,), np.random.default_rng(6), trend=0.08)
+    found = permute_and_refit(windows, every=2, n_draws=99)
+    assert found.exchanged == {"m0": "pairs of neighbouring sessions"}
+    assert found.values.size == 16
+    assert found.note == "cannot reach 0.05: with 8 sessions of 1 animal the smallest p is 0.0625"
+    assert found.trends["quantity"].tolist() == ["run_fraction", "label_slope"]
+    assert permute_and_refit(windows, every=2, n_draws=99, within="all").values.size == 100
+    days = {("m0", f"s{k}"): k for k in range(8)}
+    assert permute_and_refit(windows, every=2, n_draws=99, days=days).p == found.p
+
+
+def test_flat_and_unkept_regions_are_no_obstacle():
+    windows = windows_of((2, 2), np.random.default_rng(7))
+    windows.traces[:, 2] = 1
+    found = permute_and_refit(windows, every=2)
+    assert found.value > 0.9
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "message"),
+    [
+        ({"within": "blocks"}, StudyError, "must be one of auto, all, pairs"),
+        ({"every": 0}, StudyError, "every is 0 and penalty 0.1"),
+        ({"penalty": 0.0}, StudyError, "a penalty above 0"),
+    ],
+)
+def test_requests_that_cannot_be(keys, error, message):
+    with pytest.raises(error, match=message):
+        permute_and_refit(windows_of((2,), np.random.default_rng(0), n_frames=80), **keys)
+
+
+def test_data_that_cannot_be():
+    rng = np.random.default_rng(0)
+    with pytest.raises(DataError, match="a target of kind 'value'; refitting needs"):
+        permute_and_refit(windows_of((2,), rng, target="speed"))
+    with pytest.raises(DataError, match="1 sessions can be used of the 2 or more"):
+        permute_and_refit(windows_of((1,), rng))
