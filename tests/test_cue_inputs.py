@@ -15,7 +15,7 @@ from corticode.runs import Run
 from corticode.tasks import check_study
 
 N_FRAMES = 400
-CUES = INPUTS[1:]
+CUES = [name for name in INPUTS if name not in ("traces", "movie")]
 HEAD = """
 preset = "code"
 [data]
