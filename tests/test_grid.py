@@ -415,6 +415,8 @@ class TestInterrupted:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Whoever runs tests in the background of a shell hands on that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         fits = tmp_path / "run" / "fits"
         assert wait_for(lambda: list(fits.rglob("*-state.safetensors")))
