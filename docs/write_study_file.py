@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from corticode import config
+from corticode import study_keys as keys
 
 HEAD = """# The study file
 
@@ -69,15 +70,20 @@ UNITS = {
 # Tables of a preset: for traces, for single images of movies, for windows of them.
 TABLES = {"condition": "", "movie": "cnn", "movie-recurrent": "cnn-gru, cnn-lstm"}
 SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
-    ("Top level", "", config.StudyKeys, None),
-    ("`[data]`", "data", config.DataKeys, None),
-    ("`[target]`, also in a condition", "target", config.TargetKeys, "target"),
-    ("`[folds]`", "folds", config.FoldKeys, None),
-    ("`[[condition]]`", "condition", config.ConditionKeys, "condition"),
-    ("`preprocess` in a condition", "preprocess", config.PreprocessKeys, "condition.preprocess"),
-    ("`window` in a condition", "window", config.WindowKeys, "condition.window"),
-    ("`network` in a condition", "network", config.NetworkKeys, "condition.network"),
-    ("`training` in a condition", "training", config.TrainingKeys, "condition.training"),
+    ("Top level", "", keys.StudyKeys, None),
+    ("`[data]`", "data", keys.DataKeys, None),
+    ("`[target]`, also in a condition", "target", keys.TargetKeys, "target"),
+    ("`[folds]`", "folds", keys.FoldKeys, None),
+    ("`[[condition]]`", "condition", keys.ConditionKeys, "condition"),
+    (
+        "`preprocess` in a condition",
+        "preprocess",
+        keys.PreprocessKeys,
+        "condition.preprocess",
+    ),
+    ("`window` in a condition", "window", keys.WindowKeys, "condition.window"),
+    ("`network` in a condition", "network", keys.NetworkKeys, "condition.network"),
+    ("`training` in a condition", "training", keys.TrainingKeys, "condition.training"),
 ]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from corticode.config import MERGED, StudyKeys
+from corticode.config import MERGED
 from corticode.study_faults import (
     guess,
     listed,
@@ -15,6 +15,7 @@ from corticode.study_faults import (
     toml_fault,
     unit_faults,
 )
+from corticode.study_keys import StudyKeys
 
 WHOLE = {"data": {"catalogue": "x"}, "condition": [{"name": "a"}]}
 

@@ -1,0 +1,274 @@
+"""The keys of a study file: what each means, its type and its limits."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from corticode.data.cues import Input
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataKeys(_Keys):
+    """Where the recordings are and how they are brought together."""
+
+    catalogue: str = Field(description="Path of the catalogue, relative to the study file.")
+    trim_frames: int = Field(
+        0, ge=0, description="Up to this many frames are cut from the tail of whatever is longer."
+    )
+    resample_hz: float | None = Field(
+        None, gt=0, description="Bring every session to this lower frame rate (Hz)."
+    )
+    regions: str | None = Field(
+        None, description="Path of a region table (name, side, mirror, group, row, column)."
+    )
+
+
+class TargetKeys(_Keys):
+    """What is decoded."""
+
+    signal: str | None = Field(None, description="An array or column of the behaviour files.")
+    kind: Literal["binary", "classes", "value"] | None = Field(
+        None, description="Two states, several classes, or a continuous value."
+    )
+    above: float | None = Field(
+        None, description="1 where the signal is above this; left out for signals of 0 and 1."
+    )
+    absolute: bool | None = Field(None, description="Take the absolute value first.")
+    hysteresis: float | None = Field(
+        None, ge=0, description="Once 1, stays 1 until the signal falls to above - hysteresis."
+    )
+    minimum_bout_frames: int | None = Field(
+        None, ge=0, description="Shorter stretches of 1 become 0 (frames)."
+    )
+    minimum_bout_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    minimum_gap_frames: int | None = Field(
+        None, ge=0, description="Shorter stretches of 0 between two of 1 become 1 (frames)."
+    )
+    minimum_gap_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    exclude_transition_frames: int | None = Field(
+        None, ge=0, description="Frames on both sides of a change that get no target."
+    )
+    exclude_transition_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    smooth_frames: int | None = Field(
+        None, ge=0, description="Length of a moving mean over the signal (frames)."
+    )
+    smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
+
+
+class FoldKeys(_Keys):
+    """Who trains, validates and tests."""
+
+    by: Literal["animal", "session", "block"] = Field(
+        "animal", description="Leave out animals, sessions of an animal, or blocks of a session."
+    )
+    only: list[str] | None = Field(None, description="Names of the folds to run; default all.")
+    blocks: int = Field(5, ge=3, description="Contiguous blocks a session (by = 'block').")
+    gap_frames: int | None = Field(
+        None,
+        ge=0,
+        description="Frames left out between blocks of different roles; default: the window's "
+        "length + |shift|.",
+    )
+    gap_s: float | None = Field(None, ge=0, description="The same in seconds.")
+
+
+class PreprocessKeys(_Keys):
+    """What is done to the traces."""
+
+    detrend_frames: int | None = Field(
+        None, ge=0, description="Length of the moving mean that is subtracted (frames); 0: none."
+    )
+    detrend_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    smooth_frames: int | None = Field(
+        None, ge=0, description="Length of a moving mean over the traces (frames); 0: none."
+    )
+    smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    causal: bool | None = Field(None, description="Moving means look back only.")
+    scale: Literal["min-max", "z-score", "robust", "none"] | None = Field(
+        None, description="How each region is scaled."
+    )
+    scale_over: Literal["session", "training", "causal"] | None = Field(
+        None,
+        description="Statistics of the whole session (future included), of the training animals, "
+        "or of the past alone.",
+    )
+    correction: Literal["none", "reference-regression", "done-elsewhere"] | None = Field(
+        None,
+        description="Movies: what was or is done about blood; must be stated. The reference "
+        "channel's low-passed signal is regressed out pixel by pixel, or not.",
+    )
+    pixel_scale: Literal["sd", "variance", "fluctuation", "none"] | None = Field(
+        None,
+        description="Movies: what frames, minus each pixel's mean, are divided by: SD or variance "
+        "of all pixels and frames, or the SD over time within the brain.",
+    )
+    mask: Literal["none", "brain"] | None = Field(
+        None, description="Movies: pixels outside the brain enter as 0."
+    )
+    lowpass_frames: int | None = Field(
+        None, ge=1, description="Movies: length of the moving mean over the reference (frames)."
+    )
+    lowpass_s: float | None = Field(None, gt=0, description="The same in seconds.")
+
+
+class WindowKeys(_Keys):
+    """What the decoder sees."""
+
+    before: int | None = Field(None, ge=0, description="Frames before the centre.")
+    before_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    after: int | None = Field(None, ge=0, description="Frames after the centre.")
+    after_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    shift: int | None = Field(
+        None, description="The target is that of the centre + shift (frames); > 0 is the future."
+    )
+    shift_s: float | None = Field(None, description="The same in seconds.")
+
+
+class NetworkKeys(_Keys):
+    """Which decoder."""
+
+    kind: Literal[
+        "rnn",
+        "lstm",
+        "gru",
+        "bi-rnn",
+        "bi-lstm",
+        "bi-gru",
+        "gru-keras",
+        "linear-frame",
+        "linear-window",
+        "speed",
+        "cnn",
+        "cnn-gru",
+        "cnn-lstm",
+    ] = Field(
+        "gru",
+        description="The decoder; gru-keras is the cell of the study's code, linear ones weigh the "
+        "centre frame or the window, speed is the study's network for values; cnn reads one image "
+        "of a movie, cnn-gru and cnn-lstm a window of them.",
+    )
+    units: int | None = Field(
+        None,
+        ge=1,
+        description="Units of a recurrent layer; left out: 32, after a CNN 128. Linear ones and "
+        "cnn pass over it, speed takes no other.",
+    )
+    backbone: Literal["efficientnet-b0", "efficientnet-lite0"] | None = Field(
+        None, description="The CNN of movies."
+    )
+    flavour: Literal["torch", "tensorflow"] | None = Field(
+        None, description="How the CNN pads and normalises; its weights must be of that flavour."
+    )
+    weights: str | None = Field(
+        None,
+        description="What the CNN starts from: 'imagenet', 'none', or the path of a state dict, "
+        "relative to the study file.",
+    )
+    drop_connect: float | None = Field(
+        None, ge=0, lt=1, description="Largest share of CNN blocks left out of a training sample."
+    )
+
+
+class TrainingKeys(_Keys):
+    """How it is fitted."""
+
+    epochs: int | None = Field(None, ge=1, description="Passes over the training windows.")
+    batch_size: int | None = Field(None, ge=1, description="Windows a step.")
+    learning_rate: float | None = Field(None, gt=0, description="Step size of Adam.")
+    label_smoothing: float | None = Field(
+        None, ge=0, lt=1, description="Share of each label that is spread over the classes."
+    )
+    penalty: list[float] | None = Field(
+        None,
+        min_length=1,
+        description="L2 penalties among which linear decoders choose by validation loss, as a "
+        "share of the inputs' mean variance.",
+    )
+    optimiser: Literal["adam", "fastai-adam"] | None = Field(
+        None, description="Adam, or Adam as fastai sets it (decoupled weight decay 0.01)."
+    )
+    schedule: Literal["constant", "one-cycle"] | None = Field(
+        None, description="How the step size goes: learning_rate is its largest value."
+    )
+    validations: int | None = Field(
+        None, ge=1, description="How often in an epoch the validation loss is taken."
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Training ends after so many validations without a lower loss."
+    )
+    windows: Literal["shared", "independent"] | None = Field(
+        None,
+        description="Movies: batches of runs of consecutive windows, whose images pass the CNN "
+        "once, or windows drawn one by one, as published.",
+    )
+    run_windows: int | None = Field(None, ge=1, description="Movies: windows a run.")
+    share: float | None = Field(
+        None, gt=0, le=1, description="Movies: share of the windows that an epoch visits."
+    )
+    freeze_batch_norm: bool | None = Field(
+        None, description="Movies: batch-norm statistics stay as they were at the start."
+    )
+    mixed_precision: bool | None = Field(
+        None, description="Movies, on a GPU: bfloat16 where that is safe."
+    )
+    keep_train: bool | None = Field(
+        None, description="Keep the predictions of training windows as well."
+    )
+
+
+class ConditionKeys(_Keys):
+    """One way of decoding; every condition is fitted in every fold."""
+
+    name: str = Field(min_length=1, description="Its name in the tables; unique.")
+    like: str | None = Field(
+        None, description="Copy another condition, then change what is given here."
+    )
+    preset: Literal["recommended", "online", "text", "code"] | None = Field(
+        None, description="Start from this preset instead of the study's."
+    )
+    input: Input | None = Field(
+        None,
+        description="What the decoder sees: the region traces, the movie, or a cue that is not "
+        "cortex, as a control: the mean of all regions (or pixels), the pixels outside the brain, "
+        "the image's four borders, the frame's number in its session, the brain's shift (rows, "
+        "columns), the mean of the reference channel. All but the traces, the first mean and the "
+        "number need a movie.",
+    )
+    preprocess: PreprocessKeys | None = None
+    window: WindowKeys | None = None
+    network: NetworkKeys | None = None
+    training: TrainingKeys | None = None
+    target: TargetKeys | None = None
+    start_from: str | None = Field(
+        None,
+        description="Another condition, whose decoder of the same fold and seed gives the start "
+        "weights (those of its CNN, for movies).",
+    )
+    regions: list[int | str] | Literal["all"] | None = Field(
+        None,
+        description="Regions the decoder may see: numbers, names, groups, sides; a leading 'not' "
+        "keeps the others. The rest enters as 0.",
+    )
+    folds: list[str] | None = Field(
+        None, min_length=1, description="Names of the folds of this condition; default the study's."
+    )
+    permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
+        None, description="Exchange label traces between these: the control at chance."
+    )
+
+
+class StudyKeys(_Keys):
+    """A study file."""
+
+    preset: Literal["recommended", "online", "text", "code"] = Field(
+        "recommended", description="Where unnamed keys come from."
+    )
+    data: DataKeys = Field(description="The table that names the catalogue of recordings.")
+    target: TargetKeys | None = Field(None, description="What every condition decodes.")
+    folds: FoldKeys = Field(FoldKeys(), description="Who trains, validates and tests.")
+    condition: list[ConditionKeys] = Field(
+        min_length=1, description="At least one way of decoding, with a name."
+    )
