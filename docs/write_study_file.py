@@ -54,6 +54,15 @@ input = "movie"
 preprocess = { correction = "none" }
 network = { kind = "cnn-gru" }
 start_from = "cnn"
+
+[[map]]
+condition = "gru"
+kind = "deep-shap"
+
+[[map]]
+condition = "cnn-gru"
+kind = "occlusion"
+every_n_frames = 10
 ```
 """
 UNITS = {
@@ -84,6 +93,8 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`window` in a condition", "window", keys.WindowKeys, "condition.window"),
     ("`network` in a condition", "network", keys.NetworkKeys, "condition.network"),
     ("`training` in a condition", "training", keys.TrainingKeys, "condition.training"),
+    ("`regions` in a condition, chosen by a map", "regions", keys.SelectionKeys, None),
+    ("`[[map]]`", "map", keys.MapKeys, None),
 ]
 
 
@@ -107,7 +118,8 @@ def page() -> str:
 
 def _rows(model: type[BaseModel], place: str | None, presets: dict[str, dict[str, Any]]) -> str:
     rows = ""
-    for name, field in model.model_fields.items():
+    for own_name, field in model.model_fields.items():
+        name = field.alias or own_name
         meaning = field.description
         if meaning is None:
             continue

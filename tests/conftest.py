@@ -88,6 +88,47 @@ training = { penalty = [0.01] }
 """
 
 
+MAP_FOLDS = 'only = ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4"]'
+MAP_STUDY = (
+    LINEAR_STUDY.replace('by = "animal"', MAP_FOLDS)
+    + """
+[[condition]]
+name = "linear, permuted"
+like = "linear"
+permute_labels = "sessions"
+[[condition]]
+name = "linear, top"
+like = "linear"
+regions = { top = 2, from = "linear", by = "deep-shap" }
+[[condition]]
+name = "linear, circular"
+like = "linear"
+regions = { top = 2, from = "linear", by = "deep-shap", on = "test" }
+[[map]]
+condition = "linear"
+kind = "deep-shap"
+background = 40
+n_windows = 200
+[[map]]
+condition = "linear"
+kind = "occlusion"
+name = "covered"
+fill = "zero"
+[[map]]
+condition = "linear, top"
+kind = "deep-shap"
+background = 40
+n_windows = 200
+[[map]]
+condition = "linear"
+kind = "deep-shap"
+name = "too much"
+background = 100000
+n_random = 0
+"""
+)
+
+
 def write_session(folder, name, *, rng, n_frames=400, n_regions=6):
     """Traces as NPY and behaviour as CSV; running, acts and speed each show in one region."""
     state = np.cumsum(rng.random(n_frames) < 0.08) % 3
@@ -141,6 +182,14 @@ def linear_cohort(own_cohort):
     """A copy of the cohort with one linear condition, whose fits take next to no time."""
     (own_cohort / "study.toml").write_text(LINEAR_STUDY, "utf-8")
     return own_cohort
+
+
+@pytest.fixture(scope="session")
+def mapped(write_cohort, run_inline, tmp_path_factory):
+    """A finished run with maps: its study's folder, the run, its summary, the tasks done."""
+    folder = write_cohort(tmp_path_factory.mktemp("mapped") / "cohort", study=MAP_STUDY)
+    summary, tasks = run_inline(folder, folder / "run")
+    return folder, Run(folder / "run"), summary, tasks
 
 
 class InlineExecutor(Executor):

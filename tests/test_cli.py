@@ -171,8 +171,8 @@ class TestRun:
         assert code == 0
         lines = told.splitlines()
         assert lines[0] == "12 fits, 0 of them finished before"
-        assert lines[1].startswith("1/12 fits, 0:0")
-        assert lines[-1].startswith("12/12 fits, 0:0")
+        assert lines[1].startswith("1/12 done, 0:0")
+        assert lines[-1].startswith("12/12 done, 0:0")
         assert lines[-1].partition(" left: linear, test-m")[1]
         assert "condition" in printed
         assert "linear" in printed

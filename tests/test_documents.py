@@ -68,17 +68,17 @@ def written(folders, name):
 
 def keys_of(folders, name):
     """The keys that JSON files of a name have in several folders."""
-    paths = [path for folder in folders for path in folder.rglob(name)]
+    paths = [path for folder in folders for path in folder.glob(name)]
     return {key for path in paths for key in json.loads(path.read_text("utf-8"))}
 
 
 @pytest.fixture(scope="module")
-def runs(finished_run, write_cohort, run_inline, tmp_path_factory):
+def runs(finished_run, mapped, write_cohort, run_inline, tmp_path_factory):
     """Folders of runs with each kind of target, a shift, and a network beside linear decoders."""
     folder = tmp_path_factory.mktemp("documented") / "cohort"
     write_cohort(folder, animals=3, study=STUDY)
     run_inline(folder, folder / "run")
-    return [finished_run.folder, folder / "run"]
+    return [finished_run.folder, folder / "run", mapped[1].folder]
 
 
 def test_each_column_of_a_catalogue_is_told_and_no_other():
@@ -122,7 +122,11 @@ def test_each_column_of_predictions_as_a_table_is_told(runs):
 @pytest.mark.parametrize("name", ["done.json", "decoder.json"])
 def test_each_key_of_a_fit_is_told_and_no_other(runs, name):
     # No fold of these runs was left out.
-    assert keys_of(runs, name) == told("run-folder.md", f"`{name}`") - {"left_out"}
+    assert keys_of(runs, f"fits/*/*/*/{name}") == told("run-folder.md", f"`{name}`") - {"left_out"}
+
+
+def test_each_key_of_a_map_is_told_and_no_other(runs):
+    assert keys_of(runs, "maps/*/*/*/*/done.json") == told("run-folder.md", "`done.json` of a map")
 
 
 def test_each_key_of_a_run_is_told_and_no_other(runs):

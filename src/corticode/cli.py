@@ -237,6 +237,35 @@ def run(
     _run_study(study_path, out, workers=workers, seeds=seeds, device=device)
 
 
+@app.command(short_help="Make a run's maps again.")
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    workers: Workers = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Make the maps of a run again, of the decoders that are there; nothing is trained."""
+    import json
+
+    from corticode.config import read_study
+    from corticode.grid import make_maps
+    from corticode.runs import Run
+
+    run_folder = Run(folder)
+    study = read_study(run_folder.study_path)
+    seeds = json.loads(run_folder.provenance_path.read_text("utf-8"))["seeds"]
+    with _progress(folder) as (_, on_progress):
+        findings = make_maps(
+            study,
+            folder,
+            n_workers=workers,
+            n_seeds=len(seeds),
+            device=_device(device),
+            on_progress=on_progress,
+        )
+    _show_findings(findings)
+    typer.echo(f"maps: {folder}/maps; tables: {folder}/map_regions.csv, occlusion.csv")
+
+
 @app.command(short_help="Predict other recordings.")
 def predict(
     decoder_folder: Annotated[
@@ -357,10 +386,12 @@ def _progress(
         from corticode.runs import Run, other_fits
 
         _show_findings(plan.findings)
-        typer.echo(f"{len(plan.tasks)} fits, {n_kept} of them finished before", err=True)
+        maps = f" and {len(plan.maps)} maps" if plan.maps else ""
+        typer.echo(f"{len(plan.tasks)} fits{maps}, {n_kept} of them finished before", err=True)
         if n_changed:
+            what = "fits or maps" if plan.maps else "fits"
             typer.echo(
-                f"{n_changed} finished fits have other settings or data now and are redone",
+                f"{n_changed} finished {what} have other settings or data now and are redone",
                 err=True,
             )
         n_others = len(other_fits(Run(out), (task.folder for task in plan.tasks)))
@@ -374,7 +405,7 @@ def _progress(
     def on_progress(progress: "Progress") -> None:
         left = "" if progress.seconds_left is None else f", {_clock(progress.seconds_left)} left"
         line = (
-            f"{progress.n_done}/{progress.n_total} fits, {_clock(time.monotonic() - began)}"
+            f"{progress.n_done}/{progress.n_total} done, {_clock(time.monotonic() - began)}"
             f"{left}: {progress.last}"
         )
         typer.echo(f"\r\x1b[K{line}" if live else line, err=True, nl=not live)

@@ -17,8 +17,10 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
+from corticode.explain.map_settings import MapSettings, Selection
 from corticode.study_faults import (
     listed,
+    map_faults,
     name_faults,
     schema_faults,
     start_faults,
@@ -29,8 +31,10 @@ from corticode.study_keys import (
     ConditionKeys,
     DataKeys,
     FoldKeys,
+    MapKeys,
     NetworkKeys,
     PreprocessKeys,
+    SelectionKeys,
     StudyKeys,
     TargetKeys,
     TrainingKeys,
@@ -58,6 +62,7 @@ class Condition:
     pixels: PixelPreprocessing | None = None
     start_from: str | None = None
     folds: tuple[str, ...] | None = None
+    selection: Selection | None = None
 
     def __post_init__(self) -> None:
         check_network(self.network, self.target.kind, self.input)
@@ -80,12 +85,15 @@ class Study:
         Its keys.
     conditions
         Its conditions with `like` and presets worked in.
+    maps
+        The maps that it asks for.
     """
 
     path: Path
     data: DataKeys
     folds: FoldKeys
     conditions: tuple[ConditionKeys, ...]
+    maps: tuple[MapKeys, ...] = ()
 
     @property
     def catalogue_path(self) -> Path:
@@ -155,10 +163,18 @@ def read_study(path: Path | str) -> Study:
         {c.name: c.start_from for c in conditions},
         {c.name: c.permute_labels or "none" for c in conditions},
     )
+    maps = [settings_of_map(one) for one in keys.map]
+    faults += map_faults(
+        [(one.name, one.condition) for one in maps],
+        {c.name: c.regions.source for c in conditions if isinstance(c.regions, SelectionKeys)},
+        {c.name: c.input or "traces" for c in conditions},
+    )
+    faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
     conditions = [_with_weights_path(c, path.parent) for c in conditions]
-    return Study(path, keys.data, keys.folds, tuple(_starts_first(conditions)))
+    ordered = _needed_first(conditions)
+    return Study(path, keys.data, keys.folds, tuple(ordered), tuple(keys.map))
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
@@ -170,16 +186,67 @@ def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
     return keys.model_copy(update={"network": network.model_copy(update={"weights": str(path)})})
 
 
-def _starts_first(conditions: Sequence[ConditionKeys]) -> list[ConditionKeys]:
-    """Conditions in their order, but none before the one it starts from."""
+def _needed_first(conditions: Sequence[ConditionKeys]) -> list[ConditionKeys]:
+    """Conditions in their order, but none before those that it starts or takes regions from.
+
+    Raises
+    ------
+    StudyError
+        They need each other.
+    """
     ordered: list[ConditionKeys] = []
     left = list(conditions)
     while left:
         done = {c.name for c in ordered}
-        ready = next(c for c in left if c.start_from is None or c.start_from in done)
+        ready = next((c for c in left if needed_conditions(c) <= done), None)
+        if ready is None:
+            names = ", ".join(repr(c.name) for c in left)
+            raise StudyError(
+                f"conditions {names} start or take regions from each other in a circle; one of "
+                "them must stand alone"
+            )
         ordered.append(ready)
         left.remove(ready)
     return ordered
+
+
+def needed_conditions(keys: ConditionKeys) -> set[str]:
+    """The conditions whose decoders must be there before a condition can be fitted."""
+    needed = set() if keys.start_from is None else {keys.start_from}
+    return needed | ({keys.regions.source} if isinstance(keys.regions, SelectionKeys) else set())
+
+
+def settings_of_map(keys: MapKeys) -> MapSettings:
+    """A map's settings, its name filled in."""
+    given = keys.model_dump()
+    masks = keys.masks
+    if isinstance(masks, dict):
+        given["masks"] = tuple((name, tuple(regions)) for name, regions in masks.items())
+    return MapSettings(**given | {"name": keys.name or keys.kind})
+
+
+def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:
+    """Why a map of a condition cannot be made; None where it can, or is of another condition."""
+    if asked.condition != keys.name:
+        return None
+    sees_movies = keys.input == "movie"
+    where = f"map {asked.name!r} of {keys.name!r}"
+    if asked.kind == "deep-shap" and sees_movies:
+        return (
+            f"{where}: Deep SHAP has no rule for CNNs; take kind = 'expected-gradients' or "
+            "'occlusion'"
+        )
+    target = keys.target or TargetKeys()
+    if target.kind == "classes" and asked.kind != "occlusion" and asked.of_class is None:
+        return f"{where}: the target has several classes; say which with of_class"
+    of_pixels = asked.masks in ("squares", "limb-squares") or asked.fill == "neighbours"
+    if asked.kind == "occlusion" and of_pixels and not sees_movies:
+        return f"{where}: squares and the fill 'neighbours' are for movies; take masks = 'regions'"
+    if asked.kind == "occlusion" and sees_movies and not isinstance(asked.masks, str | None):
+        return f"{where}: sets of regions are for traces; take masks = 'squares'"
+    if asked.kind == "occlusion" and sees_movies and asked.masks == "regions":
+        return f"{where}: regions are for traces; take masks = 'squares' or 'limb-squares'"
+    return None
 
 
 def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
@@ -236,7 +303,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
                 **{f"{name}_frames": frames(target, name) for name in lengths},
             )
         ),
-        None if keys.regions in (None, "all") else tuple(keys.regions or ()),
+        tuple(keys.regions) if isinstance(keys.regions, list) else None,
         None if keys.permute_labels in (None, "none") else keys.permute_labels,
         bool(training.keep_train),
         keys.input or "traces",
@@ -251,6 +318,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         else None,
         keys.start_from,
         None if keys.folds is None else tuple(keys.folds),
+        Selection(**keys.regions.model_dump()) if isinstance(keys.regions, SelectionKeys) else None,
     )
 
 
@@ -309,7 +377,8 @@ def write_resolved(study: Study, folder: Path) -> str:
     content = {
         "data": data,
         "folds": study.folds.model_dump(exclude_none=True),
-        "condition": [c.model_dump(exclude_none=True) for c in study.conditions],
+        "condition": [c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions],
+        "map": [one.model_dump(exclude_none=True) for one in study.maps],
     }
     return tomli_w.dumps(content)
 

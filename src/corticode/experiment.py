@@ -36,6 +36,8 @@ from corticode.errors import (
     warn_about,
 )
 from corticode.evaluate.tables import score_fold, score_sessions
+from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.map_settings import choose_regions
 from corticode.runs import read_done, write_done, write_table
 
 STATE_FILE = "state.safetensors"
@@ -62,6 +64,8 @@ class FitTask:
         Where movies are decoded: the files and statistics of each session.
     start_folder
         The folder of the fit whose weights this one starts with.
+    chosen_from
+        Where regions are chosen by maps: the folders of those.
     """
 
     folder: Path
@@ -74,6 +78,17 @@ class FitTask:
     device: str = "cpu"
     movies: tuple[StoredStatistics, ...] = ()
     start_folder: Path | None = None
+    chosen_from: tuple[Path, ...] = ()
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Folders of the tasks that come first."""
+        return self.chosen_from + (() if self.start_folder is None else (self.start_folder,))
+
+    @property
+    def label(self) -> str:
+        """What it is, in a line."""
+        return f"{self.condition.name}, {self.fold.name}"
 
 
 def run_fit(task: FitTask) -> dict[str, Any]:
@@ -96,8 +111,10 @@ def run_fit(task: FitTask) -> dict[str, Any]:
         },
     }
     prepared = attach_movies(load_sessions(task.prepared), task.movies)
-    windows = condition_windows(prepared, task.condition, seed=task.seed, table=task.table)
     try:
+        condition = _chosen_regions(task)
+        content |= {} if condition.selection is None else {"regions": condition.regions}
+        windows = condition_windows(prepared, condition, seed=task.seed, table=task.table)
         content |= _fit_and_score(task, windows)
     except (DataError, DecoderError, StudyError) as error:
         # Settings and recordings were found usable before; what fails now is this fold alone.
@@ -138,6 +155,27 @@ def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
     predictions.save(task.folder / "predictions.npz")
     findings = split_findings(split, task.fold) + training_findings(decoder, task.fold)
     return _scored(predictions, decoder, findings)
+
+
+def _chosen_regions(task: FitTask) -> Condition:
+    """The task's condition, its regions chosen where maps choose them.
+
+    Raises
+    ------
+    FoldError
+        A map was not made.
+    """
+    selection = task.condition.selection
+    if selection is None:
+        return task.condition
+    maps = []
+    for folder in task.chosen_from:
+        done = read_done(folder, "map")
+        if done is None or "left_out" in done:
+            reason = "it is not there" if done is None else done["left_out"]
+            raise FoldError(f"the map that its regions are taken from was not made: {reason}")
+        maps.append(ImportanceMap.load(folder / "map.npz"))
+    return replace(task.condition, regions=choose_regions(maps, selection.top))
 
 
 def _start_of(task: FitTask) -> Decoder | None:

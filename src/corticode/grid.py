@@ -1,4 +1,4 @@
-"""All fits of a study over worker processes: resumable, restarted where a worker dies."""
+"""All fits and maps of a study over worker processes: resumable, restarted where one dies."""
 
 import json
 import multiprocessing
@@ -40,12 +40,16 @@ from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.tables import blank_findings, score_animals
 from corticode.experiment import FitTask, left_out, run_fit
+from corticode.map_tables import write_map_tables
+from corticode.maps import MapTask, map_findings, run_map
 from corticode.runs import Run, provenance, read_done, write_table
 from corticode.tasks import Plan, lay_out
 
 MOST_RESTARTS = 3
 PARENT_CHECK_S = 2.0
 SHOWN_REASONS = 3
+
+Task = FitTask | MapTask
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,9 @@ class Progress:
     Parameters
     ----------
     n_done, n_total
-        Fits finished, those of an earlier call included, and all.
+        Fits and maps finished, those of an earlier call included, and all.
     seconds_left
-        Estimate from the fits finished so far; None before the first.
+        Estimate from those finished so far; None before the first.
     last
         What was finished last.
     """
@@ -79,8 +83,10 @@ class RunSummary:
     findings
         What was left out or looks odd.
     n_fits, n_kept, n_changed
-        Fits in the tables; of these, taken from an earlier call; redone as settings or data
-        changed.
+        Fits in the tables; fits and maps taken from an earlier call; those redone as settings or
+        data changed.
+    n_maps
+        Maps made.
     """
 
     animal_scores: pd.DataFrame
@@ -88,6 +94,7 @@ class RunSummary:
     n_fits: int
     n_kept: int
     n_changed: int
+    n_maps: int = 0
 
 
 def run_study(
@@ -101,10 +108,10 @@ def run_study(
     on_plan: Callable[[Plan, int, int], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> RunSummary:
-    """Every fit of a study, and the run folder's tables.
+    """Every fit and map of a study, and the run folder's tables.
 
-    A second call goes on where the first stopped: finished fits whose settings and data are the
-    same are kept.
+    A second call goes on where the first stopped: finished fits and maps whose settings and data
+    are the same are kept.
 
     Parameters
     ----------
@@ -121,9 +128,9 @@ def run_study(
     executor
         Where fits run; None starts worker processes of its own.
     on_plan
-        Told the plan, the number of fits kept and the number redone, before the first fit.
+        Told the plan, and how many fits and maps are kept and redone, before the first.
     on_progress
-        Told after each fit.
+        Told after each fit or map.
 
     Raises
     ------
@@ -132,24 +139,85 @@ def run_study(
     """
     run = Run(folder)
     plan = lay_out(study, run, n_seeds=n_seeds, device=device)
-    done = {k: read_done(task.folder) for k, task in enumerate(plan.tasks)}
-    kept = [k for k, d in done.items() if d is not None and d["key"] == plan.tasks[k].key]
+    tasks: list[Task] = [*plan.tasks, *plan.maps]
+    done = {k: read_task(task) for k, task in enumerate(tasks)}
+    kept = [k for k, d in done.items() if d is not None and d["key"] == tasks[k].key]
     n_changed = sum(d is not None for d in done.values()) - len(kept)
     if on_plan is not None:
         on_plan(plan, len(kept), n_changed)
     write_text(run.study_path, write_resolved(study, folder))
     content = provenance(plan.recording_keys, range(n_seeds), device)
     write_text(run.provenance_path, json.dumps(content, indent=1))
-    results = {k: done[k] for k in kept}
-    waiting = [k for k in range(len(plan.tasks)) if k not in results]
-    for k, content in _run_tasks(plan.tasks, waiting, n_workers, executor, len(kept), on_progress):
-        results[k] = content
-    ordered = [results[k] for k in sorted(results)]
-    return _tabulate(run, plan, [d for d in ordered if d is not None], len(kept), n_changed)
+    results = {k: d for k in kept if (d := done[k]) is not None}
+    waiting = [k for k in range(len(tasks)) if k not in results]
+    for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
+        results[k] = found
+    n_fits = len(plan.tasks)
+    return _tabulate(
+        run,
+        plan,
+        [results[k] for k in range(n_fits)],
+        [results[k] for k in range(n_fits, len(tasks))],
+        len(kept),
+        n_changed,
+    )
+
+
+def make_maps(
+    study: Study,
+    folder: Path,
+    *,
+    n_workers: int = 1,
+    n_seeds: int = 1,
+    device: str = "cpu",
+    executor: Executor | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> list[Finding]:
+    """Every map of a study anew, of the decoders that are there; nothing is trained.
+
+    Parameters
+    ----------
+    study, folder, n_workers, n_seeds, device, executor, on_progress
+        As of `run_study`; `folder` is that of a run.
+
+    Raises
+    ------
+    CorticodeError
+        The study has no map, or a decoder is missing or of other settings or data.
+    """
+    run = Run(folder)
+    plan = lay_out(study, run, n_seeds=n_seeds, device=device)
+    if not plan.maps:
+        raise StudyError("the study asks for no map; add a table [[map]] with condition and kind")
+    for name in dict.fromkeys(task.fit_folder for task in plan.maps):
+        fit = next(task for task in plan.tasks if task.folder == name)
+        done = read_done(name)
+        if done is None or done["key"] != fit.key:
+            raise RunError(
+                f"the decoder {fit.label} is not fitted in {folder}, or with other settings or "
+                "data; run 'corticode run' first"
+            )
+    for task in plan.maps:
+        (task.folder / "done.json").unlink(missing_ok=True)
+    waiting = range(len(plan.maps))
+    made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
+    results = [made[k] for k in waiting]
+    write_map_tables(run, plan.maps, results)
+    return map_findings(results)
+
+
+def read_task(task: Task) -> dict[str, Any] | None:
+    """What a finished task left in its folder; None where it is not finished."""
+    return read_done(task.folder, "fit" if isinstance(task, FitTask) else "map")
+
+
+def run_task(task: Task) -> dict[str, Any]:
+    """One fit or map; returns what is in its done.json."""
+    return run_fit(task) if isinstance(task, FitTask) else run_map(task)
 
 
 def _run_tasks(
-    tasks: Sequence[FitTask],
+    tasks: Sequence[Task],
     waiting: Sequence[int],
     n_workers: int,
     executor: Executor | None,
@@ -173,7 +241,7 @@ def _run_tasks(
                                 n_kept + n_finished,
                                 len(tasks),
                                 spent / n_finished * len(left),
-                                f"{tasks[k].condition.name}, {tasks[k].fold.name}",
+                                tasks[k].label,
                             )
                         )
         except BrokenProcessPool as error:
@@ -187,17 +255,17 @@ def _run_tasks(
 
 
 def _in_turn(
-    tasks: Sequence[FitTask], left: Sequence[int], pool: Executor
+    tasks: Sequence[Task], left: Sequence[int], pool: Executor
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Results as they come; a fit that starts from another is handed in once that is there."""
+    """Results as they come; a task that needs others is handed in once those are there."""
     # The longest first: no worker is then left alone with a CNN at the end.
     waiting = sorted(left, key=lambda k: not tasks[k].movies)
     unfinished = {tasks[k].folder for k in left}
     futures: dict[Future[dict[str, Any]], int] = {}
     while waiting or futures:
-        ready = [k for k in waiting if tasks[k].start_folder not in unfinished]
-        waiting = [k for k in waiting if tasks[k].start_folder in unfinished]
-        futures |= {pool.submit(run_fit, tasks[k]): k for k in ready}
+        ready = [k for k in waiting if unfinished.isdisjoint(tasks[k].needs)]
+        waiting = [k for k in waiting if k not in ready]
+        futures |= {pool.submit(run_task, tasks[k]): k for k in ready}
         finished, _ = wait(futures, return_when=FIRST_COMPLETED)
         for future in finished:
             k = futures.pop(future)
@@ -244,7 +312,12 @@ def start_worker(parent: int) -> None:
 
 
 def _tabulate(
-    run: Run, plan: Plan, results: Sequence[dict[str, Any]], n_kept: int, n_changed: int
+    run: Run,
+    plan: Plan,
+    results: Sequence[dict[str, Any]],
+    map_results: Sequence[dict[str, Any]],
+    n_kept: int,
+    n_changed: int,
 ) -> RunSummary:
     """Write every table of the run folder."""
     findings = list(plan.findings)
@@ -273,7 +346,7 @@ def _tabulate(
         ]
     )
     animal_scores = score_animals(session_scores)
-    findings += blank_findings(animal_scores, session_scores)
+    findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
     excluded = pd.DataFrame(
         [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
         columns=["what", "animal", "session", "item", "count", "reason"],
@@ -293,7 +366,9 @@ def _tabulate(
     fitted = [t for t, d in zip(plan.tasks, results, strict=True) if "left_out" not in d]
     _write_where_there_is(run, "shift_references", _shift_references(fitted))
     _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
-    return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed)
+    write_map_tables(run, plan.maps, map_results)
+    n_maps = sum("left_out" not in content for content in map_results)
+    return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed, n_maps)
 
 
 def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:

@@ -26,6 +26,11 @@ TABLES = (
     "animal_scores",
     "shift_references",
     "region_correlations",
+    "map_shares",
+    "map_regions",
+    "map_frames",
+    "map_checks",
+    "occlusion",
     "excluded",
 )
 TEXT_COLUMNS = (
@@ -36,6 +41,12 @@ TEXT_COLUMNS = (
     "animal",
     "session",
     "region",
+    "map",
+    "kind",
+    "mask",
+    "control",
+    "words",
+    "note",
     "metric",
     "blank_because",
     "what",
@@ -82,6 +93,14 @@ class Run:
         """One fit: decoder, history, predictions, done.json."""
         return self.folder / "fits" / slug(condition) / slug(fold) / f"seed-{seed}"
 
+    def map_folder(self, condition: str, name: str, fold: str, seed: int) -> Path:
+        """One map of one decoder: map.npz or tables of occlusion, done.json."""
+        return self.maps_folder(condition, name) / slug(fold) / f"seed-{seed}"
+
+    def maps_folder(self, condition: str, name: str) -> Path:
+        """The maps of one name of a condition's decoders, and map.npz, all of them as one."""
+        return self.folder / "maps" / slug(condition) / slug(name)
+
     def read_table(self, name: str) -> pd.DataFrame:
         """A table of the run; names stay text, though an animal be called 7 or NA.
 
@@ -117,8 +136,8 @@ def hash_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def read_done(folder: Path) -> dict[str, Any] | None:
-    """What a finished fit left in ``done.json``; None where the fit is not finished.
+def read_done(folder: Path, what: str = "fit") -> dict[str, Any] | None:
+    """What a finished fit or map left in ``done.json``; None where it is not finished.
 
     Raises
     ------
@@ -130,14 +149,14 @@ def read_done(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         done = json.loads(path.read_text("utf-8"))
-        if not isinstance(done["key"], str) or not isinstance(done["fit"], dict):
-            raise TypeError("'key' or 'fit' is of the wrong type")
-        if "left_out" not in done and SCORED - set(done):
+        if not isinstance(done["key"], str) or not isinstance(done[what], dict):
+            raise TypeError(f"'key' or {what!r} is of the wrong type")
+        if what == "fit" and "left_out" not in done and SCORED - set(done):
             raise ValueError("neither scores nor why the fold was left out")
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path} is damaged ({error}); delete the folder {folder} and run the same command "
-            "again: only this fit is redone"
+            f"again: only this {what} is redone"
         ) from error
     return dict(done)
 

@@ -117,6 +117,38 @@ def start_faults(starts: Mapping[str, str | None], permuted: Mapping[str, str]) 
     yield from _circles(given, "starts from")
 
 
+def map_faults(
+    maps: Sequence[tuple[str, str]], sources: Mapping[str, str], inputs: Mapping[str, str]
+) -> Iterator[str]:
+    """Maps and selections of conditions that do not exist, or that cannot be made.
+
+    Parameters
+    ----------
+    maps
+        Name and condition of each map.
+    sources
+        The condition that each selection of regions asks, by the condition's name.
+    inputs
+        The input of each condition, by name.
+    """
+    for name, condition in maps:
+        if condition not in inputs:
+            near = guess(condition, list(inputs))
+            yield f"map {name!r} is of {condition!r}, which is no condition{near}"
+    for name, condition in dict.fromkeys(m for m in maps if maps.count(m) > 1):
+        yield f"several maps of {condition!r} are named {name!r}; give each its own name"
+    for name, source in sources.items():
+        if source not in inputs:
+            near = guess(source, list(inputs))
+            yield f"condition {name!r} takes regions from {source!r}, which is no condition{near}"
+        elif inputs[source] != "traces":
+            yield (
+                f"condition {name!r} takes regions from {source!r}, whose input is "
+                f"{inputs[source]!r}; a map over regions needs a condition of traces"
+            )
+    yield from _circles(sources, "takes regions from")
+
+
 def unit_faults(raw: Mapping[str, Any], groups: Sequence[str]) -> Iterator[str]:
     """Lengths that are given twice in one table, in seconds and in frames."""
     tables = [(f"[{name}]", raw.get(name)) for name in ("target", "folds")]
@@ -202,11 +234,11 @@ def _where(place: Sequence[int | str], raw: Mapping[str, Any]) -> str:
     """The table that holds the last key of a place, as the start of a sentence."""
     if len(place) < 2:
         return ""
-    if place[0] != "condition":
+    if not isinstance(place[1], int):
         return f"[{place[0]}]: "
-    condition = _value_at(place[:2], raw)
-    name = condition.get("name") if isinstance(condition, Mapping) else None
-    parts = [f"condition {int(place[1]) + 1}" + (f" ({name!r})" if isinstance(name, str) else "")]
+    table = _value_at(place[:2], raw)
+    name = table.get("name") if isinstance(table, Mapping) else None
+    parts = [f"{place[0]} {place[1] + 1}" + (f" ({name!r})" if isinstance(name, str) else "")]
     return ", ".join([*parts, *map(str, place[2:-1])]) + ": "
 
 
@@ -225,9 +257,11 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 def _in_words(detail: ErrorDetails, raw: Mapping[str, Any], model: type[BaseModel]) -> str:
     place = _place_in_file(detail["loc"], raw)
-    if detail["type"] == "missing":
+    # Within a branch of a union, the place in the file ends before the error's.
+    n_branches = len(detail["loc"]) - len(place)
+    if detail["type"] == "missing" and n_branches == 1:
         return _missing(detail["loc"], raw, model)
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] == "extra_forbidden" and n_branches == 0:
         known = list(_model_at(place[:-1], model).model_fields)
         key = str(place[-1])
         near = guess(OTHER_NAMES[key] if OTHER_NAMES.get(key) in known else key, known)

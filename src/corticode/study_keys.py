@@ -219,6 +219,25 @@ class TrainingKeys(_Keys):
     )
 
 
+class SelectionKeys(_Keys):
+    """Regions that a map of another condition's decoders puts first, in place of a list.
+
+    By default the map is made on the training animals of the same fold; regions chosen by maps of
+    test animals, as published, score too well there, and the run says so.
+    """
+
+    top: int = Field(ge=1, description="So many regions, those with the largest shares.")
+    source: str = Field(alias="from", description="The condition whose decoders are asked.")
+    by: Literal["deep-shap", "expected-gradients", "integrated-gradients"] = Field(
+        "deep-shap", description="The kind of map."
+    )
+    on: Literal["train", "test"] = Field(
+        "train",
+        description="Windows that the map explains: the training animals of the same fold and "
+        "seed, or the test animals of all folds (circular, as published).",
+    )
+
+
 class ConditionKeys(_Keys):
     """One way of decoding; every condition is fitted in every fold."""
 
@@ -247,16 +266,71 @@ class ConditionKeys(_Keys):
         description="Another condition, whose decoder of the same fold and seed gives the start "
         "weights (those of its CNN, for movies).",
     )
-    regions: list[int | str] | Literal["all"] | None = Field(
+    regions: list[int | str] | Literal["all"] | SelectionKeys | None = Field(
         None,
         description="Regions the decoder may see: numbers, names, groups, sides; a leading 'not' "
-        "keeps the others. The rest enters as 0.",
+        "keeps the others. The rest enters as 0. { top = 4, from = 'gru', by = 'deep-shap' } "
+        "takes those that a map puts first.",
     )
     folds: list[str] | None = Field(
         None, min_length=1, description="Names of the folds of this condition; default the study's."
     )
     permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
         None, description="Exchange label traces between these: the control at chance."
+    )
+
+
+class MapKeys(_Keys):
+    """Which cortex, and when in the window, a condition's decoders read: a map of each."""
+
+    condition: str = Field(description="The condition whose decoders are asked.")
+    kind: Literal["deep-shap", "expected-gradients", "integrated-gradients", "occlusion"] = Field(
+        description="Exact Deep SHAP of decoders of traces; gradients of any decoder, by sampling; "
+        "or what covering parts of the input costs."
+    )
+    name: str | None = Field(
+        None, min_length=1, description="Its name in the tables; left out, its kind."
+    )
+    windows: Literal["test", "train"] = Field(
+        "test", description="The part of each fold that is explained."
+    )
+    n_windows: int = Field(
+        1000, ge=1, description="At most so many windows of it, taken evenly; not for occlusion."
+    )
+    on: Literal["logit", "probability"] = Field(
+        "logit", description="The output that is explained (as published: probability)."
+    )
+    of_class: str | None = Field(None, description="Which class, of a target of several.")
+    background: int = Field(
+        100, ge=1, description="Windows that those explained are set against; not for occlusion."
+    )
+    background_from: Literal["train", "test"] = Field(
+        "train",
+        description="Where they are drawn: training windows, as many of each class and animal, or "
+        "test windows as they come, as published.",
+    )
+    n_draws: int = Field(
+        100, ge=1, description="Gradients: backgrounds, or points of the line, a window."
+    )
+    n_random: int = Field(
+        20, ge=0, description="Deep SHAP: decoders with random weights beside, over all folds."
+    )
+    masks: Literal["squares", "limb-squares", "regions"] | dict[str, list[int | str]] | None = (
+        Field(
+            None,
+            description="Occlusion: what is covered. Squares of a quarter of the image's side, the "
+            "two limb squares, each region, or sets of regions by name; left out: squares, of "
+            "traces each region.",
+        )
+    )
+    fill: Literal["shuffled", "other-session", "zero", "neighbours"] = Field(
+        "shuffled",
+        description="Occlusion: what stands there instead: the patch's own activity at other times "
+        "or in another session of the animal, 0 after normalisation (as published), or the mean "
+        "of the pixels around.",
+    )
+    every_n_frames: int = Field(
+        1, ge=1, description="Occlusion: one image in so many is covered; its error is told."
     )
 
 
@@ -272,3 +346,4 @@ class StudyKeys(_Keys):
     condition: list[ConditionKeys] = Field(
         min_length=1, description="At least one way of decoding, with a name."
     )
+    map: list[MapKeys] = Field([], description="Maps of conditions' decoders.")

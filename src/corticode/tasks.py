@@ -31,6 +31,8 @@ from corticode.decode.leaks import find_leaks
 from corticode.decode.weights import check_weights
 from corticode.errors import CorticodeError, DataError, Finding, StudyError
 from corticode.experiment import FitTask, condition_windows, fold_findings
+from corticode.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
+from corticode.maps import MapTask
 from corticode.runs import Run, hash_of
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
@@ -63,9 +65,10 @@ class StudyFiles:
 
 @dataclass
 class Plan:
-    """The fits of a study and what was found while they were laid out."""
+    """The fits and maps of a study and what was found while they were laid out."""
 
     tasks: list[FitTask] = field(default_factory=list)
+    maps: list[MapTask] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
 
@@ -114,13 +117,14 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)}
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}
+    wanted = wanted_maps(study)
     conditions = [
         resolve(condition_keys, content.frame_rate_hz) for condition_keys in study.conditions
     ]
     _check_start_weights(conditions)
     for condition in conditions:
         folds = make_folds(study, sessions, condition)
-        plan.findings += animals_without_folds(study, sessions)
+        plan.findings += animals_without_folds(study, sessions) + selection_leaks(condition)
         plan.findings += find_leaks(
             condition.preprocessing,
             condition.window,
@@ -136,33 +140,30 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
             plan.findings += examine_folds(prepared, condition, own_folds, content.table)
-            plan.tasks += [
-                FitTask(
-                    run.fit_folder(condition.name, fold.name, seed),
-                    folder,
-                    condition,
-                    fold,
-                    seed,
-                    fit_key(
-                        study,
-                        own,
+            for fold in own_folds:
+                for seed in range(n_seeds):
+                    chosen = maps_chosen_from(condition, fold, seed, plan.maps)
+                    start_key = fit_keys.get((condition.start_from, fold.name, seed))
+                    before = (start_key, *(task.key for task in chosen))
+                    fit = FitTask(
+                        run.fit_folder(condition.name, fold.name, seed),
+                        folder,
                         condition,
                         fold,
                         seed,
+                        fit_key(study, own, condition, fold, seed, content.table, before),
                         content.table,
-                        fit_keys.get((condition.start_from, fold.name, seed)),
-                    ),
-                    content.table,
-                    device,
-                    stored,
-                    None
-                    if condition.start_from is None
-                    else run.fit_folder(condition.start_from, fold.name, seed),
-                )
-                for fold in own_folds
-                for seed in range(n_seeds)
-            ]
-            fit_keys |= {(t.condition.name, t.fold.name, t.seed): t.key for t in plan.tasks}
+                        device,
+                        stored,
+                        None
+                        if condition.start_from is None
+                        else run.fit_folder(condition.start_from, fold.name, seed),
+                        tuple(task.folder for task in chosen),
+                    )
+                    plan.tasks.append(fit)
+                    fit_keys[condition.name, fold.name, seed] = fit.key
+        own_fits = [task for task in plan.tasks if task.condition == condition]
+        plan.maps += maps_of_fits(own_fits, wanted.get(condition.name, []), run)
     plan.findings = list(dict.fromkeys(plan.findings))
     return plan
 
@@ -246,6 +247,7 @@ def check_study(study: Study) -> CheckReport:
             _check_start_weights([condition])
             folds = make_folds(study, sessions, condition)
             report.findings += animals_without_folds(study, sessions)
+            report.findings += selection_leaks(condition)
             report.findings += find_leaks(
                 condition.preprocessing,
                 condition.window,
@@ -450,9 +452,9 @@ def fit_key(
     fold: Fold,
     seed: int,
     table: RegionTable | None,
-    start_key: str | None = None,
+    before: Sequence[str | None] = (),
 ) -> str:
-    """The key of a fit: all that its result depends on, the fit it starts from included."""
+    """The key of a fit: all that its result depends on, what must be there before it included."""
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
     weights = condition.network.weights
     if weights not in ("imagenet", "none") and condition.network.sees_movies:
@@ -464,7 +466,7 @@ def fit_key(
             "condition": settings,
             "fold": {k: v for k, v in asdict(fold).items() if k != "name"},
             "seed": seed,
-            "start": start_key,
+            "before": list(before),
             "table": None if table is None or condition.regions is None else asdict(table),
             "format": FORMAT,
         }

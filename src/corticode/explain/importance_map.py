@@ -17,7 +17,7 @@ from corticode.data.files import write_with
 from corticode.errors import CorticodeError, DataError, MissingDataError
 
 FORMAT = 1
-AXES = (("frame", "region"), ("row", "column"), ("frame", "row", "column"))
+AXES = (("frame", "region"), ("region",), ("row", "column"), ("frame", "row", "column"))
 PARTS = ("by_class", "by_animal", "by_decoder")
 
 
@@ -52,9 +52,11 @@ class ImportanceMap:
         How it was found: ``"deep-shap"``, ``"expected-gradients"``, ``"integrated-gradients"``,
         ``"occlusion"``, ...
     unit
-        Of the values: ``"logit"``, ``"probability"``, ``"value"`` (the target's own) or ``"AUC"``.
+        Of the values: ``"logit"``, ``"probability"``, ``"value"`` (the target's own), ``"share"``
+        (of a decoder's total) or ``"AUC"``.
     axes
-        ``("frame", "region")``, ``("row", "column")`` or ``("frame", "row", "column")``.
+        ``("frame", "region")``, ``("region",)``, ``("row", "column")`` or ``("frame", "row",
+        "column")``.
     absolute
         Mean over windows of the absolute contributions, in the shape of the axes.
     signed
