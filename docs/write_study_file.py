@@ -63,6 +63,9 @@ kind = "deep-shap"
 condition = "cnn-gru"
 kind = "occlusion"
 every_n_frames = 10
+
+[[artefacts]]
+condition = "gru"
 ```
 """
 UNITS = {
@@ -95,6 +98,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`training` in a condition", "training", keys.TrainingKeys, "condition.training"),
     ("`regions` in a condition, chosen by a map", "regions", keys.SelectionKeys, None),
     ("`[[map]]`", "map", keys.MapKeys, None),
+    ("`[[artefacts]]`", "artefacts", keys.ArtefactKeys, None),
 ]
 
 

@@ -12,6 +12,7 @@ from corticode.data.catalogue import COLUMNS
 from corticode.data.readers.arrays import SUFFIXES
 from corticode.data.regions import read_regions
 from corticode.decode.predictions import Predictions
+from corticode.evaluate.artefacts import artefact_rows, control_names, set_against_cues
 from corticode.runs import TABLES
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -98,7 +99,19 @@ def test_the_region_table_has_the_columns_told(tmp_path):
     assert read_regions(path).names == ("a",)
 
 
-@pytest.mark.parametrize("table", [*TABLES, "history"])
+# These runs hold no movies, from which cues could be taken.
+WITHOUT_MOVIES = [table for table in TABLES if table != "artefacts"]
+
+
+def test_each_column_of_the_artefact_table_is_told_and_no_other():
+    names = ("gru", *control_names("gru"))
+    columns = ["condition", "animal", "metric", "value"]
+    scores = pd.DataFrame([[name, "m1", "auc", 0.9] for name in names], columns=columns)
+    rows = artefact_rows(set_against_cues(scores, "gru"), "gru")
+    assert set(rows) == told("run-folder.md", "`artefacts.csv`")
+
+
+@pytest.mark.parametrize("table", [*WITHOUT_MOVIES, "history"])
 def test_each_column_of_a_table_is_told_and_no_other(runs, table):
     assert written(runs, table) == told("run-folder.md", f"`{table}.csv`")
 
@@ -139,4 +152,5 @@ def test_each_file_of_a_run_is_told(runs):
     names = {path.name for folder in runs for path in folder.rglob("*") if path.is_file()}
     numbered = {re.sub(r"^behavior-\d+", "behavior-0", name) for name in names}
     assert not [name for name in numbered if name not in text]
-    assert {f"{name}.csv" for name in TABLES} <= names
+    assert {f"{name}.csv" for name in WITHOUT_MOVIES} <= names
+    assert "artefacts.csv" in text

@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,8 +17,10 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
+from corticode.evaluate.artefacts import control_names
 from corticode.explain.map_settings import MapSettings, Selection
 from corticode.study_faults import (
+    guess,
     listed,
     map_faults,
     name_faults,
@@ -87,6 +89,8 @@ class Study:
         Its conditions with `like` and presets worked in.
     maps
         The maps that it asks for.
+    artefacts
+        Names of the conditions that are set against cues.
     """
 
     path: Path
@@ -94,6 +98,7 @@ class Study:
     folds: FoldKeys
     conditions: tuple[ConditionKeys, ...]
     maps: tuple[MapKeys, ...] = ()
+    artefacts: tuple[str, ...] = ()
 
     @property
     def catalogue_path(self) -> Path:
@@ -150,6 +155,7 @@ def read_study(path: Path | str) -> Study:
         raise StudyError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path} is not valid TOML: {toml_fault(text, error)}") from error
+    raw = with_controls(raw)
     faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:
         keys = StudyKeys.model_validate(raw)
@@ -169,12 +175,16 @@ def read_study(path: Path | str) -> Study:
         {c.name: c.regions.source for c in conditions if isinstance(c.regions, SelectionKeys)},
         {c.name: c.input or "traces" for c in conditions},
     )
+    faults += artefact_faults(
+        [one.condition for one in keys.artefacts], {c.name: c for c in conditions}
+    )
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
     conditions = [_with_weights_path(c, path.parent) for c in conditions]
     ordered = _needed_first(conditions)
-    return Study(path, keys.data, keys.folds, tuple(ordered), tuple(keys.map))
+    asked = tuple(dict.fromkeys(one.condition for one in keys.artefacts))
+    return Study(path, keys.data, keys.folds, tuple(ordered), tuple(keys.map), asked)
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
@@ -216,6 +226,33 @@ def needed_conditions(keys: ConditionKeys) -> set[str]:
     return needed | ({keys.regions.source} if isinstance(keys.regions, SelectionKeys) else set())
 
 
+def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's content with the conditions that `[[artefacts]]` adds, where they are not there."""
+    conditions, artefacts = raw.get("condition"), raw.get("artefacts")
+    if not isinstance(conditions, list) or not isinstance(artefacts, list):
+        return dict(raw)
+    named = [c for c in conditions if isinstance(c, Mapping)]
+    names = [c.get("name") for c in named]
+    added: list[dict[str, Any]] = []
+    for one in artefacts:
+        asked = one.get("condition") if isinstance(one, Mapping) else None
+        if not isinstance(asked, str) or asked not in names:
+            continue
+        own = control_names(asked)
+        keys: list[dict[str, Any]] = [
+            {"input": "cues", "regions": "all"},
+            {"preprocess": {"regress_out": "cues"}},
+            {"input": "traces+cues"},
+        ]
+        there = (*names, *(c["name"] for c in added))
+        added += [
+            {"name": name, "like": asked} | keys[k]
+            for k, name in enumerate(own)
+            if name not in there
+        ]
+    return {**raw, "condition": [*conditions, *added]}
+
+
 def settings_of_map(keys: MapKeys) -> MapSettings:
     """A map's settings, its name filled in."""
     given = keys.model_dump()
@@ -223,6 +260,22 @@ def settings_of_map(keys: MapKeys) -> MapSettings:
     if isinstance(masks, dict):
         given["masks"] = tuple((name, tuple(regions)) for name, regions in masks.items())
     return MapSettings(**given | {"name": keys.name or keys.kind})
+
+
+def artefact_faults(asked: Sequence[str], conditions: Mapping[str, ConditionKeys]) -> Iterator[str]:
+    """Conditions that cannot be set against cues, and why."""
+    for name in asked:
+        if name not in conditions:
+            yield (
+                f"[[artefacts]] asks about {name!r}, which is no condition"
+                f"{guess(name, list(conditions))}"
+            )
+            continue
+        keys = conditions[name]
+        if keys.input not in (None, "traces") or keys.permute_labels not in (None, "none"):
+            yield f"[[artefacts]] asks about {name!r}; give a condition of traces and true labels"
+        elif keys.regions not in (None, "all"):
+            yield f"[[artefacts]] asks about {name!r}, which sees some regions; give one of all"
 
 
 def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:
@@ -283,6 +336,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
                 causal=preprocess.causal,
                 scale=preprocess.scale,
                 scale_over=preprocess.scale_over,
+                regress_out=preprocess.regress_out,
             )
         ),
         WindowShape(**_given(**{k: frames(window, k, "") for k in ("before", "after", "shift")})),
@@ -379,6 +433,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "folds": study.folds.model_dump(exclude_none=True),
         "condition": [c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions],
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
+        "artefacts": [{"condition": name} for name in study.artefacts],
     }
     return tomli_w.dumps(content)
 
@@ -460,6 +515,13 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
     unfit = _unfit_preprocessing(keys)
     if unfit:
         return unfit
+    if keys.input not in (None, "traces") and _given(
+        regress_out=(keys.preprocess or PreprocessKeys()).regress_out
+    ) not in ({}, {"regress_out": "none"}):
+        return (
+            f"condition {keys.name!r} regresses cues out, which is for input = 'traces', not "
+            f"{keys.input!r}; leave regress_out out"
+        )
     if keys.input not in (None, "traces") and keys.regions not in (None, "all"):
         return (
             f"condition {keys.name!r} gives regions, but input = {keys.input!r} has none; leave "

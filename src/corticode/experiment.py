@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from corticode.config import Condition
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
-from corticode.data.cues import cue_session
+from corticode.data.cues import cue_session, without_cues
 from corticode.data.folds import Fold, Split, split_windows
 from corticode.data.movies import StoredStatistics, attach_movies, prepare_movies
 from corticode.data.permutation import permute_labels
@@ -387,6 +387,8 @@ def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[s
     recipe = decoder.recipe
     session = read_session(recording, signals=signals)
     if recipe.pixels is None:
+        if recipe.preprocessing.regress_out == "cues":
+            session = without_cues(session)
         session = cue_session(session, recipe.input)
     numbers = tuple(str(k + 1) for k in range(len(recipe.regions)))
     if recording.regions is None and session.regions == numbers:

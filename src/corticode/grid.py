@@ -36,6 +36,7 @@ from corticode.errors import (
     RunError,
     StudyError,
 )
+from corticode.evaluate.artefacts import artefact_rows, set_against_cues
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.tables import blank_findings, score_animals
@@ -347,6 +348,8 @@ def _tabulate(
     )
     animal_scores = score_animals(session_scores)
     findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
+    against, not_set = _against_cues(animal_scores, plan.artefacts)
+    findings += not_set
     excluded = pd.DataFrame(
         [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
         columns=["what", "animal", "session", "item", "count", "reason"],
@@ -366,9 +369,23 @@ def _tabulate(
     fitted = [t for t, d in zip(plan.tasks, results, strict=True) if "left_out" not in d]
     _write_where_there_is(run, "shift_references", _shift_references(fitted))
     _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
+    _write_where_there_is(run, "artefacts", against)
     write_map_tables(run, plan.maps, map_results)
     n_maps = sum("left_out" not in content for content in map_results)
     return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed, n_maps)
+
+
+def _against_cues(
+    animal_scores: pd.DataFrame, conditions: Sequence[str]
+) -> tuple[list[pd.DataFrame], list[Finding]]:
+    """The table of each condition that is set against cues, and why another has none."""
+    tables, findings = [], []
+    for name in conditions:
+        try:
+            tables.append(artefact_rows(set_against_cues(animal_scores, name), name))
+        except DataError as error:
+            findings.append(Finding("fold", f"{name!r} is not set against cues: {error}"))
+    return tables, findings
 
 
 def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:

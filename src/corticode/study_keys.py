@@ -95,6 +95,11 @@ class PreprocessKeys(_Keys):
         description="Statistics of the whole session (future included), of the training animals, "
         "or of the past alone.",
     )
+    regress_out: Literal["none", "cues"] | None = Field(
+        None,
+        description="What moves with the animal and is not cortex (the input 'cues') is regressed "
+        "out of each trace, session by session, at lags of -0.5 to 3 s, without labels.",
+    )
     correction: Literal["none", "reference-regression", "done-elsewhere"] | None = Field(
         None,
         description="Movies: what was or is done about blood; must be stated. The reference "
@@ -253,8 +258,9 @@ class ConditionKeys(_Keys):
         description="What the decoder sees: the region traces, the movie, or a cue that is not "
         "cortex, as a control: the mean of all regions (or pixels), the pixels outside the brain, "
         "the image's four borders, the frame's number in its session, the brain's shift (rows, "
-        "columns), the mean of the reference channel. All but the traces, the first mean and the "
-        "number need a movie.",
+        "columns), the mean of the reference channel; 'cues' is all of outside-mask, border, "
+        "brain-motion and, where there is one, reference; 'traces+cues' those beside the traces. "
+        "All but the traces, the first mean and the number need a movie.",
     )
     preprocess: PreprocessKeys | None = None
     window: WindowKeys | None = None
@@ -334,6 +340,17 @@ class MapKeys(_Keys):
     )
 
 
+class ArtefactKeys(_Keys):
+    """Is it cortex? Three conditions beside one of traces, and a verdict.
+
+    The same decoder reads the cues alone, the traces with the cues regressed out, and traces and
+    cues together: `NAME: cues only`, `NAME: cues regressed out`, `NAME: with cues`. Recordings need
+    traces and movies.
+    """
+
+    condition: str = Field(description="The condition of traces that is asked about.")
+
+
 class StudyKeys(_Keys):
     """A study file."""
 
@@ -347,3 +364,4 @@ class StudyKeys(_Keys):
         min_length=1, description="At least one way of decoding, with a name."
     )
     map: list[MapKeys] = Field([], description="Maps of conditions' decoders.")
+    artefacts: list[ArtefactKeys] = Field([], description="Conditions that are set against cues.")

@@ -12,7 +12,7 @@ import numpy as np
 from corticode.config import Condition, Study, gap_frames, resolve
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
-from corticode.data.cues import cue_sessions, stand_ins
+from corticode.data.cues import check_input, cue_sessions, stand_ins, without_cues
 from corticode.data.files import fingerprint
 from corticode.data.folds import (
     Fold,
@@ -69,6 +69,7 @@ class Plan:
 
     tasks: list[FitTask] = field(default_factory=list)
     maps: list[MapTask] = field(default_factory=list)
+    artefacts: tuple[str, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
 
@@ -114,7 +115,8 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     sessions = content.sessions
     keys = [recording_key(recording) for recording in content.recordings]
     plan = Plan(
-        recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)}
+        artefacts=study.artefacts,
+        recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}
     wanted = wanted_maps(study)
@@ -215,6 +217,8 @@ def _prepare(
         if not (is_stored(folder, key) and all(kept)):
             store_movies(folder, prepare_movies(sessions, condition.pixels, stored), key)
     elif not is_stored(folder, key):
+        if condition.preprocessing.regress_out == "cues":
+            sessions = [without_cues(session) for session in sessions]
         decoded = cue_sessions(sessions, condition.input)
         store_sessions(folder, decoded, condition.preprocessing, key)
     return folder
@@ -263,6 +267,8 @@ def check_study(study: Study) -> CheckReport:
                     if group not in prepared:
                         prepared[group] = stand_in_movies(own, condition.pixels)
                 else:
+                    if condition.preprocessing.regress_out == "cues":
+                        check_input(own, "traces+cues")
                     own = stand_ins(own, condition.input)
                     check_together(own, condition.preprocessing)
                     if group not in prepared:

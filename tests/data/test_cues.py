@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.cues import (
+    ARTEFACTS,
     INPUTS,
     WHOLE_SESSION_INPUTS,
     check_input,
     cue_session,
     cue_sessions,
     stand_ins,
+    without_cues,
 )
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
@@ -133,6 +135,7 @@ def test_stand_ins_look_like_the_cues(name):
     movie = brain_movie()
     found = Finding("frames", "odd")
     session = filmed(movie, reference=movie, findings=(found,), history="detrended")
+    session = replace(session, traces=np.ones((len(movie), 2)), regions=("1", "2"))
     (real,), (stand_in,) = cue_sessions([session], name), stand_ins([session], name)
     assert real.traces.shape == stand_in.traces.shape
     for part in ("regions", "findings", "history", "movie", "reference", "behavior"):
@@ -147,12 +150,40 @@ def test_a_movie_is_never_held_whole(name, tmp_path):
     movie[:] = np.random.default_rng(0).integers(100, 200, (1, 128, 128), np.uint16)
     movie[:, 32:96, 32:96] += np.uint16(3000)
     session = filmed(movie, reference=movie)
+    session = replace(session, traces=np.zeros((len(movie), 1)), regions=("1",))
     tracemalloc.start()
     cue_session(session, name)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # The movie has 39 MB, and 157 as float64.
     assert peak < 38e6
+
+
+def test_cues_together_stand_side_by_side():
+    movie = brain_movie()
+    session = replace(
+        filmed(movie, reference=movie), traces=np.ones((len(movie), 2)), regions=("1", "2")
+    )
+    alone = [cue_session(session, name) for name in (*ARTEFACTS, "reference")]
+    together = cue_session(session, "cues")
+    np.testing.assert_array_equal(together.traces, np.hstack([one.traces for one in alone]))
+    assert together.regions == tuple(name for one in alone for name in one.regions)
+    beside = cue_session(session, "traces+cues")
+    assert beside.regions == ("1", "2", *together.regions)
+    np.testing.assert_array_equal(beside.traces[:, :2], session.traces)
+    assert "reference" not in cue_session(replace(session, reference=None), "cues").regions
+
+
+def test_cues_regressed_out_leave_the_session_otherwise_as_it_is():
+    movie = brain_movie()
+    session = filmed(movie)
+    with pytest.raises(MissingDataError, match="needs traces and a movie"):
+        without_cues(session)
+    traced = replace(session, traces=np.ones((len(movie), 2)), regions=("1", "2"))
+    with pytest.raises(DataError, match="has no frame rate, and cues are regressed out at lags"):
+        without_cues(replace(traced, frame_rate_hz=None))
+    with pytest.raises(DataError, match="frames are too few to regress"):
+        without_cues(replace(traced, frame_rate_hz=30.0))
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -169,7 +200,7 @@ def test_look_ahead_of_whole_session_statistics(name):
     )
     expected = np.inf if name in WHOLE_SESSION_INPUTS else 0.1
     assert look_ahead_s(recipe) == pytest.approx(expected)
-    assert (name in ("outside-mask", "frame-number", "brain-motion")) == np.isinf(expected)
+    assert (name in WHOLE_SESSION_INPUTS) == np.isinf(expected)
 
 
 class TestRefusals:

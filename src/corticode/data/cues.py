@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
 from corticode.data.motion import measure_motion
 from corticode.data.movie_means import mean_image, means_over_pixels
+from corticode.data.regression import regress_out
 from corticode.data.session import Session
 from corticode.errors import DataError, Finding, MissingDataError, StudyError
 
@@ -26,10 +27,15 @@ Input = Literal[
     "frame-number",
     "brain-motion",
     "reference",
+    "cues",
+    "traces+cues",
 ]
 INPUTS: tuple[str, ...] = get_args(Input)
 # They need the session's length or its mean image before the first frame has a value.
-WHOLE_SESSION_INPUTS = ("outside-mask", "frame-number", "brain-motion")
+WHOLE_SESSION_INPUTS = ("outside-mask", "frame-number", "brain-motion", "cues", "traces+cues")
+# What moves with the animal and is not cortex. The global mean is cortex for the most part, and the
+# frame's number knows of days and nothing of movement: neither may be taken out of cortex.
+ARTEFACTS = ("outside-mask", "border", "brain-motion")
 BORDER_PIXELS = 2
 SHOWN_SESSIONS = 3
 # Inputs that give several traces; the others give one, of their own name.
@@ -41,6 +47,13 @@ _NAME_MOVIE = "name one in the catalogue's column 'movie'"
 # For each input: what it is made from (one is enough), the same in words, what a session has
 # otherwise, the way out.
 _NEEDS = {
+    "cues": (("movie",), "a movie", "traces only", _NAME_MOVIE),
+    "traces+cues": (
+        ("movie",),
+        "traces and a movie",
+        "one of them",
+        "name both in the catalogue ('corticode extract' takes traces from movies)",
+    ),
     "global-mean": (("traces", "movie"), "traces or a movie", "neither", _NAME_MOVIE),
     "outside-mask": (("movie",), "a movie", "traces only", _NAME_MOVIE),
     "border": (("movie",), "a movie", "traces only", _NAME_MOVIE),
@@ -69,6 +82,8 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
         ``"frame-number"``: the frame's number in the session, scaled to 0..1.
         ``"brain-motion"``: shift against the mean image, down and to the right, in pixels.
         ``"reference"``: mean over the pixels of the reference channel.
+        ``"cues"``: all of outside-mask, border, brain-motion and, where there is one, reference.
+        ``"traces+cues"``: the region traces and those.
         ``"traces"`` returns the session as it is.
     brain
         (row, column), True where the brain is, for ``"outside-mask"``; None finds it in the mean
@@ -100,11 +115,56 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
     check_input([session], input)
     if input == "traces":
         return session
+    if input in ("cues", "traces+cues"):
+        return _together(session, input, brain)
     try:
         values, findings = _measure(session, input, brain)
     except DataError as error:
         raise DataError(f"session {session.name}, input = {input!r}: {error}") from error
     return _in_place_of_traces(session, input, values, findings)
+
+
+def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> Session:
+    """Several cues side by side, after the traces where those are wanted too."""
+    parts = [cue_session(session, name, brain=brain) for name in artefacts_of(session)]
+    findings = [f for part in parts for f in part.findings if f not in session.findings]
+    values = np.concatenate([np.asarray(part.traces) for part in parts], axis=1)
+    names = tuple(name for part in parts for name in part.regions)
+    if input == "traces+cues":
+        values = np.concatenate([np.asarray(session.traces), values], axis=1)
+        names = session.regions + names
+    return _in_place_of_traces(session, input, values, list(dict.fromkeys(findings)), names)
+
+
+def artefacts_of(session: Session) -> tuple[str, ...]:
+    """The cues that the input ``"cues"`` holds of a session."""
+    return (*ARTEFACTS, "reference") if session.reference is not None else ARTEFACTS
+
+
+def without_cues(session: Session) -> Session:
+    """The session with its cues regressed out of its traces.
+
+    Raises
+    ------
+    MissingDataError
+        It has no movie to take cues from.
+    DataError
+        It has no frame rate, or too few frames.
+    """
+    check_input([session], "traces+cues")
+    if session.frame_rate_hz is None:
+        raise DataError(
+            f"session {session.name} has no frame rate, and cues are regressed out at lags in "
+            "seconds; give frame_rate_hz in the catalogue"
+        )
+    cues = cue_session(session, "cues")
+    try:
+        values = regress_out(
+            np.asarray(session.traces), np.asarray(cues.traces), session.frame_rate_hz
+        )
+    except DataError as error:
+        raise DataError(f"session {session.name}: {error}") from error
+    return replace(session, traces=values, movie=None, reference=None, findings=cues.findings)
 
 
 def cue_sessions(sessions: Sequence[Session], input: str) -> list[Session]:
@@ -121,11 +181,17 @@ def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
     check_input(sessions, input)
     if input == "traces":
         return list(sessions)
-    n_cues = len(_NAMES.get(input, (input,)))
-    return [
-        _in_place_of_traces(session, input, np.tile(_frame_numbers(session), n_cues))
-        for session in sessions
-    ]
+    return [_stand_in(session, input) for session in sessions]
+
+
+def _stand_in(session: Session, input: str) -> Session:
+    parts = artefacts_of(session) if input in ("cues", "traces+cues") else (input,)
+    names = tuple(name for part in parts for name in _NAMES.get(part, (part,)))
+    values = np.tile(_frame_numbers(session), len(names))
+    if input == "traces+cues":
+        values = np.concatenate([np.asarray(session.traces), values], axis=1)
+        names = session.regions + names
+    return _in_place_of_traces(session, input, values, names=names)
 
 
 def check_input(sessions: Sequence[Session], input: str) -> None:
@@ -144,6 +210,8 @@ def check_input(sessions: Sequence[Session], input: str) -> None:
         return
     holders, needed, has, way_out = _NEEDS[input]
     lacking = [s.name for s in sessions if all(getattr(s, name) is None for name in holders)]
+    if input == "traces+cues":
+        lacking += [s.name for s in sessions if s.traces is None]
     if lacking:
         raise MissingDataError(
             f"input = {input!r} needs {needed}; {_who_has(lacking)} {has}: {way_out}, or take the "
@@ -164,13 +232,14 @@ def _in_place_of_traces(
     input: str,
     values: NDArray[np.float64],
     findings: Sequence[Finding] = (),
+    names: tuple[str, ...] = (),
 ) -> Session:
-    # What was done to the traces is still in their mean, and in no other cue.
-    is_of_traces = input == "global-mean" and session.traces is not None
+    # What was done to the traces is still in them and in their mean, and in no other cue.
+    is_of_traces = input in ("global-mean", "traces+cues") and session.traces is not None
     return replace(
         session,
         traces=values,
-        regions=_NAMES.get(input, (input,)),
+        regions=names or _NAMES.get(input, (input,)),
         movie=None,
         reference=None,
         findings=(*session.findings, *findings),

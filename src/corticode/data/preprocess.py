@@ -28,7 +28,7 @@ SCALE_OVER = ("session", "training", "causal")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to region traces: detrended, then smoothed, then scaled.
+    """What is done to region traces: cues taken out, detrended, then smoothed, then scaled.
 
     Parameters
     ----------
@@ -44,6 +44,9 @@ class Preprocessing:
         ``"session"`` (the whole session, its future included), ``"training"`` (fitted on the
         training animals, see `corticode.data.scaling.fit_scale`) or ``"causal"`` (frames up to
         the present one).
+    regress_out
+        ``"cues"``: what is not cortex and moves with the animal is regressed out of the whole
+        session first, see `corticode.data.cues.without_cues`; ``"none"``.
 
     Raises
     ------
@@ -56,8 +59,11 @@ class Preprocessing:
     smooth_frames: int | None = None
     scale: str = "min-max"
     scale_over: str = "session"
+    regress_out: str = "none"
 
     def __post_init__(self) -> None:
+        if self.regress_out not in ("none", "cues"):
+            raise StudyError(f"regress_out is {self.regress_out!r}; it must be none or cues")
         for name in ("detrend_frames", "smooth_frames"):
             n_frames = getattr(self, name)
             if n_frames is not None:
@@ -219,9 +225,9 @@ def preprocess_traces(
 def look_ahead_frames(preprocessing: Preprocessing) -> float:
     """How many frames later than a frame its preprocessed value can depend on.
 
-    Infinite where the scale is taken over the whole session; otherwise the frames after the
-    present one in each centred moving mean, added up; 0 when all is causal. A scale fitted on
-    training animals adds nothing.
+    Infinite where the scale or the regression on cues is taken over the whole session; otherwise
+    the frames after the present one in each centred moving mean, added up; 0 when all is causal. A
+    scale fitted on training animals adds nothing.
 
     Examples
     --------
@@ -230,7 +236,8 @@ def look_ahead_frames(preprocessing: Preprocessing) -> float:
     >>> look_ahead_frames(Preprocessing(detrend_frames=1000))
     inf
     """
-    if preprocessing.scale != "none" and preprocessing.scale_over == "session":
+    over_session = preprocessing.scale != "none" and preprocessing.scale_over == "session"
+    if over_session or preprocessing.regress_out != "none":
         return math.inf
     if preprocessing.causal:
         return 0.0
