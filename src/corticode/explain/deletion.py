@@ -244,10 +244,10 @@ def _check_request(decoder: Decoder, n_random: int, n_steps: int) -> None:
             "deletion curves take regions away, and this decoder reads movies; cover squares of "
             "them with occlude"
         )
-    if n_random < 1 or n_steps < 1:
+    if n_random < 1 or n_steps < 2:
         raise StudyError(
-            f"n_random is {n_random} and n_steps {n_steps}; give at least 1 of each ({N_RANDOM} "
-            "random orders, for a p of 0.05)"
+            f"n_random is {n_random} and n_steps {n_steps}; give at least 1 and 2 "
+            f"({N_RANDOM} random orders, for a p below 0.05)"
         )
 
 
