@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.data.windows import Windows
-from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import cannot_reach
 from corticode.evaluate.nulls import WITHIN
 from corticode.evaluate.ridge_orders import PENALTY, cohort_values, refit_aucs
+from corticode.evaluate.scorable_sessions import unsaid
 from corticode.evaluate.session_orders import (
     N_DRAWS,
     day_trends,
@@ -134,7 +134,7 @@ def permute_and_refit(
     (576, 0.0017, True)
     """
     _check_request(windows, within, every, penalty)
-    names, findings = usable_sessions([_unscored(windows)])
+    names, findings = usable_sessions([unsaid(windows)])
     if len(names) < 2:
         raise DataError(
             f"{len(names)} sessions can be used of the 2 or more that permuting labels needs; "
@@ -183,23 +183,6 @@ def _check_request(windows: Windows, within: str, every: int, penalty: float) ->
             f"windows hold {'movies' if windows.movies else 'traces'} and a target of kind "
             f"{windows.recipe.target.kind!r}; refitting needs traces and kind 'binary'"
         )
-
-
-def _unscored(windows: Windows) -> Predictions:
-    """The windows as predictions that say nothing, to ask which sessions can be scored."""
-    return Predictions(
-        np.full(windows.n_windows, 2, np.int8),
-        windows.animal,
-        windows.session,
-        windows.frame,
-        windows.target,
-        np.zeros(windows.n_windows, np.float32),
-        "binary",
-        windows.animal_names,
-        windows.session_names,
-        windows.recipe.classes,
-        windows.recipe.frame_rate_hz,
-    )
 
 
 def _common_rows(windows: Windows, names: Sequence[Name], every: int) -> list[NDArray[np.intp]]:

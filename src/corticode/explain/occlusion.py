@@ -18,11 +18,10 @@ from corticode.decode.predict import (
     predict,
     scores_of,
 )
-from corticode.decode.predictions import PART_NAMES, Predictions
 from corticode.decode.runs_of_windows import stretches
-from corticode.errors import DataError, Finding, StudyError
+from corticode.errors import Finding, StudyError
 from corticode.evaluate.metrics import primary
-from corticode.evaluate.tables import score_sessions
+from corticode.evaluate.scorable_sessions import scorable_windows
 from corticode.explain.fills import check_fill, donor_rows, rings, thin_windows
 from corticode.explain.masks import Mask, check_shapes, share_in_brain
 from corticode.explain.occlusion_tables import Occlusion, Scores, tables_of_scores
@@ -112,7 +111,7 @@ def occlude(
     sees_movies = decoder.settings.sees_movies
     check_fill(fill, sees_movies=sees_movies)
     outside = _check_masks(decoder, masks, brain)
-    scorable, findings = _scorable(decoder, windows)
+    scorable, findings = scorable_windows(windows, "the occlusion")
     chosen = thin_windows(scorable, every_n_frames, seed=seed)
     donors = None
     if fill in ("other-session", "shuffled"):
@@ -187,59 +186,6 @@ def _not_new(decoder: Decoder, windows: Windows) -> list[Finding]:
     reason = "was a {} animal of this decoder: its map says nothing of new animals"
     names = [windows.animal_names[k] for k in np.unique(windows.animal)]
     return [Finding("session", reason.format(roles[name]), name) for name in names if name in roles]
-
-
-def _scorable(decoder: Decoder, windows: Windows) -> tuple[Windows, list[Finding]]:
-    """The windows of sessions that can be scored, and which sessions cannot, and why.
-
-    Raises
-    ------
-    DataError
-        None can.
-    """
-    known = windows.where(np.isfinite(windows.target))
-    reasons = _reasons(decoder, known) if known.n_windows else {}
-    findings = []
-    kept = np.zeros(known.n_windows, np.bool_)
-    for k in np.unique(windows.session):
-        rows = windows.session == k
-        animal = windows.animal_names[windows.animal[rows][0]]
-        session = windows.session_names[k]
-        reason = reasons.get((animal, session), "its behaviour is not known")
-        if reason:
-            findings.append(
-                Finding("session", f"left out of the occlusion: {reason}", animal, session)
-            )
-        else:
-            kept |= known.session == k
-    if not kept.any():
-        listed = "; ".join(str(finding) for finding in findings[:3])
-        raise DataError(f"no session can be scored, so nothing can be covered: {listed}")
-    return known.where(kept), findings
-
-
-def _reasons(decoder: Decoder, windows: Windows) -> dict[tuple[str, str], str]:
-    """Why the score of a session would be left blank (empty: it would not), by its names."""
-    n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
-    uniform = np.full((windows.n_windows, n_outputs), 1 / n_outputs, np.float32)
-    unsaid = Predictions(
-        part=np.full(windows.n_windows, PART_NAMES.index("test"), np.int8),
-        animal=windows.animal,
-        session=windows.session,
-        frame=windows.frame,
-        target=windows.target,
-        score=uniform if decoder.kind == "classes" else uniform[:, 0],
-        kind=decoder.kind,
-        animal_names=windows.animal_names,
-        session_names=windows.session_names,
-        classes=decoder.recipe.classes,
-        frame_rate_hz=windows.recipe.frame_rate_hz,
-    )
-    table = score_sessions(unsaid)
-    return {
-        (str(row["animal"]), str(row["session"])): str(row["blank_because"])
-        for row in table.to_dict("records")
-    }
 
 
 def _scores_of_traces(
