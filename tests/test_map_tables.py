@@ -37,14 +37,34 @@ def test_a_missing_map_is_named(tmp_path):
         load_map(tmp_path)
 
 
+def of_linear(run, name):
+    table = run.read_table(name)
+    return table[(table["condition"] == "linear") & (table["map"] == "deep-shap")]
+
+
 def test_checks_stand_beside_each_map(mapped):
     _, run, _, _ = mapped
-    checks = run.read_table("map_checks")
-    own = checks[(checks["condition"] == "linear") & (checks["map"] == "deep-shap")]
-    rows = own.set_index("control")
-    assert rows.loc["random weights", ["n_trained", "n_control"]].tolist() == [3, 20]
-    # Six regions of which two are read: the first four hold nearly all, and in random ones less.
-    assert rows.loc["random weights", "trained"] > 0.8
-    assert rows.loc["permuted labels", "n_control"] == 3
-    assert "too few to say" in rows.loc["permuted labels", "words"]
-    assert set(checks["condition"]) == {"linear", "linear, top"}
+    own = of_linear(run, "map_checks")
+    assert own["control"].value_counts().to_dict() == {"random weights": 2, "permuted labels": 2}
+    drawn = own[own["control"] == "random weights"].set_index("regions")
+    assert drawn[["n_trained", "n_control"]].to_numpy().tolist() == [[3, 20], [3, 20]]
+    # Six regions of which two are read: the first four hold nearly all.
+    assert (drawn["trained"] > 0.8).all()
+    permuted = own[own["control"] == "permuted labels"]
+    assert (permuted["n_control"] == 3).all()
+    assert permuted["words"].str.contains("too few to say").all()
+    assert set(run.read_table("map_checks")["condition"]) == {"linear", "linear, top"}
+
+
+def test_stability_deletion_and_backgrounds_stand_beside(mapped):
+    _, run, _, _ = mapped
+    stability = of_linear(run, "map_stability")
+    assert stability[["differs", "n_pairs"]].to_numpy().tolist() == [["animal", 3]]
+    assert stability["words"].str.contains("regions").all()
+    deletion = of_linear(run, "map_deletion")
+    assert deletion.groupby("fold").size().tolist() == [7, 7, 7]
+    # The planted regions first: less is left than in random orders.
+    assert (deletion["area_deletion"] > 0).all()
+    backgrounds = of_linear(run, "map_backgrounds")
+    assert backgrounds["n_background"].tolist() == [20, 50, 100]
+    assert backgrounds["largest_change"].iloc[-1] == 0

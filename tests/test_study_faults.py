@@ -63,8 +63,9 @@ def test_none():
             "did you mean 'recommended'?",
         ),
         (
-            {"map": [{}]},
-            "unknown key 'map' (known: preset, data, target, folds, condition)",
+            {"maps": [{}]},
+            "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, condition, "
+            "map, artefacts)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},
@@ -169,7 +170,8 @@ def test_of_unions_are_told_once(regions, shown):
     assert told.startswith(f": regions = {shown[:60]}")
     assert told.endswith(
         ": this is not possible (regions the decoder may see: numbers, names, groups, sides; a "
-        "leading 'not' keeps the others. The rest enters as 0)"
+        "leading 'not' keeps the others. The rest enters as 0. { top = 4, from = 'gru', by = "
+        "'deep-shap' } takes those that a map puts first)"
     )
 
 

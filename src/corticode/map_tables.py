@@ -15,10 +15,21 @@ from corticode.explain.joined_map import join_maps, map_of_occlusion
 from corticode.explain.masks import SquareGrid
 from corticode.explain.occlusion_summary import summarise_masks, summarise_squares
 from corticode.explain.random_decoders import TOP_REGIONS, check_share
+from corticode.explain.same_regions import check_same_regions
+from corticode.explain.stability import DecoderMap, compare_maps
 from corticode.maps import MapTask
 from corticode.runs import Run, write_table
 
-MAP_TABLES = ("map_shares", "map_regions", "map_frames", "map_checks", "occlusion")
+MAP_TABLES = (
+    "map_shares",
+    "map_regions",
+    "map_frames",
+    "map_checks",
+    "map_stability",
+    "map_deletion",
+    "map_backgrounds",
+    "occlusion",
+)
 
 Results = list[tuple[MapTask, Mapping[str, Any]]]
 
@@ -51,12 +62,8 @@ def write_map_tables(
         joined = join_maps([(_name_of(task), task.fold.test[0].animal, m) for task, m in maps])
         joined.save(path)
         if "region" in joined.axes:
-            tables["map_shares"].append(pd.DataFrame(list(_shares(first, maps))))
-            tables["map_regions"].append(_by_item(first, joined, "region"))
-            tables["map_frames"].append(_by_item(first, joined, "frame"))
-            checks = _checks(maps, made, tasks)
-            if checks:
-                tables["map_checks"].append(pd.DataFrame([first | check for check in checks]))
+            for table, found in _of_regions(first, joined, maps, made, tasks):
+                tables[table].append(found)
     for name, parts in tables.items():
         if parts:
             write_table(run.table_path(name), pd.concat(parts, ignore_index=True))
@@ -64,26 +71,84 @@ def write_map_tables(
             run.table_path(name).unlink(missing_ok=True)
 
 
+def _of_regions(
+    first: Mapping[str, str],
+    joined: ImportanceMap,
+    maps: Sequence[tuple[MapTask, ImportanceMap]],
+    made: Results,
+    tasks: Sequence[MapTask],
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Every table of a map over regions, with its name."""
+    yield "map_shares", pd.DataFrame(list(_shares(first, maps)))
+    yield "map_regions", _by_item(first, joined, "region")
+    yield "map_frames", _by_item(first, joined, "frame")
+    checks = _checks(maps, made, tasks)
+    if checks:
+        yield "map_checks", pd.DataFrame([{**first, **check} for check in checks])
+    if len(maps) > 1 and not made[0][0].is_control:
+        yield "map_stability", _stability(first, maps)
+    for task, content in made:
+        if "deletion" in content:
+            yield "map_deletion", _deletion(first, task, content)
+        if content.get("backgrounds"):
+            rows = [{**first, **row} for row in content["backgrounds"]]
+            yield "map_backgrounds", pd.DataFrame(rows)
+
+
 def _checks(
     maps: Sequence[tuple[MapTask, ImportanceMap]], made: Results, tasks: Sequence[MapTask]
 ) -> list[dict[str, object]]:
-    """The share of the first regions beside decoders that learnt nothing, a row a control."""
+    """First regions beside those of decoders that learnt nothing, two rows a control."""
     own = made[0][0]
     if not own.settings.n_random or own.settings.kind != "deep-shap":
         return []
-    trained = [found.top_share(TOP_REGIONS) for _, found in maps]
-    drawn = [share for _, content in made for share in content["random_shares"]]
+    trained = [found for _, found in maps]
+    drawn = [
+        ImportanceMap("deep-shap", "share", ("region",), np.array(shares), names=trained[0].names)
+        for _, content in made
+        for shares in content["random_shares"]
+    ]
     plain = replace(own.condition, name="", permute_labels=None)
     permuted = [
-        load_map(task.folder).top_share(TOP_REGIONS)
+        load_map(task.folder)
         for task in tasks
         if task.is_control
         and task.settings.name == own.settings.name
         and replace(task.condition, name="", permute_labels=None) == plain
         and (task.folder / "map.npz").exists()
     ]
-    controls = {"random weights": drawn, "permuted labels": permuted}
-    return [asdict(check_share(trained, others, name)) for name, others in controls.items()]
+    rows: list[dict[str, object]] = []
+    for control, others in (("random weights", drawn), ("permuted labels", permuted)):
+        here, there = ([m.top_share(TOP_REGIONS) for m in one] for one in (trained, others))
+        peaked = check_share(here, there, control)
+        same = check_same_regions(trained, others, control)
+        rows.append(asdict(peaked) | {"regions": "each decoder's own first"})
+        rows.append(asdict(same) | {"regions": "the trained map's first"})
+    return rows
+
+
+def _stability(
+    first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]]
+) -> pd.DataFrame:
+    """How far the maps of decoders agree, a row for what differs between them."""
+    found = compare_maps(
+        [DecoderMap(task.fold.name, task.fold.test[0].animal, task.seed, one) for task, one in maps]
+    )
+    return pd.DataFrame(
+        [{**first, **row, "words": found.words} for row in found.table.to_dict("records")]
+    )
+
+
+def _deletion(first: Mapping[str, str], task: MapTask, content: Mapping[str, Any]) -> pd.DataFrame:
+    """The curves of one decoder."""
+    table = pd.read_csv(task.folder / "deletion.csv")
+    named = {
+        **first,
+        "fold": task.fold.name,
+        "test_animal": task.fold.test[0].animal,
+        "seed": task.seed,
+    }
+    return pd.DataFrame(named | content["deletion"], index=table.index).join(table)
 
 
 def load_map(folder: Path) -> ImportanceMap:

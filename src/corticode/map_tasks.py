@@ -35,7 +35,10 @@ def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
     for settings in named:
         if settings.kind in CHECKED and settings.n_random:
             for name in permuted_likes(settings.condition, study.conditions):
-                add(replace(settings, condition=name, n_random=0), is_control=True)
+                control = replace(
+                    settings, condition=name, n_random=0, n_orders=0, convergence=False
+                )
+                add(control, is_control=True)
     for condition in study.conditions:
         if isinstance(condition.regions, SelectionKeys):
             add(Selection(**condition.regions.model_dump()).map_settings)
@@ -74,23 +77,26 @@ def maps_of_fits(
                     fit.fold,
                     fit.seed,
                     settings,
-                    map_key(fit, settings, seeds),
+                    map_key(fit, settings, seeds, k == 0 and not is_control),
                     fit.table,
                     fit.device,
                     fit.movies,
                     is_control,
                     seeds,
+                    k == 0,
                 )
             )
     return tasks
 
 
-def map_key(fit: FitTask, settings: MapSettings, random_seeds: Sequence[int]) -> str:
+def map_key(
+    fit: FitTask, settings: MapSettings, random_seeds: Sequence[int], is_first: bool
+) -> str:
     """The key of a map: that of its fit, how it is made, and what stands beside."""
     plain: Mapping[str, object] = {
         k: v for k, v in asdict(settings).items() if k not in ("name", "condition", "n_random")
     }
-    return hash_of({"fit": fit.key, "map": plain, "random": list(random_seeds)})
+    return hash_of({"fit": fit.key, "map": plain, "random": list(random_seeds), "first": is_first})
 
 
 def maps_chosen_from(

@@ -19,17 +19,28 @@ from corticode.decode.decoder import Decoder, load_decoder
 from corticode.errors import DataError, DecoderError, Finding, StudyError
 from corticode.experiment import condition_windows
 from corticode.explain.background import draw_background
+from corticode.explain.background_convergence import compare_backgrounds, draw_backgrounds
 from corticode.explain.deepshap import deep_shap
+from corticode.explain.deletion import delete_regions
 from corticode.explain.gradients import expected_gradients, integrated_gradients
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_settings import MapSettings
 from corticode.explain.masks import Mask, SquareGrid, limb_squares, region_masks, square_masks
 from corticode.explain.occlusion import occlude
 from corticode.explain.occlusion_tables import Occlusion
-from corticode.explain.random_decoders import TOP_REGIONS, random_weight_maps
+from corticode.explain.random_decoders import random_weight_maps
 from corticode.runs import read_done, write_done, write_table
 
-MAP_FILES = ("done.json", "map.npz", "occlusion_sessions.csv", "occlusion_pooled.csv")
+MAP_FILES = (
+    "done.json",
+    "map.npz",
+    "deletion.csv",
+    "occlusion_sessions.csv",
+    "occlusion_pooled.csv",
+)
+# Curves and backgrounds are compared within one decoder, for which fewer windows will do.
+CURVE_WINDOWS = 4000
+SETTLING_WINDOWS = 200
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class MapTask:
         Made of a condition with permuted labels, to stand beside that of its like.
     random_seeds
         Of the decoders with random weights whose maps stand beside.
+    is_first
+        The first of its name: what one decoder is enough for is shown of this one.
     """
 
     folder: Path
@@ -67,6 +80,7 @@ class MapTask:
     movies: tuple[StoredStatistics, ...] = ()
     is_control: bool = False
     random_seeds: tuple[int, ...] = ()
+    is_first: bool = False
 
     @property
     def needs(self) -> tuple[Path, ...]:
@@ -146,9 +160,62 @@ def _make(task: MapTask) -> dict[str, Any]:
     return {
         "n_windows": found.n_windows,
         "details": dict(found.details),
-        "random_shares": [other.top_share(TOP_REGIONS) for other in others],
+        "random_shares": [other.by_region().tolist() for other in others],
         "findings": [],
-    }
+    } | _beside(task, decoder, split, found)
+
+
+def _beside(task: MapTask, decoder: Decoder, split: Split, found: ImportanceMap) -> dict[str, Any]:
+    """What stands beside a Deep SHAP map of test animals: curves, and other backgrounds."""
+    settings = task.settings
+    told: dict[str, Any] = {}
+    if settings.kind != "deep-shap" or settings.windows != "test" or task.is_control:
+        return {}
+    if settings.n_orders:
+        every = max(1, round(split.test.n_windows / CURVE_WINDOWS))
+        try:
+            curves = delete_regions(
+                decoder,
+                split.test,
+                found,
+                n_random=settings.n_orders,
+                every_n_frames=every,
+                seed=task.seed,
+                device=task.device,
+            )
+        except DataError as error:
+            told["findings"] = [asdict(Finding("map", f"no curves of deletion: {error}"))]
+        else:
+            write_table(task.folder / "deletion.csv", curves.table())
+            told["deletion"] = {
+                name: getattr(curves, name)
+                for name in ("area_deletion", "area_insertion", "p_deletion", "p_insertion")
+            }
+    if task.is_first and settings.convergence:
+        told["backgrounds"] = _backgrounds(task, decoder, split)
+    return told
+
+
+def _backgrounds(task: MapTask, decoder: Decoder, split: Split) -> list[dict[str, Any]]:
+    """How a map settles with more background windows; empty where there are too few."""
+    settings = task.settings
+    from_train = settings.background_from == "train"
+    try:
+        backgrounds = draw_backgrounds(
+            split.train if from_train else split.test, balanced=from_train, seed=task.seed
+        )
+    except DataError:
+        return []
+    compared = compare_backgrounds(
+        decoder,
+        thin_evenly(split.test, min(settings.n_windows, SETTLING_WINDOWS)),
+        backgrounds,
+        on=settings.on,
+        of_class=settings.of_class,
+        device=task.device,
+    )
+    rows = compared.table.astype(object).to_dict("records")
+    return [{str(k): v for k, v in row.items()} | {"words": compared.words} for row in rows]
 
 
 def map_of_windows(

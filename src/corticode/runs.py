@@ -31,6 +31,9 @@ TABLES = (
     "map_regions",
     "map_frames",
     "map_checks",
+    "map_stability",
+    "map_deletion",
+    "map_backgrounds",
     "occlusion",
     "excluded",
 )
@@ -46,6 +49,8 @@ TEXT_COLUMNS = (
     "kind",
     "mask",
     "control",
+    "regions",
+    "differs",
     "input",
     "verdict",
     "words",

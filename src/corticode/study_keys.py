@@ -321,6 +321,15 @@ class MapKeys(_Keys):
     n_random: int = Field(
         20, ge=0, description="Deep SHAP: decoders with random weights beside, over all folds."
     )
+    n_orders: int = Field(
+        20,
+        ge=0,
+        description="Deep SHAP: random orders of regions beside the curves of taking regions away; "
+        "0 draws no curves.",
+    )
+    convergence: bool = Field(
+        True, description="Deep SHAP: maps of one decoder against 20, 50 and 100 backgrounds."
+    )
     masks: Literal["squares", "limb-squares", "regions"] | dict[str, list[int | str]] | None = (
         Field(
             None,

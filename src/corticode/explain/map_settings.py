@@ -27,6 +27,8 @@ class MapSettings:
         Of gradients.
     n_random
         Decoders with random weights beside those of all folds together.
+    n_orders, convergence
+        Random orders beside curves of deletion; whether backgrounds of several sizes are compared.
     masks, fill, every_n_frames
         Of occlusion; sets of regions as (name, regions) pairs.
     """
@@ -42,6 +44,8 @@ class MapSettings:
     background_from: str = "train"
     n_draws: int = 100
     n_random: int = 0
+    n_orders: int = 0
+    convergence: bool = False
     masks: str | tuple[tuple[str, tuple[int | str, ...]], ...] | None = None
     fill: str = "shuffled"
     every_n_frames: int = 1
