@@ -64,7 +64,8 @@ def test_none():
         ),
         (
             {"maps": [{}]},
-            "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, condition, "
+            "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, "
+            "condition, map, artefacts)",
             "map, artefacts)",
         ),
         (
