@@ -66,7 +66,6 @@ def test_none():
             {"maps": [{}]},
             "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, "
             "condition, map, artefacts)",
-            "map, artefacts)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},
