@@ -66,6 +66,11 @@ every_n_frames = 10
 
 [[artefacts]]
 condition = "gru"
+
+[[region_set]]
+name = "limbs"
+condition = "gru"
+regions = [6, 8, 31, 33]
 ```
 """
 UNITS = {
@@ -99,6 +104,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`regions` in a condition, chosen by a map", "regions", keys.SelectionKeys, None),
     ("`[[map]]`", "map", keys.MapKeys, None),
     ("`[[artefacts]]`", "artefacts", keys.ArtefactKeys, None),
+    ("`[[region_set]]`", "region_set", keys.RegionSetKeys, None),
 ]
 
 

@@ -125,6 +125,15 @@ kind = "deep-shap"
 name = "too much"
 background = 100000
 n_random = 0
+[[region_set]]
+name = "planted"
+condition = "linear"
+regions = [1, 2]
+[[region_set]]
+name = "idle"
+condition = "linear"
+regions = [5, 6]
+n_sets = 0
 """
 )
 

@@ -26,7 +26,7 @@ class TestRun:
         # Of 'linear' three and one for each selection; of its permuted like one; of 'top' one.
         assert sum(isinstance(task, MapTask) for task in tasks) == 3 * (3 + 2 + 1 + 1)
         assert summary.n_maps == 3 * 6
-        assert summary.n_fits == 12
+        assert summary.n_fits == 3 * 8
 
     def test_the_planted_region_leads(self, mapped):
         _, run, _, _ = mapped

@@ -18,6 +18,7 @@ from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
 from corticode.evaluate.artefacts import control_names
+from corticode.evaluate.necessity import set_names
 from corticode.explain.map_settings import MapSettings, Selection
 from corticode.study_faults import (
     guess,
@@ -36,6 +37,7 @@ from corticode.study_keys import (
     MapKeys,
     NetworkKeys,
     PreprocessKeys,
+    RegionSetKeys,
     SelectionKeys,
     StudyKeys,
     TargetKeys,
@@ -91,6 +93,8 @@ class Study:
         The maps that it asks for.
     artefacts
         Names of the conditions that are set against cues.
+    region_sets
+        Sets of regions that are asked about.
     """
 
     path: Path
@@ -99,6 +103,7 @@ class Study:
     conditions: tuple[ConditionKeys, ...]
     maps: tuple[MapKeys, ...] = ()
     artefacts: tuple[str, ...] = ()
+    region_sets: tuple[RegionSetKeys, ...] = ()
 
     @property
     def catalogue_path(self) -> Path:
@@ -178,13 +183,15 @@ def read_study(path: Path | str) -> Study:
     faults += artefact_faults(
         [one.condition for one in keys.artefacts], {c.name: c for c in conditions}
     )
+    faults += set_faults(keys.region_set, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
     conditions = [_with_weights_path(c, path.parent) for c in conditions]
     ordered = _needed_first(conditions)
     asked = tuple(dict.fromkeys(one.condition for one in keys.artefacts))
-    return Study(path, keys.data, keys.folds, tuple(ordered), tuple(keys.map), asked)
+    sets = tuple(keys.region_set)
+    return Study(path, keys.data, keys.folds, tuple(ordered), tuple(keys.map), asked, sets)
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
@@ -227,30 +234,42 @@ def needed_conditions(keys: ConditionKeys) -> set[str]:
 
 
 def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's content with the conditions that `[[artefacts]]` adds, where they are not there."""
-    conditions, artefacts = raw.get("condition"), raw.get("artefacts")
-    if not isinstance(conditions, list) or not isinstance(artefacts, list):
+    """A study's content with the conditions that `[[artefacts]]` and `[[region_set]]` add."""
+    conditions = raw.get("condition")
+    if not isinstance(conditions, list):
         return dict(raw)
-    named = [c for c in conditions if isinstance(c, Mapping)]
-    names = [c.get("name") for c in named]
-    added: list[dict[str, Any]] = []
-    for one in artefacts:
-        asked = one.get("condition") if isinstance(one, Mapping) else None
-        if not isinstance(asked, str) or asked not in names:
-            continue
-        own = control_names(asked)
-        keys: list[dict[str, Any]] = [
-            {"input": "cues", "regions": "all"},
-            {"preprocess": {"regress_out": "cues"}},
-            {"input": "traces+cues"},
-        ]
-        there = (*names, *(c["name"] for c in added))
-        added += [
-            {"name": name, "like": asked} | keys[k]
-            for k, name in enumerate(own)
-            if name not in there
-        ]
-    return {**raw, "condition": [*conditions, *added]}
+    names = [c.get("name") for c in conditions if isinstance(c, Mapping)]
+    added: dict[str, dict[str, Any]] = {}
+    for name, asked, keys in (*_artefact_controls(raw), *_set_controls(raw)):
+        if asked in names and name not in names:
+            added.setdefault(name, {"name": name, "like": asked} | keys)
+    return {**raw, "condition": [*conditions, *added.values()]}
+
+
+def _tables_of(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The tables of one name that name a condition, as far as they can be read."""
+    given = raw.get(key)
+    tables = given if isinstance(given, list) else []
+    return [t for t in tables if isinstance(t, Mapping) and isinstance(t.get("condition"), str)]
+
+
+def _artefact_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Name, condition that it is like, and own keys of each condition that cues need."""
+    for table in _tables_of(raw, "artefacts"):
+        cues, left, both = control_names(table["condition"])
+        yield cues, table["condition"], {"input": "cues", "regions": "all"}
+        yield left, table["condition"], {"preprocess": {"regress_out": "cues"}}
+        yield both, table["condition"], {"input": "traces+cues"}
+
+
+def _set_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of each condition that a set of regions needs."""
+    for table in _tables_of(raw, "region_set"):
+        regions, name = table.get("regions"), table.get("name")
+        if isinstance(regions, list) and regions and isinstance(name, str):
+            without, only = set_names(table["condition"], name)
+            yield without, table["condition"], {"regions": ["not", *regions]}
+            yield only, table["condition"], {"regions": regions}
 
 
 def settings_of_map(keys: MapKeys) -> MapSettings:
@@ -276,6 +295,25 @@ def artefact_faults(asked: Sequence[str], conditions: Mapping[str, ConditionKeys
             yield f"[[artefacts]] asks about {name!r}; give a condition of traces and true labels"
         elif keys.regions not in (None, "all"):
             yield f"[[artefacts]] asks about {name!r}, which sees some regions; give one of all"
+
+
+def set_faults(
+    sets: Sequence[RegionSetKeys], conditions: Mapping[str, ConditionKeys]
+) -> Iterator[str]:
+    """Sets of regions that cannot be asked about, and why."""
+    named = [(one.condition, one.name) for one in sets]
+    for condition, name in dict.fromkeys(pair for pair in named if named.count(pair) > 1):
+        yield f"several region sets of {condition!r} are named {name!r}; give each its own name"
+    for one in sets:
+        where = f"region set {one.name!r}"
+        keys = conditions.get(one.condition)
+        if keys is None:
+            near = guess(one.condition, list(conditions))
+            yield f"{where} is of {one.condition!r}, which is no condition{near}"
+        elif keys.input not in (None, "traces") or keys.regions not in (None, "all"):
+            yield f"{where} is of {one.condition!r}; give one of traces that sees all regions"
+        elif one.regions[0] == "not":
+            yield f"{where} begins with 'not'; name the regions that are in it"
 
 
 def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:
@@ -434,6 +472,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "condition": [c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions],
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
         "artefacts": [{"condition": name} for name in study.artefacts],
+        "region_set": [one.model_dump() for one in study.region_sets],
     }
     return tomli_w.dumps(content)
 

@@ -44,6 +44,7 @@ from corticode.experiment import FitTask, left_out, run_fit
 from corticode.map_tables import write_map_tables
 from corticode.maps import MapTask, map_findings, run_map
 from corticode.runs import Run, provenance, read_done, write_table
+from corticode.set_tables import region_set_tables
 from corticode.tasks import Plan, lay_out
 
 MOST_RESTARTS = 3
@@ -349,7 +350,8 @@ def _tabulate(
     animal_scores = score_animals(session_scores)
     findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
     against, not_set = _against_cues(animal_scores, plan.artefacts)
-    findings += not_set
+    sets, not_asked = region_set_tables(plan.region_sets, plan.tasks, animal_scores)
+    findings += [*not_set, *not_asked]
     excluded = pd.DataFrame(
         [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
         columns=["what", "animal", "session", "item", "count", "reason"],
@@ -370,6 +372,7 @@ def _tabulate(
     _write_where_there_is(run, "shift_references", _shift_references(fitted))
     _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
     _write_where_there_is(run, "artefacts", against)
+    _write_where_there_is(run, "region_sets", sets)
     write_map_tables(run, plan.maps, map_results)
     n_maps = sum("left_out" not in content for content in map_results)
     return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed, n_maps)

@@ -360,6 +360,22 @@ class ArtefactKeys(_Keys):
     condition: str = Field(description="The condition of traces that is asked about.")
 
 
+class RegionSetKeys(_Keys):
+    """Is a set of regions needed, and is it enough? Two conditions beside one, and random sets.
+
+    The same decoder is trained without the set and on the set alone: `NAME: without SET` and
+    `NAME: SET only`. The set's value is also found among random and mirror-symmetric sets of its
+    size, by linear decoders of whole windows.
+    """
+
+    name: str = Field(min_length=1, description="What the set is called.")
+    condition: str = Field(description="The condition of traces that sees all regions.")
+    regions: list[int | str] = Field(
+        min_length=1, description="The set: numbers, names, groups, sides."
+    )
+    n_sets: int = Field(200, ge=0, description="Random sets of its size; 0 draws none.")
+
+
 class StudyKeys(_Keys):
     """A study file."""
 
@@ -374,3 +390,4 @@ class StudyKeys(_Keys):
     )
     map: list[MapKeys] = Field([], description="Maps of conditions' decoders.")
     artefacts: list[ArtefactKeys] = Field([], description="Conditions that are set against cues.")
+    region_set: list[RegionSetKeys] = Field([], description="Sets of regions that are asked about.")

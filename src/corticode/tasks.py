@@ -34,6 +34,7 @@ from corticode.experiment import FitTask, condition_windows, fold_findings
 from corticode.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
 from corticode.maps import MapTask
 from corticode.runs import Run, hash_of
+from corticode.study_keys import RegionSetKeys
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
 NOT_DECODED = ("group", "date")
@@ -70,6 +71,7 @@ class Plan:
     tasks: list[FitTask] = field(default_factory=list)
     maps: list[MapTask] = field(default_factory=list)
     artefacts: tuple[str, ...] = ()
+    region_sets: tuple[RegionSetKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     keys = [recording_key(recording) for recording in content.recordings]
     plan = Plan(
         artefacts=study.artefacts,
+        region_sets=study.region_sets,
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}

@@ -53,6 +53,17 @@ class SetConditions:
             )
 
 
+def set_names(condition: str, name: str) -> tuple[str, str]:
+    """Names of the conditions without a set of regions, and of the set alone.
+
+    Examples
+    --------
+    >>> set_names("gru", "limbs")
+    ('gru: without limbs', 'gru: limbs only')
+    """
+    return f"{condition}: without {name}", f"{condition}: {name} only"
+
+
 @dataclass(frozen=True)
 class Necessity:
     """Necessity and sufficiency of one or more sets of regions.
