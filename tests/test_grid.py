@@ -46,7 +46,7 @@ def command(folder, out, *options):
     return [sys.executable, "-m", "corticode", *map(str, arguments)]
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=180.0):
     """Wait until something is so; whether it became so."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
