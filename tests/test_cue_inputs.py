@@ -135,19 +135,23 @@ condition = "line"
 )
 
 
+# (row, column): well outside the brain of `film`.
+SURROUND = np.hypot(*(np.mgrid[:24, :24] - 11.5)) > 9
+
+
 def write_traces(folder, cortex, moved):
-    """Two regions: `cortex` of running of their own, `moved` of what the image's border does."""
+    """Two regions: `cortex` of running of their own, `moved` of the light around the brain."""
     table = pd.read_csv(folder / "sessions.csv")
     for animal in table["animal"]:
         run = pd.read_csv(folder / f"{animal}.csv")["run"].to_numpy()
         rng = np.random.default_rng([7, *animal.encode()])
-        if not moved:
-            np.save(folder / f"{animal}.npy", film(rng, 0 * run))
-        movie = np.load(folder / f"{animal}.npy", mmap_mode="r")[::2]
-        border = movie[:, :2].mean(axis=(1, 2)) / 10
+        movie = film(rng, 0 * run)
+        movie[::2, SURROUND] += (10 * moved * run[:, None]).astype(np.uint16)
+        np.save(folder / f"{animal}.npy", movie)
+        light = movie[::2, SURROUND].mean(axis=1) / 10
         traces = rng.normal(size=(run.size, 2)) * 0.5
-        traces[:, 0] += 2 * moved * (border - border.mean())
-        # Of cortex: fast, and at times that the image's borders know nothing of.
+        traces[:, 0] += 2 * moved * (light - light.mean())
+        # Of cortex: fast, and at times that what is around the brain knows nothing of.
         traces[:, 1] += 2 * cortex * run * rng.choice([0.5, 1.5], run.size)
         np.save(folder / f"{animal}_traces.npy", traces.astype(np.float32))
     table["traces"] = [f"{animal}_traces.npy" for animal in table["animal"]]

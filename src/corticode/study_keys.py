@@ -258,9 +258,9 @@ class ConditionKeys(_Keys):
         description="What the decoder sees: the region traces, the movie, or a cue that is not "
         "cortex, as a control: the mean of all regions (or pixels), the pixels outside the brain, "
         "the image's four borders, the frame's number in its session, the brain's shift (rows, "
-        "columns), the mean of the reference channel; 'cues' is all of outside-mask, border, "
-        "brain-motion and, where there is one, reference; 'traces+cues' those beside the traces. "
-        "All but the traces, the first mean and the number need a movie.",
+        "columns), the mean of the reference channel; 'cues' is outside-mask, brain-motion and, "
+        "where there is one, reference; 'traces+cues' those beside the traces. All but the traces, "
+        "the first mean and the number need a movie.",
     )
     preprocess: PreprocessKeys | None = None
     window: WindowKeys | None = None

@@ -33,9 +33,10 @@ Input = Literal[
 INPUTS: tuple[str, ...] = get_args(Input)
 # They need the session's length or its mean image before the first frame has a value.
 WHOLE_SESSION_INPUTS = ("outside-mask", "frame-number", "brain-motion", "cues", "traces+cues")
-# What moves with the animal and is not cortex. The global mean is cortex for the most part, and the
-# frame's number knows of days and nothing of movement: neither may be taken out of cortex.
-ARTEFACTS = ("outside-mask", "border", "brain-motion")
+# What moves with the animal and is not cortex. The global mean is cortex for the most part, so is
+# the border where the brain reaches the image's edge, and the frame's number knows of days and
+# nothing of movement: none of these may be taken out of cortex.
+ARTEFACTS = ("outside-mask", "brain-motion")
 BORDER_PIXELS = 2
 SHOWN_SESSIONS = 3
 # Inputs that give several traces; the others give one, of their own name.
@@ -82,7 +83,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
         ``"frame-number"``: the frame's number in the session, scaled to 0..1.
         ``"brain-motion"``: shift against the mean image, down and to the right, in pixels.
         ``"reference"``: mean over the pixels of the reference channel.
-        ``"cues"``: all of outside-mask, border, brain-motion and, where there is one, reference.
+        ``"cues"``: outside-mask, brain-motion and, where there is one, reference.
         ``"traces+cues"``: the region traces and those.
         ``"traces"`` returns the session as it is.
     brain
