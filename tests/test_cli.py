@@ -1,5 +1,6 @@
 """The command line: what it prints, and what it refuses."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from corticode.errors import Finding
 from corticode.grid import RunSummary
 from corticode.runs import slug
 
-VERBS = ("simulate", "import", "extract", "check", "run", "predict", "demo")
+VERBS = ("simulate", "import", "extract", "check", "run", "predict", "report", "demo")
 HELP = [[], *([verb] for verb in VERBS), ["import", "study2024"]]
 
 
@@ -323,6 +324,20 @@ class TestPredict:
         assert not out.exists()
 
 
+class TestReport:
+    def test_prints_the_path_of_the_page(self, command_line, finished_run, tmp_path):
+        folder = Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
+        code, printed, _ = command_line("report", folder, "--figures", "pdf")
+        assert (code, printed.strip()) == (0, str(folder / "report.html"))
+        assert (folder / "report.html").is_file()
+        assert (folder / "figures" / "splits.pdf").is_file()
+
+    def test_of_no_run(self, command_line, tmp_path):
+        code, _, told = command_line("report", tmp_path)
+        assert code == 2
+        assert "is no run folder" in told
+
+
 class TestDemo:
     def test_goes_through_every_step(self, command_line, tmp_path, monkeypatch):
         names = ("gru", "linear-window", "linear-frame", "gru, permuted labels")
@@ -333,6 +348,9 @@ class TestDemo:
         ]
         summary = RunSummary(pd.DataFrame(rows), (), 20, 0, 0)
         monkeypatch.setattr("corticode.grid.run_study", lambda *_, **__: summary)
+        monkeypatch.setattr(
+            "corticode.run_report.write_report", lambda folder, _: folder / "report.html"
+        )
         monkeypatch.chdir(tmp_path)
         code, printed, _ = command_line("demo")
         assert code == 0
@@ -347,6 +365,7 @@ class TestDemo:
         assert "0.900" in printed
         assert "15 sessions of 5 animals, 45,000 frames at 30 Hz" in printed
         assert Path("demo/study/sessions.csv").is_file()
+        assert printed.splitlines()[-1] == str(Path("demo/run/report.html"))
         # A second call simulates nothing again.
         _, printed, _ = command_line("demo")
         assert "1. corticode simulate" not in printed

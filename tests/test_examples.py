@@ -1,5 +1,6 @@
 """The worked examples on real recordings, as far as a test may take."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,11 @@ def test_running_is_read_from_a_real_mouse(run_inline, tmp_path):
     summary, _ = run_inline(tmp_path, tmp_path / "run")
     # The worked example's five blocks gave this mouse 0.6 to 0.7.
     assert summary.animal_scores["value"].mean() > 0.58
+
+
+def test_gallery_draws_the_published_verdicts():
+    gallery = runpy.run_path(str(ROOT / "examples" / "gallery.py"))
+    kinds = ["gru", "lstm", "rnn", "bi-gru", "bi-lstm", "bi-rnn"]
+    figure = gallery["draw_conditions"](gallery["read_splits"](), "4F", kinds)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "20 splits, as published: p = 0.042\n5 animals: +0.021 [-0.008, 0.050]" in words

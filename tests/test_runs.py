@@ -154,11 +154,22 @@ class TestHash:
         assert hash_of({"a": 1}) == hashlib.sha256(b'{"a": 1}').hexdigest()[:32]
 
 
+def test_statistics_of_a_movie_are_found_by_its_recording(tmp_path):
+    run = Run(tmp_path)
+    for name in ("m1/a none 9", "m1/a reference 9", "m2/a none 9"):
+        path = run.movie_statistics_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert len(run.movie_statistics_paths("m1/a")) == 2
+    assert run.movie_statistics_paths("m3/a") == []
+
+
 class TestProvenance:
     def test_of_a_checkout(self):
         told = provenance({"m1/a": "abc"}, range(2), "cpu")
         assert told["recordings"] == {"m1/a": "abc"}
         assert told["seeds"] == [0, 1]
+        assert told["simulated"] is False
         assert told["machine"]["device"] == "cpu"
         assert {"python", "corticode", "torch", "numpy"} <= set(told["versions"])
         assert json.loads(json.dumps(told)) == told

@@ -315,6 +315,20 @@ def predict(
     typer.echo(f"{predictions.frame.size:,} predictions written to {out}")
 
 
+@app.command(short_help="One page of a run, to read and send.")
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
+    figures: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="Write each figure too: png, svg or pdf; repeatable."),
+    ] = None,
+) -> None:
+    """Write RUN/report.html and methods.md from the run folder alone."""
+    from corticode.run_report import write_report
+
+    typer.echo(write_report(folder, figures or ()))
+
+
 @app.command(short_help="All of it once, on simulated mice.")
 def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything goes.")] = Path(
@@ -345,8 +359,9 @@ def demo(
     typer.echo(_in_words(summary, cohort / "truth.json"))
     typer.echo(
         f"Everything is in {out}: the study file {study_path}, the simulated recordings "
-        f"{cohort}, scores and decoders {out / 'run'}."
+        f"{cohort}, scores and decoders {out / 'run'}. The page to read (5. corticode report):"
     )
+    report(out / "run")
 
 
 def _run_study(

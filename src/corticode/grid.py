@@ -148,7 +148,9 @@ def run_study(
     if on_plan is not None:
         on_plan(plan, len(kept), n_changed)
     write_text(run.study_path, write_resolved(study, folder))
-    content = provenance(plan.recording_keys, range(n_seeds), device)
+    content = provenance(
+        plan.recording_keys, range(n_seeds), device, is_simulated=plan.is_simulated
+    )
     write_text(run.provenance_path, json.dumps(content, indent=1))
     results = {k: d for k in kept if (d := done[k]) is not None}
     waiting = [k for k in range(len(tasks)) if k not in results]

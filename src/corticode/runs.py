@@ -102,6 +102,15 @@ class Run:
         """Statistics of a movie; may be deleted at any time, they are taken again."""
         return self.folder / "prepared" / "movies" / f"{slug(name)}.npz"
 
+    def movie_statistics_paths(self, name: str) -> list[Path]:
+        """Statistics that are kept of a recording, whatever was subtracted from its movie.
+
+        Names that differ in punctuation alone look alike here.
+        """
+        legible = slug(name).rpartition("-")[0]
+        kept = self.movie_statistics_path("any").parent.glob("*.npz")
+        return sorted(path for path in kept if path.name.startswith(f"{legible}-"))
+
     def fit_folder(self, condition: str, fold: str, seed: int) -> Path:
         """One fit: decoder, history, predictions, done.json."""
         return self.folder / "fits" / slug(condition) / slug(fold) / f"seed-{seed}"
@@ -191,7 +200,9 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_with(path, lambda file: table.to_csv(file, index=False))
 
 
-def provenance(recordings: Mapping[str, str], seeds: Iterable[int], device: str) -> dict[str, Any]:
+def provenance(
+    recordings: Mapping[str, str], seeds: Iterable[int], device: str, *, is_simulated: bool = False
+) -> dict[str, Any]:
     """What a run was made with: versions, commit, machine, seeds and what the recordings held.
 
     Parameters
@@ -200,6 +211,8 @@ def provenance(recordings: Mapping[str, str], seeds: Iterable[int], device: str)
         The hash of each recording's content, by its name.
     seeds, device
         What was asked for.
+    is_simulated
+        Whether recordings are simulated: every page that shows their results says so.
     """
     return {
         "versions": {"python": platform.python_version()}
@@ -212,6 +225,7 @@ def provenance(recordings: Mapping[str, str], seeds: Iterable[int], device: str)
             "device": device,
         },
         "seeds": list(seeds),
+        "simulated": is_simulated,
         "recordings": dict(recordings),
     }
 

@@ -26,6 +26,7 @@ from corticode.data.prepared import PreparedSessions, check_together, prepare_se
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
+from corticode.data.synthetic.truth import is_simulated
 from corticode.decode.decoder import FORMAT
 from corticode.decode.leaks import find_leaks
 from corticode.decode.weights import check_weights
@@ -74,6 +75,7 @@ class Plan:
     region_sets: tuple[RegionSetKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
+    is_simulated: bool = False
 
 
 @dataclass
@@ -120,6 +122,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         artefacts=study.artefacts,
         region_sets=study.region_sets,
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
+        is_simulated=any(map(is_simulated, content.recordings)),
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}
     wanted = wanted_maps(study)

@@ -114,7 +114,15 @@ class TestCommandLine:
         assert (code, err) == (0, "")
         assert "must find chance" in out
         assert sorted(path.name for path in like.iterdir()) == [
-            *("areas.csv", "behavior", "regions", "sessions.csv", "study.toml", "traces")
+            *(
+                "areas.csv",
+                "behavior",
+                "regions",
+                "sessions.csv",
+                "study.toml",
+                "traces",
+                "truth.json",
+            )
         ]
         code, _, err = command_line("run", like / "study.toml", "--out", tmp_path / "run")
         assert code == 0, err

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corticode.data.catalogue import Recording
+from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.synthetic.dials import resolve_dials
 from corticode.data.synthetic.session import simulate_mouse, simulate_session
 from corticode.data.synthetic.sizes import CohortSize
-from corticode.data.synthetic.truth import describe_cohort, describe_session
+from corticode.data.synthetic.truth import describe_cohort, describe_session, is_simulated
 
 EXTENT = CohortSize((3,), 1000, 32, has_movies=False)
 
@@ -56,3 +58,12 @@ def test_a_cohort_is_told_as_json(mouse):
     assert animal["footprints"]["radius"] == 1
     assert np.shape(animal["weights"]["limb, left"]) == (50,)
     assert truth["n_frames"] == 1000
+
+
+@pytest.mark.parametrize("place", ["truth.json", "traces/truth.json"])
+def test_a_recording_is_known_as_simulated_by_the_truth_beside_it(tmp_path, place):
+    (tmp_path / "traces").mkdir()
+    recording = Recording("m1", "a", traces=ArrayLocation(tmp_path / "traces" / "a.npy"))
+    assert not is_simulated(recording)
+    (tmp_path / place).write_text("{}", "utf-8")
+    assert is_simulated(recording)

@@ -5,6 +5,7 @@ Whatever a pipeline finds there it has made up itself.
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from corticode.data.catalogue import Recording, write_catalogue
 from corticode.data.files import write_text, write_with
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session
+from corticode.data.synthetic.truth import TRUTH
 from corticode.errors import DataError, StudyError
 
 DEFAULT_RATE_HZ = 30.0
@@ -87,6 +89,8 @@ def simulate_like(sessions: Sequence[Session], destination: Path, seed: int = 0)
     ]
     path = destination / "sessions.csv"
     write_catalogue(path, recordings)
+    # By this file a report knows that what it shows is simulated.
+    write_text(destination / TRUTH, json.dumps({"signal": "none was planted"}) + "\n")
     return path
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.catalogue import Recording
 from corticode.data.synthetic.activity import (
     INDICATOR_DECAY_S,
     INDICATOR_RISE_S,
@@ -21,6 +22,21 @@ from corticode.data.synthetic.ideal import (
 from corticode.data.synthetic.session import FRAME_RATE_HZ, Mouse, SimulatedSession
 from corticode.data.synthetic.sizes import CohortSize
 from corticode.data.synthetic.weights import LEADS_S, LIMB_REGIONS, SOURCES
+
+TRUTH = "truth.json"
+
+
+def is_simulated(recording: Recording) -> bool:
+    """Whether a recording's files lie in a simulated cohort: ``truth.json`` beside or above them.
+
+    Examples
+    --------
+    >>> is_simulated(Recording("m1", "a"))
+    False
+    """
+    named = (recording.traces, recording.movie, recording.behavior)
+    folders = {location.path.parent for location in named if location is not None}
+    return any((one / TRUTH).is_file() for folder in folders for one in (folder, folder.parent))
 
 
 def describe_session(name: str, mouse: Mouse, session: SimulatedSession, ideal: Decoder) -> Any:

@@ -1,0 +1,203 @@
+"""The figures that a run's tables allow, each with title, caption and words in its place."""
+
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+from corticode.report.curve_figures import (
+    draw_learning_curves,
+    draw_onset,
+    draw_reliability,
+    draw_roc,
+    draw_session_traces,
+)
+from corticode.report.headline import animal_values, metric_of
+from corticode.report.page_figure import PageFigure
+from corticode.report.page_maps import images_and_maps
+from corticode.report.page_values import (
+    RunValues,
+    alike_but,
+    headline_condition,
+    value_at,
+)
+from corticode.report.questions import session_means
+from corticode.report.score_figures import (
+    METRIC_NAMES,
+    draw_points_by_split,
+    draw_session_scores,
+    draw_sweep,
+)
+from corticode.report.session_trace import choose_by_rule
+from corticode.report.verdicts import verdicts_of
+
+MOST_VERDICTS = 4
+SWEEPS = (
+    ("window.shift", "shift of the target (frames; above 0: the future)"),
+    ("window.before", "frames on either side of the decoded one"),
+    ("preprocess.detrend_frames", "length of the detrending mean (frames; 0: none)"),
+)
+
+
+def page_figures(values: RunValues) -> list[PageFigure]:
+    """Every figure that can be drawn of a run; those without data are left out.
+
+    Examples
+    --------
+    >>> page_figures(RunValues("run"))
+    []
+    """
+    name = headline_condition(values)
+    if name is None:
+        return []
+    makers: tuple[Callable[[RunValues, str], Iterator[PageFigure]], ...] = (
+        _of_splits,
+        _of_sweeps,
+        _of_curves,
+        _of_sessions,
+        images_and_maps,
+    )
+    return [figure for make in makers for figure in make(values, name)]
+
+
+def _of_splits(values: RunValues, name: str) -> Iterator[PageFigure]:
+    metric = metric_of(values, name)
+    column = f"{metric}_session_mean"
+    scores = values.table("scores")
+    if scores.empty or column not in scores or scores[column].isna().all():
+        return
+    table = scores.rename(columns={column: "value"}).dropna(subset=["value"])
+    comparisons = values.table("comparisons")
+    verdicts = [] if comparisons.empty else verdicts_of(comparisons)[:MOST_VERDICTS]
+    n_conditions = table["condition"].nunique()
+    yield PageFigure(
+        "splits",
+        "scores",
+        f"{METRIC_NAMES[metric]} by split",
+        "Each point is one decoder (fold and seed) in the colour of its test animal: its mean "
+        "within-session score. Box: middle half and ends; bar: mean ± SD over splits. Splits share "
+        "animals, so they are not independent." + (" The first 16." if n_conditions > 16 else ""),
+        f"Scores of {len(table)} decoders under {n_conditions} conditions; the same numbers stand "
+        "in the table of conditions.",
+        draw_points_by_split(table, metric, verdicts),
+    )
+
+
+def _of_sweeps(values: RunValues, name: str) -> Iterator[PageFigure]:
+    for key, along in SWEEPS:
+        # A window's length is one setting: both sides change together.
+        others = alike_but(values, name, "window" if key == "window.before" else key)
+        if key == "window.before":
+            own = value_at(values.condition(name), "window.shift")
+            others = [one for one in others if value_at(one, "window.shift") == own]
+        compared = [values.condition(name), *others]
+        settings = {str(one["name"]): value_at(one, key) for one in compared}
+        rows = [
+            {"setting": setting, "animal": animal, "value": value}
+            for condition, setting in settings.items()
+            if setting is not None
+            for animal, value in animal_values(values, condition).items()
+        ]
+        table = pd.DataFrame(rows, columns=["setting", "animal", "value"])
+        if table["setting"].nunique() < 2:
+            continue
+        lines = _shift_lines(values, settings) if key == "window.shift" else {}
+        yield PageFigure(
+            f"sweep-{key.replace('.', '-')}",
+            "scores",
+            f"Scores along the {along.partition(' (')[0]}",
+            "One line an animal, black their mean."
+            + (
+                " Only above both reference lines is more decoded than the present foretells: the "
+                "label's own persistence, and the unshifted decoder scored on the shifted label."
+                if lines
+                else ""
+            ),
+            f"Mean score of animals at {table['setting'].nunique()} settings.",
+            draw_sweep(table, along, metric_of(values, name), lines),
+        )
+
+
+def _shift_lines(values: RunValues, settings: dict[str, object]) -> dict[str, "pd.Series[float]"]:
+    table = values.table("shift_references")
+    own = table[table["condition"].isin(list(settings))] if not table.empty else table
+    if own.empty:
+        return {}
+    mean = own.groupby(["shift", "animal"])[["persistence_auc", "unshifted_auc"]].mean()
+    by_shift = mean.groupby("shift").mean()
+    return {
+        "persistence of the label": by_shift["persistence_auc"],
+        "unshifted decoder": by_shift["unshifted_auc"],
+    }
+
+
+def _of_curves(values: RunValues, name: str) -> Iterator[PageFigure]:
+    curves = values.curves
+    if not curves.roc.empty:
+        yield PageFigure(
+            "roc",
+            "scores",
+            f"ROC curves of “{name}”",
+            "One line a decoder, all windows of its part pooled. Pooled over sessions, the AUC may "
+            "differ from the mean within sessions. Training windows are shown where they are kept.",
+            "Share of hits over share of false alarms.",
+            draw_roc(curves.roc),
+        )
+    if not curves.history.empty:
+        yield PageFigure(
+            "learning",
+            "scores",
+            f"Learning curves of “{name}”",
+            "Loss after each validation, one line a decoder; circles mark what was kept.",
+            "Training and validation loss over epochs.",
+            draw_learning_curves(curves.history),
+        )
+    if not curves.reliability.empty:
+        yield PageFigure(
+            "reliability",
+            "scores",
+            f"Are the probabilities of “{name}” true?",
+            "Where the decoder says 0.8, it should be class 1 in 8 of 10 windows (dashed line). "
+            "Calibration moves between animals.",
+            "Share of class 1 over the probability said, by animal.",
+            draw_reliability(curves.reliability),
+        )
+
+
+def _of_sessions(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = session_means(values, name).dropna(subset=["value"])
+    metric = metric_of(values, name)
+    own = [trace for trace in values.traces if trace.condition == name]
+    chosen = choose_by_rule(own)
+    if chosen is not None:
+        rule = "by the score of the averaged decoders"
+        yield PageFigure(
+            "traces",
+            "sessions",
+            "What was said, and what was",
+            f"The median and the worst session ({rule}); of each, the stretch in which the share "
+            "of class 1 is the nearest to one half. No session was picked by hand.",
+            "Decoded probability over time with periods of running shaded, in two sessions.",
+            draw_session_traces(chosen, ("median session", "worst session")),
+        )
+    if len(table) > 1 and metric == "auc":
+        yield PageFigure(
+            "sessions",
+            "sessions",
+            "Scores of sessions against running and days",
+            "Where scores or the share of running go with the day, sessions are not exchangeable.",
+            f"{len(table)} sessions: score over share of running, and over the order of days.",
+            draw_session_scores(table, metric),
+        )
+    onset = values.curves.onset
+    if not onset.empty and onset["auc"].notna().any():
+        scores = values.table("scores")
+        ahead = scores.loc[scores["condition"] == name, "look_ahead_s"].dropna()
+        yield PageFigure(
+            "onset",
+            "sessions",
+            "Around the onset of running",
+            "Frames so long after an onset (of bouts of 2 s and more after 2 s of rest) against "
+            "frames of steady rest of the same session.",
+            "AUC over the time from the onset of running, by animal.",
+            draw_onset(onset, float(ahead.max()) if not ahead.empty else None),
+        )

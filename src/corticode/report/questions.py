@@ -1,0 +1,276 @@
+"""What a reviewer asks, each with a number from the run, or "not done" and how to do it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from corticode.evaluate.session_orders import day_trends
+from corticode.report.headline import (
+    METRICS,
+    animal_values,
+    difference_in_words,
+    linear_twin,
+    metric_of,
+    permuted_twins,
+)
+from corticode.report.page_values import RunValues, headline_condition
+
+NOT_DONE = "not done"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, and what the run says to it.
+
+    Parameters
+    ----------
+    question
+        As a reviewer asks it.
+    answer
+        A sentence with its numbers, or what to add to the study for one.
+    is_done
+        Whether there is an answer.
+    """
+
+    question: str
+    answer: str
+    is_done: bool = True
+
+
+def answer_questions(values: RunValues) -> list[Answer]:
+    """Each question of a reviewer about the headline condition.
+
+    Examples
+    --------
+    >>> answer_questions(RunValues("run"))[0].is_done
+    False
+    """
+    name = headline_condition(values)
+    found = []
+    for question, answer in QUESTIONS:
+        said = answer(values, name) if name is not None else f"{NOT_DONE}: no score yet"
+        found.append(Answer(question, said, not said.startswith(NOT_DONE)))
+    return found
+
+
+def _unseen(values: RunValues, name: str) -> str:
+    excluded = values.table("excluded")
+    n_leaks = 0 if excluded.empty else int((excluded["what"] == "leak").sum())
+    by = values.study.get("folds", {}).get("by", "animal")
+    return f"folds by {by}; {n_leaks} ways from test to training found (see the warnings)"
+
+
+def _how_many(values: RunValues, name: str) -> str:
+    scores = values.table("animal_scores")
+    own = scores[(scores["condition"] == name) & scores["value"].notna()]
+    n_bouts = own["n_bouts"].sum() if own["n_bouts"].notna().all() else np.nan
+    bouts = "" if np.isnan(n_bouts) else f", {int(n_bouts)} bouts"
+    return (
+        f"{len(own)} animals, {int(own['n_sessions'].sum())} sessions{bouts}; the animal is the "
+        "unit of every interval"
+    )
+
+
+def _above_chance(values: RunValues, name: str) -> str:
+    twins = [one for one in permuted_twins(values, name) if animal_values(values, one).size]
+    if not twins:
+        return f'{NOT_DONE}: add a condition like "{name}" with permute_labels = "sessions"'
+    mean = animal_values(values, twins[0]).mean()
+    return (
+        f"with permuted labels (“{twins[0]}”) {mean:.3f}; difference "
+        f"{difference_in_words(values, name, twins[0])}"
+    )
+
+
+def _linear(values: RunValues, name: str) -> str:
+    if values.condition(name).get("network", {}).get("kind") == "linear-window":
+        return "it is a linear model of the window"
+    twin = linear_twin(values, name)
+    if twin is None:
+        return f'{NOT_DONE}: add a condition like "{name}" with network.kind = "linear-window"'
+    return f"“{name}” less “{twin}”: {difference_in_words(values, name, twin)}"
+
+
+def _is_it_cortex(values: RunValues, name: str) -> str:
+    table = values.table("artefacts")
+    own = table[table["condition"] == name] if not table.empty else table
+    if own.empty:
+        return f"{NOT_DONE}: name the condition under [[artefacts]] (movies are needed)"
+    return str(own["words"].iloc[0])
+
+
+def _sessions_hidden(values: RunValues, name: str) -> str:
+    table = session_means(values, name)
+    known = table.dropna(subset=["value"])
+    if known.empty:
+        return f"{NOT_DONE}: no session has a score"
+    worst = known.sort_values("value", kind="stable").iloc[0]
+    metric = METRICS[metric_of(values, name)]
+    return (
+        f"lowest session: {metric} {worst['value']:.3f} ({worst['animal']}, {worst['session']}); "
+        f"median {known['value'].median():.3f}; {len(table) - len(known)} of {len(table)} sessions "
+        "have too few bouts for a score"
+    )
+
+
+def _calibrated(values: RunValues, name: str) -> str:
+    scores = values.table("scores")
+    own = scores[scores["condition"] == name] if not scores.empty else scores
+    if own.empty or "brier" not in own or own["brier"].isna().all():
+        return f"{NOT_DONE}: the target has no two classes"
+    skill = 1 - own["brier"] / (own["base_rate"] * (1 - own["base_rate"]))
+    carried = ""
+    if "balanced_accuracy_carried" in own and own["balanced_accuracy_carried"].notna().any():
+        carried = (
+            f"; balanced accuracy {own['balanced_accuracy'].mean():.3f} at 0.5, "
+            f"{own['balanced_accuracy_carried'].mean():.3f} at the threshold of the validation"
+        )
+    return (
+        f"Brier score {own['brier'].mean():.3f}, skill over the base rate {skill.mean():.2f} "
+        f"(decoders {skill.min():.2f} to {skill.max():.2f}){carried}"
+    )
+
+
+def _base_rate(values: RunValues, name: str) -> str:
+    table = session_means(values, name)
+    if table.empty or table["base_rate"].isna().all():
+        return f"{NOT_DONE}: the target has no classes"
+    by_animal = table.groupby("animal", sort=False)["base_rate"].mean()
+    return (
+        f"share of class 1 (or the commonest) by animal {by_animal.min():.2f} to "
+        f"{by_animal.max():.2f}, by session {table['base_rate'].min():.2f} to "
+        f"{table['base_rate'].max():.2f}; AUC does not depend on it"
+    )
+
+
+def _look_ahead(values: RunValues, name: str) -> str:
+    scores = values.table("scores")
+    own = scores.loc[scores["condition"] == name, "look_ahead_s"].dropna()
+    if own.empty:
+        return f"{NOT_DONE}: no frame rate is known"
+    ahead = float(own.max())
+    if np.isinf(ahead):
+        return "yes: statistics of the whole session enter (detrending or scaling); look-ahead inf"
+    return f"it uses frames up to {ahead:+.2f} s from the decoded one (below 0: the past alone)"
+
+
+def _order_of_days(values: RunValues, name: str) -> str:
+    table = session_means(values, name)
+    if table.empty:
+        return f"{NOT_DONE}: no session"
+    asked = table.rename(columns={"value": "score", "base_rate": "run fraction"})
+    columns = ["animal", "session", "day", "run fraction", "score"]
+    trends = day_trends(asked[columns].astype({"score": float, "run fraction": float}))
+    known = trends.dropna(subset=["pearson_r"])
+    if known.empty:
+        return f"{NOT_DONE}: an animal needs two sessions that differ"
+    words = []
+    for quantity, rows in known.groupby("quantity", sort=False):
+        n_tested, n_found = int(rows["p"].notna().sum()), int(rows["trends"].sum())
+        words.append(
+            f"{quantity}: r with day {rows['pearson_r'].min():+.2f} to "
+            f"{rows['pearson_r'].max():+.2f}"
+            + (f", a trend in {n_found} of {n_tested} animals" if n_tested else "")
+        )
+    return "; ".join(words) + (
+        "" if known["p"].notna().any() else "; untested: fewer than 6 sessions an animal"
+    )
+
+
+def _spread(values: RunValues, name: str) -> str:
+    scores = values.table("animal_scores")
+    own = scores[scores["condition"] == name]
+    n_seeds = len(values.provenance.get("seeds", [0]))
+    sd = own["sd_decoders"].dropna()
+    if sd.empty:
+        return f"{NOT_DONE}: each animal is tested by one decoder"
+    return (
+        f"SD over decoders of one animal {sd.min():.3f} to {sd.max():.3f} "
+        f"({int(own['n_decoders'].max())} decoders an animal, {n_seeds} "
+        f"{'seed' if n_seeds == 1 else 'seeds'}); over animals {own['value'].std():.3f}"
+    )
+
+
+def _future(values: RunValues, name: str) -> str:
+    table = values.table("shift_references")
+    future = table[table["shift"] > 0] if not table.empty else table
+    if future.empty:
+        return f"{NOT_DONE}: add conditions with window.shift above 0"
+    words = []
+    for shift, rows in future.groupby("shift"):
+        above = (rows["above_both"].astype(str) == "True").groupby(rows["animal"]).mean() > 0.5
+        words.append(f"{shift} frames: {int(above.sum())} of {above.size} animals above both lines")
+    return "; ".join(words)
+
+
+def _which_cortex(values: RunValues, name: str) -> str:
+    table = values.table("map_regions")
+    if table.empty:
+        covered = values.table("occlusion")
+        if covered.empty:
+            return f"{NOT_DONE}: add [[map]] to the study"
+        top = covered.sort_values("score", ascending=False).iloc[0]
+        return f"covering {top['mask']} costs most: {top['score']:.3f} ({top['note']})"
+    first = table[table["map"] == table["map"].iloc[0]].sort_values("rank").head(4)
+    return (
+        f"first four regions of “{first['map'].iloc[0]}” in “{first['condition'].iloc[0]}”: "
+        f"{', '.join(first['region'])}, {first['share'].sum():.2f} of the map"
+    )
+
+
+def _map_checked(values: RunValues, name: str) -> str:
+    table = values.table("map_checks")
+    if table.empty:
+        return f"{NOT_DONE}: maps by Deep SHAP are checked where the study asks for them"
+    return " ".join(dict.fromkeys(table["words"].astype(str)))
+
+
+def _circular(values: RunValues, name: str) -> str:
+    chosen = [one for one in values.conditions if isinstance(one.get("regions"), dict)]
+    if not chosen:
+        return "no condition chooses its regions by a map"
+    circular = [str(one["name"]) for one in chosen if one["regions"].get("on") == "test"]
+    if circular:
+        return f"yes, as published, and it scores too well there: {', '.join(circular)}"
+    return "no: regions are chosen on the training animals of the same fold"
+
+
+def session_means(values: RunValues, name: str) -> pd.DataFrame:
+    """One row a session: animal, session, day, base_rate, value; means over decoders.
+
+    `day` is the session's place among its animal's, in the order of the tables, from 1.
+    """
+    table = values.table("session_scores")
+    columns = ["animal", "session", "day", "base_rate", "value"]
+    if table.empty:
+        return pd.DataFrame(columns=columns)
+    own = table[table["condition"] == name]
+    metric = metric_of(values, name)
+    if own.empty or metric not in own:
+        return pd.DataFrame(columns=columns)
+    own = own.assign(value=own[metric].astype(float))
+    means = own.groupby(["animal", "session"], sort=False)[["base_rate", "value"]].mean()
+    found = means.reset_index()
+    found.insert(2, "day", found.groupby("animal").cumcount() + 1)
+    return found
+
+
+QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
+    ("Were the tested animals (or sessions) kept out of training?", _unseen),
+    ("How much data is behind it?", _how_many),
+    ("Is it above what permuted labels give?", _above_chance),
+    ("Does a linear model of the same window do as well?", _linear),
+    ("Is it cortex, or blood, motion and light?", _is_it_cortex),
+    ("Does the mean hide bad sessions?", _sessions_hidden),
+    ("Can the probabilities be trusted in a new animal?", _calibrated),
+    ("How unbalanced are the classes?", _base_rate),
+    ("Does the decoder see the future?", _look_ahead),
+    ("Does the order of days matter?", _order_of_days),
+    ("How much do training animals and seeds matter?", _spread),
+    ("Does it predict what comes, beyond what the present foretells?", _future),
+    ("Which cortex is read?", _which_cortex),
+    ("Would a decoder that learnt nothing give the same map?", _map_checked),
+    ("Were regions chosen on the animals they are tested on?", _circular),
+)

@@ -1,0 +1,290 @@
+"""A run folder read for its report: whatever of it is there, finished or not, without torch."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corticode.data.regions import read_regions
+from corticode.data.store import load_sessions
+from corticode.decode.predictions import Predictions
+from corticode.errors import CorticodeError, MissingDataError
+from corticode.evaluate.curves import auc_around_onset, reliability, roc_curve
+from corticode.evaluate.metrics import binary_scores
+from corticode.evaluate.tables import score_animals
+from corticode.explain.importance_map import ImportanceMap
+from corticode.report.headline import linear_twin
+from corticode.report.page_values import CurveTables, RunValues, headline_condition
+from corticode.report.session_trace import SessionTrace, trace_sessions
+from corticode.runs import TABLES, Run
+
+# Read only for the condition a report is about, and what stands beside it in the viewer: single
+# predictions of a whole study take minutes.
+MOST_VIEWED = 2
+LAGS_S = np.arange(-2, 3.01, 0.25)
+DAMAGED = "{path} is damaged ({error}); it is left out of this page"
+
+
+def read_run(folder: Path) -> RunValues:
+    """Everything of a run that its report shows.
+
+    Parameters
+    ----------
+    folder
+        The run folder; it may be half done, or have nothing done yet.
+
+    Raises
+    ------
+    MissingDataError
+        It is no run folder.
+    """
+    run = Run(folder)
+    if not run.study_path.is_file() and not (folder / "fits").is_dir():
+        raise MissingDataError(
+            f"{folder} is no run folder: it holds neither study.toml nor fits; give the folder "
+            "that 'corticode run STUDY --out RUN' made"
+        )
+    missing: list[str] = []
+    study = _read(run.study_path, tomllib.loads, missing)
+    provenance = _read(run.provenance_path, json.loads, missing)
+    tables = _read_tables(run, [one["name"] for one in study.get("condition", [])], missing)
+    name = folder.resolve().name
+    values = RunValues(name, tables, study, provenance, tuple(missing))
+    regions = _read_regions(folder, study)
+    values = replace(values, regions=regions, maps=_read_maps(run, tables, missing))
+    values = replace(values, mean_images=_mean_images(run, provenance))
+    return _with_predictions(run, values, missing)
+
+
+def _read(path: Path, parse: Any, missing: list[str]) -> dict[str, Any]:
+    """A text file as plain values; empty where it is missing or damaged, which is told."""
+    try:
+        return dict(parse(path.read_text("utf-8")))
+    except FileNotFoundError:
+        missing.append(f"{path.name} is missing: what it holds is unknown here")
+    except (ValueError, TypeError, OSError) as error:
+        missing.append(DAMAGED.format(path=path.name, error=error))
+    return {}
+
+
+def _read_tables(
+    run: Run, conditions: Sequence[str], missing: list[str]
+) -> dict[str, pd.DataFrame]:
+    """The tables that were written; of a run that is not finished, those of the fits that are."""
+    tables = {}
+    for name in (*TABLES, "comparisons"):
+        if run.table_path(name).is_file():
+            try:
+                tables[name] = run.read_table(name)
+            except (ValueError, CorticodeError) as error:
+                missing.append(DAMAGED.format(path=f"{name}.csv", error=error))
+    if "scores" in tables and "animal_scores" in tables:
+        return tables
+    done = list(_finished(run, missing))
+    begun = len(list(run.folder.glob("fits/*/*/*")))
+    missing.append(
+        f"the run is not finished: {len(done)} fits are scored, {begun - len(done)} begun and not "
+        "scored; the page is made of those that are. 'corticode run' with the same study and "
+        "folder goes on, then 'corticode report' makes this page again"
+    )
+    place = {name: k for k, name in enumerate(conditions)}
+    done.sort(key=lambda one: place.get(one["fit"]["condition"], len(place)))
+    return tables | _tables_of(done)
+
+
+def _finished(run: Run, missing: list[str]) -> Iterator[Mapping[str, Any]]:
+    for path in sorted(run.folder.glob("fits/*/*/*/done.json")):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if "scores" in content:
+                yield content
+        except ValueError as error:
+            missing.append(DAMAGED.format(path=path.relative_to(run.folder), error=error))
+
+
+def _tables_of(done: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """The three tables of scores from what finished fits left."""
+    if not done:
+        return {}
+    ahead = [{"look_ahead_s": float(one["look_ahead_s"] or "nan")} for one in done]
+    scores = [one["fit"] | one["scores"] | a for one, a in zip(done, ahead, strict=True)]
+    sessions = [one["fit"] | row for one in done for row in one["session_scores"]]
+    table = pd.DataFrame(sessions)
+    return {
+        "scores": pd.DataFrame(scores),
+        "session_scores": table,
+        "animal_scores": score_animals(table),
+    }
+
+
+def _read_regions(folder: Path, study: Mapping[str, Any]) -> pd.DataFrame:
+    """Where regions lie; empty where the study names no table or it is not there any more."""
+    path = study.get("data", {}).get("regions")
+    if not isinstance(path, str) or not (folder / path).is_file():
+        return pd.DataFrame()
+    try:
+        table = read_regions(folder / path)
+    except CorticodeError:
+        return pd.DataFrame()
+    return pd.DataFrame(
+        {
+            "name": table.names,
+            # Of several groups the first: a region has one colour.
+            "group": [groups[0] if groups else "none" for groups in table.groups],
+            "row": table.rows,
+            "column": table.columns,
+        }
+    )
+
+
+def _read_maps(
+    run: Run, tables: Mapping[str, pd.DataFrame], missing: list[str]
+) -> dict[tuple[str, str], ImportanceMap]:
+    """The joined maps that the tables speak of."""
+    named = [tables[name] for name in ("map_regions", "occlusion") if name in tables]
+    pairs = [pair for table in named for pair in zip(table["condition"], table["map"], strict=True)]
+    found = {}
+    for condition, name in dict.fromkeys(pairs):
+        path = run.maps_folder(condition, name) / "map.npz"
+        if path.is_file():
+            try:
+                found[condition, name] = ImportanceMap.load(path)
+            except CorticodeError as error:
+                missing.append(str(error))
+    return found
+
+
+def _mean_images(run: Run, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The mean image of each movie whose statistics are kept."""
+    found = {}
+    for name in provenance.get("recordings", {}):
+        for path in run.movie_statistics_paths(name)[:1]:
+            try:
+                with np.load(path, allow_pickle=False) as stored:
+                    found[name] = stored["mean"][-1]
+            except (OSError, KeyError, ValueError):
+                continue
+    return found
+
+
+def _with_predictions(run: Run, values: RunValues, missing: list[str]) -> RunValues:
+    """What only single predictions tell: curves and traces."""
+    name = headline_condition(values)
+    if name is None:
+        return replace(values, missing=tuple(missing))
+    speeds = _speeds(run.folder)
+    twin = linear_twin(values, name)
+    others = [str(one["name"]) for one in values.conditions]
+    viewed = dict.fromkeys([name, *([twin] if twin else []), *others])
+    scored = [one for one in viewed if (values.table("scores")["condition"] == one).any()]
+    traces: list[SessionTrace] = []
+    curves = CurveTables()
+    for condition in scored[:MOST_VIEWED]:
+        read = list(_read_predictions(run, values, condition, missing))
+        own = trace_sessions(condition, [said for _, _, said in read])
+        traces += [_with_speed(one, speeds) for one in own]
+        if condition == name:
+            curves = _curves(run, values, condition, read, own)
+    return replace(values, traces=tuple(traces), curves=curves, missing=tuple(missing))
+
+
+Read = tuple[str, str, Predictions]
+
+
+def _read_predictions(
+    run: Run, values: RunValues, condition: str, missing: list[str]
+) -> Iterator[Read]:
+    """Of each decoder of a condition: its name, its test animal, what it said."""
+    for row in _fits(values, condition):
+        folder = run.fit_folder(condition, row.fold, int(row.seed))
+        try:
+            said = Predictions.load(folder / "predictions.npz")
+        except CorticodeError as error:
+            missing.append(str(error))
+            continue
+        yield f"{row.fold}, seed {row.seed}", str(row.test_animal), said
+
+
+def _fits(values: RunValues, condition: str) -> Iterable[Any]:
+    table = values.table("scores")
+    return table[table["condition"] == condition].itertuples()
+
+
+def _curves(
+    run: Run, values: RunValues, condition: str, read: Sequence[Read], own: Sequence[SessionTrace]
+) -> CurveTables:
+    history = _histories(run, values, condition)
+    if not read or read[0][2].kind != "binary":
+        return CurveTables(history=history)
+    rocs, bins, onsets = [], [], []
+    for decoder, animal, said in read:
+        for part in ("train", "valid", "test"):
+            chosen = said.of_part(part)
+            curve = roc_curve(chosen.target, chosen.score)
+            if not curve.empty:
+                auc = binary_scores(chosen.target, chosen.score)["auc"]
+                named = {"part": part, "decoder": decoder, "animal": animal, "auc": auc}
+                rocs.append(curve.assign(**named))
+    for animal in dict.fromkeys(animal for _, animal, _ in read):
+        tested = [said.of_part("test") for _, whose, said in read if whose == animal]
+        target, score = (
+            np.concatenate([getattr(t, k) for t in tested]) for k in ("target", "score")
+        )
+        bins.append(reliability(target, score).assign(animal=animal))
+    for trace in own:
+        if trace.frame_rate_hz:
+            found = auc_around_onset(trace.target, trace.score, trace.frame_rate_hz, LAGS_S)
+            onsets.append(found.assign(animal=trace.animal))
+    onset = pd.concat(onsets) if onsets else pd.DataFrame(columns=["animal", "lag_s", "auc"])
+    return CurveTables(
+        pd.concat(rocs) if rocs else pd.DataFrame(),
+        history,
+        pd.concat(bins),
+        onset.groupby(["animal", "lag_s"], sort=False)["auc"].mean().reset_index(),
+    )
+
+
+def _histories(run: Run, values: RunValues, condition: str) -> pd.DataFrame:
+    """How training went; empty of linear decoders, whose rows are penalties."""
+    tables = []
+    for row in _fits(values, condition):
+        folder = run.fit_folder(condition, row.fold, int(row.seed))
+        try:
+            table = pd.read_csv(folder / "history.csv")
+            best = json.loads((folder / "done.json").read_text("utf-8"))["best_epoch"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if "penalty" in table or not {"train_loss", "valid_loss"} <= set(table):
+            continue
+        is_best = np.arange(1, len(table) + 1) == best
+        tables.append(table.assign(decoder=f"{row.fold}, seed {row.seed}", is_best=is_best))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _speeds(folder: Path) -> dict[tuple[str, str], Any]:
+    """The speed of each session, where prepared sessions are kept and hold one."""
+    found: dict[tuple[str, str], Any] = {}
+    for path in sorted(folder.glob("prepared/*/prepared.json")):
+        try:
+            prepared = load_sessions(path.parent)
+        except CorticodeError:
+            continue
+        named = [signal for signal in prepared.behavior if "speed" in signal.lower()]
+        if not named:
+            continue
+        for k, session in enumerate(zip(prepared.animals, prepared.sessions, strict=True)):
+            found.setdefault(session, prepared.behavior[named[0]][prepared.rows(k)])
+    return found
+
+
+def _with_speed(trace: SessionTrace, speeds: Mapping[tuple[str, str], Any]) -> SessionTrace:
+    speed = speeds.get((trace.animal, trace.session))
+    last = trace.first_frame + trace.score.size
+    if speed is None or speed.size < last or not np.issubdtype(speed.dtype, np.number):
+        return trace
+    return replace(trace, speed=np.asarray(speed[trace.first_frame : last], dtype=np.float32))

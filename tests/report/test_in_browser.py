@@ -1,0 +1,72 @@
+"""The page in a real browser, with no network: skipped where no headless Chromium is installed."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+
+import pytest
+
+from corticode.report.page import render_page
+from corticode.report.page_figures import page_figures
+
+BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+# Errors are collected before the page's own script runs; at the end it is used as a person would.
+COLLECT = "<script>window.faults = []; addEventListener('error', e => faults.push(e.message));\
+addEventListener('securitypolicyviolation', e => faults.push(e.violatedDirective));</script>"
+USE = """<script>
+const at = id => document.getElementById(id);
+const key = name => at("viewer-canvas").dispatchEvent(new KeyboardEvent("keydown", { key: name }));
+const told = {};
+told.first = at("viewer-readout").textContent;
+key("+"); told.zoomed = at("viewer-readout").textContent;
+key("w"); told.worst = at("viewer-readout").textContent;
+key("Home"); told.whole = at("viewer-readout").textContent;
+at("viewer-session").value = "1";
+at("viewer-session").dispatchEvent(new Event("change"));
+const filter = document.querySelector('input[data-filters="conditions"]');
+filter.value = "lin"; filter.dispatchEvent(new Event("input"));
+told.filtered = at("conditions-count").textContent;
+filter.value = ""; filter.dispatchEvent(new Event("input"));
+document.querySelectorAll("#conditions th button")[2].click();
+const rows = [...at("conditions").tBodies[0].rows];
+told.sorted = rows.map(row => row.cells[2].textContent).join(" ");
+told.sessions = at("sessions").tBodies[0].rows.length;
+const loaded = performance.getEntriesByType("resource").map(e => e.name);
+told.loaded = loaded.filter(name => !name.startsWith("data:"));
+told.faults = faults;
+const out = Object.assign(document.createElement("pre"), { id: "told" });
+out.textContent = JSON.stringify(told);
+document.body.append(out);
+</script></body>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no headless Chromium; apt-get install chromium")
+def test_tables_and_viewer_work_and_nothing_is_asked_of_a_network(
+    make_values, make_trace, tmp_path
+):
+    traces = [make_trace(), make_trace("m2", "<b>")]
+    values = make_values(traces=traces, name="gru")
+    page = render_page(values, page_figures(values))
+    page = page.replace("<head>", "<head>" + COLLECT).replace("</body>", USE)
+    path = tmp_path / "report.html"
+    path.write_text(page, "utf-8")
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    told = json.loads(
+        unescape(re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.S).group(1))
+    )
+    assert told["faults"] == []
+    assert told["loaded"] == []
+    assert told["first"].startswith("0.5 to 20.5 s; AUC of the session")
+    assert told["zoomed"].startswith("5.5 to 15.5 s")
+    assert told["worst"].startswith("stretch 1 by distance")
+    assert told["whole"] == told["first"]
+    assert told["filtered"] == "1 of 3 rows"
+    assert told["sorted"] == "0.510 0.860 0.910"
+    assert told["sessions"] == 18

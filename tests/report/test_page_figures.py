@@ -1,0 +1,60 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from corticode.report.page_figures import page_figures
+from corticode.report.page_values import CurveTables
+
+
+def names(values):
+    return [one.name for one in page_figures(values)]
+
+
+def test_of_scores_alone(make_values):
+    assert names(make_values()) == ["splits", "sessions"]
+
+
+def test_each_has_words(make_values):
+    for one in page_figures(make_values()):
+        assert one.title
+        assert one.caption.endswith(".")
+        assert one.alt
+
+
+def test_curves_and_traces(make_values, make_trace):
+    curves = CurveTables(
+        roc=pd.DataFrame({"part": "test", "decoder": "a", "animal": "m1", "auc": 1.0,
+                          "false_share": [0, 1], "true_share": [0, 1]}),
+        reliability=pd.DataFrame({"animal": "m1", "score": [0.5], "share": [0.5],
+                                  "n_windows": [4]}),
+        onset=pd.DataFrame({"animal": "m1", "lag_s": [0.0, 1.0], "auc": [0.5, 0.9]}),
+    )  # fmt: skip
+    values = make_values(curves=curves, traces=[make_trace()])
+    assert names(values) == ["splits", "roc", "reliability", "traces", "sessions", "onset"]
+
+
+def test_a_sweep_over_shifts_has_its_reference_lines(make_values):
+    values = make_values()
+    for condition, shift in zip(values.study["condition"][:2], (0, 30), strict=True):
+        condition |= {"network": {"kind": "gru"}, "window": {"shift": shift}}
+    values.tables["shift_references"] = pd.DataFrame(
+        {
+            "condition": "linear",
+            "shift": 30,
+            "animal": ["m1"],
+            "persistence_auc": 0.7,
+            "unshifted_auc": 0.6,
+        }
+    )
+    sweep = next(one for one in page_figures(values) if one.name.startswith("sweep"))
+    assert "Only above both" in sweep.caption
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.5])
+def test_one_animal_and_no_score(make_values, value):
+    values = make_values(animals=("m1",))
+    for table in values.tables.values():
+        for column in ("value", "auc", "auc_session_mean"):
+            if column in table:
+                table[column] = value
+    assert isinstance(names(values), list)

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corticode.decode.predictions import Predictions
+from corticode.errors import DataError
+from corticode.report.session_trace import (
+    SessionTrace,
+    choose_by_rule,
+    choose_stretch,
+    trace_sessions,
+)
+
+
+def said(score, *, target=(0, 1, 1), frames=(5, 6, 8), kind="binary", animals=("m1",), **fields):
+    n = len(frames)
+    zero = np.zeros(n, np.int16)
+    score = np.asarray(score, np.float32)
+    return Predictions(
+        np.full(n, 2, np.int8), zero, zero, np.array(frames, np.int32),
+        np.array(target, np.float32), score, kind, animals, ("a",), **fields,
+    )  # fmt: skip
+
+
+def test_averaged_over_decoders_and_laid_out_by_frame():
+    trace = trace_sessions("gru", [said([0.1, 0.8, 0.9]), said([0.3, 0.6, 0.7])])[0]
+    assert trace.first_frame == 5
+    assert trace.score == pytest.approx([0.2, 0.7, np.nan, 0.8], nan_ok=True)
+    assert trace.auc == 1
+
+
+def test_labels_that_differ_between_seeds_are_unknown():
+    trace = trace_sessions("p", [said([0.1] * 3), said([0.1] * 3, target=(1, 1, 1))])[0]
+    assert trace.target == pytest.approx([np.nan, 1, np.nan, 1], nan_ok=True)
+
+
+def test_of_several_classes_that_which_was():
+    scores = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]
+    trace = trace_sessions("c", [said(scores, kind="classes", classes=("x", "y", "z"))])[0]
+    assert trace.score == pytest.approx([0.7, 0.8, np.nan, 0.2], nan_ok=True)
+    assert np.isnan(trace.auc)
+
+
+def test_kinds_that_differ():
+    with pytest.raises(DataError, match="'gru' has predictions of kind 'binary' and 'value'"):
+        trace_sessions("gru", [said([0.1] * 3), said([0.1] * 3, kind="value")])
+
+
+@settings(max_examples=30)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_the_worst_is_the_lowest_and_half_lie_above_the_median(aucs):
+    empty = np.zeros(1, np.float32)
+    traces = [SessionTrace("g", "m", f"{k}", 0, empty, empty, auc=a) for k, a in enumerate(aucs)]
+    median, worst = choose_by_rule(traces)
+    assert worst.auc == min(aucs)
+    assert sum(a >= median.auc for a in aucs) >= len(aucs) / 2
+
+
+def test_nothing_to_choose_from():
+    assert choose_by_rule([]) is None
+
+
+def test_the_stretch_with_most_of_both():
+    target = np.repeat([0, 1], [70, 30]).astype(np.float32)
+    stretch = choose_stretch(SessionTrace("g", "m", "s", 0, target, target), 20)
+    assert (stretch.start, stretch.stop) == (60, 80)
+
+
+def test_a_session_shorter_than_the_stretch():
+    target = np.zeros(5, np.float32)
+    assert choose_stretch(SessionTrace("g", "m", "s", 0, target, target), 20).start == 0

@@ -1,0 +1,106 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corticode.decode.predictions import Predictions
+from corticode.errors import MissingDataError
+from corticode.run_values import read_run
+
+
+@pytest.fixture
+def own_run(finished_run, tmp_path):
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
+
+
+class TestFinished:
+    def test_everything_is_there(self, finished_run):
+        values = read_run(finished_run.folder)
+        assert values.missing == ()
+        assert values.conditions[0]["name"] == "gru"
+        assert {"scores", "session_scores", "animal_scores", "excluded"} <= set(values.tables)
+        assert not values.is_simulated
+        assert len(values.curves.roc["decoder"].unique()) == 4
+        assert {trace.condition for trace in values.traces} == {"gru", "linear"}
+
+    def test_traces_are_what_was_predicted(self, finished_run):
+        trace = read_run(finished_run.folder).traces[0]
+        found = [
+            Predictions.load(path).of_part("test")
+            for path in sorted(finished_run.folder.glob("fits/gru-*/*/*/predictions.npz"))
+        ]
+        own = next(one for one in found if one.animal_names[one.animal[0]] == trace.animal)
+        rows = np.array(own.session_names)[own.session] == trace.session
+        known = ~np.isnan(trace.score)
+        assert trace.score[known] == pytest.approx(own.score[rows])
+
+    def test_the_tested_epoch_is_marked(self, finished_run):
+        history = read_run(finished_run.folder).curves.history
+        assert history.groupby("decoder")["is_best"].sum().tolist() == [1] * 4
+
+
+class TestNotFinished:
+    def test_of_the_fits_that_are(self, own_run):
+        for name in ("scores", "session_scores", "animal_scores", "excluded"):
+            (own_run / f"{name}.csv").unlink()
+        done = sorted(own_run.glob("fits/gru-*/*/*/done.json"))
+        done[0].unlink()
+        values = read_run(own_run)
+        assert values.missing[0].startswith("the run is not finished: 7 fits are scored, 1 begun")
+        assert len(values.table("scores")) == 7
+        assert values.table("animal_scores")["condition"].unique().tolist() == ["gru", "linear"]
+
+    def test_nothing_done(self, own_run):
+        for path in own_run.iterdir():
+            if path.name != "study.toml":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        values = read_run(own_run)
+        assert "0 fits are scored, 0 begun" in values.missing[-1]
+        assert values.traces == ()
+
+    def test_no_run_folder(self, tmp_path):
+        with pytest.raises(MissingDataError, match="is no run folder: it holds neither study"):
+            read_run(tmp_path)
+
+
+class TestDamaged:
+    def test_files_are_left_out_and_told(self, own_run):
+        (own_run / "provenance.json").write_text("{", "utf-8")
+        (own_run / "study.toml").write_text("[", "utf-8")
+        sorted(own_run.glob("fits/gru-*/*/*/predictions.npz"))[0].write_bytes(b"x")
+        values = read_run(own_run)
+        told = "\n".join(values.missing)
+        assert "provenance.json is damaged" in told
+        assert "study.toml is damaged" in told
+        assert "predictions.npz is damaged" in told
+        assert len(values.curves.roc["decoder"].unique()) == 3
+
+    def test_done_of_an_unfinished_run(self, own_run):
+        (own_run / "scores.csv").unlink()
+        next(own_run.glob("fits/*/*/*/done.json")).write_text("{", "utf-8")
+        assert any("done.json is damaged" in one for one in read_run(own_run).missing)
+
+
+def test_speed_stands_beside(own_run):
+    prepared = next(own_run.glob("prepared/*/prepared.json"))
+    described = json.loads(prepared.read_text("utf-8"))
+    described["signals"] = ["wheel speed", *described["signals"][1:]]
+    prepared.write_text(json.dumps(described), "utf-8")
+    for trace in read_run(own_run).traces:
+        known = ~np.isnan(trace.target)
+        assert trace.speed is not None
+        assert np.array_equal(trace.speed[known], trace.target[known])
+
+
+def test_loads_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys, corticode.run_report;"
+        "print([m for m in ('torch', 'sklearn', 'scipy.stats') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
