@@ -8,6 +8,7 @@ import pandas as pd
 
 from corticode.evaluate.session_orders import day_trends
 from corticode.report.headline import (
+    COHORT,
     METRICS,
     animal_values,
     difference_in_words,
@@ -81,6 +82,19 @@ def _above_chance(values: RunValues, name: str) -> str:
     return (
         f"with permuted labels (“{twins[0]}”) {mean:.3f}; difference "
         f"{difference_in_words(values, name, twins[0])}"
+    )
+
+
+def _cohort_p(values: RunValues, name: str) -> str:
+    table = values.table("nulls")
+    own = table[table["animal"] == COHORT] if not table.empty else table
+    if own.empty:
+        return f"{NOT_DONE}: it takes a condition of traces with a target of two classes"
+    row = own.iloc[0]
+    return (
+        f"p = {row['p']:.3g} ({int(row['n_orders'])} orders of labels, {row['exchanged']}; the "
+        f"smallest possible {row['smallest_p']:.2g}): {row['note']}; AUC {row['value']:.3f}, by "
+        f"chance {row['chance']:.3f}"
     )
 
 
@@ -261,6 +275,7 @@ QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Were the tested animals (or sessions) kept out of training?", _unseen),
     ("How much data is behind it?", _how_many),
     ("Is it above what permuted labels give?", _above_chance),
+    ("Do mice as a cohort carry it, with labels exchanged and decoders fitted anew?", _cohort_p),
     ("Does a linear model of the same window do as well?", _linear),
     ("Is it cortex, or blood, motion and light?", _is_it_cortex),
     ("Does the mean hide bad sessions?", _sessions_hidden),
