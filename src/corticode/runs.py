@@ -24,6 +24,7 @@ TABLES = (
     "scores",
     "session_scores",
     "animal_scores",
+    "published",
     "shift_references",
     "region_correlations",
     "artefacts",
@@ -40,6 +41,9 @@ TABLES = (
 )
 TEXT_COLUMNS = (
     "condition",
+    "figure",
+    "data",
+    "settings",
     "fold",
     "test_animal",
     "valid_animal",

@@ -18,11 +18,22 @@ def test_known_designs(n_animals, in_sd):
     )
 
 
-def test_it_is_found_as_often_as_asked():
+@pytest.mark.parametrize("n_animals", [2, 5])
+def test_it_is_found_as_often_as_asked(n_animals):
     rng = np.random.default_rng(0)
-    shift = detectable_difference(5, power=0.6)
-    p = stats.ttest_1samp(rng.normal(shift, 1, (20_000, 5)), 0, axis=1).pvalue
+    shift = detectable_difference(n_animals, power=0.6)
+    p = stats.ttest_1samp(rng.normal(shift, 1, (20_000, n_animals)), 0, axis=1).pvalue
     assert (p < 0.05).mean() == pytest.approx(0.6, abs=0.015)
+
+
+@pytest.mark.parametrize("n_animals", [3, 5, 10, 40])
+@pytest.mark.parametrize("level", [0.05, 0.001])
+def test_power_is_that_of_the_noncentral_t(n_animals, level):
+    freedom, noncentrality = n_animals - 1, 0.7 * n_animals**0.5
+    limit = stats.t.isf(level / 2, freedom)
+    expected = stats.nct.sf(limit, freedom, noncentrality)
+    expected += stats.nct.cdf(-limit, freedom, noncentrality)
+    assert power_of(0.7, n_animals, 1, level=level) == pytest.approx(expected, abs=1e-6)
 
 
 @settings(max_examples=40, deadline=None)
