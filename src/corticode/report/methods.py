@@ -123,7 +123,8 @@ def _left_out(values: RunValues) -> Passage:
     if table.empty:
         return Passage("Left out", ("Nothing was left out and nothing looked odd.",))
     grouped = table.groupby(["what", "reason"], sort=False, dropna=False).size()
-    rows = [(str(what), str(n), str(reason)) for (what, reason), n in grouped.items()]
+    named = grouped.rename("n").reset_index()
+    rows = [(str(one.what), str(one.n), str(one.reason)) for one in named.itertuples()]
     words = f"{len(table)} findings about what was left out or looked odd, by reason."
     if len(rows) > MOST_ROWS:
         words += f" The first {MOST_ROWS} of {len(rows)} reasons; all are in excluded.csv."
