@@ -130,7 +130,7 @@ def test_nothing_done(own_run, tmp_path):
     for path in own_run.iterdir():
         if path.name != "study.toml":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(MissingDataError, match="no fit of .* is finished: there is nothing to"):
+    with pytest.raises(MissingDataError, match=r"no fit of .* is finished: there is nothing to"):
         export_run(own_run, "csv", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -162,7 +162,7 @@ def test_unknown_form(own_run):
 
 def test_a_folder_that_cannot_be_written(own_run, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match="cannot write .*; free some space or choose another"):
+    with pytest.raises(RunError, match=r"cannot write .*; free some space or choose another"):
         export_run(own_run, "csv", tmp_path / "file" / "out")
 
 
