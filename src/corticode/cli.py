@@ -499,6 +499,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     Console().print(table)
     _show_findings([f for f in summary.findings if f.reason.startswith("no ")])
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
+    typer.echo(f"a methods text: {out}/methods.md")
     # Of a condition in the table: an earlier study's decoders may lie beside these.
     first = slug(str(summary.animal_scores["condition"].iloc[0]))
     decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)

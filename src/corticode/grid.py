@@ -210,6 +210,7 @@ def make_maps(
     made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
     results = [made[k] for k in waiting]
     write_map_tables(run, plan.maps, results)
+    write_texts(folder)
     return map_findings(results)
 
 

@@ -83,6 +83,13 @@ def test_other_recordings_are_other_data(session_scores, change, why):
     assert not found.mice
 
 
+def test_each_mouse_must_be_checked(session_scores):
+    other = session_scores["animal"] == "m5"
+    scores = session_scores.assign(condition=np.where(other, "speed", "gru"))
+    found = identify_data(scores, [RUNNING], is_simulated=False)
+    assert found.why == "it could not be checked how much m5 ran"
+
+
 def test_simulated_mice_have_the_same_names(session_scores):
     assert identify_data(session_scores, [RUNNING], is_simulated=True).data == "simulated"
 

@@ -86,8 +86,8 @@ def identify_data(
     session_scores
         As in ``session_scores.csv``.
     conditions
-        As in a resolved study: the first with a binary target and true labels tells how much
-        each session's mouse ran.
+        As in a resolved study: those with a binary target and true labels tell how much each
+        session's mouse ran.
     is_simulated
         Whether they are known to be simulated; simulated mice have the same session ids.
 
@@ -119,8 +119,7 @@ def identify_data(
             "sessions are called as the published ones, but no condition decodes run and rest, so "
             "that it could not be checked that they are",
         )
-    rows = session_scores[session_scores["condition"] == asked[0]]
-    fault = _fault_of_running(rows, mice)
+    fault = _fault_of_running(session_scores[session_scores["condition"].isin(asked)], mice)
     if fault:
         return DataIdentity(OTHER, fault)
     return DataIdentity(PUBLISHED, "sessions, mice and running are the published ones", mice)
@@ -277,6 +276,9 @@ def _fault_of_running(rows: pd.DataFrame, mice: Mapping[str, str]) -> str:
     """Why running is not as published; empty where it is."""
     published = _read("published_summary.csv", {})
     published = published[published["metric"] == "run_fraction"].set_index("condition")
+    unchecked = [animal for animal in mice if animal not in set(rows["animal"].astype(str))]
+    if unchecked:
+        return f"it could not be checked how much {', '.join(unchecked)} ran"
     sessions = rows.groupby(["animal", "session"], sort=False)["base_rate"].mean()
     for animal, rates in sessions.groupby("animal", sort=False):
         told = published.loc[f"mouse {mice[str(animal)]}"]
