@@ -2,12 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from corticode.config import read_study
-from corticode.errors import StudyError
+from corticode.config import read_study, settings_of_map
+from corticode.errors import MissingDataError, StudyError
 from corticode.map_tasks import wanted_maps
 from corticode.maps import MapTask
+
+MOVIE = (
+    '[[condition]]\nname = "cnn"\ninput = "movie"\npreset = "recommended"\n'
+    'preprocess = { correction = "none" }\n'
+)
 
 
 class TestFaults:
@@ -41,12 +47,42 @@ class TestFaults:
         told = self.faults(linear_cohort, f'[[map]]\ncondition = "linear"\n{keys}\n')
         assert message in told
 
+    @pytest.mark.parametrize(
+        ("masks", "message"),
+        [
+            ("{ a = { row = 1, column = 2, radius = 3 } }", "circles and images are for movies"),
+            ("{ a = { row = 1, column = 2, radius = 0 } }", "masks"),
+            ("{}", "there is no mask to cover with; give one at least"),
+        ],
+    )
+    def test_of_masks(self, linear_cohort, masks, message):
+        told = self.faults(
+            linear_cohort,
+            f'[[map]]\ncondition = "linear"\nkind = "occlusion"\nmasks = {masks}\n',
+        )
+        assert message in told
+
+    def test_a_drawn_mask_lies_beside_the_study(self, linear_cohort):
+        path = linear_cohort / "study.toml"
+        own = '[[map]]\ncondition = "cnn"\nkind = "occlusion"\nmasks = { a = "drawn.npy" }\n'
+        path.write_text(path.read_text("utf-8") + MOVIE + own, "utf-8")
+        with pytest.raises(MissingDataError, match=r"drawn.npy does not exist; give the path"):
+            read_study(path)
+        np.save(linear_cohort / "drawn.npy", np.eye(8))
+        ((_, drawn),) = settings_of_map(read_study(path).maps[-1]).masks
+        assert drawn.covered.sum() == 8
+
+    def test_regions_do_not_cover_movies(self, linear_cohort):
+        told = self.faults(
+            linear_cohort,
+            MOVIE + '[[map]]\ncondition = "cnn"\nkind = "occlusion"\nmasks = { a = [1] }\n',
+        )
+        assert "sets of regions are for traces; take squares, circles or images" in told
+
     def test_no_rule_for_movies(self, linear_cohort):
         told = self.faults(
             linear_cohort,
-            '[[condition]]\nname = "cnn"\ninput = "movie"\npreset = "recommended"\n'
-            'preprocess = { correction = "none" }\n'
-            '[[map]]\ncondition = "cnn"\nkind = "deep-shap"\n',
+            MOVIE + '[[map]]\ncondition = "cnn"\nkind = "deep-shap"\n',
         )
         assert "Deep SHAP has no rule for CNNs; take kind = 'expected-gradients'" in told
 

@@ -1,6 +1,7 @@
 """Maps of a study's decoders, from the study file to tables."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from corticode.decode.decoder import load_decoder
 from corticode.errors import RunError, StudyError
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_settings import MapSettings
+from corticode.explain.pixel_masks import Circle
 from corticode.grid import make_maps
 from corticode.maps import MapTask, masks_of, thin_evenly
 
@@ -148,6 +150,20 @@ def test_windows_are_thinned_evenly():
     thin = thin_evenly(windows, 5)
     assert thin.centre.tolist() == [2, 76, 150, 223, 297]
     assert thin_evenly(windows, 10_000).n_windows == windows.n_windows
+
+
+def test_masks_of_movies():
+    decoder = SimpleNamespace(
+        recipe=SimpleNamespace(image_shape=(16, 16)), settings=SimpleNamespace(sees_movies=True)
+    )
+    for masks, names in (
+        (None, 64),
+        ("limb-squares", 1),
+        ((("spot", Circle(4, 4, 2)), ("other", Circle(9, 9, 2))), 2),
+    ):
+        found = masks_of(MapSettings("a", "cnn", "occlusion", masks=masks), decoder, None)
+        assert len(found) == names
+    assert found[0].covered[4, 4] and not found[0].covered[9, 9]
 
 
 def test_masks_of_traces(mapped):

@@ -19,7 +19,8 @@ from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
 from corticode.evaluate.artefacts import control_names
 from corticode.evaluate.necessity import set_names
-from corticode.explain.map_settings import MapSettings, Selection
+from corticode.explain.map_settings import MapSettings, OwnMask, Selection
+from corticode.explain.pixel_masks import Circle, PixelMask, read_drawn_mask
 from corticode.study_faults import (
     guess,
     listed,
@@ -31,6 +32,7 @@ from corticode.study_faults import (
     unit_faults,
 )
 from corticode.study_keys import (
+    CircleKeys,
     ConditionKeys,
     DataKeys,
     FoldKeys,
@@ -174,7 +176,8 @@ def read_study(path: Path | str) -> Study:
         {c.name: c.start_from for c in conditions},
         {c.name: c.permute_labels or "none" for c in conditions},
     )
-    maps = [settings_of_map(one) for one in keys.map]
+    asked_maps = tuple(_with_mask_paths(one, path.parent) for one in keys.map)
+    maps = [settings_of_map(one) for one in asked_maps]
     faults += map_faults(
         [(one.name, one.condition) for one in maps],
         {c.name: c.regions.source for c in conditions if isinstance(c.regions, SelectionKeys)},
@@ -191,7 +194,7 @@ def read_study(path: Path | str) -> Study:
     ordered = _needed_first(conditions)
     asked = tuple(dict.fromkeys(one.condition for one in keys.artefacts))
     sets = tuple(keys.region_set)
-    return Study(path, keys.data, keys.folds, tuple(ordered), tuple(keys.map), asked, sets)
+    return Study(path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets)
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
@@ -201,6 +204,17 @@ def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
         return keys
     path = (folder / str(network.weights)).resolve()
     return keys.model_copy(update={"network": network.model_copy(update={"weights": str(path)})})
+
+
+def _with_mask_paths(keys: MapKeys, folder: Path) -> MapKeys:
+    """A map whose drawn masks are named in full."""
+    if not isinstance(keys.masks, dict):
+        return keys
+    masks = {
+        name: str((folder / one).resolve()) if isinstance(one, str) else one
+        for name, one in keys.masks.items()
+    }
+    return keys.model_copy(update={"masks": masks})
 
 
 def _needed_first(conditions: Sequence[ConditionKeys]) -> list[ConditionKeys]:
@@ -277,8 +291,17 @@ def settings_of_map(keys: MapKeys) -> MapSettings:
     given = keys.model_dump()
     masks = keys.masks
     if isinstance(masks, dict):
-        given["masks"] = tuple((name, tuple(regions)) for name, regions in masks.items())
+        given["masks"] = tuple((name, _mask_of(one)) for name, one in masks.items())
     return MapSettings(**given | {"name": keys.name or keys.kind})
+
+
+def _mask_of(keys: list[int | str] | CircleKeys | str) -> tuple[int | str, ...] | PixelMask:
+    """A mask of a study's own: regions, a circle, or an image that is read here."""
+    if isinstance(keys, list):
+        return tuple(keys)
+    if isinstance(keys, CircleKeys):
+        return Circle(keys.row, keys.column, keys.radius)
+    return read_drawn_mask(Path(keys))
 
 
 def artefact_faults(asked: Sequence[str], conditions: Mapping[str, ConditionKeys]) -> Iterator[str]:
@@ -333,10 +356,21 @@ def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:
     of_pixels = asked.masks in ("squares", "limb-squares") or asked.fill == "neighbours"
     if asked.kind == "occlusion" and of_pixels and not sees_movies:
         return f"{where}: squares and the fill 'neighbours' are for movies; take masks = 'regions'"
-    if asked.kind == "occlusion" and sees_movies and not isinstance(asked.masks, str | None):
-        return f"{where}: sets of regions are for traces; take masks = 'squares'"
     if asked.kind == "occlusion" and sees_movies and asked.masks == "regions":
         return f"{where}: regions are for traces; take masks = 'squares' or 'limb-squares'"
+    if asked.kind == "occlusion" and isinstance(asked.masks, tuple):
+        return _own_mask_fault(where, asked.masks, sees_movies=sees_movies)
+    return None
+
+
+def _own_mask_fault(where: str, masks: Sequence[OwnMask], *, sees_movies: bool) -> str | None:
+    """Why masks of a study's own do not suit a decoder's input; None where they do."""
+    if not masks:
+        return f"{where}: there is no mask to cover with; give one at least"
+    if sees_movies and any(isinstance(one, tuple) for _, one in masks):
+        return f"{where}: sets of regions are for traces; take squares, circles or images"
+    if not sees_movies and not all(isinstance(one, tuple) for _, one in masks):
+        return f"{where}: circles and images are for movies; take sets of regions"
     return None
 
 

@@ -28,6 +28,7 @@ from corticode.explain.map_settings import MapSettings
 from corticode.explain.masks import Mask, SquareGrid, limb_squares, region_masks, square_masks
 from corticode.explain.occlusion import occlude
 from corticode.explain.occlusion_tables import Occlusion
+from corticode.explain.pixel_masks import pixel_masks
 from corticode.explain.random_decoders import random_weight_maps
 from corticode.runs import read_done, write_done, write_table
 
@@ -347,9 +348,13 @@ def masks_of(settings: MapSettings, decoder: Decoder, table: RegionTable | None)
         shape = recipe.image_shape or (0, 0)
         if masks == "limb-squares":
             return [limb_squares(shape)]
+        if isinstance(masks, tuple):
+            drawn = [(name, one) for name, one in masks if not isinstance(one, tuple)]
+            return pixel_masks(drawn, shape)
         return square_masks(SquareGrid(shape))
     if isinstance(masks, tuple):
-        return region_masks(dict(masks), recipe.regions, table)
+        sets = {name: one for name, one in masks if isinstance(one, tuple)}
+        return region_masks(sets, recipe.regions, table)
     seen = [name for name, k in zip(recipe.regions, recipe.kept_regions, strict=True) if k]
     return [Mask(name, np.array(recipe.regions) == name) for name in seen]
 

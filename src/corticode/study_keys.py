@@ -286,6 +286,14 @@ class ConditionKeys(_Keys):
     )
 
 
+class CircleKeys(_Keys):
+    """A disc of pixels that occlusion covers, in the images that the decoder sees."""
+
+    row: float = Field(description="Of its centre, pixels from 0.")
+    column: float = Field(description="Of its centre, pixels from 0.")
+    radius: float = Field(gt=0, description="Pixels.")
+
+
 class MapKeys(_Keys):
     """Which cortex, and when in the window, a condition's decoders read: a map of each."""
 
@@ -330,13 +338,16 @@ class MapKeys(_Keys):
     convergence: bool = Field(
         True, description="Deep SHAP: maps of one decoder against 20, 50 and 100 backgrounds."
     )
-    masks: Literal["squares", "limb-squares", "regions"] | dict[str, list[int | str]] | None = (
-        Field(
-            None,
-            description="Occlusion: what is covered. Squares of a quarter of the image's side, the "
-            "two limb squares, each region, or sets of regions by name; left out: squares, of "
-            "traces each region.",
-        )
+    masks: (
+        Literal["squares", "limb-squares", "regions"]
+        | dict[str, list[int | str] | CircleKeys | str]
+        | None
+    ) = Field(
+        None,
+        description="Occlusion: what is covered. Squares of a quarter of the image's side, the two "
+        "limb squares, each region; or your own by name: of traces sets of regions, of movies "
+        "circles (`{ row, column, radius }` in pixels of the decoder's images) and images (a path "
+        "to `.npy` or TIFF, 0 where input is left). Left out: squares, of traces each region.",
     )
     fill: Literal["shuffled", "other-session", "zero", "neighbours"] = Field(
         "shuffled",

@@ -7,6 +7,9 @@ import numpy as np
 
 from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.pixel_masks import PixelMask
+
+OwnMask = tuple[str, tuple[int | str, ...] | PixelMask]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class MapSettings:
     n_orders, convergence
         Random orders beside curves of deletion; whether backgrounds of several sizes are compared.
     masks, fill, every_n_frames
-        Of occlusion; sets of regions as (name, regions) pairs.
+        Of occlusion; masks of a study's own as (name, regions, circle or image) pairs.
     """
 
     name: str
@@ -46,7 +49,7 @@ class MapSettings:
     n_random: int = 0
     n_orders: int = 0
     convergence: bool = False
-    masks: str | tuple[tuple[str, tuple[int | str, ...]], ...] | None = None
+    masks: str | tuple[OwnMask, ...] | None = None
     fill: str = "shuffled"
     every_n_frames: int = 1
 
