@@ -15,7 +15,7 @@ from corticode.errors import Finding
 from corticode.grid import RunSummary
 from corticode.runs import slug
 
-VERBS = ("simulate", "import", "extract", "check", "run", "predict", "report", "demo")
+VERBS = ("simulate", "import", "extract", "check", "run", "predict", "report", "export", "demo")
 HELP = [[], *([verb] for verb in VERBS), ["import", "study2024"]]
 
 
@@ -336,6 +336,22 @@ class TestReport:
         code, _, told = command_line("report", tmp_path)
         assert code == 2
         assert "is no run folder" in told
+
+
+class TestExport:
+    @pytest.mark.parametrize("form", ["csv", "mat"])
+    def test_says_where_it_is(self, command_line, finished_run, tmp_path, form):
+        out = tmp_path / "out"
+        code, printed, told = command_line(
+            "export", finished_run.folder, "--format", form, "--to", out
+        )
+        assert (code, told) == (0, "")
+        assert f"files in {out}; index.csv says what each holds" in printed
+
+    def test_refused(self, command_line, finished_run, tmp_path):
+        code, _, told = command_line("export", finished_run.folder, "--format", "xls")
+        assert code == 2
+        assert "format 'xls' is unknown; give csv or mat" in told
 
 
 class TestDemo:

@@ -329,6 +329,27 @@ def report(
     typer.echo(write_report(folder, figures or ()))
 
 
+@app.command(short_help="A run as files for MATLAB or R.")
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="csv|mat", help="Tidy tables, or MAT files (version 5)."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A new folder; default RUN-csv or RUN-mat."),
+    ] = None,
+) -> None:
+    """Write a run's predictions, scores, tables and maps as files for MATLAB or R."""
+    from corticode.run_export import export_run
+
+    written = export_run(folder, form, to)
+    for one in written.left_out:
+        typer.echo(f"warning: {one}", err=True)
+    typer.echo(f"{len(written.rows)} files in {written.folder}; index.csv says what each holds")
+
+
 @app.command(short_help="All of it once, on simulated mice.")
 def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything goes.")] = Path(
@@ -478,6 +499,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     Console().print(table)
     _show_findings([f for f in summary.findings if f.reason.startswith("no ")])
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
+    typer.echo(f"a methods text: {out}/methods.md")
     # Of a condition in the table: an earlier study's decoders may lie beside these.
     first = slug(str(summary.animal_scores["condition"].iloc[0]))
     decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)

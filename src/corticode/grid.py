@@ -44,6 +44,7 @@ from corticode.evaluate.tables import blank_findings, score_animals
 from corticode.experiment import FitTask, left_out, run_fit
 from corticode.map_tables import write_map_tables
 from corticode.maps import MapTask, map_findings, run_map
+from corticode.run_texts import write_texts
 from corticode.runs import Run, provenance, read_done, write_table
 from corticode.set_tables import region_set_tables
 from corticode.tasks import Plan, lay_out
@@ -158,7 +159,7 @@ def run_study(
     for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
         results[k] = found
     n_fits = len(plan.tasks)
-    return _tabulate(
+    summary = _tabulate(
         run,
         plan,
         [results[k] for k in range(n_fits)],
@@ -166,6 +167,8 @@ def run_study(
         len(kept),
         n_changed,
     )
+    write_texts(folder)
+    return summary
 
 
 def make_maps(
@@ -208,6 +211,7 @@ def make_maps(
     made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
     results = [made[k] for k in waiting]
     write_map_tables(run, plan.maps, results)
+    write_texts(folder)
     return map_findings(results)
 
 

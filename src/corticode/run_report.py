@@ -6,14 +6,14 @@ from pathlib import Path
 from corticode.data.files import write_text
 from corticode.errors import StudyError
 from corticode.report.canvas import FORMATS, save_figure
-from corticode.report.methods import methods_text
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
+from corticode.run_texts import write_texts
 from corticode.run_values import read_run
 
 
 def write_report(folder: Path, formats: Sequence[str] = ()) -> Path:
-    """Write ``report.html`` and ``methods.md`` into a run folder, and its figures where asked.
+    """Write ``report.html`` and the texts into a run folder, and its figures where asked.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def write_report(folder: Path, formats: Sequence[str] = ()) -> Path:
     for one in figures:
         for name in formats:
             save_figure(one.figure, Path(folder) / "figures" / f"{one.name}.{name}")
-    write_text(Path(folder) / "methods.md", methods_text(values))
+    write_texts(Path(folder), values)
     page = Path(folder) / "report.html"
     write_text(page, render_page(values, figures))
     return page

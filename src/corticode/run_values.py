@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from corticode.explain.importance_map import ImportanceMap
 from corticode.report.headline import linear_twin
 from corticode.report.page_values import CurveTables, RunValues, headline_condition
 from corticode.report.session_trace import SessionTrace, trace_sessions
-from corticode.runs import TABLES, Run
+from corticode.runs import TABLES, Run, slug
 
 # Read only for the condition a report is about, and what stands beside it in the viewer: single
 # predictions of a whole study take minutes.
@@ -30,13 +31,15 @@ LAGS_S = np.arange(-2, 3.01, 0.25)
 DAMAGED = "{path} is damaged ({error}); it is left out of this page"
 
 
-def read_run(folder: Path) -> RunValues:
+def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
     """Everything of a run that its report shows.
 
     Parameters
     ----------
     folder
         The run folder; it may be half done, or have nothing done yet.
+    single_predictions
+        Whether curves, traces, maps and images are read too, which take time.
 
     Raises
     ------
@@ -55,6 +58,13 @@ def read_run(folder: Path) -> RunValues:
     tables = _read_tables(run, [one["name"] for one in study.get("condition", [])], missing)
     name = folder.resolve().name
     values = RunValues(name, tables, study, provenance, tuple(missing))
+    values = replace(
+        values,
+        frame_rate_hz=_frame_rate_hz(run),
+        n_other_conditions=_n_other_conditions(run, values),
+    )
+    if not single_predictions:
+        return values
     regions = _read_regions(folder, study)
     values = replace(values, regions=regions, maps=_read_maps(run, tables, missing))
     values = replace(values, mean_images=_mean_images(run, provenance))
@@ -120,6 +130,25 @@ def _tables_of(done: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
         "session_scores": table,
         "animal_scores": score_animals(table),
     }
+
+
+def _frame_rate_hz(run: Run) -> float | None:
+    """Of the recordings as decoded, from the first fit that tells it."""
+    for path in sorted(run.folder.glob("fits/*/*/*/predictions.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                rate = float(stored["frame_rate_hz"])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            continue
+        return None if np.isnan(rate) else rate
+    return None
+
+
+def _n_other_conditions(run: Run, values: RunValues) -> int:
+    """Conditions of an earlier study whose finished fits lie here still."""
+    known = {slug(str(one["name"])) for one in values.conditions}
+    found = {path.parents[2].name for path in run.folder.glob("fits/*/*/*/done.json")}
+    return len(found - known)
 
 
 def _read_regions(folder: Path, study: Mapping[str, Any]) -> pd.DataFrame:

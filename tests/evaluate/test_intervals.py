@@ -7,7 +7,6 @@ from scipy import stats
 from corticode.errors import DataError
 from corticode.evaluate.intervals import (
     bootstrap_interval,
-    detectable_difference,
     holm,
     interval,
     rank_sum_test,
@@ -124,31 +123,10 @@ def test_holm_keeps_order_and_never_lowers(p):
 
 
 @pytest.mark.parametrize(
-    ("n_animals", "in_sd"), [(3, 3.26), (4, 2.13), (5, 1.68), (6, 1.435), (8, 1.16), (10, 1.00)]
-)
-def test_detectable_difference(n_animals, in_sd):
-    assert detectable_difference(n_animals) == pytest.approx(in_sd, abs=0.006)
-    assert detectable_difference(n_animals, sd=0.02) == pytest.approx(
-        0.02 * detectable_difference(n_animals)
-    )
-
-
-def test_a_detectable_difference_is_found_as_often_as_asked():
-    rng = np.random.default_rng(0)
-    shift = detectable_difference(5, power=0.6)
-    p = stats.ttest_1samp(rng.normal(shift, 1, (20_000, 5)), 0, axis=1).pvalue
-    assert (p < 0.05).mean() == pytest.approx(0.6, abs=0.015)
-
-
-@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: interval([[1.0]]), "give one value an animal"),
         (lambda: interval([1.0], 95), "confidence is 95; it must lie between 0 and 1"),
-        (lambda: detectable_difference(1), "1 animals and an SD of 1"),
-        (lambda: detectable_difference(5, -1), "an SD of 0 or more"),
-        (lambda: detectable_difference(5, power=1.0), "a power of 1 is not between"),
-        (lambda: detectable_difference(5, level=2), "level is 2"),
     ],
 )
 def test_errors(call, message):

@@ -1,5 +1,8 @@
-from corticode.report.methods import methods_text
+from markdown_it import MarkdownIt
+
+from corticode.report.methods import methods_passages, methods_text
 from corticode.report.page_values import RunValues
+from corticode.report.questions import QUESTIONS
 
 
 def test_settings_are_told(make_values):
@@ -14,20 +17,48 @@ def test_settings_are_told(make_values):
     }
     text = methods_text(values)
     for words in (
-        "- **gru**: a GRU of traces; window 15 frames before and 0.5 s after",
+        "window 15 frames before and 0.5 s after",
         "target shifted by 30 frames",
         "preprocessing: scale min-max",
         "epochs 30",
-        "regions [6, 8]",
+        "regions 6, 8",
         "labels permuted between sessions (control)",
-        "(3 folds, 2 seeds)",
+        "(3 folds, 2 seeds, 9 fits in all)",
         "corticode 1; commit abc.",
+        "| condition.training.epochs | 30 | “gru” |",
+        "| m2 | 2 | 1,800 |",
+        "3.26 SD",
     ):
-        assert words in text
+        assert words in text, words
+
+
+def test_every_question_and_checklist_is_in_the_file(make_values):
+    text = methods_text(make_values())
+    assert all(f"| {question}" in text for question, _ in QUESTIONS)
+    assert "## Reporting checklist" in text
+
+
+def test_what_the_study_asked_for(make_values):
+    values = make_values()
+    values.study["map"] = [{"condition": "gru", "kind": "deep-shap", "n_windows": 50}]
+    values.study["artefacts"] = [{"condition": "gru"}]
+    text = methods_text(values)
+    assert "- **gru**: kind deep-shap; n\\_windows 50" in text
+    assert "- **gru**: with every setting as by default" in text
+    assert "Lundberg" in text
+    assert "Lundberg" not in methods_text(make_values())
+
+
+def test_names_are_no_markup(make_values):
+    values = make_values(name="a|b *c* <b>")
+    html = MarkdownIt("commonmark").enable("table").render(methods_text(values))
+    assert "a|b *c* &lt;b&gt;" in html
+    assert "<b>" not in html
 
 
 def test_nothing_done_is_still_a_text():
     assert "No session has been scored yet." in methods_text(RunValues("run"))
+    assert [one.title for one in methods_passages(RunValues("run"))][-1] == "Reporting checklist"
 
 
 def test_simulated(make_values):

@@ -62,3 +62,15 @@ def test_days_count_within_an_animal(make_values):
 
 def test_nothing_done():
     assert {one.answer for one in answer_questions(RunValues("r"))} == {"not done: no score yet"}
+
+
+def test_where_the_variance_comes_from(make_values):
+    values = make_values()
+    scores = values.tables["scores"]
+    other = scores.assign(fold=scores["fold"] + "_b", auc_session_mean=scores["auc"] + 0.02)
+    values.tables["scores"] = pd.concat([scores, other], ignore_index=True)
+    values.tables["animal_scores"] = values.tables["animal_scores"].assign(
+        sd_decoders=0.014, n_decoders=2
+    )
+    answer = said(values, "training animals and seeds").answer
+    assert "of the variance over decoders test animal 0%, training set and seed 100%" in answer

@@ -9,8 +9,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import nctdtr, ndtr, stdtr, stdtrit
+from scipy.special import ndtr, stdtr, stdtrit
 
 from corticode.errors import DataError
 
@@ -72,7 +71,7 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     0.930 [0.840, 1.020]
     """
     known = _known(values)
-    _check_share(confidence, "confidence")
+    check_share(confidence, "confidence")
     mean = float(known.mean()) if known.size else float("nan")
     if known.size < 2 or is_constant(known):
         return Interval(mean, np.nan, np.nan, known.size, "t over animals")
@@ -107,7 +106,7 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, *, seed: int
     'bootstrap over animals (too narrow below 10 animals)'
     """
     known = _known(values)
-    _check_share(confidence, "confidence")
+    check_share(confidence, "confidence")
     method = "bootstrap over animals"
     if known.size < 10:
         method += " (too narrow below 10 animals)"
@@ -239,58 +238,6 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def detectable_difference(
-    n_animals: int, sd: float = 1.0, power: float = 0.8, *, level: float = 0.05
-) -> float:
-    """The mean difference that a paired t test over so many animals finds as often as asked.
-
-    Parameters
-    ----------
-    n_animals
-        Animals, each under both conditions.
-    sd
-        Standard deviation of the animals' differences.
-    power
-        How often the difference is to be found.
-    level
-        p below which it counts as found, on two sides.
-
-    Returns
-    -------
-    float
-        In the unit of `sd`; from the noncentral t distribution.
-
-    Raises
-    ------
-    DataError
-        Fewer than two animals, a negative SD, or a power that is not between the level and 1.
-
-    Examples
-    --------
-    >>> round(detectable_difference(5, sd=0.02), 4)
-    0.0336
-    """
-    if n_animals < 2 or not sd >= 0:
-        raise DataError(
-            f"{n_animals} animals and an SD of {sd:g} tell no detectable difference; "
-            "give at least 2 animals and an SD of 0 or more"
-        )
-    _check_share(level, "level")
-    if not level < power < 1:
-        raise DataError(f"a power of {power:g} is not between the level {level:g} and 1; give 0.8")
-    freedom = n_animals - 1
-    limit = float(stdtrit(freedom, 1 - level / 2))
-
-    def missed(noncentrality: float) -> float:
-        found = 1 - nctdtr(freedom, noncentrality, limit) + nctdtr(freedom, noncentrality, -limit)
-        return float(found) - power
-
-    highest = 1.0
-    while missed(highest) < 0:
-        highest *= 2
-    return float(brentq(missed, 0, highest)) / sqrt(n_animals) * sd
-
-
 def is_constant(values: NDArray[np.float64]) -> bool:
     """Whether values, shape (animal,), differ by no more than rounding."""
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
@@ -303,6 +250,13 @@ def _known(values: ArrayLike) -> NDArray[np.float64]:
     return given[~np.isnan(given)]
 
 
-def _check_share(share: float, name: str) -> None:
+def check_share(share: float, name: str) -> None:
+    """Refuse what is no share.
+
+    Raises
+    ------
+    DataError
+        `share` does not lie between 0 and 1; the message calls it `name`.
+    """
     if not 0 < share < 1:
         raise DataError(f"{name} is {share:g}; it must lie between 0 and 1")

@@ -1,112 +1,174 @@
-"""A methods text: what was done, with the numbers of the study file, to be edited and cited."""
+"""What was done, for a paper's methods: every choice, count and version, to be edited and cited.
+
+One source for the page, which shows the passages, and for ``methods.md``, which holds them as
+Markdown with a reviewer's questions, a checklist and every setting behind them.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from corticode.report.headline import SIMULATED
-from corticode.report.page_values import RunValues
+import pandas as pd
 
-NETWORKS = {
-    "rnn": "a simple recurrent network",
-    "lstm": "an LSTM",
-    "gru": "a GRU",
-    "bi-rnn": "a bidirectional simple recurrent network",
-    "bi-lstm": "a bidirectional LSTM",
-    "bi-gru": "a bidirectional GRU",
-    "gru-keras": "a GRU (Keras cell)",
-    "linear-frame": "a linear decoder of the centre frame",
-    "linear-window": "a linear decoder of the whole window",
-    "speed": "a network of two GRU and three dense layers",
-    "cnn": "a convolutional network of single three-frame images",
-    "cnn-gru": "a convolutional network followed by a GRU",
-    "cnn-lstm": "a convolutional network followed by an LSTM",
-}
+from corticode.evaluate.detectable import FORMULA, detectable_difference
+from corticode.report.checklist import checklist
+from corticode.report.headline import SIMULATED, headline
+from corticode.report.page_values import RunValues, headline_condition
+from corticode.report.passages import Passage, escaped, to_markdown
+from corticode.report.questions import answer_questions
+from corticode.report.study_words import CORRECTIONS, every_setting, label_rule, shared_and_own
+
+MOST_ROWS = 100
+DRAFT = "A draft made from the run's own settings and counts; edit it, and check it."
+PUBLISHED = (
+    "Decoders, folds, published values",
+    "Ajioka T, Nakai N, Yamashita O, Takumi T (2024), PLoS Comput Biol 20(3): e1011074, "
+    "https://doi.org/10.1371/journal.pcbi.1011074",
+)
+DEEP_SHAP = (
+    "Deep SHAP",
+    "Lundberg SM, Lee S-I (2017), Advances in Neural Information Processing Systems 30: 4765-4774",
+)
+HOLM = ("Adjusted p-values", "Holm S (1979), Scandinavian Journal of Statistics 6: 65-70")
+EFFICIENTNET = (
+    "CNN of movies",
+    "Tan M, Le QV (2019), Proceedings of Machine Learning Research 97: 6105-6114",
+)
 
 
 def methods_text(values: RunValues) -> str:
-    """Paragraphs in Markdown: data, decoders, testing, statistics, software.
+    """All passages in Markdown, as ``methods.md`` holds them.
 
     Examples
     --------
     >>> methods_text(RunValues("run")).splitlines()[0]
-    '# Methods'
+    '# Methods: run'
     """
-    parts = ["# Methods", "", "A draft made from the run's own settings; edit it, and check it."]
+    parts = [f"# Methods: {escaped(values.name)}", DRAFT]
     if values.is_simulated:
-        parts += ["", f"**{SIMULATED}**"]
-    for title, text in (
-        ("Recordings", _recordings(values)),
-        ("Decoders", _decoders(values)),
-        ("Testing", _testing(values)),
-        ("Statistics", _statistics()),
-        ("Software", _software(values)),
-    ):
-        parts += ["", f"## {title}", "", text]
-    return "\n".join(parts) + "\n"
+        parts.append(f"**{SIMULATED}**")
+    passages = [
+        Passage("Result in a sentence", (headline(values), *values.missing)),
+        *methods_passages(values),
+        _questions(values),
+        _settings(values),
+    ]
+    return "\n\n".join([*parts, to_markdown(passages)]) + "\n"
 
 
-def _recordings(values: RunValues) -> str:
+def methods_passages(values: RunValues) -> list[Passage]:
+    """What was done, as passages: recordings to software, and the reporting checklist.
+
+    Examples
+    --------
+    >>> [passage.title for passage in methods_passages(RunValues("run"))][:2]
+    ['Recordings', 'Left out']
+    """
+    return [
+        _recordings(values),
+        _left_out(values),
+        _labels(values),
+        _decoders(values),
+        _testing(values),
+        _statistics(values),
+        *_controls(values),
+        _software(values),
+        _references(values),
+        checklist(values),
+    ]
+
+
+def _recordings(values: RunValues) -> Passage:
     scores = values.table("session_scores")
     if scores.empty:
-        return "No session has been scored yet."
-    sessions = scores[["animal", "session"]].drop_duplicates()
-    data = values.study.get("data", {})
-    text = f"{len(sessions)} sessions of {sessions['animal'].nunique()} animals were tested."
-    if data.get("resample_hz"):
-        text += f" Traces were resampled to {data['resample_hz']:g} Hz."
-    if data.get("trim_frames"):
-        text += (
-            f" Recordings whose lengths differed were cut by up to {data['trim_frames']} frames."
-        )
-    n_excluded = len(values.table("excluded"))
-    return f"{text} {n_excluded} findings about what was left out or looked odd are listed."
-
-
-def _decoders(values: RunValues) -> str:
-    lines = [f"- **{one['name']}**: {_describe(one)}." for one in values.conditions]
-    return "\n".join(lines) if lines else "The study file is missing."
-
-
-def _describe(condition: Mapping[str, Any]) -> str:
-    kind = condition.get("network", {}).get("kind", "")
-    window = condition.get("window", {})
-    target = condition.get("target", {})
-    words = [f"{NETWORKS.get(kind, kind or 'a decoder')} of {condition.get('input', 'traces')}"]
-    span = [_length(window, end) for end in ("before", "after")]
-    words.append(f"window {span[0]} before and {span[1]} after the decoded frame")
-    shift = window.get("shift") or window.get("shift_s")
-    if shift:
-        words.append(f"target shifted by {_length(window, 'shift')}")
-    words.append(f"target {target.get('signal', 'unknown')} ({target.get('kind', 'unknown')})")
-    preprocess = ", ".join(
-        f"{key} {value}" for key, value in sorted(condition.get("preprocess", {}).items())
+        return Passage("Recordings", ("No session has been scored yet.",))
+    name = headline_condition(values) or str(scores["condition"].iloc[0])
+    own = scores[scores["condition"] == name].drop_duplicates(["animal", "session"])
+    rate = values.frame_rate_hz
+    n_windows = int(own["n_windows"].sum())
+    words = (
+        f"{len(own)} sessions of {own['animal'].nunique()} animals were tested, {n_windows:,} "
+        f"windows by condition “{name}”"
     )
-    words.append(f"preprocessing: {preprocess or 'none'}")
-    if not str(kind).startswith("linear"):
-        training = condition.get("training", {})
-        given = ("epochs", "batch_size", "learning_rate", "label_smoothing")
-        told = ", ".join(f"{key} {training[key]}" for key in given if key in training)
-        words.append(f"training: {told}; the epoch with the lowest validation loss was kept")
-    else:
-        words.append("L2 penalty chosen by validation loss")
-    if condition.get("regions") not in (None, "all"):
-        words.append(f"regions {condition['regions']}, all others entering as 0")
-    if condition.get("permute_labels", "none") != "none":
-        words.append(f"labels permuted between {condition['permute_labels']} (control)")
-    return "; ".join(words)
+    if rate:
+        words += f", at {rate:g} frames a second ({n_windows / rate / 3600:.2f} h of labelled time)"
+    data = values.study.get("data", {})
+    treated = []
+    if data.get("resample_hz"):
+        treated.append(f"Recordings were resampled to {data['resample_hz']:g} Hz.")
+    if data.get("trim_frames"):
+        treated.append(
+            f"Recordings whose lengths differed were cut by up to {data['trim_frames']} frames."
+        )
+    rows = tuple(_animal_row(animal, rows) for animal, rows in own.groupby("animal", sort=False))
+    heads = ("animal", "sessions", "windows", "share of class 1", "bouts", "sessions without AUC")
+    return Passage("Recordings", (f"{words}.", " ".join(treated)), heads=heads, rows=rows)
 
 
-def _length(window: Mapping[str, Any], key: str) -> str:
-    if window.get(key) is not None:
-        return f"{window[key]} frames"
-    return f"{window[f'{key}_s']:g} s" if window.get(f"{key}_s") is not None else "0 frames"
+def _animal_row(animal: object, rows: pd.DataFrame) -> tuple[str, ...]:
+    columns = [column for column in rows if str(column).startswith("n_bouts_")]
+    bouts = rows[columns].dropna(axis="columns", how="all").sum()
+    rate = rows["base_rate"].mean()
+    return (
+        str(animal),
+        str(len(rows)),
+        f"{int(rows['n_windows'].sum()):,}",
+        "" if pd.isna(rate) else f"{rate:.3f}",
+        ", ".join(f"{str(c).removeprefix('n_bouts_')}: {int(n)}" for c, n in bouts.items()),
+        str(int((rows["blank_because"].fillna("") != "").sum())),
+    )
 
 
-def _testing(values: RunValues) -> str:
+def _left_out(values: RunValues) -> Passage:
+    table = values.table("excluded")
+    if table.empty:
+        return Passage("Left out", ("Nothing was left out and nothing looked odd.",))
+    grouped = table.groupby(["what", "reason"], sort=False, dropna=False).size()
+    named = grouped.rename("n").reset_index()
+    rows = [(str(one.what), str(one.n), str(one.reason)) for one in named.itertuples()]
+    words = f"{len(table)} findings about what was left out or looked odd, by reason."
+    if len(rows) > MOST_ROWS:
+        words += f" The first {MOST_ROWS} of {len(rows)} reasons; all are in excluded.csv."
+    heads = ("what", "how many", "why")
+    return Passage("Left out", (words,), heads=heads, rows=tuple(rows[:MOST_ROWS]))
+
+
+def _labels(values: RunValues) -> Passage:
+    rules: dict[str, list[str]] = {}
+    for one in values.conditions:
+        rules.setdefault(label_rule(one.get("target") or {}), []).append(str(one["name"]))
+    if len(rules) == 1:
+        return Passage("Labels", (f"{next(iter(rules))}.",))
+    items = tuple((_some(names), f"{rule}.") for rule, names in rules.items())
+    return Passage("Labels", () if items else ("The study file is missing.",), items)
+
+
+def _some(names: list[str], most: int = 8) -> str:
+    """Names, or the first of many."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _decoders(values: RunValues) -> Passage:
+    if not values.conditions:
+        return Passage("Decoders", ("The study file is missing.",))
+    shared, own = shared_and_own(values.conditions)
+    n = len(own)
+    words = f"{n} condition{'s' if n > 1 else ''}; unless said otherwise: {'; '.join(shared)}."
+    corrected = {
+        one.get("preprocess", {}).get("correction")
+        for one in values.conditions
+        if one.get("input") == "movie"
+    }
+    blood = [f"Movies: {CORRECTIONS[one]}." for one in CORRECTIONS if one in corrected]
+    return Passage("Decoders", (words, *blood), tuple(own) if n > 1 else ())
+
+
+def _testing(values: RunValues) -> Passage:
     by = values.study.get("folds", {}).get("by", "animal")
     scores = values.table("scores")
     n_folds = 0 if scores.empty else scores["fold"].nunique()
     seeds = values.provenance.get("seeds", [])
+    n_seeds = len(seeds) or 1
     way = {
         "animal": "The tested animal and the one that chose the epoch or penalty were kept out of "
         "training",
@@ -114,20 +176,111 @@ def _testing(values: RunValues) -> str:
         "block": "Of each session, one block of time was tested and one chose the epoch or "
         "penalty, with a gap between blocks",
     }
-    return f"{way.get(str(by), 'Folds are unknown')} ({n_folds} folds, {len(seeds) or 1} seeds)."
+    only = values.study.get("folds", {}).get("only")
+    some = " Not all folds were run, but those that the study names." if only else ""
+    return Passage(
+        "Testing",
+        (
+            f"{way.get(str(by), 'Folds are unknown')} ({n_folds} folds, {n_seeds} "
+            f"{'seed' if n_seeds == 1 else 'seeds'}, {len(scores)} fits in all).{some}",
+        ),
+    )
 
 
-def _statistics() -> str:
-    return (
+def _statistics(values: RunValues) -> Passage:
+    words = [
         "A session's score is left blank below 3 bouts or 5 s of either class. An animal's value "
         "is the mean over its sessions, then over decoders and seeds; the animal is the unit of "
         "inference. Intervals are Student's t over animals (95 %). Scores pooled over sessions are "
         "listed and carry no p-value."
+    ]
+    table = values.table("comparisons")
+    if {"comparison", "method"} <= set(table):
+        methods = ", ".join(dict.fromkeys(table["method"].astype(str)))
+        words.append(
+            f"{table['comparison'].nunique()} families of comparisons were made ({methods}); "
+            "p-values are adjusted by Holm's rule within a family and method."
+        )
+    scores = values.table("animal_scores")
+    n = 0 if scores.empty else scores.dropna(subset=["value"])["animal"].nunique()
+    if n > 1:
+        words.append(
+            f"Detectable difference: with {n} animals a paired t test (two-sided, level 0.05) "
+            f"finds a mean difference of {detectable_difference(n):.2f} SD of the animals' "
+            f"differences in 80 of 100 such experiments; {FORMULA}."
+        )
+    return Passage("Statistics", tuple(words))
+
+
+def _controls(values: RunValues) -> list[Passage]:
+    """Maps, sets of regions, artefacts and comparisons, as the study asked for them."""
+    asked = (
+        ("map", "Maps", "condition"),
+        ("region_set", "Sets of regions", "name"),
+        ("artefacts", "Conditions set against cues that are not cortex", "condition"),
+        ("comparison", "Comparisons", "name"),
     )
+    found = []
+    for key, title, lead in asked:
+        items = tuple(_asked(one, lead) for one in values.study.get(key, []))
+        if items:
+            found.append(Passage(title, items=items))
+    return found
 
 
-def _software(values: RunValues) -> str:
+def _asked(one: Mapping[str, Any], lead: str) -> tuple[str, str]:
+    """What is asked for, with its settings."""
+    told = every_setting({"": {key: value for key, value in one.items() if key != lead}})
+    words = "; ".join(f"{key.removeprefix('.')} {value}" for key, value, _ in told)
+    return str(one.get(lead, "")), words or "with every setting as by default"
+
+
+def _software(values: RunValues) -> Passage:
     versions = values.provenance.get("versions", {})
     told = ", ".join(f"{name} {version}" for name, version in versions.items())
     commit = values.provenance.get("commit")
-    return f"{told or 'Versions are unknown'}{f'; commit {commit}' if commit else ''}."
+    words = f"{told or 'Versions are unknown'}{f'; commit {commit}' if commit else ''}."
+    machine = values.provenance.get("machine", {})
+    on = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items())
+    seeds = ", ".join(map(str, values.provenance.get("seeds", [])))
+    more = (f"Machine: {on}." if on else "", f"Seeds: {seeds}." if seeds else "")
+    recordings = values.provenance.get("recordings", {})
+    hashes = f"Hashes of {len(recordings)} recordings are in provenance.json." if recordings else ""
+    return Passage("Software", (words, *more, hashes))
+
+
+def _references(values: RunValues) -> Passage:
+    """Where the methods that the study used come from."""
+    maps = {one.get("kind") for one in values.study.get("map", [])}
+    movies = any(one.get("input") == "movie" for one in values.conditions)
+    used = (
+        (PUBLISHED, True),
+        (DEEP_SHAP, "deep-shap" in maps),
+        (HOLM, not values.table("comparisons").empty),
+        (EFFICIENTNET, movies),
+    )
+    return Passage("References", items=tuple(one for one, is_used in used if is_used))
+
+
+def _questions(values: RunValues) -> Passage:
+    name = headline_condition(values)
+    about = f"Answers are about the condition “{name}”, the first of the study that has a score."
+    rows = tuple((one.question, one.answer) for one in answer_questions(values))
+    return Passage(
+        "A reviewer's questions",
+        (about,) if name is not None else (),
+        heads=("question", "answer"),
+        rows=rows,
+    )
+
+
+def _settings(values: RunValues) -> Passage:
+    rows = tuple(every_setting(values.study))
+    words = (
+        "As resolved: presets and what one condition takes from another are worked in. Keys that "
+        "are not here are at their default."
+        if rows
+        else "The study file is missing."
+    )
+    heads = ("key", "value", "of which") if rows else ()
+    return Passage("Every setting", (words,), heads=heads, rows=rows)

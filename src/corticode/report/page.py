@@ -16,7 +16,7 @@ from corticode.report.headline import (
     headline,
     warnings_of,
 )
-from corticode.report.methods import methods_text
+from corticode.report.methods import DRAFT, methods_passages
 from corticode.report.page_figure import PageFigure
 from corticode.report.page_values import RunValues, headline_condition, is_permuted
 from corticode.report.questions import answer_questions
@@ -102,7 +102,8 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
         maps=[slots[name] for name in SHOWN_TABLES if name not in ("comparisons", "artefacts")],
         traces=packed,
         n_without_room=n_without_room,
-        methods=methods_text(values),
+        draft=DRAFT,
+        methods=methods_passages(values),
         provenance=list(_provenance(values.provenance)),
     )
 

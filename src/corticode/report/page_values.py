@@ -53,6 +53,10 @@ class RunValues:
     mean_images
         Mean image of each session whose movie was measured, shape (row, column), by
         ``animal/session``.
+    frame_rate_hz
+        Of the recordings as decoded; None where it is not known.
+    n_other_conditions
+        Conditions whose fits lie in the run folder and are not in the study (any more).
     """
 
     name: str
@@ -65,6 +69,8 @@ class RunValues:
     maps: Mapping[tuple[str, str], ImportanceMap] = field(default_factory=dict)
     regions: pd.DataFrame = field(default_factory=pd.DataFrame)
     mean_images: Mapping[str, Any] = field(default_factory=dict)
+    frame_rate_hz: float | None = None
+    n_other_conditions: int = 0
 
     def table(self, name: str) -> pd.DataFrame:
         """A table; an empty one where it was not made."""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.evaluate.session_orders import day_trends
+from corticode.evaluate.variance import variance_shares
 from corticode.report.headline import (
     COHORT,
     METRICS,
@@ -17,8 +18,16 @@ from corticode.report.headline import (
     permuted_twins,
 )
 from corticode.report.page_values import RunValues, headline_condition
-
-NOT_DONE = "not done"
+from corticode.report.study_questions import (
+    NOT_DONE,
+    blood_words,
+    detectable_words,
+    excluded_words,
+    label_rule_words,
+    not_shown_words,
+    saw_test_words,
+    tried_words,
+)
 
 
 @dataclass(frozen=True)
@@ -204,6 +213,25 @@ def _spread(values: RunValues, name: str) -> str:
         f"SD over decoders of one animal {sd.min():.3f} to {sd.max():.3f} "
         f"({int(own['n_decoders'].max())} decoders an animal, {n_seeds} "
         f"{'seed' if n_seeds == 1 else 'seeds'}); over animals {own['value'].std():.3f}"
+        f"{_shares(values, name)}"
+    )
+
+
+def _shares(values: RunValues, name: str) -> str:
+    """Where the variance over decoders comes from, as far as the design tells."""
+    metric = f"{metric_of(values, name)}_session_mean"
+    scores = values.table("scores")
+    if metric not in scores:
+        return ""
+    found = variance_shares(scores[scores["condition"] == name], metric)
+    if found.empty or found[["test_animal", "training_set"]].isna().any(axis=None):
+        return ""
+    row = found.iloc[0]
+    by_seed = "" if np.isnan(row["seed"]) else f", seed {row['seed']:.0%}"
+    training = "training set" + (" and seed" if np.isnan(row["seed"]) else "")
+    return (
+        f"; of the variance over decoders test animal {row['test_animal']:.0%}, {training} "
+        f"{row['training_set']:.0%}{by_seed}"
     )
 
 
@@ -274,10 +302,15 @@ def session_means(values: RunValues, name: str) -> pd.DataFrame:
 QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Were the tested animals (or sessions) kept out of training?", _unseen),
     ("How much data is behind it?", _how_many),
+    ("How were labels made?", label_rule_words),
+    ("What was left out?", excluded_words),
+    ("Which wavelengths, and how was blood corrected for?", blood_words),
+    ("How many conditions were tried, and how many are shown?", tried_words),
+    ("Which choices saw test data?", saw_test_words),
     ("Is it above what permuted labels give?", _above_chance),
     ("Do mice as a cohort carry it, with labels exchanged and decoders fitted anew?", _cohort_p),
     ("Does a linear model of the same window do as well?", _linear),
-    ("Is it cortex, or blood, motion and light?", _is_it_cortex),
+    ("Is it cortex, or blood, motion and light? What is left once cues are out?", _is_it_cortex),
     ("Does the mean hide bad sessions?", _sessions_hidden),
     ("Can the probabilities be trusted in a new animal?", _calibrated),
     ("How unbalanced are the classes?", _base_rate),
@@ -288,4 +321,6 @@ QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Which cortex is read?", _which_cortex),
     ("Would a decoder that learnt nothing give the same map?", _map_checked),
     ("Were regions chosen on the animals they are tested on?", _circular),
+    ("What difference could so few animals have shown?", detectable_words),
+    ("What does this result not show?", not_shown_words),
 )
