@@ -14,6 +14,7 @@ from corticode import __version__
 from corticode.errors import CorticodeError, Finding, StudyError
 
 if TYPE_CHECKING:
+    from corticode.config import Study
     from corticode.grid import Progress, RunSummary
     from corticode.tasks import Plan
 
@@ -33,6 +34,16 @@ import_app = typer.Typer(
 )
 app.add_typer(import_app, name="import", short_help="Make a catalogue of recordings.")
 
+StudyName = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", help="A study file, or paper-text, paper-code or recommended."),
+]
+Catalogue = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue", metavar="FILE", help="A sessions.csv, for a study that ships with corticode."
+    ),
+]
 Workers = Annotated[
     int, typer.Option(min=1, metavar="N", help="Worker processes of one thread each.")
 ]
@@ -202,13 +213,14 @@ def extract(
 
 @app.command(short_help="Find faults and leaks, without training.")
 def check(
-    study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
+    study: StudyName,
+    catalogue: Catalogue = None,
 ) -> None:
     """Find every fault of a study's data and every risk of leakage, without training."""
-    from corticode.config import read_study
+    from corticode.shipped_studies import open_study
     from corticode.tasks import check_study
 
-    report = check_study(read_study(study_path))
+    report = check_study(open_study(study, catalogue))
     _show_findings(report.findings)
     for fact in report.facts:
         typer.echo(fact)
@@ -224,17 +236,20 @@ def check(
 
 @app.command(short_help="Fit, predict and score a study.")
 def run(
-    study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
+    study: StudyName,
     out: Annotated[
         Path,
         typer.Option(metavar="RUN", help="The run folder; a second call goes on where it stopped."),
     ],
+    catalogue: Catalogue = None,
     workers: Workers = 1,
     seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 to K - 1.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Fit every condition in every fold, predict what was left out, and score it."""
-    _run_study(study_path, out, workers=workers, seeds=seeds, device=device)
+    from corticode.shipped_studies import open_study
+
+    _run_study(open_study(study, catalogue), out, workers=workers, seeds=seeds, device=device)
 
 
 @app.command(short_help="Make a run's maps again.")
@@ -360,6 +375,7 @@ def demo(
     """Simulate five mice, import, check, run and say what was found."""
     from importlib.resources import files
 
+    from corticode.config import read_study
     from corticode.data.files import write_text
 
     cohort, study_path = out / "cohort", out / "study" / "study.toml"
@@ -370,12 +386,12 @@ def demo(
     import_study(cohort, study_path.parent)
     write_text(study_path, (files("corticode.presets") / "demo.toml").read_text("utf-8"))
     typer.echo("3. corticode check: faults and leaks, before anything is trained")
-    check(study_path)
+    check(str(study_path))
     typer.echo(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
         "one decoder of movies, one fold"
     )
-    summary = _run_study(study_path, out / "run", workers=workers)
+    summary = _run_study(read_study(study_path), out / "run", workers=workers)
     typer.echo("")
     typer.echo(_in_words(summary, cohort / "truth.json"))
     typer.echo(
@@ -386,12 +402,10 @@ def demo(
 
 
 def _run_study(
-    study_path: Path, out: Path, *, workers: int = 1, seeds: int = 1, device: str = "auto"
+    study: "Study", out: Path, *, workers: int = 1, seeds: int = 1, device: str = "auto"
 ) -> "RunSummary":
-    from corticode.config import read_study
     from corticode.grid import run_study
 
-    study = read_study(study_path)
     try:
         with _progress(out) as (on_plan, on_progress):
             summary = run_study(
