@@ -71,6 +71,10 @@ condition = "gru"
 name = "limbs"
 condition = "gru"
 regions = [6, 8, 31, 33]
+
+[[comparison]]
+name = "figure 4"
+conditions = ["gru", "gru, permuted"]
 ```
 """
 UNITS = {
@@ -105,6 +109,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`[[map]]`", "map", keys.MapKeys, None),
     ("`[[artefacts]]`", "artefacts", keys.ArtefactKeys, None),
     ("`[[region_set]]`", "region_set", keys.RegionSetKeys, None),
+    ("`[[comparison]]`", "comparison", keys.ComparisonKeys, None),
 ]
 
 

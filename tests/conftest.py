@@ -134,6 +134,12 @@ name = "idle"
 condition = "linear"
 regions = [5, 6]
 n_sets = 0
+[[comparison]]
+name = "controls"
+conditions = ["linear", "linear, permuted"]
+[[comparison]]
+name = "controls"
+conditions = ["linear: idle only", "linear", "linear: without idle"]
 """
 )
 

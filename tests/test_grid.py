@@ -62,7 +62,7 @@ class TestRunFolder:
         assert {path.name for path in folder.iterdir()} == {
             *("study.toml", "provenance.json", "fits", "prepared"),
             *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
-            "region_correlations.csv",
+            *("region_correlations.csv", "nulls.csv", "day_trends.csv"),
         }
         fits = [path.parent for path in folder.rglob("done.json")]
         assert len(fits) == 8

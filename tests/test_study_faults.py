@@ -65,7 +65,7 @@ def test_none():
         (
             {"maps": [{}]},
             "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, "
-            "condition, map, artefacts, region_set)",
+            "condition, map, artefacts, region_set, comparison)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},

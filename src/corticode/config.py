@@ -33,6 +33,7 @@ from corticode.study_faults import (
 )
 from corticode.study_keys import (
     CircleKeys,
+    ComparisonKeys,
     ConditionKeys,
     DataKeys,
     FoldKeys,
@@ -97,6 +98,8 @@ class Study:
         Names of the conditions that are set against cues.
     region_sets
         Sets of regions that are asked about.
+    comparisons
+        Conditions that are set against each other.
     """
 
     path: Path
@@ -106,6 +109,7 @@ class Study:
     maps: tuple[MapKeys, ...] = ()
     artefacts: tuple[str, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
+    comparisons: tuple[ComparisonKeys, ...] = ()
 
     @property
     def catalogue_path(self) -> Path:
@@ -187,14 +191,15 @@ def read_study(path: Path | str) -> Study:
         [one.condition for one in keys.artefacts], {c.name: c for c in conditions}
     )
     faults += set_faults(keys.region_set, {c.name: c for c in conditions})
+    faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
     conditions = [_with_weights_path(c, path.parent) for c in conditions]
     ordered = _needed_first(conditions)
     asked = tuple(dict.fromkeys(one.condition for one in keys.artefacts))
-    sets = tuple(keys.region_set)
-    return Study(path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets)
+    sets, compared = tuple(keys.region_set), tuple(keys.comparison)
+    return Study(path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared)
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
@@ -337,6 +342,24 @@ def set_faults(
             yield f"{where} is of {one.condition!r}; give one of traces that sees all regions"
         elif one.regions[0] == "not":
             yield f"{where} begins with 'not'; name the regions that are in it"
+
+
+def comparison_faults(
+    comparisons: Sequence[ComparisonKeys], conditions: Mapping[str, ConditionKeys]
+) -> Iterator[str]:
+    """Conditions that cannot be set against each other, and why."""
+    for one in comparisons:
+        where = f"comparison {one.name!r}"
+        known = [conditions[name] for name in one.conditions if name in conditions]
+        for name in dict.fromkeys(one.conditions):
+            if name not in conditions:
+                near = guess(name, list(conditions))
+                yield f"{where} names {name!r}, which is no condition{near}"
+            elif one.conditions.count(name) > 1:
+                yield f"{where} names {name!r} more than once; give each condition once"
+        kinds = {(c.target or TargetKeys()).kind == "value" for c in known}
+        if len(kinds) > 1:
+            yield f"{where}: classes and values have no score in common; compare conditions of one"
 
 
 def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:
@@ -507,6 +530,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
         "artefacts": [{"condition": name} for name in study.artefacts],
         "region_set": [one.model_dump() for one in study.region_sets],
+        "comparison": [one.model_dump() for one in study.comparisons],
     }
     return tomli_w.dumps(content)
 

@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from corticode.comparison_tables import comparison_table, null_tables
 from corticode.config import Condition, Study, write_resolved
 from corticode.data.files import write_text
 from corticode.data.store import load_sessions
@@ -355,9 +356,12 @@ def _tabulate(
     )
     animal_scores = score_animals(session_scores)
     findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
+    compared, not_compared = comparison_table(plan.comparisons, scores, session_scores)
+    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if "left_out" not in d]
+    nulls = null_tables(run, fitted, _read_predictions)
     against, not_set = _against_cues(animal_scores, plan.artefacts)
     sets, not_asked = region_set_tables(plan.region_sets, plan.tasks, animal_scores)
-    findings += [*not_set, *not_asked]
+    findings += [*not_set, *not_asked, *not_compared, *nulls.findings]
     excluded = pd.DataFrame(
         [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
         columns=["what", "animal", "session", "item", "count", "reason"],
@@ -374,9 +378,11 @@ def _tabulate(
         ("excluded", excluded),
     ):
         write_table(run.table_path(name), table)
-    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if "left_out" not in d]
     _write_where_there_is(run, "shift_references", _shift_references(fitted))
     _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
+    _write_where_there_is(run, "comparisons", compared)
+    _write_where_there_is(run, "nulls", nulls.by_animal)
+    _write_where_there_is(run, "day_trends", nulls.trends)
     _write_where_there_is(run, "artefacts", against)
     _write_where_there_is(run, "region_sets", sets)
     write_map_tables(run, plan.maps, map_results)

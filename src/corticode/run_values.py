@@ -87,7 +87,7 @@ def _read_tables(
 ) -> dict[str, pd.DataFrame]:
     """The tables that were written; of a run that is not finished, those of the fits that are."""
     tables = {}
-    for name in (*TABLES, "comparisons"):
+    for name in TABLES:
         if run.table_path(name).is_file():
             try:
                 tables[name] = run.read_table(name)

@@ -27,6 +27,9 @@ TABLES = (
     "published",
     "shift_references",
     "region_correlations",
+    "comparisons",
+    "nulls",
+    "day_trends",
     "artefacts",
     "region_sets",
     "map_shares",
@@ -44,6 +47,13 @@ TEXT_COLUMNS = (
     "figure",
     "data",
     "settings",
+    "comparison",
+    "condition_a",
+    "condition_b",
+    "method",
+    "unit",
+    "same_direction",
+    "exchanged",
     "fold",
     "test_animal",
     "valid_animal",
@@ -117,7 +127,11 @@ class Run:
 
     def fit_folder(self, condition: str, fold: str, seed: int) -> Path:
         """One fit: decoder, history, predictions, done.json."""
-        return self.folder / "fits" / slug(condition) / slug(fold) / f"seed-{seed}"
+        return self.condition_folder(condition) / slug(fold) / f"seed-{seed}"
+
+    def condition_folder(self, condition: str) -> Path:
+        """The fits of a condition."""
+        return self.folder / "fits" / slug(condition)
 
     def map_folder(self, condition: str, name: str, fold: str, seed: int) -> Path:
         """One map of one decoder: map.npz or tables of occlusion, done.json."""

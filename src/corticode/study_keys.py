@@ -387,6 +387,18 @@ class RegionSetKeys(_Keys):
     n_sets: int = Field(200, ge=0, description="Random sets of its size; 0 draws none.")
 
 
+class ComparisonKeys(_Keys):
+    """Conditions set against each other, two by two, over animals; and over splits as published."""
+
+    name: str = Field(
+        min_length=1,
+        description="The family, a figure for instance: p-values are adjusted over all its pairs.",
+    )
+    conditions: list[str] = Field(
+        min_length=2, description="Names; an effect is the earlier one less the later one."
+    )
+
+
 class StudyKeys(_Keys):
     """A study file."""
 
@@ -402,3 +414,6 @@ class StudyKeys(_Keys):
     map: list[MapKeys] = Field([], description="Maps of conditions' decoders.")
     artefacts: list[ArtefactKeys] = Field([], description="Conditions that are set against cues.")
     region_set: list[RegionSetKeys] = Field([], description="Sets of regions that are asked about.")
+    comparison: list[ComparisonKeys] = Field(
+        [], description="Conditions that are set against each other."
+    )

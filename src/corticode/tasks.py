@@ -35,7 +35,7 @@ from corticode.experiment import FitTask, condition_windows, fold_findings
 from corticode.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
 from corticode.maps import MapTask
 from corticode.runs import Run, hash_of
-from corticode.study_keys import RegionSetKeys
+from corticode.study_keys import ComparisonKeys, RegionSetKeys
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
 NOT_DECODED = ("group", "date")
@@ -73,6 +73,7 @@ class Plan:
     maps: list[MapTask] = field(default_factory=list)
     artefacts: tuple[str, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
+    comparisons: tuple[ComparisonKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
     is_simulated: bool = False
@@ -121,6 +122,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     plan = Plan(
         artefacts=study.artefacts,
         region_sets=study.region_sets,
+        comparisons=study.comparisons,
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
         is_simulated=any(map(is_simulated, content.recordings)),
     )

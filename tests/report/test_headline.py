@@ -7,9 +7,26 @@ from corticode.report.headline import SHOWN_FINDINGS, SIMULATED, headline, warni
 def test_by_hand(make_values):
     assert headline(make_values()) == (
         "In 3 of 3 mice never seen in training, run/rest was read out by “gru” above chance level "
-        "(0.5), with mean within-session AUC 0.910 (mice 0.900 to 0.920; t interval 0.885 to "
-        "0.935, 3 mice); artefact cues alone: not done; a linear model with the same window 0.860."
+        "(0.5, not tested), with mean within-session AUC 0.910 (mice 0.900 to 0.920; t interval "
+        "0.885 to 0.935, 3 mice); artefact cues alone: not done; a linear model with the same "
+        "window 0.860."
     )
+
+
+def test_mice_are_counted_by_their_own_p(make_values):
+    table = pd.DataFrame(
+        {
+            "condition": "gru",
+            "animal": ["m1", "m2", "m3", "cohort"],
+            "p": [0.01, 0.2, 1 / 6, 0.001],
+            "smallest_p": [0.001, 0.001, 1 / 6, 0.001],
+        }
+    )
+    words = headline(make_values(tables={"nulls": table}))
+    assert "In 1 of 3 mice never seen" in words
+    assert (
+        "above chance (p < 0.05 each, labels of its sessions exchanged; 1 have too few sessions"
+    ) in words
 
 
 def test_simulated_mice_are_called_that(make_values):

@@ -138,16 +138,58 @@ def compare(
     0         paired t over animals  3   0.067  0.057  3 of 3 animals
     1  exact sign-flip over animals  3   0.067  0.250  3 of 3 animals
     """
+    tables = [
+        compare_pair(
+            animal_scores, family, pair, split_scores=split_scores, split_metric=split_metric
+        )
+        for family, pair in _unique_pairs(comparisons)
+    ]
+    empty = pd.DataFrame(columns=list(COLUMNS))
+    return with_families(pd.concat(tables, ignore_index=True) if tables else empty)
+
+
+def compare_pair(
+    animal_scores: pd.DataFrame,
+    family: str,
+    pair: tuple[str, str],
+    *,
+    split_scores: pd.DataFrame | None = None,
+    split_metric: str | None = None,
+) -> pd.DataFrame:
+    """The rows of one pair of conditions, not yet adjusted for its family.
+
+    Parameters
+    ----------
+    animal_scores, split_scores, split_metric
+        As of `compare`.
+    family, pair
+        The comparison's name, and two conditions.
+
+    Raises
+    ------
+    DataError
+        As of `compare`.
+    """
     check_columns(animal_scores, ("condition", "animal", "metric", "value"), "animal scores")
-    rows: list[dict[str, object]] = []
-    for comparison, (a, b) in _unique_pairs(comparisons):
-        names = {"comparison": comparison, "condition_a": a, "condition_b": b}
-        metric = _shared_metric(animal_scores, comparison, a, b)
-        differences = _differences(animal_scores, a, b)
-        rows += [names | {"metric": metric} | row for row in _over_animals(differences)]
-        if split_scores is not None:
-            rows.append(names | _as_published(split_scores, a, b, split_metric or metric))
-    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+    a, b = pair
+    names = {"comparison": family, "condition_a": a, "condition_b": b}
+    metric = _shared_metric(animal_scores, family, a, b)
+    differences = _differences(animal_scores, a, b)
+    rows = [names | {"metric": metric} | row for row in _over_animals(differences)]
+    if split_scores is not None:
+        rows.append(names | _as_published(split_scores, a, b, split_metric or metric))
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+
+
+def with_families(rows: pd.DataFrame) -> pd.DataFrame:
+    """Pairs with p-values adjusted over each family, and where two verdicts disagree.
+
+    Parameters
+    ----------
+    rows
+        Of `compare_pair`, all pairs of every family one below the other.
+    """
+    table = rows.copy()
     family = table.groupby(["comparison", "metric", "method"], sort=False, dropna=False)["p"]
     table["p_holm"] = family.transform(holm).astype(np.float64)
     table["disagrees"] = _disagreements(table)

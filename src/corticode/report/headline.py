@@ -8,8 +8,11 @@ import pandas as pd
 
 from corticode.errors import DataError
 from corticode.evaluate.intervals import interval
+from corticode.evaluate.session_orders import LEVEL
 from corticode.report.page_values import RunValues, alike_but, headline_condition, is_permuted
 
+# The row of nulls.csv that is of all animals together.
+COHORT = "cohort"
 CHANCE = {"auc": 0.5, "r2": 0.0}
 METRICS = {"auc": "AUC", "r2": "R²"}
 SIMULATED = (
@@ -73,19 +76,48 @@ def headline(values: RunValues) -> str:
     found, metric = animal_values(values, name), metric_of(values, name)
     over = interval(found.to_numpy())
     unit = "mouse" if found.size == 1 else "mice"
-    above = int((found > CHANCE[metric]).sum())
     ends = (
         f"t interval {over.low:.3f} to {over.high:.3f}, {found.size} {unit}"
         if not np.isnan(over.low)
         else f"no interval: {found.size} {unit}"
     )
     sentence = (
-        f"In {above} of {found.size} {'simulated ' if values.is_simulated else ''}{unit} "
-        f"{_unseen(values)}, {_target(values, name)} was read out by “{name}” above chance level "
-        f"({CHANCE[metric]:g}), with mean within-session {METRICS[metric]} {over.mean:.3f} "
+        f"In {_above(values, name)} {'simulated ' if values.is_simulated else ''}{unit} "
+        f"{_unseen(values)}, {_target(values, name)} was read out by “{name}” "
+        f"{_chance(values, name)}, with mean within-session {METRICS[metric]} {over.mean:.3f} "
         f"({unit} {found.min():.3f} to {found.max():.3f}; {ends})"
     )
     return f"{sentence}; {cues_in_words(values, name)}; {linear_in_words(values, name)}."
+
+
+def nulls_of(values: RunValues, name: str) -> pd.DataFrame:
+    """Each animal of a condition against its own labels in other orders; empty if not done."""
+    table = values.table("nulls")
+    if table.empty:
+        return table
+    return table[(table["condition"] == name) & (table["animal"] != COHORT) & table["p"].notna()]
+
+
+def _above(values: RunValues, name: str) -> str:
+    """In how many animals of how many."""
+    nulls, found = nulls_of(values, name), animal_values(values, name)
+    if nulls.empty or not (nulls["smallest_p"] < LEVEL).any():
+        above = int((found > CHANCE[metric_of(values, name)]).sum())
+        return f"{above} of {found.size}"
+    return f"{int((nulls['p'] < LEVEL).sum())} of {len(nulls)}"
+
+
+def _chance(values: RunValues, name: str) -> str:
+    """Above what, and by which test of each animal."""
+    nulls = nulls_of(values, name)
+    level = f"{CHANCE[metric_of(values, name)]:g}"
+    if nulls.empty:
+        return f"above chance level ({level}, not tested)"
+    unable = int((nulls["smallest_p"] >= LEVEL).sum())
+    if unable == len(nulls):
+        return f"above chance level ({level}; each has too few sessions to test it)"
+    few = f"; {unable} have too few sessions for any p below {LEVEL:g}" if unable else ""
+    return f"above chance (p < {LEVEL:g} each, labels of its sessions exchanged{few})"
 
 
 def cues_in_words(values: RunValues, name: str) -> str:

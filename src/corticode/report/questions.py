@@ -9,6 +9,7 @@ import pandas as pd
 from corticode.evaluate.session_orders import day_trends
 from corticode.evaluate.variance import variance_shares
 from corticode.report.headline import (
+    COHORT,
     METRICS,
     animal_values,
     difference_in_words,
@@ -90,6 +91,19 @@ def _above_chance(values: RunValues, name: str) -> str:
     return (
         f"with permuted labels (“{twins[0]}”) {mean:.3f}; difference "
         f"{difference_in_words(values, name, twins[0])}"
+    )
+
+
+def _cohort_p(values: RunValues, name: str) -> str:
+    table = values.table("nulls")
+    own = table[table["animal"] == COHORT] if not table.empty else table
+    if own.empty:
+        return f"{NOT_DONE}: it takes a condition of traces with a target of two classes"
+    row = own.iloc[0]
+    return (
+        f"p = {row['p']:.3g} ({int(row['n_orders'])} orders of labels, {row['exchanged']}; the "
+        f"smallest possible {row['smallest_p']:.2g}): {row['note']}; AUC {row['value']:.3f}, by "
+        f"chance {row['chance']:.3f}"
     )
 
 
@@ -294,6 +308,7 @@ QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("How many conditions were tried, and how many are shown?", tried_words),
     ("Which choices saw test data?", saw_test_words),
     ("Is it above what permuted labels give?", _above_chance),
+    ("Do mice as a cohort carry it, with labels exchanged and decoders fitted anew?", _cohort_p),
     ("Does a linear model of the same window do as well?", _linear),
     ("Is it cortex, or blood, motion and light? What is left once cues are out?", _is_it_cortex),
     ("Does the mean hide bad sessions?", _sessions_hidden),
