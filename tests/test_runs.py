@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from corticode.errors import MissingDataError, RunError
 from corticode.runs import (
+    FORMAT,
     LONGEST_SLUG,
     Run,
+    check_format,
     hash_of,
     other_fits,
     provenance,
@@ -183,3 +185,14 @@ class TestProvenance:
         monkeypatch.setattr("corticode.runs.__file__", str(tmp_path / "a" / "b" / "runs.py"))
         monkeypatch.setenv("PATH", str(tmp_path))
         assert provenance({}, [0], "cpu")["commit"] is None
+
+
+def test_a_run_of_a_newer_version_is_refused(tmp_path):
+    run = Run(tmp_path)
+    check_format(run)
+    told = {"format": FORMAT + 1, "versions": {"corticode": "9.9"}}
+    run.provenance_path.write_text(json.dumps(told), "utf-8")
+    with pytest.raises(RunError, match=r"by corticode 9\.9 in format 2.*; update corticode"):
+        check_format(run)
+    run.provenance_path.write_text(json.dumps(told | {"format": FORMAT}), "utf-8")
+    check_format(run)

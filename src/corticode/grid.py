@@ -44,8 +44,9 @@ from corticode.evaluate.tables import blank_findings, score_animals
 from corticode.experiment import FitTask, left_out, run_fit
 from corticode.map_tables import write_map_tables
 from corticode.maps import MapTask, map_findings, run_map
+from corticode.run_lock import hold_folder
 from corticode.run_texts import write_texts
-from corticode.runs import Run, provenance, read_done, write_table
+from corticode.runs import Run, check_format, provenance, read_done, write_table
 from corticode.set_tables import region_set_tables
 from corticode.tasks import Plan, lay_out
 
@@ -142,33 +143,35 @@ def run_study(
         Bad input, no fold left, a damaged run folder, a full disk.
     """
     run = Run(folder)
-    plan = lay_out(study, run, n_seeds=n_seeds, device=device)
-    tasks: list[Task] = [*plan.tasks, *plan.maps]
-    done = {k: read_task(task) for k, task in enumerate(tasks)}
-    kept = [k for k, d in done.items() if d is not None and d["key"] == tasks[k].key]
-    n_changed = sum(d is not None for d in done.values()) - len(kept)
-    if on_plan is not None:
-        on_plan(plan, len(kept), n_changed)
-    write_text(run.study_path, write_resolved(study, folder))
-    content = provenance(
-        plan.recording_keys, range(n_seeds), device, is_simulated=plan.is_simulated
-    )
-    write_text(run.provenance_path, json.dumps(content, indent=1))
-    results = {k: d for k in kept if (d := done[k]) is not None}
-    waiting = [k for k in range(len(tasks)) if k not in results]
-    for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
-        results[k] = found
-    n_fits = len(plan.tasks)
-    summary = _tabulate(
-        run,
-        plan,
-        [results[k] for k in range(n_fits)],
-        [results[k] for k in range(n_fits, len(tasks))],
-        len(kept),
-        n_changed,
-    )
-    write_texts(folder)
-    return summary
+    check_format(run)
+    with hold_folder(folder):
+        plan = lay_out(study, run, n_seeds=n_seeds, device=device)
+        tasks: list[Task] = [*plan.tasks, *plan.maps]
+        done = {k: read_task(task) for k, task in enumerate(tasks)}
+        kept = [k for k, d in done.items() if d is not None and d["key"] == tasks[k].key]
+        n_changed = sum(d is not None for d in done.values()) - len(kept)
+        if on_plan is not None:
+            on_plan(plan, len(kept), n_changed)
+        write_text(run.study_path, write_resolved(study, folder))
+        content = provenance(
+            plan.recording_keys, range(n_seeds), device, is_simulated=plan.is_simulated
+        )
+        write_text(run.provenance_path, json.dumps(content, indent=1))
+        results = {k: d for k in kept if (d := done[k]) is not None}
+        waiting = [k for k in range(len(tasks)) if k not in results]
+        for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
+            results[k] = found
+        n_fits = len(plan.tasks)
+        summary = _tabulate(
+            run,
+            plan,
+            [results[k] for k in range(n_fits)],
+            [results[k] for k in range(n_fits, len(tasks))],
+            len(kept),
+            n_changed,
+        )
+        write_texts(folder)
+        return summary
 
 
 def make_maps(
@@ -194,25 +197,29 @@ def make_maps(
         The study has no map, or a decoder is missing or of other settings or data.
     """
     run = Run(folder)
-    plan = lay_out(study, run, n_seeds=n_seeds, device=device)
-    if not plan.maps:
-        raise StudyError("the study asks for no map; add a table [[map]] with condition and kind")
-    for name in dict.fromkeys(task.fit_folder for task in plan.maps):
-        fit = next(task for task in plan.tasks if task.folder == name)
-        done = read_done(name)
-        if done is None or done["key"] != fit.key:
-            raise RunError(
-                f"the decoder {fit.label} is not fitted in {folder}, or with other settings or "
-                "data; run 'corticode run' first"
+    check_format(run)
+    with hold_folder(folder):
+        plan = lay_out(study, run, n_seeds=n_seeds, device=device)
+        if not plan.maps:
+            raise StudyError(
+                "the study asks for no map; add a table [[map]] with condition and kind"
             )
-    for task in plan.maps:
-        (task.folder / "done.json").unlink(missing_ok=True)
-    waiting = range(len(plan.maps))
-    made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
-    results = [made[k] for k in waiting]
-    write_map_tables(run, plan.maps, results)
-    write_texts(folder)
-    return map_findings(results)
+        for name in dict.fromkeys(task.fit_folder for task in plan.maps):
+            fit = next(task for task in plan.tasks if task.folder == name)
+            done = read_done(name)
+            if done is None or done["key"] != fit.key:
+                raise RunError(
+                    f"the decoder {fit.label} is not fitted in {folder}, or with other settings or "
+                    "data; run 'corticode run' first"
+                )
+        for task in plan.maps:
+            (task.folder / "done.json").unlink(missing_ok=True)
+        waiting = range(len(plan.maps))
+        made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
+        results = [made[k] for k in waiting]
+        write_map_tables(run, plan.maps, results)
+        write_texts(folder)
+        return map_findings(results)
 
 
 def read_task(task: Task) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from corticode.explain.importance_map import ImportanceMap
 from corticode.report.headline import linear_twin
 from corticode.report.page_values import CurveTables, RunValues, headline_condition
 from corticode.report.session_trace import SessionTrace, trace_sessions
-from corticode.runs import TABLES, Run, slug
+from corticode.runs import TABLES, Run, check_format, slug
 
 # Read only for the condition a report is about, and what stands beside it in the viewer: single
 # predictions of a whole study take minutes.
@@ -45,6 +45,8 @@ def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
     ------
     MissingDataError
         It is no run folder.
+    RunError
+        A newer corticode wrote it.
     """
     run = Run(folder)
     if not run.study_path.is_file() and not (folder / "fits").is_dir():
@@ -52,6 +54,7 @@ def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
             f"{folder} is no run folder: it holds neither study.toml nor fits; give the folder "
             "that 'corticode run STUDY --out RUN' made"
         )
+    check_format(run)
     missing: list[str] = []
     study = _read(run.study_path, tomllib.loads, missing)
     provenance = _read(run.provenance_path, json.loads, missing)

@@ -17,6 +17,8 @@ import pandas as pd
 from corticode.data.files import write_text, write_with
 from corticode.errors import MissingDataError, RunError
 
+# Of run folders; counted up where an older corticode could not read what is written.
+FORMAT = 1
 LONGEST_SLUG = 60
 PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
 SCORED = {"scores", "session_scores", "look_ahead_s"}
@@ -44,9 +46,6 @@ TABLES = (
 )
 TEXT_COLUMNS = (
     "condition",
-    "figure",
-    "data",
-    "settings",
     "comparison",
     "condition_a",
     "condition_b",
@@ -54,6 +53,9 @@ TEXT_COLUMNS = (
     "unit",
     "same_direction",
     "exchanged",
+    "figure",
+    "data",
+    "settings",
     "fold",
     "test_animal",
     "valid_animal",
@@ -201,6 +203,27 @@ def read_done(folder: Path, what: str = "fit") -> dict[str, Any] | None:
     return dict(done)
 
 
+def check_format(run: Run) -> None:
+    """Refuse a run folder that a newer corticode wrote.
+
+    Raises
+    ------
+    RunError
+        Its format is newer than `FORMAT`.
+    """
+    try:
+        told = json.loads(run.provenance_path.read_text("utf-8"))
+        written, by = int(told.get("format", 1)), told["versions"]["corticode"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # none yet, or damaged: what is made of it says so
+    if written > FORMAT:
+        raise RunError(
+            f"{run.folder} was written by corticode {by} in format {written}, and this one, "
+            f"{version('corticode')}, knows formats up to {FORMAT}; update corticode, or give "
+            "another folder"
+        )
+
+
 def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
     """Folders of a run's finished fits that are none of these: those of an earlier study, say."""
     known = set(folders)
@@ -233,6 +256,7 @@ def provenance(
         Whether recordings are simulated: every page that shows their results says so.
     """
     return {
+        "format": FORMAT,
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
         "commit": _commit(),
