@@ -44,7 +44,7 @@ document.body.append(out);
 </script></body>"""
 
 
-WITHOUT = "no headless Chromium; make test-browser installs it where it can"
+WITHOUT = "no browser: make test-browser installs a headless Chromium where it can"
 
 
 def _browse(page, tmp_path, *what):
