@@ -46,6 +46,7 @@ def study_text(folds: Sequence[str], epochs: int) -> str:
     """The preset with some folds only, and few epochs."""
     raw = tomllib.loads(resources.files("corticode.presets").joinpath(PRESET).read_text("utf-8"))
     raw["folds"]["only"] = list(folds)
+    raw |= {"map": [], "comparison": []}
     for condition in raw["condition"]:
         # Those that are like another take its epochs; linear decoders have none.
         if "like" not in condition:

@@ -16,6 +16,7 @@ from corticode.errors import CorticodeError, Finding, StudyError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from corticode.config import Study
     from corticode.grid import Progress, RunSummary
     from corticode.tasks import Plan
 
@@ -35,6 +36,16 @@ import_app = typer.Typer(
 )
 app.add_typer(import_app, name="import", short_help="Make a catalogue of recordings.")
 
+StudyName = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", help="A study file, or paper-text, paper-code or recommended."),
+]
+Catalogue = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue", metavar="FILE", help="A sessions.csv, for a study that ships with corticode."
+    ),
+]
 Workers = Annotated[
     int, typer.Option(min=1, metavar="N", help="Worker processes of one thread each.")
 ]
@@ -204,13 +215,14 @@ def extract(
 
 @app.command(short_help="Find faults and leaks, without training.")
 def check(
-    study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
+    study: StudyName,
+    catalogue: Catalogue = None,
 ) -> None:
     """Find every fault of a study's data and every risk of leakage, without training."""
-    from corticode.config import read_study
+    from corticode.shipped_studies import open_study
     from corticode.tasks import check_study
 
-    report = check_study(read_study(study_path))
+    report = check_study(open_study(study, catalogue))
     _show_findings(report.findings)
     for fact in report.facts:
         typer.echo(fact)
@@ -226,11 +238,12 @@ def check(
 
 @app.command(short_help="Fit, predict and score a study.")
 def run(
-    study_path: Annotated[Path, typer.Argument(metavar="STUDY", help="A study file.")],
+    study: StudyName,
     out: Annotated[
         Path,
         typer.Option(metavar="RUN", help="The run folder; a second call goes on where it stopped."),
     ],
+    catalogue: Catalogue = None,
     workers: Workers = 1,
     seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 to K - 1.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -240,8 +253,11 @@ def run(
     ] = None,
 ) -> None:
     """Fit every condition in every fold, predict what was left out, and score it."""
+    from corticode.shipped_studies import open_study
+
+    opened = open_study(study, catalogue)
     if scheduler is None:
-        _run_study(study_path, out, workers=workers, seeds=seeds, device=device)
+        _run_study(opened, out, workers=workers, seeds=seeds, device=device)
         return
     if workers != 1:
         raise StudyError(
@@ -255,10 +271,10 @@ def run(
             f"--scheduler needs {error.name}, which is not installed: "
             "pip install 'corticode[cluster]'"
         ) from error
-    # Workers have other folders to start from, and may have a GPU where this machine has none.
+    # Workers start from other folders, and may have a GPU where this machine has none.
     at = "cuda" if device == "cuda" else "cpu"
     with cluster_executor(scheduler, at) as executor:
-        _run_study(study_path.resolve(), out.resolve(), seeds=seeds, device=at, executor=executor)
+        _run_study(opened, out.resolve(), seeds=seeds, device=at, executor=executor)
 
 
 @app.command(short_help="Make a run's maps again.")
@@ -384,6 +400,7 @@ def demo(
     """Simulate five mice, import, check, run and say what was found."""
     from importlib.resources import files
 
+    from corticode.config import read_study
     from corticode.data.files import write_text
 
     cohort, study_path = out / "cohort", out / "study" / "study.toml"
@@ -394,12 +411,12 @@ def demo(
     import_study(cohort, study_path.parent)
     write_text(study_path, (files("corticode.presets") / "demo.toml").read_text("utf-8"))
     typer.echo("3. corticode check: faults and leaks, before anything is trained")
-    check(study_path)
+    check(str(study_path))
     typer.echo(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
         "one decoder of movies, one fold"
     )
-    summary = _run_study(study_path, out / "run", workers=workers)
+    summary = _run_study(read_study(study_path), out / "run", workers=workers)
     typer.echo("")
     typer.echo(_in_words(summary, cohort / "truth.json"))
     typer.echo(
@@ -410,7 +427,7 @@ def demo(
 
 
 def _run_study(
-    study_path: Path,
+    study: "Study",
     out: Path,
     *,
     workers: int = 1,
@@ -418,10 +435,8 @@ def _run_study(
     device: str = "auto",
     executor: "Executor | None" = None,
 ) -> "RunSummary":
-    from corticode.config import read_study
     from corticode.grid import run_study
 
-    study = read_study(study_path)
     try:
         with _progress(out) as (on_plan, on_progress):
             summary = run_study(

@@ -166,6 +166,26 @@ def read_study(path: Path | str) -> Study:
         raise StudyError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path} is not valid TOML: {toml_fault(text, error)}") from error
+    return study_of(raw, path)
+
+
+def study_of(raw: Mapping[str, Any], path: Path) -> Study:
+    """A study from its keys as they stand in a file, with presets and `like` worked in.
+
+    Parameters
+    ----------
+    raw
+        What a study file holds.
+    path
+        Where that file is, or would be: the paths in it are relative to its folder.
+
+    Raises
+    ------
+    MissingDataError
+        An image of a mask does not exist.
+    StudyError
+        Keys or values are wrong; the message lists every fault.
+    """
     raw = with_controls(raw)
     faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:

@@ -2,22 +2,21 @@
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from corticode.config import read_study
 from corticode.data.files import write_text
 from corticode.evaluate.published import differing_settings, identify_data, set_beside_published
 from corticode.report.methods import methods_text
 from corticode.report.page_values import RunValues
 from corticode.run_values import read_run
 from corticode.runs import Run, write_table
+from corticode.shipped_studies import open_study
 
-# Study files that hold the published conditions under their published names.
-PUBLISHED_STUDIES = ("traces2024.toml",)
+# The study that holds the published conditions under their published names.
+PUBLISHED_STUDY = "paper-code"
 
 
 def write_texts(folder: Path, values: RunValues | None = None) -> None:
@@ -74,8 +73,6 @@ def published_conditions() -> Mapping[str, Mapping[str, Any]]:
     {'before': 15, 'after': 15, 'shift': 0}
     """
     found: dict[str, Mapping[str, Any]] = {}
-    for name in PUBLISHED_STUDIES:
-        with as_file(files("corticode.presets") / name) as path:
-            for keys in read_study(path).conditions:
-                found[keys.name] = keys.model_dump(exclude_none=True, by_alias=True)
+    for keys in open_study(PUBLISHED_STUDY, Path("sessions.csv")).conditions:
+        found[keys.name] = keys.model_dump(exclude_none=True, by_alias=True)
     return found

@@ -1,0 +1,80 @@
+"""Studies that ship with the package: the 2024 study whole, and what to ask first."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from corticode.config import Study, read_study, study_of
+from corticode.errors import MissingDataError, StudyError
+
+# Files that a study is put together from, and the preset of what they leave open.
+SHIPPED: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "paper-text": (("traces2024", "movies2024"), "text"),
+    "paper-code": (("traces2024", "movies2024"), "code"),
+    "recommended": (("first",), "recommended"),
+}
+LISTS = ("condition", "map", "comparison")
+# The article permutes labels at random, its code the whole traces of sessions.
+OWN_KEYS = {"paper-text": {"gru, permuted labels": {"permute_labels": "frames"}}}
+
+
+def open_study(name_or_path: str | Path, catalogue: Path | None = None) -> Study:
+    """A study from its file, or one that ships, on the recordings of a catalogue.
+
+    Parameters
+    ----------
+    name_or_path
+        A study file, or one of `SHIPPED`.
+    catalogue
+        Of the recordings, for a study that ships; regions.csv beside it is its region table.
+
+    Raises
+    ------
+    MissingDataError
+        There is no such file, and no study of that name ships.
+    StudyError
+        A study that ships without a catalogue, or a study file with one.
+
+    Examples
+    --------
+    >>> study = open_study("paper-code", Path("sessions.csv"))
+    >>> len(study.conditions), study.conditions[0].name
+    (47, 'gru')
+    """
+    name = str(name_or_path)
+    if Path(name_or_path).is_file() or name not in SHIPPED:
+        if catalogue is not None:
+            raise StudyError(
+                f"{name} names its own catalogue; leave --catalogue out, or take one of "
+                f"{', '.join(SHIPPED)}"
+            )
+        if not Path(name_or_path).is_file():
+            raise MissingDataError(
+                f"study file {name} does not exist; give the path of a TOML file, or one of "
+                f"{', '.join(SHIPPED)} with --catalogue"
+            )
+        return read_study(Path(name_or_path))
+    if catalogue is None:
+        raise StudyError(f"{name} ships with corticode: say on which recordings with --catalogue")
+    raw = shipped(name)
+    raw["data"]["catalogue"] = catalogue.name
+    if (catalogue.parent / "regions.csv").is_file():
+        raw["data"]["regions"] = "regions.csv"
+    return study_of(raw, catalogue.parent / f"{name}.toml")
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """The keys of a study that ships, as of one file."""
+    parts, preset = SHIPPED[name]
+    read = [
+        tomllib.loads((files("corticode.presets") / f"{part}.toml").read_text("utf-8"))
+        for part in parts
+    ]
+    raw = {k: v for k, v in read[0].items() if k not in LISTS} | {"preset": preset}
+    for key in LISTS:
+        raw[key] = [table for part in read for table in part.get(key, [])]
+    own = OWN_KEYS.get(name, {})
+    raw["condition"] = [one | own.get(one["name"], {}) for one in raw["condition"]]
+    return raw
