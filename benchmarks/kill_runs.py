@@ -67,7 +67,7 @@ def start(study: Path, out: Path) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "corticode", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        process_group=0,
     )
 
 
@@ -170,7 +170,7 @@ def main() -> None:
             )
             print(*rows[-1], *differ[:3], *sorted(set(found) - set(expected))[:3], flush=True)
             heads = (
-                f"kill (seed {options.seed})",
+                f"kill of {options.kills} (seed {options.seed})",
                 f"at, s of {length_s:.1f}",
                 "killed with kill -9",
                 f"processes alive {GRACE_S:.0f} s later",
@@ -178,7 +178,8 @@ def main() -> None:
                 "files that differ or lack",
                 "files compared",
             )
-        write_result("kill_runs", heads, rows)
+            # Anew after each: what was found stays, should this itself be stopped.
+            write_result("kill_runs", heads, rows)
 
 
 if __name__ == "__main__":
