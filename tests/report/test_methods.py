@@ -1,3 +1,4 @@
+import pandas as pd
 from markdown_it import MarkdownIt
 
 from corticode.report.methods import methods_passages, methods_text
@@ -47,6 +48,17 @@ def test_what_the_study_asked_for(make_values):
     assert "- **gru**: with every setting as by default" in text
     assert "Lundberg" in text
     assert "Lundberg" not in methods_text(make_values())
+
+
+def test_what_was_compared_and_tested(make_values):
+    compared = pd.DataFrame({"comparison": ["F"] * 2, "method": ["paired t", "sign-flip"]})
+    nulls = pd.DataFrame({"condition": ["gru"], "animal": ["m1"], "p": [0.1], "smallest_p": [0.1]})
+    nulls = nulls.assign(n_orders=10, exchanged="all sessions", value=0.9, chance=0.5, note="")
+    text = methods_text(make_values(tables={"comparisons": compared, "nulls": nulls}))
+    assert "1 families of comparisons were made (paired t, sign-flip)" not in text
+    assert "1 family of comparisons was made (paired t, sign-flip)" in text
+    assert "label traces of whole sessions change places" in text
+    assert "Holm S (1979)" in text
 
 
 def test_names_are_no_markup(make_values):

@@ -102,6 +102,7 @@ ITEMS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Score of every animal", _has("animal_scores", "the unit of inference")),
     ("More than one seed", _seeds),
     ("A control with permuted labels", _controls),
+    ("Each animal against its own labels in other orders", _has("nulls", "a p each")),
     ("Correction for blood (movies)", _blood),
     ("Cues that are not cortex", _has("artefacts", "with a verdict")),
     ("Comparisons with adjusted p-values", _has("comparisons", "Holm's rule")),

@@ -197,9 +197,19 @@ def _statistics(values: RunValues) -> Passage:
     table = values.table("comparisons")
     if {"comparison", "method"} <= set(table):
         methods = ", ".join(dict.fromkeys(table["method"].astype(str)))
+        n_families = table["comparison"].nunique()
+        were = "families of comparisons were" if n_families > 1 else "family of comparisons was"
         words.append(
-            f"{table['comparison'].nunique()} families of comparisons were made ({methods}); "
-            "p-values are adjusted by Holm's rule within a family and method."
+            f"{n_families} {were} made ({methods}); p-values are adjusted by Holm's rule "
+            "within a family and method."
+        )
+    if not values.table("nulls").empty:
+        words.append(
+            "Each animal was tested against its own labels with decoders as they were: label "
+            "traces of whole sessions change places within the animal, in all orders or drawn "
+            "ones, the observed one counted; within pairs of neighbouring sessions where something "
+            "trends over days. The p of the cohort is from linear decoders fitted anew in every "
+            "order (nulls.csv, day_trends.csv)."
         )
     scores = values.table("animal_scores")
     n = 0 if scores.empty else scores.dropna(subset=["value"])["animal"].nunique()
