@@ -249,10 +249,12 @@ def plan(
 ) -> None:
     """Say what a study will cost here and what it can show; nothing is written."""
     import json
+    from dataclasses import asdict
 
     import torch
 
-    from corticode.plan import plan_study, plan_text, plan_values
+    from corticode.plan import plan_study
+    from corticode.report.cost_words import cost_text
     from corticode.shipped_studies import open_study
 
     # One thread, as in a run's workers.
@@ -264,7 +266,7 @@ def plan(
         device=_device(device),
         sd=sd,
     )
-    typer.echo(json.dumps(plan_values(cost), indent=1) if as_json else plan_text(cost))
+    typer.echo(json.dumps(asdict(cost), indent=1) if as_json else cost_text(cost))
 
 
 @app.command(short_help="Fit, predict and score a study.")
