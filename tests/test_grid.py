@@ -64,6 +64,7 @@ class TestRunFolder:
             *("study.toml", "provenance.json", "fits", "prepared"),
             *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
             *("region_correlations.csv", "nulls.csv", "day_trends.csv"),
+            "variance_shares.csv",
             *("methods.md", "published.csv", "run.lock"),
         }
         fits = [path.parent for path in folder.rglob("done.json")]
