@@ -14,6 +14,8 @@ from corticode import __version__
 from corticode.errors import CorticodeError, Finding, StudyError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from corticode.config import Study
     from corticode.grid import Progress, RunSummary
     from corticode.tasks import Plan
@@ -280,11 +282,34 @@ def run(
     workers: Workers = 1,
     seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 to K - 1.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a running Dask cluster (tcp://HOST:PORT)."),
+    ] = None,
 ) -> None:
     """Fit every condition in every fold, predict what was left out, and score it."""
     from corticode.shipped_studies import open_study
 
-    _run_study(open_study(study, catalogue), out, workers=workers, seeds=seeds, device=device)
+    opened = open_study(study, catalogue)
+    if scheduler is None:
+        _run_study(opened, out, workers=workers, seeds=seeds, device=device)
+        return
+    if workers != 1:
+        raise StudyError(
+            "--workers counts processes of this machine; with --scheduler leave it out, the "
+            "cluster's workers are used"
+        )
+    try:
+        from corticode.cluster import cluster_executor
+    except ModuleNotFoundError as error:
+        raise StudyError(
+            f"--scheduler needs {error.name}, which is not installed: "
+            "pip install 'corticode[cluster]'"
+        ) from error
+    # Workers start from other folders, and may have a GPU where this machine has none.
+    at = "cuda" if device == "cuda" else "cpu"
+    with cluster_executor(scheduler, at) as executor:
+        _run_study(opened, out.resolve(), seeds=seeds, device=at, executor=executor)
 
 
 @app.command(short_help="Make a run's maps again.")
@@ -437,7 +462,13 @@ def demo(
 
 
 def _run_study(
-    study: "Study", out: Path, *, workers: int = 1, seeds: int = 1, device: str = "auto"
+    study: "Study",
+    out: Path,
+    *,
+    workers: int = 1,
+    seeds: int = 1,
+    device: str = "auto",
+    executor: "Executor | None" = None,
 ) -> "RunSummary":
     from corticode.grid import run_study
 
@@ -448,7 +479,8 @@ def _run_study(
                 out,
                 n_workers=workers,
                 n_seeds=seeds,
-                device=_device(device),
+                device=_device(device) if executor is None else device,
+                executor=executor,
                 on_plan=on_plan,
                 on_progress=on_progress,
             )

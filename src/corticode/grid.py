@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -161,6 +162,8 @@ def run_study(
         waiting = [k for k in range(len(tasks)) if k not in results]
         for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
             results[k] = found
+        for legs in {task.legs for task in plan.tasks if task.legs is not None}:
+            shutil.rmtree(legs, ignore_errors=True)
         n_fits = len(plan.tasks)
         summary = _tabulate(
             run,
