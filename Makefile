@@ -5,7 +5,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check tests docs clean
+.PHONY: demo test check tests test-browser browser docs clean
 
 demo: .venv/installed
 	$(BIN)/corticode demo --out demo --workers $(WORKERS)
@@ -20,6 +20,18 @@ check: .venv/installed-dev
 
 tests: .venv/installed-dev
 	$(BIN)/pytest -n $(WORKERS) --durations=10
+
+# The page in a real browser. Debian's headless Chromium is installed where that can be done; without
+# it the test skips and says so.
+test-browser: browser .venv/installed-dev
+	CORTICODE_SCREENSHOTS=$(CURDIR)/screenshots $(BIN)/pytest -rs tests/report/test_in_browser.py
+
+browser:
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	&& timeout 300 apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	timeout 600 apt-get -qq install -y chromium-headless-shell >/dev/null; } \
+	|| echo "no headless Chromium here and none could be installed: the browser test skips"
 
 docs: .venv/installed-dev
 	$(BIN)/python docs/write_study_file.py

@@ -15,7 +15,18 @@ from corticode.errors import Finding
 from corticode.grid import RunSummary
 from corticode.runs import slug
 
-VERBS = ("simulate", "import", "extract", "check", "run", "predict", "report", "export", "demo")
+VERBS = (
+    "simulate",
+    "import",
+    "extract",
+    "check",
+    "plan",
+    "run",
+    "predict",
+    "report",
+    "export",
+    "demo",
+)
 HELP = [[], *([verb] for verb in VERBS), ["import", "study2024"]]
 
 

@@ -20,6 +20,7 @@ import pytest
 from corticode.config import read_study
 from corticode.data.catalogue import read_catalogue
 from corticode.data.preprocess import moving_mean
+from corticode.decode import training_loop
 from corticode.decode.predictions import Predictions
 from corticode.errors import RunError, StudyError
 from corticode.evaluate.references import compare_with_references
@@ -63,6 +64,7 @@ class TestRunFolder:
             *("study.toml", "provenance.json", "fits", "prepared"),
             *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
             *("region_correlations.csv", "nulls.csv", "day_trends.csv"),
+            "variance_shares.csv",
             *("methods.md", "published.csv", "run.lock"),
         }
         fits = [path.parent for path in folder.rglob("done.json")]
@@ -259,6 +261,41 @@ class TestSeeds:
         _, fitted = run_inline(linear_cohort, tmp_path / "run", n_seeds=1)
         assert fitted == []
         assert list(run.read_table("scores")["seed"]) == [0]
+
+
+class TestSharedTraining:
+    @pytest.fixture
+    def folder(self, linear_cohort):
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8")
+        text = text.replace('kind = "linear-window" ', 'kind = "gru", units = 4 ')
+        study.write_text(text.replace("penalty = [0.01]", "epochs = 2, batch_size = 64"), "utf-8")
+        return linear_cohort
+
+    def test_trained_once_and_chosen_twice_is_trained_twice(
+        self, folder, run_inline, tmp_path, monkeypatch
+    ):
+        legs = []
+        real = training_loop._train_leg
+        monkeypatch.setattr(training_loop, "_train_leg", lambda *a: legs.append(real(*a)))
+        run_inline(folder, tmp_path / "shared")
+        assert len(legs) == 6 * 2  # of twelve folds, six train
+        with monkeypatch.context() as patch:
+            patch.setattr("corticode.tasks.can_share", lambda *_: False)
+            run_inline(folder, tmp_path / "apart")
+        assert len(legs) == 12 + 12 * 2
+        assert decoders(tmp_path / "shared") == decoders(tmp_path / "apart")
+        tables = [Run(tmp_path / name).read_table("scores") for name in ("shared", "apart")]
+        pd.testing.assert_frame_equal(*tables)
+        assert not list((tmp_path / "shared").rglob("legs-*"))
+
+    def test_a_fit_whose_like_is_gone_trains_itself(self, folder, run_inline, tmp_path):
+        run_inline(folder, tmp_path / "run")
+        before = decoders(tmp_path / "run")
+        shutil.rmtree(Run(tmp_path / "run").fit_folder("linear", "test-m2_valid-m1", 0))
+        _, fitted = run_inline(folder, tmp_path / "run")
+        assert len(fitted) == 1
+        assert decoders(tmp_path / "run") == before
 
 
 class TestBadFolds:

@@ -236,6 +236,41 @@ def check(
         typer.echo("no fault found" + (", see the warnings above" if report.findings else ""))
 
 
+@app.command(short_help="What a study costs and can show.")
+def plan(
+    study: StudyName,
+    catalogue: Catalogue = None,
+    workers: Workers = 1,
+    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 to K - 1.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    sd: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="SD", help="Of animals' differences; default: published."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what a study will cost here and what it can show; nothing is written."""
+    import json
+    from dataclasses import asdict
+
+    import torch
+
+    from corticode.plan import plan_study
+    from corticode.report.cost_words import cost_text
+    from corticode.shipped_studies import open_study
+
+    # One thread, as in a run's workers.
+    torch.set_num_threads(1)
+    cost = plan_study(
+        open_study(study, catalogue),
+        n_seeds=seeds,
+        n_workers=workers,
+        device=_device(device),
+        sd=sd,
+    )
+    typer.echo(json.dumps(asdict(cost), indent=1) if as_json else cost_text(cost))
+
+
 @app.command(short_help="Fit, predict and score a study.")
 def run(
     study: StudyName,

@@ -66,6 +66,10 @@ class FitTask:
         The folder of the fit whose weights this one starts with.
     chosen_from
         Where regions are chosen by maps: the folders of those.
+    legs
+        Where fits that share a training keep it; None where none does.
+    trained_by
+        The folder of the fit that trains for this one; None where it trains itself.
     """
 
     folder: Path
@@ -79,11 +83,14 @@ class FitTask:
     movies: tuple[StoredStatistics, ...] = ()
     start_folder: Path | None = None
     chosen_from: tuple[Path, ...] = ()
+    legs: Path | None = None
+    trained_by: Path | None = None
 
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the tasks that come first."""
-        return self.chosen_from + (() if self.start_folder is None else (self.start_folder,))
+        first = (self.start_folder, self.trained_by)
+        return self.chosen_from + tuple(folder for folder in first if folder is not None)
 
     @property
     def label(self) -> str:
@@ -143,6 +150,7 @@ def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
         device=task.device,
         state_path=_state_path(task),
         start_from=_start_of(task),
+        legs=task.legs,
     )
     parts = ("train", "valid", "test") if condition.keep_train else ("valid", "test")
     predictions = join(

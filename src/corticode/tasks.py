@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from corticode.data.cues import check_input, cue_sessions, stand_ins, without_cu
 from corticode.data.files import fingerprint
 from corticode.data.folds import (
     Fold,
+    Part,
     leave_animals_out,
     leave_blocks_out,
     leave_sessions_out,
@@ -29,6 +30,7 @@ from corticode.data.store import is_stored, load_sessions, store_movies, store_s
 from corticode.data.synthetic.truth import is_simulated
 from corticode.decode.decoder import FORMAT
 from corticode.decode.leaks import find_leaks
+from corticode.decode.shared_training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import CorticodeError, DataError, Finding, StudyError
 from corticode.experiment import FitTask, condition_windows, fold_findings
@@ -173,9 +175,42 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
                     plan.tasks.append(fit)
                     fit_keys[condition.name, fold.name, seed] = fit.key
         own_fits = [task for task in plan.tasks if task.condition == condition]
+        plan.tasks = [task for task in plan.tasks if task.condition != condition]
+        own_fits = share_trainings(own_fits)
+        plan.tasks += own_fits
         plan.maps += maps_of_fits(own_fits, wanted.get(condition.name, []), run)
     plan.findings = list(dict.fromkeys(plan.findings))
     return plan
+
+
+def share_trainings(fits: Sequence[FitTask]) -> list[FitTask]:
+    """The fits of a condition, those with one training set and seed sharing its training.
+
+    The first of them trains, and the others choose among its weights by their own validation
+    windows. Fits that start from others, or whose regions maps choose, train for themselves.
+    """
+    first: dict[tuple[Path, frozenset[Part], int], FitTask] = {}
+    several = Counter(_training_of(task) for task in fits)
+    shared = []
+    for task in fits:
+        own, condition = _training_of(task), task.condition
+        if (
+            several[own] == 1
+            or task.start_folder is not None
+            or condition.selection is not None
+            or not can_share(condition.network, condition.training)
+        ):
+            shared.append(task)
+            continue
+        trains = first.setdefault(own, task)
+        legs = trains.folder / f"legs-{trains.key[:8]}"
+        trained_by = None if task is trains else trains.folder
+        shared.append(replace(task, legs=legs, trained_by=trained_by))
+    return shared
+
+
+def _training_of(task: FitTask) -> tuple[Path, frozenset[Part], int]:
+    return task.prepared, frozenset(task.fold.train), task.seed
 
 
 def _check_start_weights(conditions: Sequence[Condition]) -> None:

@@ -1,10 +1,12 @@
 """The page in a real browser, with no network: skipped where no headless Chromium is installed."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +44,21 @@ document.body.append(out);
 </script></body>"""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no headless Chromium; apt-get install chromium")
+WITHOUT = "no browser: make test-browser installs a headless Chromium where it can"
+
+
+def _browse(page, tmp_path, *what):
+    # Every name resolves to nothing: a page that asks a network fails here.
+    return subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--host-resolver-rules=MAP * ~NOTFOUND",
+         f"--user-data-dir={tmp_path / 'profile'}", *what, page.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(BROWSER is None, reason=WITHOUT)
 def test_tables_and_viewer_work_and_nothing_is_asked_of_a_network(
     make_values, make_trace, tmp_path
 ):
@@ -52,12 +68,7 @@ def test_tables_and_viewer_work_and_nothing_is_asked_of_a_network(
     page = page.replace("<head>", "<head>" + COLLECT).replace("</body>", USE)
     path = tmp_path / "report.html"
     path.write_text(page, "utf-8")
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    done = _browse(path, tmp_path, "--dump-dom")
     told = json.loads(
         unescape(re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.S).group(1))
     )
@@ -70,3 +81,16 @@ def test_tables_and_viewer_work_and_nothing_is_asked_of_a_network(
     assert told["filtered"] == "1 of 3 rows"
     assert told["sorted"] == "0.510 0.860 0.910"
     assert told["sessions"] == 18
+
+
+@pytest.mark.skipif(BROWSER is None, reason=WITHOUT)
+def test_a_screenshot_is_kept(make_values, make_trace, tmp_path):
+    values = make_values(traces=[make_trace()], name="gru")
+    page = tmp_path / "report.html"
+    page.write_text(render_page(values, page_figures(values)), "utf-8")
+    folder = Path(os.environ.get("CORTICODE_SCREENSHOTS", tmp_path))
+    folder.mkdir(exist_ok=True)
+    for width in (1200, 400):
+        shot = folder / f"report-{width}.png"
+        _browse(page, tmp_path, f"--screenshot={shot}", f"--window-size={width},6000")
+        assert shot.read_bytes().startswith(b"\x89PNG")

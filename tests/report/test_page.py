@@ -105,11 +105,25 @@ class TestPage:
         page = render_page(make_values(provenance={"simulated": True}), [])
         assert page.index("Simulated mice.") < page.index('<h2 id="warnings"')
 
-    @pytest.mark.parametrize("name", ["comparisons", "artefacts", "map_checks", "occlusion"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "comparisons",
+            "variance_shares",
+            "nulls",
+            "region_sets",
+            "artefacts",
+            "map_checks",
+            "map_backgrounds",
+            "occlusion",
+        ],
+    )
     def test_tables_fill_their_slots(self, make_values, name):
         table = pd.DataFrame({"condition": ["gru"], "words": ["passed <b>"], "mean": [0.5],
                               "note": ["a"], "mask": ["m"], "map": ["d"], "score": [0.1],
-                              "input": ["x"]})  # fmt: skip
+                              "input": ["x"], "animal": ["cohort"], "p": [0.01],
+                              "smallest_p": [0.01], "value": [0.9], "chance": [0.5],
+                              "n_orders": [9], "exchanged": ["all"]})  # fmt: skip
         page = render_page(make_values(tables={name: table}), [])
         assert "passed <b>" not in page
         assert page.count("Not done") == render_page(make_values(), []).count("Not done") - 1

@@ -18,6 +18,7 @@ from corticode.decode.movie_batches import MovieBatches
 from corticode.decode.networks.movie import MovieNetwork
 from corticode.decode.optimisers import set_step
 from corticode.decode.settings import Training
+from corticode.decode.shared_training import has_legs, keep_leg, read_leg
 from corticode.decode.training_state import TrainingState, load_state, save_state
 from corticode.errors import CorticodeWarning, DecoderError, StudyError
 
@@ -35,8 +36,12 @@ def train_network(
     seed: int,
     state_path: Path | None = None,
     report: Report | None = None,
+    legs: Path | None = None,
 ) -> TrainingState:
     """Train until the last epoch, or until patience ends; the best weights are in the state.
+
+    With `legs`, a folder, the weights at every validation are kept there for other fits; where
+    all are there already they are taken, and nothing is trained.
 
     Raises
     ------
@@ -51,6 +56,8 @@ def train_network(
     kind = MovieBatches if train.movies else TraceBatches
     batches = kind(train, training, seed=seed, device=device)
     checks = kind(valid, training, seed=seed, device=device)
+    if legs is not None and has_legs(legs, training) and _choose(state, checks, training, legs):
+        return state
     if state_path is not None and state_path.is_file():
         load_state(state, state_path)
     while state.epoch <= training.epochs and not _is_out_of_patience(state, training):
@@ -58,7 +65,16 @@ def train_network(
         ends = [round(n_batches * k / training.validations) for k in _legs(training)]
         stop = next(end for end in ends if end > state.batch)
         _train_leg(state, batches, training, seed, stop, state_path)
-        row = _validate(state, checks, training, (state.epoch - 1) + stop / n_batches)
+        told = {
+            "epoch": float((state.epoch - 1) + stop / n_batches),
+            "train_loss": state.loss_sum / state.n_seen,
+            "train_s": state.seconds,
+            "train_windows": float(state.n_seen),
+        }
+        row = _validate(state, checks, training, told)
+        if legs is not None:
+            own = state.network.state_dict()
+            keep_leg(legs, len(state.history), own, told | {"n_parts": float(state.n_parts)})
         if report is not None:
             report(len(state.history), row)
         if stop == n_batches:
@@ -67,6 +83,25 @@ def train_network(
         if state_path is not None:
             save_state(state, state_path)
     return state
+
+
+def _choose(
+    state: TrainingState, checks: TraceBatches | MovieBatches, training: Training, legs: Path
+) -> bool:
+    """Choose among the weights that another fit's training kept; whether all could be read."""
+    start = {name: t.detach().clone() for name, t in state.network.state_dict().items()}
+    for number in range(1, training.epochs * training.validations + 1):
+        leg = read_leg(legs, number)
+        if leg is None:
+            state.network.load_state_dict(start)
+            state.history, state.best, state.n_parts = [], {}, 1
+            state.best_loss, state.best_epoch = float("inf"), 0
+            return False
+        weights, told = leg
+        state.n_parts = int(told.pop("n_parts"))
+        state.network.load_state_dict(weights)
+        _validate(state, checks, training, told)
+    return True
 
 
 def can_choose(valid: Windows) -> bool:
@@ -192,7 +227,7 @@ def _validate(
     state: TrainingState,
     checks: TraceBatches | MovieBatches,
     training: Training,
-    epoch: float,
+    told: Mapping[str, float],
 ) -> dict[str, float]:
     """Close a leg: its losses, and its weights kept where they are the best so far."""
     began = time.monotonic()
@@ -204,18 +239,18 @@ def _validate(
             total += float(loss) * targets.shape[0]
             n_windows += targets.shape[0]
     row = {
-        "epoch": float(epoch),
-        "train_loss": state.loss_sum / state.n_seen,
+        "epoch": told["epoch"],
+        "train_loss": told["train_loss"],
         "valid_loss": total / n_windows,
-        "train_s": state.seconds,
+        "train_s": told["train_s"],
         "valid_s": time.monotonic() - began,
-        "train_windows": float(state.n_seen),
+        "train_windows": told["train_windows"],
     }
     state.history.append(row)
     chosen = row["valid_loss"] if can_choose(checks.windows) else row["train_loss"]
     if not np.isfinite(chosen):
         raise StudyError(
-            f"the loss of epoch {epoch:g} is {chosen}; lower the learning rate "
+            f"the loss of epoch {told['epoch']:g} is {chosen}; lower the learning rate "
             f"({training.learning_rate:g}) or look for extreme values in the recordings"
         )
     if chosen < state.best_loss:

@@ -25,6 +25,7 @@ from corticode.report.viewer import pack_traces
 
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
+EVIDENCE = ("comparisons", "nulls", "variance_shares", "artefacts")
 SHOWN_TABLES = {
     "comparisons": (
         "Comparisons",
@@ -37,6 +38,23 @@ SHOWN_TABLES = {
         "name conditions under [[artefacts]] of the study file",
         "condition input metric mean low high n_animals verdict",
     ),
+    "nulls": (
+        "Each animal against its own labels in other orders",
+        "it takes a target of two classes",
+        "condition animal value chance n_sessions exchanged n_orders p smallest_p note",
+    ),
+    "variance_shares": (
+        "What the spread over decoders comes from",
+        "it takes several folds",
+        "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
+        "share_seed",
+    ),
+    "region_sets": (
+        "Needed, and enough?",
+        "name sets of regions under [[region_set]] of the study file",
+        "condition set value_all value_without value_only needed enough percentile words "
+        "linear_words",
+    ),
     "map_regions": (
         "Regions of the maps",
         "ask for maps with [[map]] in the study file",
@@ -46,6 +64,11 @@ SHOWN_TABLES = {
         "Checks of the maps",
         "they come with maps by Deep SHAP",
         "condition map control regions trained limit passed words",
+    ),
+    "map_backgrounds": (
+        "How the maps settle with their background",
+        "it comes with maps by Deep SHAP",
+        "condition map n_background largest_change region top_share rank_correlation words",
     ),
     "map_stability": (
         "Agreement of the maps",
@@ -98,8 +121,8 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
             section: [_shown(one) for one in figures if one.section == section]
             for section in ("scores", "sessions", "maps")
         },
-        evidence=[slots[name] for name in ("comparisons", "artefacts")],
-        maps=[slots[name] for name in SHOWN_TABLES if name not in ("comparisons", "artefacts")],
+        evidence=[slots[name] for name in EVIDENCE],
+        maps=[slots[name] for name in SHOWN_TABLES if name not in EVIDENCE],
         traces=packed,
         n_without_room=n_without_room,
         draft=DRAFT,
