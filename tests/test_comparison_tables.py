@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corticode.comparison_tables import (
     COHORT,
@@ -85,6 +87,31 @@ class TestComparisons:
             for x, y in (("a", "b"), ("b", "c"))
         ]
 
+    @pytest.mark.parametrize(
+        ("blank", "why"),
+        [
+            (["b"], "they share no session with enough bouts of each class"),
+            (["a", "b"], "no session of theirs has a score; give longer recordings"),
+        ],
+    )
+    def test_conditions_without_a_score(self, blank, why):
+        scores, sessions = tables_of({"a": [0.9, 0.8], "b": [0.9, 0.8]})
+        sessions.loc[sessions["condition"].isin(blank), "auc"] = np.nan
+        tables, (finding,) = comparison_table(asked("a", "b"), scores, sessions)
+        assert tables == []
+        assert why in str(finding)
+
+    @settings(deadline=None, max_examples=20)
+    @given(st.lists(st.floats(0.5, 1), min_size=10, max_size=10))
+    def test_the_order_of_two_conditions_changes_the_sign_alone(self, auc):
+        scores, sessions = tables_of({"a": auc[:5], "b": auc[5:]})
+        (forth,), _ = comparison_table(asked("a", "b"), scores, sessions)
+        (back,), _ = comparison_table(asked("b", "a"), scores, sessions)
+        np.testing.assert_allclose(forth["effect"], -back["effect"], atol=1e-12)
+        own = forth["method"].isin([PAIRED_T, SIGN_FLIP])
+        np.testing.assert_allclose(forth[own]["p"], back[own]["p"], rtol=1e-6)
+        assert not (forth["p"] <= 0).any()
+
     def test_families_are_adjusted_apart(self):
         rng = np.random.default_rng(1)
         scores, sessions = tables_of({name: 0.8 + 0.02 * rng.normal(size=5) for name in "abc"})
@@ -155,6 +182,10 @@ class TestFaults:
             (["linear", "liner"], "names 'liner', which is no condition; did you mean 'linear'?"),
             (["linear", "linear"], "names 'linear' more than once; give each condition once"),
             (["linear", "speed"], "classes and values have no score in common"),
+            (
+                ["linear", "fast"],
+                "decode other labels (target.signal 'run' and 'speed', target.above",
+            ),
             (["linear"], "conditions"),
         ],
     )
@@ -162,6 +193,8 @@ class TestFaults:
         path = linear_cohort / "study.toml"
         speed = '[[condition]]\nname = "speed"\nlike = "linear"\n'
         speed += 'target = { signal = "speed", kind = "value" }\n'
+        speed += '[[condition]]\nname = "fast"\nlike = "linear"\n'
+        speed += 'target = { signal = "speed", kind = "binary", above = 2.0 }\n'
         added = f'[[comparison]]\nname = "a"\nconditions = {json.dumps(conditions)}\n'
         path.write_text(path.read_text("utf-8") + speed + added, "utf-8")
         with pytest.raises(StudyError) as caught:

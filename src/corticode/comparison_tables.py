@@ -92,7 +92,7 @@ def _compared(
     """The rows of one pair, over the folds and sessions that both conditions have."""
     folds = _shared(scores, pair, FOLD, "fold")
     sessions = _shared(session_scores, pair, FOLD, "fold")
-    (metric,) = {_metric(sessions, name) for name in pair} if len(sessions) else {"auc"}
+    metric = _metric(sessions)
     known = sessions[sessions[metric].notna()]
     known = _shared(known, pair, SESSION, "session with enough bouts of each class")
     table = compare_pair(score_animals(known), family, pair, split_scores=folds)
@@ -112,10 +112,20 @@ def _count(sessions: pd.DataFrame, name: str, metric: str) -> int:
     return len(own[["animal", "session"]].drop_duplicates())
 
 
-def _metric(sessions: pd.DataFrame, name: str) -> str:
-    """``"auc"`` or ``"r2"``, by which of them a condition has."""
-    own = sessions[sessions["condition"] == name]
-    return "auc" if "auc" in own and own["auc"].notna().any() else "r2"
+def _metric(sessions: pd.DataFrame) -> str:
+    """``"auc"`` or ``"r2"``, by which of them a pair has; a study compares like with like.
+
+    Raises
+    ------
+    DataError
+        No session has either.
+    """
+    for metric in ("auc", "r2"):
+        if metric in sessions and sessions[metric].notna().any():
+            return metric
+    raise DataError(
+        "no session of theirs has a score; give longer recordings, or more that hold both classes"
+    )
 
 
 def _shared(

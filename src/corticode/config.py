@@ -380,6 +380,18 @@ def comparison_faults(
         kinds = {(c.target or TargetKeys()).kind == "value" for c in known}
         if len(kinds) > 1:
             yield f"{where}: classes and values have no score in common; compare conditions of one"
+        elif (other := next((c for c in known if c.target != known[0].target), None)) is not None:
+            yield (
+                f"{where}: {known[0].name!r} and {other.name!r} decode other labels "
+                f"({_target_difference(known[0], other)}); compare conditions of one target"
+            )
+
+
+def _target_difference(a: ConditionKeys, b: ConditionKeys) -> str:
+    """What two targets say otherwise, in words."""
+    of_a, of_b = ((one.target or TargetKeys()).model_dump() for one in (a, b))
+    keys = [key for key in of_a if of_a[key] != of_b[key]]
+    return ", ".join(f"target.{key} {of_a[key]!r} and {of_b[key]!r}" for key in keys)
 
 
 def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:

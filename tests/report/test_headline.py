@@ -29,6 +29,15 @@ def test_mice_are_counted_by_their_own_p(make_values):
     ) in words
 
 
+def test_mice_without_a_p_are_counted_too(make_values):
+    table = pd.DataFrame(
+        {"condition": "gru", "animal": ["m1", "m2"], "p": [0.01, np.nan], "smallest_p": 0.001}
+    )
+    words = headline(make_values(tables={"nulls": table}))
+    assert "In 1 of 3 mice never seen" in words
+    assert "exchanged; 2 not tested)" in words
+
+
 def test_simulated_mice_are_called_that(make_values):
     values = make_values(provenance={"simulated": True})
     assert "3 of 3 simulated mice" in headline(values)

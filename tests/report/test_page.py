@@ -105,6 +105,13 @@ class TestPage:
         page = render_page(make_values(provenance={"simulated": True}), [])
         assert page.index("Simulated mice.") < page.index('<h2 id="warnings"')
 
+    def test_no_p_is_shown_as_0(self, make_values):
+        table = pd.DataFrame({"comparison": ["a", "b", "c"], "p": [1e-7, np.nan, 0.0123]})
+        page = render_page(make_values(tables={"comparisons": table}), [])
+        assert "<td>a</td><td>&lt; 0.0001</td>" in page
+        assert "<td>b</td><td></td>" in page
+        assert "<td>c</td><td>0.0123</td>" in page
+
     @pytest.mark.parametrize(
         "name",
         [

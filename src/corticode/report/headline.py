@@ -104,7 +104,7 @@ def _above(values: RunValues, name: str) -> str:
     if nulls.empty or not (nulls["smallest_p"] < LEVEL).any():
         above = int((found > CHANCE[metric_of(values, name)]).sum())
         return f"{above} of {found.size}"
-    return f"{int((nulls['p'] < LEVEL).sum())} of {len(nulls)}"
+    return f"{int((nulls['p'] < LEVEL).sum())} of {found.size}"
 
 
 def _chance(values: RunValues, name: str) -> str:
@@ -117,6 +117,8 @@ def _chance(values: RunValues, name: str) -> str:
     if unable == len(nulls):
         return f"above chance level ({level}; each has too few sessions to test it)"
     few = f"; {unable} have too few sessions for any p below {LEVEL:g}" if unable else ""
+    untested = animal_values(values, name).size - len(nulls)
+    few += f"; {untested} not tested" if untested > 0 else ""
     return f"above chance (p < {LEVEL:g} each, labels of its sessions exchanged{few})"
 
 

@@ -25,6 +25,7 @@ from corticode.report.viewer import pack_traces
 
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
+P_VALUES = ("p", "p_holm", "smallest_p")
 EVIDENCE = ("comparisons", "nulls", "variance_shares", "artefacts")
 SHOWN_TABLES = {
     "comparisons": (
@@ -253,17 +254,23 @@ def _slots(values: RunValues) -> dict[str, dict[str, Any]]:
             "columns": shown,
             "rows": []
             if table.empty
-            else [[_cell(cell) for cell in row] for row in table[shown].head(200).to_numpy()],
+            else [
+                [_cell(cell, column) for cell, column in zip(row, shown, strict=True)]
+                for row in table[shown].head(200).to_numpy()
+            ],
             "n_all": len(table),
         }
     return slots
 
 
-def _cell(cell: Any) -> str:
+def _cell(cell: Any, column: str) -> str:
     if isinstance(cell, bool | np.bool_ | str):
         return str(cell)
     if isinstance(cell, int | np.integer):
         return str(cell)
+    # No p is 0, and none is shown as 0.
+    if column in P_VALUES and float(cell) < 0.0001:
+        return "< 0.0001"
     return _number(float(cell), 4)
 
 
