@@ -17,6 +17,7 @@ from corticode.evaluate.comparisons import Comparison, compare_pair, with_famili
 from corticode.evaluate.nulls import permute_test_labels
 from corticode.evaluate.refits import permute_and_refit
 from corticode.evaluate.tables import score_animals
+from corticode.evaluate.usable_sessions import SHORT
 from corticode.evaluate.variance import variance_shares
 from corticode.experiment import FitTask, condition_windows
 from corticode.report.headline import COHORT
@@ -43,7 +44,7 @@ class Nulls(NamedTuple):
     trends
         What changes over an animal's days.
     findings
-        Sessions that took no part, and conditions that have no null.
+        Sessions that are too short to take part.
     """
 
     by_animal: list[pd.DataFrame]
@@ -185,7 +186,9 @@ def null_tables(run: Run, fitted: Sequence[FitTask], read_predictions: ReadPredi
             if len(table):
                 table.insert(0, "condition", name)
                 kept.append(table)
-        nulls.findings.extend(Finding(**one) for one in found["findings"])
+        # Sessions that have no score are told of as such already; nulls.csv counts the others.
+        told = (Finding(**one) for one in found["findings"])
+        nulls.findings.extend(one for one in told if SHORT in one.reason)
     return nulls
 
 

@@ -36,7 +36,7 @@ def test_a_delayed_cue_is_gone_and_the_rest_is_left(lag_s, gain):
     own = rng.normal(size=(6000, 1))
     traces = 7 + own + gain * whole[first : first + 6000]
     left = regress_out(traces, cue, RATE)
-    assert np.corrcoef(left[:, 0], own[:, 0])[0, 1] > 0.9
+    assert np.corrcoef(left[:, 0], own[:, 0])[0, 1] > 0.85
     assert left.mean() == pytest.approx(traces.mean(), abs=1e-3)
 
 

@@ -12,6 +12,7 @@ from corticode.errors import DataError, Finding
 from corticode.evaluate.tables import score_sessions
 
 SHORTEST_SHARE = 0.6
+SHORT = f"under {SHORTEST_SHARE:.0%} of the median of its animal"
 
 Name = tuple[str, str]
 Days = Mapping[Name, float]
@@ -74,8 +75,7 @@ def short_findings(lengths: Mapping[Name, int]) -> list[Finding]:
     return [
         Finding(
             "session",
-            f"has {lengths[animal, session]} windows, under {SHORTEST_SHARE:.0%} of the median of "
-            "its animal: left out of the permutations",
+            f"has {lengths[animal, session]} windows, {SHORT}: left out of the permutations",
             animal,
             session,
         )
