@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.comparison_tables import COHORT, comparison_table, null_tables
+from corticode.comparison_tables import (
+    COHORT,
+    comparison_table,
+    null_tables,
+    variance_tables,
+)
 from corticode.config import read_study
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, SIGN_FLIP
@@ -118,6 +123,17 @@ class TestComparisons:
         own = together["method"] == PAIRED_T
         assert (together[own]["p_holm"] >= alone[own]["p_holm"]).all()
         assert (together[own]["p_holm"] > alone[own]["p_holm"]).any()
+
+
+def test_the_spread_of_decoders_is_told_apart(mapped):
+    _, run, _, _ = mapped
+    table = run.read_table("variance_shares").set_index("condition")
+    row = table.loc["linear"]
+    assert (row["n_animals"], row["n_splits"], row["n_seeds"]) == (3, 3, 1)
+    scores, _ = tables_of({"a": [0.9, 0.7, 0.5]})
+    other = scores.assign(fold=scores["fold"] + "-b", auc=scores["auc"] + 0.01)
+    (shares,) = variance_tables(pd.concat([scores, other]))
+    assert shares["share_test_animal"].item() > 0.99
 
 
 class TestInARun:

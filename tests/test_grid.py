@@ -64,6 +64,7 @@ class TestRunFolder:
             *("study.toml", "provenance.json", "fits", "prepared"),
             *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
             *("region_correlations.csv", "nulls.csv", "day_trends.csv"),
+            "variance_shares.csv",
             *("methods.md", "published.csv", "run.lock"),
         }
         fits = [path.parent for path in folder.rglob("done.json")]
@@ -417,6 +418,16 @@ class TestIndependence:
         assert decoders(tmp_path / "run") == decoders(finished_run.folder)
 
 
+class InThisProcess:
+    def submit(self, function, *arguments):
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except RunError as error:
+            future.set_exception(error)
+        return future
+
+
 class BrokenExecutor:
     def submit(self, *_):
         future = Future()
@@ -484,6 +495,97 @@ class TestInterrupted:
         parent.kill()
         parent.wait()
         assert psutil.wait_procs(workers, timeout=5)[1] == []
+
+    def test_a_killed_worker_is_replaced(self, long_cohort, tmp_path):
+        """The run itself goes on; nothing has to be started again."""
+        parent = subprocess.Popen(
+            command(long_cohort, tmp_path / "run"),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        assert wait_for(lambda: list(tmp_path.rglob("*-state.safetensors")))
+        for process in psutil.Process(parent.pid).children(recursive=True):
+            if any("spawn_main" in part for part in process.cmdline()):
+                process.kill()
+        assert parent.wait(timeout=120) == 0
+        assert len(Run(tmp_path / "run").read_table("scores")) == 4
+        assert not list(tmp_path.rglob("*.part"))
+
+
+class TestDisk:
+    @pytest.fixture
+    def disk(self, tmp_path):
+        """A small disk of its own, and a way to mount it again with other options."""
+        folder = tmp_path / "disk"
+        folder.mkdir()
+
+        def mount(options):
+            called = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+            return subprocess.run(called, check=False, capture_output=True).returncode == 0
+
+        if shutil.which("mount") is None or not mount("size=64m"):
+            pytest.skip("mounting a disk is not allowed here")
+        yield folder, lambda options: mount(f"remount,size=64m,{options}")
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    @staticmethod
+    def run_until(folder, out, n_tasks, happens):
+        """A run in which something happens to the disk after so many fits."""
+        handed = []
+
+        class Disturbed(InThisProcess):
+            def submit(self, function, task):
+                handed.append(task)
+                if len(handed) == n_tasks + 1:
+                    happens()
+                return super().submit(function, task)
+
+        return run_study(read_study(folder / "study.toml"), out, executor=Disturbed())
+
+    def goes_on(self, linear_cohort, run_inline, out, n_kept):
+        summary, fitted = run_inline(linear_cohort, out)
+        assert (summary.n_kept, len(fitted)) == (n_kept, 12 - n_kept)
+        assert not list(out.rglob("*.part"))
+        run_inline(linear_cohort, linear_cohort / "whole")
+        for name in ("scores", "session_scores", "animal_scores"):
+            whole = Run(linear_cohort / "whole").table_path(name).read_bytes()
+            assert Run(out).table_path(name).read_bytes() == whole
+
+    def test_that_fills_up(self, disk, linear_cohort, run_inline):
+        folder, _ = disk
+        filler = folder / "filler"
+
+        def fill():
+            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(bytes(4096))
+
+        with pytest.raises(RunError, match=r"cannot write .*No space left on device; free some"):
+            self.run_until(linear_cohort, folder / "run", 3, fill)
+        assert not list(folder.rglob("*.part"))
+        filler.unlink()
+        self.goes_on(linear_cohort, run_inline, folder / "run", 3)
+
+    def test_that_becomes_read_only(self, disk, linear_cohort, run_inline):
+        folder, remount = disk
+        with pytest.raises(RunError, match=r"cannot write .*Read-only file system"):
+            self.run_until(linear_cohort, folder / "run", 3, lambda: remount("ro"))
+        with pytest.raises(RunError, match=r"cannot write in .*Read-only file system"):
+            run_inline(linear_cohort, folder / "run")
+        assert remount("rw")
+        self.goes_on(linear_cohort, run_inline, folder / "run", 3)
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_was_set_changes_nothing(linear_cohort, run_inline, tmp_path, years):
+    run_inline(linear_cohort, tmp_path / "run")
+    before = Run(tmp_path / "run").table_path("scores").read_bytes()
+    seconds = time.time() + years * 365 * 86_400
+    for path in [*linear_cohort.rglob("*"), *(tmp_path / "run").rglob("*")]:
+        os.utime(path, (seconds, seconds))
+    _, fitted = run_inline(linear_cohort, tmp_path / "run")
+    assert fitted == []
+    assert Run(tmp_path / "run").table_path("scores").read_bytes() == before
 
 
 def test_progress_counts_to_the_end(linear_cohort, run_inline, tmp_path):

@@ -12,6 +12,7 @@ from corticode.study_faults import (
     listed,
     name_faults,
     schema_faults,
+    start_faults,
     toml_fault,
     unit_faults,
 )
@@ -222,6 +223,19 @@ def test_names():
         "condition 'c' is like 'd' is like 'c': a circle; one of them must stand alone",
     ]
     assert list(name_faults({"condition": 3})) == []
+
+
+def test_starts():
+    starts = {"a": "b", "b": "a", "c": "c", "d": "cnm", "cnn": None, "e": "cnn"}
+    permuted = dict.fromkeys(starts, "none") | {"e": "sessions"}
+    found = list(start_faults(starts, permuted))
+    assert found == [
+        "condition 'd' starts from 'cnm', which is no condition; did you mean 'cnn'?",
+        "condition 'e' has permute_labels = 'sessions' and starts from 'cnn', which has 'none'; a "
+        "decoder may not start from one that saw other labels: give both the same",
+        "condition 'a' starts from 'b' starts from 'a': a circle; one of them must stand alone",
+        "condition 'c' starts from 'c': a circle; one of them must stand alone",
+    ]
 
 
 def test_units():

@@ -17,6 +17,7 @@ from corticode.evaluate.comparisons import Comparison, compare_pair, with_famili
 from corticode.evaluate.nulls import permute_test_labels
 from corticode.evaluate.refits import permute_and_refit
 from corticode.evaluate.tables import score_animals
+from corticode.evaluate.variance import variance_shares
 from corticode.experiment import FitTask, condition_windows
 from corticode.report.headline import COHORT
 from corticode.runs import Run, hash_of
@@ -142,6 +143,17 @@ def _shared(
     if not both.any():
         raise DataError(f"they share no {what}; give both the same folds and recordings")
     return own[both]
+
+
+def variance_tables(scores: pd.DataFrame) -> list[pd.DataFrame]:
+    """What the spread over a condition's decoders comes from, for each score they have."""
+    tables = []
+    for metric in ("auc", "r2"):
+        if metric in scores and scores[metric].notna().any():
+            shares = variance_shares(scores, metric)
+            parts = ("test_animal", "training_set", "seed")
+            tables.append(shares.rename(columns={part: f"share_{part}" for part in parts}))
+    return tables
 
 
 def null_tables(run: Run, fitted: Sequence[FitTask], read_predictions: ReadPredictions) -> Nulls:

@@ -25,7 +25,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from corticode.comparison_tables import comparison_table, null_tables
+from corticode.comparison_tables import comparison_table, null_tables, variance_tables
 from corticode.config import Condition, Study, write_resolved
 from corticode.data.files import write_text
 from corticode.data.store import load_sessions
@@ -391,6 +391,7 @@ def _tabulate(
     _write_where_there_is(run, "shift_references", _shift_references(fitted))
     _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
     _write_where_there_is(run, "comparisons", compared)
+    _write_where_there_is(run, "variance_shares", variance_tables(scores))
     _write_where_there_is(run, "nulls", nulls.by_animal)
     _write_where_there_is(run, "day_trends", nulls.trends)
     _write_where_there_is(run, "artefacts", against)

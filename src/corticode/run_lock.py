@@ -65,7 +65,9 @@ def hold_folder(folder: Path) -> Iterator[None]:
         write_text(folder / HOLDER, json.dumps(_self()))
         yield
     finally:
-        (folder / HOLDER).unlink(missing_ok=True)
+        # A disk that cannot be written any more: what is being raised says so better.
+        with suppress(OSError):
+            (folder / HOLDER).unlink(missing_ok=True)
         lock.release()
         _remove_if_unused(folder)
 

@@ -30,6 +30,7 @@ TABLES = (
     "shift_references",
     "region_correlations",
     "comparisons",
+    "variance_shares",
     "nulls",
     "day_trends",
     "artefacts",

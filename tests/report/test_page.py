@@ -116,6 +116,7 @@ class TestPage:
         "name",
         [
             "comparisons",
+            "variance_shares",
             "nulls",
             "region_sets",
             "artefacts",

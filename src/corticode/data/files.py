@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,7 +59,9 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            # On a disk that became read-only it stays; the error above says why.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

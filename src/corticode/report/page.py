@@ -26,7 +26,7 @@ from corticode.report.viewer import pack_traces
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
 P_VALUES = ("p", "p_holm", "smallest_p")
-EVIDENCE = ("comparisons", "nulls", "artefacts")
+EVIDENCE = ("comparisons", "nulls", "variance_shares", "artefacts")
 SHOWN_TABLES = {
     "comparisons": (
         "Comparisons",
@@ -43,6 +43,12 @@ SHOWN_TABLES = {
         "Each animal against its own labels in other orders",
         "it takes a target of two classes",
         "condition animal value chance n_sessions exchanged n_orders p smallest_p note",
+    ),
+    "variance_shares": (
+        "What the spread over decoders comes from",
+        "it takes several folds",
+        "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
+        "share_seed",
     ),
     "region_sets": (
         "Needed, and enough?",
