@@ -566,10 +566,15 @@ class TestDisk:
         filler.unlink()
         self.goes_on(linear_cohort, run_inline, folder / "run", 3)
 
-    def test_that_becomes_read_only(self, disk, linear_cohort, run_inline):
+    def test_that_is_read_only(self, disk, linear_cohort, run_inline):
         folder, remount = disk
-        with pytest.raises(RunError, match=r"cannot write .*Read-only file system"):
-            self.run_until(linear_cohort, folder / "run", 3, lambda: remount("ro"))
+
+        def stop():
+            raise RunError("stopped")
+
+        with pytest.raises(RunError, match="stopped"):
+            self.run_until(linear_cohort, folder / "run", 3, stop)
+        assert remount("ro")
         with pytest.raises(RunError, match=r"cannot write in .*Read-only file system"):
             run_inline(linear_cohort, folder / "run")
         assert remount("rw")

@@ -13,6 +13,7 @@ from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, DecoderError, StudyError
 from corticode.experiment import predict_recordings
+from corticode.plan import plan_study
 from corticode.runs import Run
 from corticode.tasks import check_study
 
@@ -85,6 +86,20 @@ def finished(movie_cohort, run_inline, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
     summary, tasks = run_inline(movie_cohort, out)
     return Run(out), summary, tasks
+
+
+def test_a_plan_tries_movies_and_writes_nothing(movie_cohort):
+    before = set(movie_cohort.rglob("*"))
+    cost = plan_study(read_study(movie_cohort / "study.toml"))
+    assert set(movie_cohort.rglob("*")) == before
+    assert {(one.network, one.n_fits) for one in cost.kinds} == {
+        ("linear-window", 2),
+        ("cnn", 2),
+        ("cnn-gru", 2),
+    }
+    assert all(one.windows_per_s > 0 for one in cost.kinds)
+    # Two decoders of each of two conditions, of more than three million weights.
+    assert cost.disk_gb > 4 * 4 * 3e6 / 1e9
 
 
 class TestRun:

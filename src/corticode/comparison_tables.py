@@ -242,7 +242,7 @@ def _cohort_row(task: FitTask) -> Mapping[str, Any]:
         "animal": COHORT,
         "value": null.value,
         "chance": float(np.nanmean(null.values)),
-        "n_sessions": None,
+        "n_sessions": int(null.trends.drop_duplicates("animal")["n_sessions"].sum()),
         "exchanged": ", ".join(exchanged),
         "n_orders": int(null.values.size),
         "p": null.p,

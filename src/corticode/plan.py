@@ -261,8 +261,9 @@ def _peak_gb() -> float | None:
 def _notes(counted: Sequence[_Counted], *, is_sd_given: bool) -> Iterator[str]:
     """What was assumed, for who reads the numbers."""
     yield (
-        "Time is projected from a few batches of each kind, by windows and epochs: a limit from "
-        "above where training stops early. Reading, maps, nulls and tables come on top."
+        "Time is projected from a few batches of each kind, on this machine as busy as it is now, "
+        "by windows and epochs: a limit from above where training stops early. Reading, maps, "
+        "nulls and tables come on top."
     )
     if any(one.condition.network.kind in LINEAR for one in counted):
         yield "Linear decoders are projected in proportion to their windows."
