@@ -4,7 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter1d
 
-from corticode.data.synthetic.activity import simulate_calcium, simulate_sources
+from corticode.data.synthetic.activity import (
+    SPREAD_SHARES,
+    simulate_calcium,
+    simulate_sources,
+)
 from corticode.data.synthetic.behavior import SimulatedBehavior, simulate_behavior
 from corticode.data.synthetic.dials import resolve_dials
 from corticode.data.synthetic.weights import SOURCES, typical_weights
@@ -65,8 +69,28 @@ def test_left_and_right_limbs_stride_in_turn():
     assert difference[~ran_lately].std() < 0.3 * moving
 
 
+def test_strides_spread_in_stretches_that_each_group_has_for_itself():
+    n_frames = 300_000
+    phase = 2 * np.pi * 3 * np.arange(n_frames) / 30
+    always = SimulatedBehavior(np.ones(n_frames, bool), np.full(n_frames, 10.0), phase)
+    drive = sources(always)
+    spread = [drive[:, SOURCES.index(name)] for name in SPREAD_SHARES]
+    # Their SD over a stride of ten frames, against what it is within a stretch.
+    sizes = [part.reshape(-1, 10).std(axis=1) for part in spread]
+    spreads = np.array([size > 0.5 * np.quantile(size, 0.9) for size in sizes])
+    np.testing.assert_allclose(spreads.mean(axis=1), [*SPREAD_SHARES.values()], atol=0.06)
+    changes = np.abs(np.diff(spreads.astype(int), axis=1)).sum(axis=1)
+    assert (changes < 2 * n_frames / 30 / 6).all()
+    assert np.abs(np.corrcoef(spreads)[np.triu_indices(3, 1)]).max() < 0.15
+
+
+def test_strides_do_not_spread_at_rest():
+    still = one_bout(0, 0)
+    assert not sources(still)[:, [SOURCES.index(name) for name in SPREAD_SHARES]].any()
+
+
 def test_a_product_tells_running_though_neither_factor_does():
-    behavior = simulate_behavior(np.random.default_rng(6), 18_000, 30.0, 0.5)
+    behavior = simulate_behavior(np.random.default_rng(6), 60_000, 30.0, 0.5)
     first, second = sources(behavior, 6)[:, -2:].T
     label = behavior.is_running
     assert max(abs(np.corrcoef(part, label)[0, 1]) for part in (first, second)) < 0.1

@@ -15,6 +15,9 @@ from corticode.data.synthetic.weights import (
 )
 
 TYPICAL = resolve_dials(None)
+# Sources of limbs, of strides that spread and of arousal; then what all regions share.
+SIGNAL, SHARES = slice(0, 8), slice(8, 11)
+MOTOR = SOURCES.index("arousal, motor")
 
 
 def weights(seed=0, *, one_sided=False, **dials):
@@ -25,13 +28,13 @@ def weights(seed=0, *, one_sided=False, **dials):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.01, 5))
 def test_the_signal_s_dial_scales_all_that_follows_behaviour(seed, amount):
-    np.testing.assert_allclose(weights(seed, signal=amount)[:5], amount * weights(seed)[:5])
-    np.testing.assert_array_equal(weights(seed, signal=amount)[5:8], weights(seed)[5:8])
+    np.testing.assert_allclose(weights(seed, signal=amount)[SIGNAL], amount * weights(seed)[SIGNAL])
+    np.testing.assert_array_equal(weights(seed, signal=amount)[SHARES], weights(seed)[SHARES])
 
 
 def test_limb_weights_are_small_alike_and_strongest_in_the_limb_regions():
     typical = typical_weights()
-    limbs, arousal = typical[:2].sum(axis=0), typical[2:5].sum(axis=0)
+    limbs, arousal = typical[:2].sum(axis=0), typical[5:8].sum(axis=0)
     strongest = 1 + np.argsort(-limbs)[:4]
     assert set(strongest.tolist()) == set(LIMB_REGIONS)
     assert limbs.max() < 2 < arousal.max()
@@ -40,10 +43,19 @@ def test_limb_weights_are_small_alike_and_strongest_in_the_limb_regions():
     assert np.abs(np.log(first[held] / second[held])).max() < 0.3
 
 
+def test_strides_spread_to_all_regions_but_the_limbs_each_in_one_group():
+    spread = typical_weights()[2:5]
+    limb = np.isin(np.arange(1, 51), LIMB_REGIONS)
+    np.testing.assert_array_equal((spread != 0).sum(axis=0), np.where(limb, 0, 1))
+    left = np.array(read_published_regions().sides) == "left"
+    assert (spread[:, left & ~limb].sum(axis=0) > 0).all()
+    assert (spread[:, ~left & ~limb].sum(axis=0) < 0).all()
+
+
 def test_the_gain_of_arousal_and_noise_differ_between_mice_unless_switched_off():
-    gains = [weights(seed)[2, 0] for seed in range(8)]
+    gains = [weights(seed)[MOTOR, 0] for seed in range(8)]
     assert max(gains) / min(gains) > 1.5
-    assert len({weights(seed, mouse_gain=0)[2, 0] for seed in range(8)}) == 1
+    assert len({weights(seed, mouse_gain=0)[MOTOR, 0] for seed in range(8)}) == 1
     rates = {grooming_rate(np.random.default_rng(seed), TYPICAL) for seed in range(8)}
     assert 0.5 < min(rates) < max(rates) < 8
     assert grooming_rate(np.random.default_rng(0), resolve_dials({"grooming": 0})) == 0
@@ -55,11 +67,12 @@ def test_the_gain_of_arousal_and_noise_differ_between_mice_unless_switched_off()
 @pytest.mark.parametrize(
     ("dials", "kinds"),
     [
-        ({}, {"limb", "arousal", "shared"}),
+        ({}, {"limb", "spread", "arousal", "shared"}),
         ({"signal": 0}, {"shared"}),
         ({"limb": 0}, {"arousal", "shared"}),
-        ({"arousal": 0}, {"limb", "shared"}),
-        ({"shared": 0}, {"limb", "arousal"}),
+        ({"spread": 0}, {"limb", "arousal", "shared"}),
+        ({"arousal": 0}, {"limb", "spread", "shared"}),
+        ({"shared": 0}, {"limb", "spread", "arousal"}),
         ({"redundant": 1}, {"shared", "redundant"}),
         ({"nonlinear": 1}, {"shared", "product"}),
     ],
@@ -73,6 +86,6 @@ def test_each_dial_leaves_its_sources(dials, kinds):
 def test_a_one_sided_mouse_has_no_signal_on_the_right():
     spread = weights(one_sided=True)
     right = np.array(read_published_regions().sides) == "right"
-    assert not spread[:5, right].any()
-    assert spread[:5, ~right].any()
-    assert spread[5, right].all()
+    assert not spread[SIGNAL, right].any()
+    assert spread[SIGNAL, ~right].any()
+    assert spread[SHARES.start, right].all()

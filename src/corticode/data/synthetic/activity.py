@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from corticode.data.synthetic.behavior import SimulatedBehavior
-from corticode.data.synthetic.weights import LEADS_S
+from corticode.data.synthetic.weights import LEADS_S, SPREAD
 
 INDICATOR_RISE_S = 0.1
 INDICATOR_DECAY_S = 0.4
@@ -16,10 +16,14 @@ AROUSAL_DECAY_S = 1.5
 ONSET_S = 0.5
 # Strides are so much quicker than the indicator that a sixteenth of this modulation is left.
 STRIDE_MODULATION = 12.5
+SPREAD_DWELL_S = 6.0
+SPREAD_SHARES = dict(zip(SPREAD, (0.65, 0.55, 0.25), strict=True))
+"""How much of the time strides spread, and for how long at a stretch."""
 PRODUCT_DWELL_S = 2.0
 WANDER_S = (60.0, 20.0)
-_SHARED_SPREAD = 0.5
-_DRIFT_PERCENT = 2.8
+_SHARED_SPREAD = 0.6
+_SHARED_WANDER = 2.15
+_DRIFT_PERCENT = 3.1
 _DRIFT_SPREAD = 0.9  # of the logarithm: baselines are steadier on some days than on others
 _DRIFT_LIMIT = 4.0
 
@@ -33,7 +37,8 @@ def simulate_sources(
     """What drives the cortex, frame by frame: limbs, arousal, shared fluctuations.
 
     The limb sources are running, a transient at its onset and the strides, through the indicator
-    (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn. Arousal rises 0.5 to 1.5 s
+    (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn. Strides spread to other regions
+    in stretches of time, each group of them in its own. Arousal rises 0.5 to 1.5 s
     before running, decays over 1.5 s, and comes in episodes at rest as well (whisking, grooming).
     The shared fluctuations have unit SD and do not depend on behaviour.
 
@@ -59,10 +64,15 @@ def simulate_sources(
     strides = np.cos(_later(behavior.stride_phase, lag)[:, None] + (0.0, np.pi))
     onset = 2 * np.maximum(running - _smooth(running, ONSET_S * frame_rate_hz), 0)
     strides[0] = 0  # the indicator starts settled, and on no stride
-    limbs = running[:, None] * (1 + STRIDE_MODULATION * strides) + onset[:, None]
+    striding = STRIDE_MODULATION * running[:, None] * strides
+    limbs = running[:, None] + striding + onset[:, None]
+    spread = [
+        striding[:, 0] * _stretches(rng, n_frames, share, SPREAD_DWELL_S * frame_rate_hz)
+        for share in SPREAD_SHARES.values()
+    ]
     starts = rng.random(n_frames) < 5 / (60 * frame_rate_hz)
     episodes = np.convolve(starts, np.ones(round(2.5 * frame_rate_hz)))[:n_frames] > 0
-    drive = np.maximum(running, 0.7 * episodes)
+    drive = np.maximum(running, 0.5 * episodes)
     arousal = [
         _smooth(_later(drive, -round(lead * frame_rate_hz)), AROUSAL_DECAY_S * frame_rate_hz)
         for lead in LEADS_S.values()
@@ -71,7 +81,7 @@ def simulate_sources(
     sign = _signs(rng, n_frames, PRODUCT_DWELL_S * frame_rate_hz)
     planted = [running, sign, sign * (2 * running - 1)]
     scale = dials["indicator"] * frame_rate_hz
-    before = _indicator(np.column_stack([limbs, *arousal]), scale)
+    before = _indicator(np.column_stack([limbs, *spread, *arousal]), scale)
     return np.column_stack([before, shared, _indicator(np.column_stack(planted), scale)])
 
 
@@ -99,7 +109,7 @@ def simulate_calcium(
     noise
         SD of a region's own fast fluctuations, in percent.
     drift
-        The dial: 1 is an SD of about 2.5 percent.
+        The dial: 1 is an SD of about 4 percent.
 
     Returns
     -------
@@ -120,7 +130,7 @@ def simulate_calcium(
 def _shared(rng: np.random.Generator, n_frames: int, frame_rate_hz: float) -> NDArray[np.float32]:
     whole = 0.4 * _slow(rng, n_frames, 1, 4 * frame_rate_hz)
     steadiness = np.exp(_SHARED_SPREAD * rng.standard_normal(dtype=np.float32))
-    whole += 1.5 * steadiness * _wander(rng, n_frames, 1, frame_rate_hz)
+    whole += _SHARED_WANDER * steadiness * _wander(rng, n_frames, 1, frame_rate_hz)
     return np.column_stack([whole, _slow(rng, n_frames, 2, 3 * frame_rate_hz)])
 
 
@@ -128,6 +138,18 @@ def _signs(rng: np.random.Generator, n_frames: int, dwell_frames: float) -> NDAr
     """+1 and -1 in turn, changing at random; (frame,)."""
     changes = rng.random(n_frames) < 1 / dwell_frames
     return np.asarray(rng.choice([-1.0, 1.0]) * (-1.0) ** np.cumsum(changes))
+
+
+def _stretches(
+    rng: np.random.Generator, n_frames: int, share: float, dwell_frames: float
+) -> NDArray[np.bool_]:
+    """True in stretches of `dwell_frames` on average, for `share` of all frames; (frame,)."""
+    mean_lengths = np.array([dwell_frames, dwell_frames * (1 / share - 1)])
+    n_pairs = 2 + int(3 * n_frames / mean_lengths.sum())
+    lengths = rng.exponential(mean_lengths, (n_pairs, 2)).ravel()
+    # Begun long before the session, so that its start is as any other moment.
+    ends = np.cumsum(lengths) - lengths.sum() / 3
+    return np.asarray(np.searchsorted(ends, np.arange(n_frames)) % 2 == 0)
 
 
 def _smooth(values: NDArray[Any], decay_frames: float) -> NDArray[np.float64]:

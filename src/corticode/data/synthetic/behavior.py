@@ -16,7 +16,7 @@ SHORTEST_BOUT_S = 0.25
 BOUT_SPREAD = 1.5
 RUN_FRACTION_LIMITS = (0.2, 0.95)
 LEAST_REST_FRAMES = 100
-GROOMING_S, GROOMING_HZ = (1.0, 3.0), 2.8
+GROOMING_S, GROOMING_HZ = (2.0, 7.0), 2.8
 ENCODER_NOISE_CM_PER_S = 0.1
 
 
@@ -158,7 +158,7 @@ def add_grooming(
     frame_rate_hz
         Frames per second.
     episodes_per_minute
-        Episodes of 1 to 3 s; what falls into running is not seen.
+        Episodes of 2 to 7 s; what falls into running is not seen.
 
     Examples
     --------

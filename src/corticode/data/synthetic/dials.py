@@ -10,6 +10,7 @@ from corticode.errors import StudyError
 TYPICAL: Mapping[str, str] = {
     "signal": "everything neural that follows behaviour: limb and arousal together",
     "limb": "small fast signals of the limb regions",
+    "spread": "strides that spread in stretches to regions other than the limbs'",
     "grooming": "body movements at rest that are like those of running",
     "arousal": "large slow signals of motor, midline and retrosplenial cortex",
     "shared": "slow fluctuations that all regions share",

@@ -113,7 +113,7 @@ def simulate_mouse(number: int, n_sessions: int, seed: int, dials: Mapping[str, 
     --------
     >>> from corticode.data.synthetic.dials import resolve_dials
     >>> simulate_mouse(2, 3, 0, resolve_dials(None)).weights.shape
-    (11, 50)
+    (14, 50)
     """
     own = dials_of_mouse(dials, number)
     fractions = session_run_fractions(

@@ -11,27 +11,29 @@ from corticode.data.layouts import read_published_regions
 LIMB_REGIONS = (6, 8, 31, 33)
 REDUNDANT_REGIONS = (6, 31)
 PRODUCT_REGIONS = (8, 33)
-GROOMING_PER_MINUTE = 1.3
+GROOMING_PER_MINUTE = 0.75
 LEADS_S = {"arousal, motor": 1.5, "arousal, midline": 1.0, "arousal, elsewhere": 0.5}
 LIMBS = ("limb, left", "limb, right")
+SPREAD = ("spread, neighbours", "spread, motor", "spread, elsewhere")
 SHARED = ("shared, whole cortex", "shared, front to back", "shared, middle to side")
 PRODUCT = ("product, first", "product, second")
-SOURCES = (*LIMBS, *LEADS_S, *SHARED, "redundant", *PRODUCT)
+SOURCES = (*LIMBS, *SPREAD, *LEADS_S, *SHARED, "redundant", *PRODUCT)
 """What drives the regions, in the order of the axis `source`."""
 
-_LIMB_PERCENT = {6: 1.3, 8: 1.5, 31: 1.3, 33: 1.5, 7: 0.5, 9: 0.5, 32: 0.5, 34: 0.5}
-_LIMB_ELSEWHERE_PERCENT = 0.5
+_LIMB_PERCENT = {6: 1.3, 8: 1.5, 31: 1.3, 33: 1.5}
+_NEIGHBOURS = (7, 9, 32, 34)
+_SPREAD_PERCENT = 1.0
 _AROUSAL_PERCENT = {
-    **dict.fromkeys((1, 2, 26, 27, 13, 38, 17, 42), 5.2),
-    **dict.fromkeys((3, 4, 28, 29, 16, 41), 2.4),
-    **dict.fromkeys((11, 25, 36, 50), 1.2),
-    **dict.fromkeys(LIMB_REGIONS, 1.0),
+    **dict.fromkeys((1, 2, 26, 27, 13, 38, 17, 42), 5.8),
+    **dict.fromkeys((3, 4, 28, 29, 16, 41), 3.8),
+    **dict.fromkeys((11, 25, 36, 50), 2.4),
+    **dict.fromkeys(LIMB_REGIONS, 1.1),
 }
-_AROUSAL_ELSEWHERE_PERCENT = 3.0
+_AROUSAL_ELSEWHERE_PERCENT = 4.4
 _SHARED_PERCENT = 2.7
 _PRIVATE_PERCENT = 1.0
 _PRIVATE_SPREAD = 0.15  # of the logarithm, between mice
-_GROOMING_SPREAD = 0.4
+_GROOMING_SPREAD = 0.5
 _PLANTED_PERCENT = 3.0
 
 
@@ -39,9 +41,11 @@ _PLANTED_PERCENT = 3.0
 def typical_weights() -> NDArray[np.float64]:
     """How strongly each source drives each region of a typical mouse, in percent dF/F.
 
-    The limb regions 6, 8, 31 and 33 follow the limbs of their side; motor, midline and
-    retrosplenial regions follow arousal most; the whole cortex shares slow fluctuations. The
-    sources of the dials `redundant` and `nonlinear` come last.
+    The limb regions 6, 8, 31 and 33 follow the limbs of their side, strides included; in stretches
+    of time the strides spread to their neighbours, to motor cortex and, seldom, to the rest, left
+    and right with opposite signs. Motor, midline and retrosplenial regions follow arousal most; the
+    whole cortex shares slow fluctuations. The sources of the dials `redundant` and `nonlinear` come
+    last.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def typical_weights() -> NDArray[np.float64]:
     Examples
     --------
     >>> typical_weights().shape
-    (11, 50)
+    (14, 50)
     """
     regions = read_published_regions()
     numbers = np.arange(1, len(regions.names) + 1)
@@ -62,7 +66,10 @@ def typical_weights() -> NDArray[np.float64]:
     to_back = (rows - rows.mean()) / rows.std()
     to_side = np.abs(columns - 64)
     to_side = (to_side - to_side.mean()) / to_side.std()
-    limb = np.array([_LIMB_PERCENT.get(k, _LIMB_ELSEWHERE_PERCENT) for k in numbers.tolist()])
+    limb = np.array([_LIMB_PERCENT.get(k, 0.0) for k in numbers.tolist()])
+    neighbour = np.isin(numbers, _NEIGHBOURS)
+    # Left and right limbs stride in turn.
+    spread = _SPREAD_PERCENT * np.where(sides == "left", 1.0, -1.0)
     arousal = np.array(
         [_AROUSAL_PERCENT.get(k, _AROUSAL_ELSEWHERE_PERCENT) for k in numbers.tolist()]
     )
@@ -70,6 +77,9 @@ def typical_weights() -> NDArray[np.float64]:
         [
             limb * (sides == "left"),
             limb * (sides == "right"),
+            spread * neighbour,
+            spread * motor,
+            spread * ~(neighbour | motor | (limb > 0)),
             arousal * motor,
             arousal * midline,
             arousal * ~(motor | midline),
@@ -107,7 +117,7 @@ def make_weights(
     Examples
     --------
     >>> from corticode.data.synthetic.dials import resolve_dials
-    >>> make_weights(np.random.default_rng(0), resolve_dials({"signal": 0}))[:5].any()
+    >>> make_weights(np.random.default_rng(0), resolve_dials({"signal": 0}))[:8].any()
     np.False_
     """
     weights = typical_weights().copy()
@@ -117,6 +127,7 @@ def make_weights(
     is_confined = bool(dials["redundant"] or dials["nonlinear"])
     gains = {
         "limb": dials["limb"] * np.exp(limb_spread) * (not is_confined),
+        "spread": dials["limb"] * dials["spread"] * np.exp(limb_spread) * (not is_confined),
         "arousal": dials["arousal"] * np.exp(dials["mouse_gain"] * spread) * (not is_confined),
         "redundant": dials["redundant"],
         "product": dials["nonlinear"],
@@ -139,6 +150,6 @@ def private_noise(rng: np.random.Generator, dials: Mapping[str, float]) -> float
 
 
 def grooming_rate(rng: np.random.Generator, dials: Mapping[str, float]) -> float:
-    """Episodes a minute in which one mouse grooms at rest: about 1."""
+    """Episodes a minute in which one mouse grooms at rest: about 0.75."""
     spread = dials["mouse_gain"] * _GROOMING_SPREAD * rng.standard_normal()
     return float(GROOMING_PER_MINUTE * dials["grooming"] * np.exp(spread))
