@@ -123,7 +123,8 @@ def test_a_one_sided_mouse_is_read_from_the_left_alone(imported, decode):
     sides = {side: f'{LINEAR}regions = ["{side}"]' for side in ("left", "right")}
     values, _ = decode(folder, sides)
     others = values.drop(columns="m3")
-    assert (others > 0.65).all(axis=None)
+    assert (others.mean(axis=1) > 0.7).all()
+    assert (others > 0.6).all(axis=None)
     assert values.loc["left", "m3"] > others.loc["left"].min() - 0.05
     assert values.loc["right", "m3"] == pytest.approx(0.5, abs=0.12)
 
@@ -161,7 +162,7 @@ def test_a_level_that_drifts_over_days_lowers_the_pooled_auc_alone(imported, dec
     }
     folder = imported({}, "grid")
     values, pooled = decode(folder, conditions, ONE_FOLD)
-    raise_levels(tmp_path / "cohort", 3.0)
+    raise_levels(tmp_path / "cohort", 6.0)
     drifted_values, drifted_pooled = decode(folder, conditions, ONE_FOLD)
     # The test animal alone has changed, hence no decoder; a level moves a session's scores alike.
     # (Were it higher by far, probabilities would round to 1 and within-session AUC fall as well.)
