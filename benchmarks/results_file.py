@@ -30,7 +30,7 @@ def _origin() -> str:
         [
             f"- commit: {_git('rev-parse', '--short=12', 'HEAD')}"
             + (" with uncommitted changes" if _git("status", "--porcelain", "src") else ""),
-            f"- command: python {' '.join(Path(a).as_posix() for a in _command())}",
+            f"- command: python {' '.join(_command())}",
             f"- machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}, Python "
             f"{platform.python_version()}, torch {torch.__version__}, no GPU used",
         ]
@@ -38,8 +38,9 @@ def _origin() -> str:
 
 
 def _command() -> list[str]:
-    script = Path(sys.argv[0]).resolve().relative_to(REPOSITORY)
-    return [str(script), *sys.argv[1:]]
+    """As typed, but for folders of this machine: of a path from the root its name is enough."""
+    script = Path(sys.argv[0]).resolve().relative_to(REPOSITORY).as_posix()
+    return [script, *(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])]
 
 
 def _git(*arguments: str) -> str:
