@@ -48,7 +48,8 @@ CONDITIONS: dict[str, tuple[str, int, Sequence[int | str] | None, tuple[float, f
     "gru, all regions": (GRU, 1000, None, (0.96, 0.985)),
     "gru, raw": (GRU, 0, None, (0.87, 0.95)),
     "logistic on one frame": ("linear-frame", 1000, None, (0.75, 0.85)),
-    "gru, limb regions alone": (GRU, 1000, ["FLa&HLa"], (0.94, 0.985)),
+    # Published 0.966, and to be within 0.03.
+    "gru, limb regions alone": (GRU, 1000, ["FLa&HLa"], (0.936, 0.996)),
     "gru, the other 46": (GRU, 1000, ["not", "FLa&HLa"], (0.91, 0.96)),
     "gru, M2&M1": (GRU, 1000, ["M2&M1"], (0.83, 0.91)),
     "gru, PT&RS": (GRU, 1000, ["PT&RS"], (0.72, 0.86)),
