@@ -343,6 +343,36 @@ class TestReport:
         assert (folder / "report.html").is_file()
         assert (folder / "figures" / "splits.pdf").is_file()
 
+    def test_of_two_runs(self, command_line, finished_run, tmp_path):
+        out = tmp_path / "compared" / "page.html"
+        folder = Path(shutil.copytree(finished_run.folder, tmp_path / "other"))
+        code, printed, _ = command_line("report", folder, finished_run.folder, "--out", out)
+        assert (code, printed.strip()) == (0, str(out))
+        assert "two runs compared" in out.read_text("utf-8")
+
+    def test_of_two_runs_with_nothing_in_common(self, command_line, finished_run, tmp_path):
+        folder = Path(shutil.copytree(finished_run.folder, tmp_path / "other"))
+        for path in (folder / "study.toml", *folder.glob("*scores.csv")):
+            text = path.read_text("utf-8")
+            path.write_text(text.replace("gru,", "x,").replace("linear,", "y,"), "utf-8")
+        out = tmp_path / "page.html"
+        code, printed, told = command_line("report", folder, finished_run.folder, "--out", out)
+        assert (code, printed) == (2, "")
+        assert "other and run have no condition in common" in told
+        assert not out.exists()
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (["--out", "page.html"], "--out page.html is for the page of two runs"),
+            (["other", "--figures", "svg"], "--figures is for the page of one run"),
+        ],
+    )
+    def test_options_of_the_other_page(self, command_line, tmp_path, options, message):
+        code, _, told = command_line("report", tmp_path, *options)
+        assert code == 2
+        assert message in told
+
     def test_of_no_run(self, command_line, tmp_path):
         code, _, told = command_line("report", tmp_path)
         assert code == 2

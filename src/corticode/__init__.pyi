@@ -25,6 +25,7 @@ from .explain.deepshap import deep_shap as deep_shap
 from .explain.importance_map import ImportanceMap as ImportanceMap
 from .explain.occlusion import occlude as occlude
 from .run_export import export_run as export_run
+from .run_report import write_comparison as write_comparison
 from .run_report import write_report as write_report
 from .runs import Run as Run
 

@@ -390,18 +390,35 @@ def predict(
     typer.echo(f"{predictions.frame.size:,} predictions written to {out}")
 
 
-@app.command(short_help="One page of a run, to read and send.")
+@app.command(short_help="One page of a run, or of two, to send.")
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, finished or not.")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN_B]", help="A second one: a page that compares both."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of two runs: the page; default RUN/against-RUN_B.html."),
+    ] = None,
     figures: Annotated[
         list[str] | None,
         typer.Option(metavar="FORMAT", help="Write each figure too: png, svg or pdf; repeatable."),
     ] = None,
 ) -> None:
-    """Write RUN/report.html and methods.md from the run folder alone."""
-    from corticode.run_report import write_report
+    """Write RUN/report.html and methods.md, or one page of two runs, from their folders alone."""
+    from corticode.run_report import write_comparison, write_report
 
-    typer.echo(write_report(folder, figures or ()))
+    if other is None:
+        if out is not None:
+            raise StudyError(
+                f"--out {out} is for the page of two runs; that of one is {folder}/report.html"
+            )
+        typer.echo(write_report(folder, figures or ()))
+        return
+    if figures:
+        raise StudyError("--figures is for the page of one run; that of two draws its own")
+    typer.echo(write_comparison(folder, other, out))
 
 
 @app.command(short_help="A run as files for MATLAB or R.")

@@ -5,6 +5,8 @@ import pytest
 from corticode.report.page_values import RunValues
 from corticode.report.session_trace import SessionTrace
 
+FOUR = {"m1": 0.90, "m2": 0.80, "m3": 0.70, "m4": 0.60}
+
 
 @pytest.fixture
 def make_values():
@@ -67,5 +69,59 @@ def make_trace():
         return SessionTrace(
             condition, animal, session, 15, score.astype(np.float32), target, "binary", 30.0, 0.9
         )
+
+    return make
+
+
+@pytest.fixture
+def make_run():
+    """A maker of runs that may be compared: conditions by name with each animal's value."""
+
+    def make(name="a", conditions=None, *, settings=None, folds=None, data=None, **changes):
+        conditions = {"gru": FOUR} if conditions is None else conditions
+        by_default = {
+            "input": "traces",
+            "network": {"kind": "gru"},
+            "training": {"epochs": 30},
+            "target": {"signal": "run", "kind": "binary"},
+        }
+        study = {
+            "data": {"catalogue": "sessions.csv", "trim_frames": 0} | (data or {}),
+            "folds": {"by": "animal"} | (folds or {}),
+            "condition": [{"name": one} | by_default | (settings or {}) for one in conditions],
+        }
+        rows = [
+            {"condition": condition, "fold": f"test-{animal}", "seed": seed, "test_animal": animal,
+             "valid_animal": "x", "animal": animal, "session": session, "first_frame": 15,
+             "last_frame": 914, "n_windows": 900, "base_rate": 0.4, "auc": value,
+             "n_bouts_0": 5, "n_bouts_1": 4, "blank_because": ""}
+            for condition, values in conditions.items()
+            for animal, value in values.items()
+            for session in ("monday", "tuesday")
+            for seed in changes.get("seeds", [0])
+        ]  # fmt: skip
+        sessions = pd.DataFrame(rows)
+        for column, value in changes.get("sessions", {}).items():
+            sessions[column] = value
+        animals = sessions.groupby(["condition", "animal"], sort=False)["auc"]
+        animals = animals.mean().rename("value").reset_index().assign(metric="auc")
+        recordings = {
+            f"{animal}/{session}": f"hash of {animal}"
+            for values in conditions.values()
+            for animal in values
+            for session in ("monday", "tuesday")
+        }
+        provenance = {
+            "versions": {"corticode": "0.1.0", "numpy": "2.0"},
+            "seeds": changes.get("seeds", [0]),
+            "simulated": changes.get("simulated", False),
+            "recordings": recordings | changes.get("recordings", {}),
+        }
+        tables = {
+            "scores": sessions.drop_duplicates(["condition", "fold", "seed"]),
+            "session_scores": sessions,
+            "animal_scores": animals,
+        }
+        return RunValues(name, tables=tables, study=study, provenance=provenance)
 
     return make

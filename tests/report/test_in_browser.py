@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from corticode.report.comparison_page import render_comparison
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
+from corticode.report.run_pairing import pair_runs
 
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 # Errors are collected before the page's own script runs; at the end it is used as a person would.
@@ -94,3 +96,40 @@ def test_a_screenshot_is_kept(make_values, make_trace, tmp_path):
         shot = folder / f"report-{width}.png"
         _browse(page, tmp_path, f"--screenshot={shot}", f"--window-size={width},6000")
         assert shot.read_bytes().startswith(b"\x89PNG")
+
+
+# Before the page's own policy, which forbids every script: told once all has been laid out.
+LOOK = """<script>
+const faults = [];
+addEventListener("error", e => faults.push(e.message));
+addEventListener("securitypolicyviolation", e => faults.push(e.violatedDirective));
+addEventListener("load", () => {
+  const told = { faults };
+  const loaded = performance.getEntriesByType("resource").map(e => e.name);
+  told.loaded = loaded.filter(name => !name.startsWith("data:"));
+  told.lines = [...document.querySelectorAll("svg.pair")].map(e => e.getBoundingClientRect().width);
+  told.wide = document.documentElement.scrollWidth > innerWidth;
+  const out = Object.assign(document.createElement("pre"), { id: "told" });
+  out.textContent = JSON.stringify(told);
+  document.body.append(out);
+});
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason=WITHOUT)
+def test_two_runs_are_laid_out_without_a_script_or_a_request(make_run, tmp_path):
+    long = "a name that goes on and on " * 12
+    a = make_run("first", {long: {"m1": 0.9, "m2": 0.8}, "gru": {"m1": 0.9, "m2": 0.7}})
+    b = make_run("second", {long: {"m1": 0.8, "m2": 0.8}, "gru": {"m1": 0.8, "m2": 0.6}})
+    path = tmp_path / "comparison.html"
+    page = render_comparison(a, b, pair_runs(a, b))
+    path.write_text(page.replace("<head>", "<head>" + LOOK), "utf-8")
+    done = _browse(path, tmp_path, "--dump-dom", "--window-size=800,1200")
+    told = json.loads(
+        unescape(re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.S).group(1))
+    )
+    assert told["faults"] == []
+    assert told["loaded"] == []
+    assert len(told["lines"]) == 4
+    assert all(width > 200 for width in told["lines"])
+    assert not told["wide"]

@@ -207,7 +207,7 @@ def every_setting(study: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     rows = []
     for table, content in study.items():
         if isinstance(content, Mapping):
-            rows += [(f"{table}.{key}", value, "") for key, value in _leaves(content)]
+            rows += [(f"{table}.{key}", value, "") for key, value in leaves(content)]
         elif isinstance(content, list) and all(isinstance(one, Mapping) for one in content):
             rows += _of_several(table, content)
         else:
@@ -219,7 +219,7 @@ def _of_several(table: str, several: Sequence[Mapping[str, Any]]) -> list[tuple[
     names = [_name_of(one, k) for k, one in enumerate(several)]
     by_key: dict[str, dict[str, list[str]]] = {}
     for name, one in zip(names, several, strict=True):
-        for key, value in _leaves(one):
+        for key, value in leaves(one):
             if key != "name":
                 by_key.setdefault(key, {}).setdefault(value, []).append(name)
     rows = []
@@ -243,12 +243,18 @@ def _name_of(one: Mapping[str, Any], k: int) -> str:
     return f"{one['condition']}, {one['kind']}" if "kind" in one else f"{k + 1}"
 
 
-def _leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Every key below a table that holds no other table, with its value in words."""
+def leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Every key below a table that holds no other table, with its value in words.
+
+    Examples
+    --------
+    >>> leaves({"window": {"before": 5, "causal": True}, "regions": [6, 8]})
+    [('window.before', '5'), ('window.causal', 'yes'), ('regions', '6, 8')]
+    """
     found = []
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found += _leaves(value, f"{before}{key}.")
+            found += leaves(value, f"{before}{key}.")
         else:
             found.append((f"{before}{key}", _plain(value)))
     return found
