@@ -63,6 +63,18 @@ class TestNotFinished:
         assert "0 fits are scored, 0 begun" in values.missing[-1]
         assert values.traces == ()
 
+    def test_folds_that_were_left_out_are_told_with_their_reason(self, own_run):
+        for name in ("scores", "session_scores", "animal_scores", "excluded"):
+            (own_run / f"{name}.csv").unlink()
+        done = sorted(own_run.glob("fits/gru-*/*/*/done.json"))[0]
+        content = json.loads(done.read_text("utf-8"))
+        del content["scores"]
+        done.write_text(json.dumps(content | {"left_out": "its training part has one class"}))
+        assert (
+            "7 fits are scored, 0 begun and not scored, 1 left out (the first: its training part "
+            "has one class)" in read_run(own_run).missing[0]
+        )
+
     def test_no_run_folder(self, tmp_path):
         with pytest.raises(MissingDataError, match="is no run folder: it holds neither study"):
             read_run(tmp_path)
@@ -79,6 +91,15 @@ class TestDamaged:
         assert "study.toml is damaged" in told
         assert "predictions.npz is damaged" in told
         assert len(values.curves.roc["decoder"].unique()) == 3
+
+    def test_a_table_that_every_run_has(self, own_run):
+        (own_run / "excluded.csv").unlink()
+        (own_run / "session_scores.csv").unlink()
+        told = read_run(own_run, single_predictions=False).missing
+        assert [one.split(":")[0] for one in told] == [
+            "session_scores.csv is missing",
+            "excluded.csv is missing",
+        ]
 
     def test_done_of_an_unfinished_run(self, own_run):
         (own_run / "scores.csv").unlink()

@@ -29,6 +29,12 @@ from corticode.runs import TABLES, Run, check_format, slug
 MOST_VIEWED = 2
 LAGS_S = np.arange(-2, 3.01, 0.25)
 DAMAGED = "{path} is damaged ({error}); it is left out of this page"
+# What a page says where a finished run lacks a table that every run has.
+MISSING_TABLE = {
+    "session_scores": "session_scores.csv is missing: scores by session are not shown",
+    "excluded": "excluded.csv is missing: what was left out, and whether leaks were found, is not "
+    "known here",
+}
 
 
 def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
@@ -97,24 +103,34 @@ def _read_tables(
             except (ValueError, CorticodeError) as error:
                 missing.append(DAMAGED.format(path=f"{name}.csv", error=error))
     if "scores" in tables and "animal_scores" in tables:
+        missing += [MISSING_TABLE[name] for name in MISSING_TABLE if name not in tables]
         return tables
-    done = list(_finished(run, missing))
-    begun = len(list(run.folder.glob("fits/*/*/*")))
+    finished = list(_finished(run, missing))
+    done = [one for one in finished if "scores" in one]
+    left_out = [str(one["left_out"]) for one in finished if "scores" not in one]
+    begun = len(list(run.folder.glob("fits/*/*/*"))) - len(finished)
     missing.append(
-        f"the run is not finished: {len(done)} fits are scored, {begun - len(done)} begun and not "
-        "scored; the page is made of those that are. 'corticode run' with the same study and "
-        "folder goes on, then 'corticode report' makes this page again"
+        f"the run is not finished: {len(done)} fits are scored, {begun} begun and not "
+        f"scored{_left_out(left_out)}; the page is made of those that are scored. 'corticode run' "
+        "with the same study and folder goes on, then 'corticode report' makes this page again"
     )
     place = {name: k for k, name in enumerate(conditions)}
     done.sort(key=lambda one: place.get(one["fit"]["condition"], len(place)))
     return tables | _tables_of(done)
 
 
+def _left_out(reasons: Sequence[str]) -> str:
+    """How many folds could not be fitted, and why the first of them."""
+    if not reasons:
+        return ""
+    return f", {len(reasons)} left out (the first: {reasons[0]})"
+
+
 def _finished(run: Run, missing: list[str]) -> Iterator[Mapping[str, Any]]:
     for path in sorted(run.folder.glob("fits/*/*/*/done.json")):
         try:
             content = json.loads(path.read_text("utf-8"))
-            if "scores" in content:
+            if "scores" in content or "left_out" in content:
                 yield content
         except ValueError as error:
             missing.append(DAMAGED.format(path=path.relative_to(run.folder), error=error))

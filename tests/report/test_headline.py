@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.report.headline import SHOWN_FINDINGS, SIMULATED, headline, warnings_of
+from corticode.report.page_values import RunValues
 
 
 def test_by_hand(make_values):
@@ -102,3 +103,18 @@ def test_no_score_at_all(make_values):
     values = make_values()
     values.tables["animal_scores"] = values.tables["animal_scores"].assign(value=np.nan)
     assert headline(values) == "No score yet: nothing can be said."
+
+
+def test_mice_that_were_tested_and_have_no_score_are_counted(make_values):
+    values = make_values()
+    scores = values.tables["animal_scores"]
+    values.tables["animal_scores"] = scores.assign(
+        value=scores["value"].where(scores["animal"] != "m2")
+    )
+    assert "2 mice; 1 more tested mouse has no score)" in headline(values)
+
+
+def test_without_a_study_file_no_mouse_is_called_unseen(make_values):
+    values = RunValues("r", tables=make_values().tables)
+    assert "never seen" not in headline(values)
+    assert "folds that are not known (study.toml is missing)" in headline(values)

@@ -156,8 +156,8 @@ def test_what_is_not_known_is_not_paired(make_run):
     assert starts == [
         "B decoded what is not known: study.toml is missing or damaged",
         "B was made of recordings that are not known: provenance.json is missing or damaged",
-        "B scored frames that are not known: scores.csv is missing",
-        "B scored frames that are not known: session_scores.csv is missing",
+        "B scored frames that are not known: no row in scores.csv",
+        "B scored frames that are not known: no row in session_scores.csv",
     ]
 
 

@@ -45,7 +45,11 @@ def test_shift_references(make_values):
     table = pd.DataFrame(
         {"condition": "x", "shift": 30, "animal": ["m1", "m2"], "above_both": [True, False]}
     )
-    values = make_values(tables={"shift_references": table})
+    values = make_values(tables={"shift_references": table}, extra=["x"])
+    assert not said(values, "predict").is_done
+    values.study["condition"][0]["window"] = {"shift": 0}
+    shifted = {**values.study["condition"][0], "name": "x", "window": {"shift": 30}}
+    values.study["condition"][-1] = shifted
     assert said(values, "predict").answer == "30 frames: 1 of 2 animals above both lines"
 
 
@@ -74,3 +78,66 @@ def test_where_the_variance_comes_from(make_values):
     )
     answer = said(values, "training animals and seeds").answer
     assert "of the variance over decoders test animal 0%, training set and seed 100%" in answer
+
+
+def test_one_animal_has_no_spread_over_animals(make_values):
+    values = make_values(animals=["m1"])
+    values.tables["animal_scores"] = values.tables["animal_scores"].assign(
+        sd_decoders=0.01, n_decoders=2
+    )
+    assert "over animals none: 1 animal" in said(values, "training animals").answer
+    assert said(values, "How much data").answer.startswith("1 animal, 2 sessions")
+    assert not [one for one in answer_questions(values) if "nan" in one.answer]
+
+
+def test_decoders_tested_on_one_class_have_no_skill(make_values):
+    values = make_values()
+    scores = values.tables["scores"]
+    values.tables["scores"] = scores.assign(
+        base_rate=scores["base_rate"].where(scores["test_animal"] != "m1", 1.0)
+    )
+    answer = said(values, "probabilities").answer
+    # Brier 0.1 at base rates 0.5 and 0.6: 1 - 0.1 / 0.25 and 1 - 0.1 / 0.24.
+    assert answer == (
+        "Brier score 0.100, skill over the base rate 0.59 (decoders 0.58 to 0.60); 1 tested on one "
+        "class aside"
+    )
+    values.tables["scores"] = scores.assign(base_rate=1.0)
+    assert said(values, "probabilities").answer == (
+        "not done: no decoder was tested on both classes"
+    )
+
+
+def test_what_is_not_known_is_not_asserted(make_values):
+    values = make_values()
+    del values.tables["excluded"]
+    assert said(values, "kept out of training").answer == (
+        "not done: excluded.csv is missing, which says whether leaks were found"
+    )
+    nameless = RunValues("r", tables=make_values().tables)
+    for question in ("kept out of training", "saw test data", "regions chosen"):
+        assert "the study file is missing" in said(nameless, question).answer
+
+
+def test_the_cohort_says_of_which_condition_it_was_asked(make_values):
+    row = {"animal": "cohort", "value": 0.8, "chance": 0.5, "n_orders": 36, "p": 1 / 36}
+    row |= {"smallest_p": 1 / 36, "exchanged": "all sessions", "note": "a linear decoder"}
+    own = make_values(tables={"nulls": pd.DataFrame([{"condition": "gru"} | row])})
+    assert said(own, "cohort").answer.startswith("p = 0.0278 (36 orders")
+    other = make_values(tables={"nulls": pd.DataFrame([{"condition": "linear"} | row])})
+    assert said(other, "cohort").answer.startswith(
+        "asked of “linear”, the first condition of traces: p = 0.0278"
+    )
+
+
+def test_the_map_of_the_condition_in_question_is_told_first(make_values):
+    rows = [
+        {"condition": condition, "map": "deep-shap", "rank": 1, "region": region, "share": 0.4}
+        for condition, region in (("linear", "9"), ("gru", "6"))
+    ]
+    values = make_values(tables={"map_regions": pd.DataFrame(rows)})
+    assert said(values, "Which cortex").answer == (
+        "first four regions of “deep-shap” in “gru”: 6, 0.40 of the map"
+    )
+    values.tables["map_regions"] = pd.DataFrame(rows[:1])
+    assert "in “linear”: 9" in said(values, "Which cortex").answer

@@ -80,3 +80,10 @@ def test_what_is_not_shown(make_values, by):
     assert said.startswith("the mice are simulated")
     assert ("never saw" in said) == (by == "session")
     assert "blood, motion and light" in said
+
+
+def test_artefacts_of_another_condition_are_none_of_this_one(make_values):
+    for condition, is_open in (("gru", False), ("linear", True)):
+        table = pd.DataFrame([{"condition": condition, "input": "cues only", "mean": 0.6}])
+        words = not_shown_words(make_values(tables={"artefacts": table}), "gru")
+        assert ("were not set against cortex" in words) == is_open

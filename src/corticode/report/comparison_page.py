@@ -70,7 +70,8 @@ def render_comparison(a: RunValues, b: RunValues, pairing: RunPairing) -> str:
         only_b=_listed(pairing.only_b),
         recordings=list(_recordings(a, b)),
         versions=version_differences(a, b),
-        both_provenances=bool(a.provenance and b.provenance),
+        studies_known=bool(a.study and b.study),
+        provenances_known=bool(a.provenance and b.provenance),
     )
 
 

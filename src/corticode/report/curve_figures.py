@@ -152,7 +152,7 @@ def draw_reliability(table: pd.DataFrame) -> Figure:
 
 @styled
 def draw_onset(table: pd.DataFrame, look_ahead_s: float | None = None) -> Figure:
-    """How well frames around the onset of running are told from rest.
+    """How well frames around the onset of class 1 are told from class 0.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def draw_onset(table: pd.DataFrame, look_ahead_s: float | None = None) -> Figure
     if look_ahead_s is not None and look_ahead_s > 0:
         ahead = "the whole session" if np.isinf(look_ahead_s) else f"{look_ahead_s:.2g} s ahead"
         drawn.set_title(f"the decoder sees {ahead}:\nit may tell an onset early")
-    drawn.set(xlabel="time from the onset of running (s)", ylabel="AUC against steady rest")
+    drawn.set(xlabel="time from the onset of class 1 (s)", ylabel="AUC against steady class 0")
     drawn.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -231,7 +231,7 @@ def _draw_stretch(drawn: Axes, trace: SessionTrace, stretch: slice) -> None:
     else:
         is_one = np.nan_to_num(target) == 1
         drawn.fill_between(
-            times, 0, 1, where=is_one, color="#d9d9d9", lw=0, step="mid", label="running (class 1)"
+            times, 0, 1, where=is_one, color="#d9d9d9", lw=0, step="mid", label="class 1"
         )
         drawn.plot(times, trace.score[stretch], color=colour_of(0), label="probability said")
         drawn.axhline(0.5, color=GREY, lw=0.5, ls=":")

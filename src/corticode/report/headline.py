@@ -85,9 +85,18 @@ def headline(values: RunValues) -> str:
         f"In {_above(values, name)} {'simulated ' if values.is_simulated else ''}{unit} "
         f"{_unseen(values)}, {_target(values, name)} was read out by “{name}” "
         f"{_chance(values, name)}, with mean within-session {METRICS[metric]} {over.mean:.3f} "
-        f"({unit} {found.min():.3f} to {found.max():.3f}; {ends})"
+        f"({unit} {found.min():.3f} to {found.max():.3f}; {ends}{_without_score(values, name)})"
     )
     return f"{sentence}; {cues_in_words(values, name)}; {linear_in_words(values, name)}."
+
+
+def _without_score(values: RunValues, name: str) -> str:
+    """How many animals were tested and have no score; empty where all have one."""
+    scores = values.table("animal_scores")
+    n = int(scores.loc[scores["condition"] == name, "value"].isna().sum())
+    if not n:
+        return ""
+    return f"; {n} more tested {'mouse has' if n == 1 else 'mice have'} no score"
 
 
 def nulls_of(values: RunValues, name: str) -> pd.DataFrame:
@@ -182,6 +191,8 @@ def conditions_in_order(values: RunValues) -> Sequence[Mapping[str, Any]]:
 
 
 def _unseen(values: RunValues) -> str:
+    if not values.study:
+        return "of folds that are not known (study.toml is missing)"
     by = values.study.get("folds", {}).get("by", "animal")
     never = {
         "animal": "never seen in training",

@@ -176,16 +176,16 @@ def _of_sessions(values: RunValues, name: str) -> Iterator[PageFigure]:
             "What was said, and what was",
             f"The median and the worst session ({rule}); of each, the stretch in which the share "
             "of class 1 is the nearest to one half. No session was picked by hand.",
-            "Decoded probability over time with periods of running shaded, in two sessions.",
+            "Decoded probability over time with periods of class 1 shaded, in two sessions.",
             draw_session_traces(chosen, ("median session", "worst session")),
         )
     if len(table) > 1 and metric == "auc":
         yield PageFigure(
             "sessions",
             "sessions",
-            "Scores of sessions against running and days",
-            "Where scores or the share of running go with the day, sessions are not exchangeable.",
-            f"{len(table)} sessions: score over share of running, and over the order of days.",
+            "Scores of sessions against labels and days",
+            "Where scores or the share of class 1 go with the day, sessions are not exchangeable.",
+            f"{len(table)} sessions: score over share of class 1, and over the order of days.",
             draw_session_scores(table, metric),
         )
     onset = values.curves.onset
@@ -195,9 +195,9 @@ def _of_sessions(values: RunValues, name: str) -> Iterator[PageFigure]:
         yield PageFigure(
             "onset",
             "sessions",
-            "Around the onset of running",
-            "Frames so long after an onset (of bouts of 2 s and more after 2 s of rest) against "
-            "frames of steady rest of the same session.",
-            "AUC over the time from the onset of running, by animal.",
+            "Around the onset of class 1",
+            "Frames so long after an onset (of bouts of 2 s and more after 2 s of class 0) against "
+            "frames of steady class 0 of the same session.",
+            "AUC over the time from the onset of class 1, by animal.",
             draw_onset(onset, float(ahead.max()) if not ahead.empty else None),
         )

@@ -83,7 +83,7 @@ def _unknown(run: str, values: RunValues, name: str) -> Iterator[str]:
         )
     for table in ("scores", "session_scores"):
         if values.table(table).empty:
-            yield f"{run} scored frames that are not known: {table}.csv is missing; {AGAIN}"
+            yield f"{run} scored frames that are not known: no row in {table}.csv; {AGAIN}"
 
 
 def _other_labels(a: RunValues, b: RunValues, name: str) -> Iterator[str]:

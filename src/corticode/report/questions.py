@@ -17,7 +17,7 @@ from corticode.report.headline import (
     metric_of,
     permuted_twins,
 )
-from corticode.report.page_values import RunValues, headline_condition
+from corticode.report.page_values import RunValues, alike_but, headline_condition
 from corticode.report.study_questions import (
     NOT_DONE,
     blood_words,
@@ -28,6 +28,8 @@ from corticode.report.study_questions import (
     saw_test_words,
     tried_words,
 )
+
+CLASS_SHARE = "share of class 1 (or the commonest)"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,11 @@ def answer_questions(values: RunValues) -> list[Answer]:
 
 
 def _unseen(values: RunValues, name: str) -> str:
-    excluded = values.table("excluded")
+    excluded = values.tables.get("excluded")
+    if not values.study:
+        return f"{NOT_DONE}: the study file is missing, which says how folds were made"
+    if excluded is None:
+        return f"{NOT_DONE}: excluded.csv is missing, which says whether leaks were found"
     n_leaks = 0 if excluded.empty else int((excluded["what"] == "leak").sum())
     by = values.study.get("folds", {}).get("by", "animal")
     return f"folds by {by}; {n_leaks} ways from test to training found (see the warnings)"
@@ -78,8 +84,8 @@ def _how_many(values: RunValues, name: str) -> str:
     n_bouts = own["n_bouts"].sum() if own["n_bouts"].notna().all() else np.nan
     bouts = "" if np.isnan(n_bouts) else f", {int(n_bouts)} bouts"
     return (
-        f"{len(own)} animals, {int(own['n_sessions'].sum())} sessions{bouts}; the animal is the "
-        "unit of every interval"
+        f"{len(own)} {'animal' if len(own) == 1 else 'animals'}, "
+        f"{int(own['n_sessions'].sum())} sessions{bouts}; the animal is the unit of every interval"
     )
 
 
@@ -100,8 +106,10 @@ def _cohort_p(values: RunValues, name: str) -> str:
     if own.empty:
         return f"{NOT_DONE}: it takes a condition of traces with a target of two classes"
     row = own.iloc[0]
+    asked = str(row["condition"])
+    of = "" if asked == name else f"asked of “{asked}”, the first condition of traces: "
     return (
-        f"p = {row['p']:.3g} ({int(row['n_orders'])} orders of labels, {row['exchanged']}; the "
+        f"{of}p = {row['p']:.3g} ({int(row['n_orders'])} orders of labels, {row['exchanged']}; the "
         f"smallest possible {row['smallest_p']:.2g}): {row['note']}; AUC {row['value']:.3f}, by "
         f"chance {row['chance']:.3f}"
     )
@@ -134,7 +142,7 @@ def _sessions_hidden(values: RunValues, name: str) -> str:
     return (
         f"lowest session: {metric} {worst['value']:.3f} ({worst['animal']}, {worst['session']}); "
         f"median {known['value'].median():.3f}; {len(table) - len(known)} of {len(table)} sessions "
-        "have too few bouts for a score"
+        "have no score, mostly for want of bouts (the table of sessions says why)"
     )
 
 
@@ -143,10 +151,15 @@ def _calibrated(values: RunValues, name: str) -> str:
     own = scores[scores["condition"] == name] if not scores.empty else scores
     if own.empty or "brier" not in own or own["brier"].isna().all():
         return f"{NOT_DONE}: the target has no two classes"
+    # Where one class alone was tested there is no base rate to be better than.
+    n_all = len(own)
+    own = own[(own["base_rate"] > 0) & (own["base_rate"] < 1)]
+    if own.empty:
+        return f"{NOT_DONE}: no decoder was tested on both classes"
     skill = 1 - own["brier"] / (own["base_rate"] * (1 - own["base_rate"]))
-    carried = ""
+    carried = f"; {n_all - len(own)} tested on one class aside" if len(own) < n_all else ""
     if "balanced_accuracy_carried" in own and own["balanced_accuracy_carried"].notna().any():
-        carried = (
+        carried += (
             f"; balanced accuracy {own['balanced_accuracy'].mean():.3f} at 0.5, "
             f"{own['balanced_accuracy_carried'].mean():.3f} at the threshold of the validation"
         )
@@ -158,7 +171,9 @@ def _calibrated(values: RunValues, name: str) -> str:
 
 def _base_rate(values: RunValues, name: str) -> str:
     table = session_means(values, name)
-    if table.empty or table["base_rate"].isna().all():
+    if table.empty:
+        return f"{NOT_DONE}: no session is known to be scored"
+    if table["base_rate"].isna().all():
         return f"{NOT_DONE}: the target has no classes"
     by_animal = table.groupby("animal", sort=False)["base_rate"].mean()
     return (
@@ -183,9 +198,9 @@ def _order_of_days(values: RunValues, name: str) -> str:
     table = session_means(values, name)
     if table.empty:
         return f"{NOT_DONE}: no session"
-    asked = table.rename(columns={"value": "score", "base_rate": "run fraction"})
-    columns = ["animal", "session", "day", "run fraction", "score"]
-    trends = day_trends(asked[columns].astype({"score": float, "run fraction": float}))
+    asked = table.rename(columns={"value": "score", "base_rate": CLASS_SHARE})
+    columns = ["animal", "session", "day", CLASS_SHARE, "score"]
+    trends = day_trends(asked[columns].astype({"score": float, CLASS_SHARE: float}))
     known = trends.dropna(subset=["pearson_r"])
     if known.empty:
         return f"{NOT_DONE}: an animal needs two sessions that differ"
@@ -209,11 +224,14 @@ def _spread(values: RunValues, name: str) -> str:
     sd = own["sd_decoders"].dropna()
     if sd.empty:
         return f"{NOT_DONE}: each animal is tested by one decoder"
+    known = own["value"].dropna()
+    over = (
+        f"; over animals {known.std():.3f}" if known.size > 1 else "; over animals none: 1 animal"
+    )
     return (
         f"SD over decoders of one animal {sd.min():.3f} to {sd.max():.3f} "
         f"({int(own['n_decoders'].max())} decoders an animal, {n_seeds} "
-        f"{'seed' if n_seeds == 1 else 'seeds'}); over animals {own['value'].std():.3f}"
-        f"{_shares(values, name)}"
+        f"{'seed' if n_seeds == 1 else 'seeds'}){over}{_shares(values, name)}"
     )
 
 
@@ -237,9 +255,11 @@ def _shares(values: RunValues, name: str) -> str:
 
 def _future(values: RunValues, name: str) -> str:
     table = values.table("shift_references")
-    future = table[table["shift"] > 0] if not table.empty else table
+    alike = [name, *(str(one["name"]) for one in alike_but(values, name, "window.shift"))]
+    own = table[table["condition"].isin(alike)] if not table.empty else table
+    future = own[own["shift"] > 0] if not own.empty else own
     if future.empty:
-        return f"{NOT_DONE}: add conditions with window.shift above 0"
+        return f'{NOT_DONE}: add conditions like "{name}" with window.shift above 0'
     words = []
     for shift, rows in future.groupby("shift"):
         above = (rows["above_both"].astype(str) == "True").groupby(rows["animal"]).mean() > 0.5
@@ -253,13 +273,23 @@ def _which_cortex(values: RunValues, name: str) -> str:
         covered = values.table("occlusion")
         if covered.empty:
             return f"{NOT_DONE}: add [[map]] to the study"
-        top = covered.sort_values("score", ascending=False).iloc[0]
-        return f"covering {top['mask']} costs most: {top['score']:.3f} ({top['note']})"
-    first = table[table["map"] == table["map"].iloc[0]].sort_values("rank").head(4)
+        top = _own_first(covered, name).sort_values("score", ascending=False).iloc[0]
+        return (
+            f"of “{top['condition']}” covering {top['mask']} costs most: {top['score']:.3f} "
+            f"({top['note']})"
+        )
+    asked = _own_first(table, name)
+    first = asked[asked["map"] == asked["map"].iloc[0]].sort_values("rank").head(4)
     return (
         f"first four regions of “{first['map'].iloc[0]}” in “{first['condition'].iloc[0]}”: "
         f"{', '.join(first['region'])}, {first['share'].sum():.2f} of the map"
     )
+
+
+def _own_first(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows of one condition: of this one, or where it has none of the first that has some."""
+    asked = name if (table["condition"] == name).any() else table["condition"].iloc[0]
+    return table[table["condition"] == asked]
 
 
 def _map_checked(values: RunValues, name: str) -> str:
@@ -270,6 +300,8 @@ def _map_checked(values: RunValues, name: str) -> str:
 
 
 def _circular(values: RunValues, name: str) -> str:
+    if not values.study:
+        return f"{NOT_DONE}: the study file is missing"
     chosen = [one for one in values.conditions if isinstance(one.get("regions"), dict)]
     if not chosen:
         return "no condition chooses its regions by a map"

@@ -199,6 +199,9 @@ def _apart(a: RunValues, b: RunValues, name: str, reasons: tuple[str, ...]) -> A
 
 
 def _settings(a: RunValues, b: RunValues, name: str) -> tuple[Difference, ...]:
+    # Of a run without its study file nothing is known to differ.
+    if any(len(one.condition(name)) < 2 for one in (a, b)):
+        return ()
     seeds = [
         {"seeds": sorted(set().union(*seeds_of(one, name).values()))}
         for one in (a, b)

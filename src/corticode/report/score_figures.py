@@ -177,7 +177,7 @@ def draw_sweep(
 
 @styled
 def draw_session_scores(sessions: pd.DataFrame, metric: str = "auc") -> Figure:
-    """Scores of sessions against their share of running, and over days.
+    """Scores of sessions against their share of class 1, and over days.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def draw_session_scores(sessions: pd.DataFrame, metric: str = "auc") -> Figure:
     for drawn in axes[0]:
         _draw_chance(drawn, metric, sessions["value"].min())
     axes[0, 0].set(
-        xlabel="share of frames of class 1 (running)",
+        xlabel="share of frames of class 1 (or the commonest)",
         ylabel=f"{METRIC_NAMES.get(metric, metric)} of the session",
         xlim=(0, 1),
     )

@@ -74,6 +74,8 @@ def tried_words(values: RunValues, name: str) -> str:
 
 def saw_test_words(values: RunValues, name: str) -> str:
     """Which choices were made with test data at hand."""
+    if not values.study:
+        return f"{NOT_DONE}: the study file is missing"
     found = []
     circular = [
         str(one["name"])
@@ -145,7 +147,8 @@ def not_shown_words(values: RunValues, name: str) -> str:
         found.insert(0, "the mice are simulated: nothing is shown of real ones")
     if by != "animal":
         found.append(f"folds are by {by}: nothing is said of an animal that the decoder never saw")
-    if values.table("artefacts").empty:
+    artefacts = values.table("artefacts")
+    if artefacts.empty or name not in set(artefacts["condition"]):
         found.append("blood, motion and light were not set against cortex")
     scores = values.table("scores")
     own = scores.loc[scores["condition"] == name, "look_ahead_s"].astype(float)
