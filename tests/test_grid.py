@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ SCORES = [
     *("balanced_accuracy_carried", "accuracy_carried", "threshold_carried"),
     *("auc_session_mean", "look_ahead_s"),
 ]
+# Far above what is needed: what is tested is that it ends, on a busy machine too.
+LONG_S = 300
 FIT_FILES = {"decoder.safetensors", "decoder.json", "history.csv", "predictions.npz", "done.json"}
 
 
@@ -47,14 +50,26 @@ def command(folder, out, *options):
     return [sys.executable, "-m", "corticode", *map(str, arguments)]
 
 
-def wait_for(condition, seconds=180.0):
+def wait_for(condition, seconds=600.0):
     """Wait until something is so; whether it became so."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if condition():
-            return True
+        # A folder may go while it is looked through.
+        with suppress(FileNotFoundError):
+            if condition():
+                return True
         time.sleep(0.02)
     return False
+
+
+def workers_of(process_id):
+    """Worker processes below a process; one may end while it is looked at."""
+    found = []
+    for process in psutil.Process(process_id).children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if any("spawn_main" in part for part in process.cmdline()):
+                found.append(process)
+    return found
 
 
 class TestRunFolder:
@@ -404,11 +419,7 @@ class TestIndependence:
 
         def kill_once(_):
             if not killed:
-                workers = [
-                    process
-                    for process in psutil.Process().children()
-                    if "spawn_main" in " ".join(process.cmdline())
-                ]
+                workers = workers_of(os.getpid())
                 killed.append(len(workers))
                 workers[0].kill()
 
@@ -470,15 +481,17 @@ class TestInterrupted:
         assert wait_for(lambda: list(fits.rglob("*-state.safetensors")))
         workers = psutil.Process(parent.pid).children(recursive=True)
         os.killpg(parent.pid, signal.SIGINT)
-        _, errors = parent.communicate(timeout=30)
+        _, errors = parent.communicate(timeout=LONG_S)
         assert parent.returncode == 130
         assert errors.splitlines()[-1] == "stopped; run the same command again to go on"
         assert "Traceback" not in errors
-        assert psutil.wait_procs(workers, timeout=5)[1] == []
-        assert not list(fits.rglob("done.json"))
-        assert list(fits.rglob("*-state.safetensors"))
+        assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
+        # A busy machine may have finished a fit before the signal came.
+        n_done = len(list(fits.rglob("done.json")))
+        assert n_done < 4
+        assert n_done or list(fits.rglob("*-state.safetensors"))
         summary, _ = run_inline(long_cohort, tmp_path / "run")
-        assert (summary.n_fits, summary.n_kept) == (4, 0)
+        assert (summary.n_fits, summary.n_kept) == (4, n_done)
         assert not list(fits.rglob("*-state.safetensors"))
         run_inline(long_cohort, tmp_path / "whole")
         assert decoders(tmp_path / "run") == decoders(tmp_path / "whole")
@@ -494,7 +507,7 @@ class TestInterrupted:
         assert workers
         parent.kill()
         parent.wait()
-        assert psutil.wait_procs(workers, timeout=5)[1] == []
+        assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
 
     def test_a_killed_worker_is_replaced(self, long_cohort, tmp_path):
         """The run itself goes on; nothing has to be started again."""
@@ -504,10 +517,10 @@ class TestInterrupted:
             stdout=subprocess.DEVNULL,
         )
         assert wait_for(lambda: list(tmp_path.rglob("*-state.safetensors")))
-        for process in psutil.Process(parent.pid).children(recursive=True):
-            if any("spawn_main" in part for part in process.cmdline()):
+        for process in workers_of(parent.pid):
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-        assert parent.wait(timeout=120) == 0
+        assert parent.wait(timeout=LONG_S) == 0
         assert len(Run(tmp_path / "run").read_table("scores")) == 4
         assert not list(tmp_path.rglob("*.part"))
 

@@ -15,12 +15,12 @@ from corticode.errors import RunError
 from corticode.run_lock import HOLDER, LOCK, hold_folder, remove_unfinished
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from corticode.run_lock import hold_folder
 with hold_folder(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -28,13 +28,19 @@ with hold_folder(Path(sys.argv[1])):
 def holder(tmp_path):
     """Another process that holds the folder."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        # It ends when these tests do, however they end.
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
     process.wait()
+    process.stdin.close()
     process.stdout.close()
 
 

@@ -131,11 +131,12 @@ class TestReadAhead:
             next(made)
 
     def test_ends_its_thread_when_nobody_wants_more(self):
-        before = threading.active_count()
+        before = set(threading.enumerate())
         made = read_ahead(iter(range(10**9)), lambda k: k)
         next(made)
+        assert set(threading.enumerate()) - before
         made.close()
-        assert threading.active_count() == before
+        assert not set(threading.enumerate()) - before
 
     def test_runs_a_little_ahead_only(self):
         done = []
