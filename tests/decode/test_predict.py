@@ -63,6 +63,24 @@ def test_each_frame_passes_the_cnn_once(movie_windows):
     assert sum(rows) / 300 <= 1.01
 
 
+@pytest.mark.parametrize(("reach", "n_images"), [(0, 25), (2, 5 * 25)])
+def test_windows_far_apart_share_full_batches(movie_windows, monkeypatch, reach, n_images):
+    monkeypatch.setattr(predict_module, "IMAGES_BATCH", 16)
+    windows = movie_windows((150, 120), before=reach, after=reach)
+    few = windows.where(np.arange(0, windows.n_windows, 10)[:25])
+    kind = "cnn-gru" if reach else "cnn"
+    decoder = fit(few, few, Network(kind, units=8, **LITE), SHORT)
+    passed = []
+    hook = decoder.network.inner.cnn.register_forward_hook(
+        lambda _, inputs, __: passed.append(len(inputs[0]))
+    )
+    said = predict(decoder, few)
+    hook.remove()
+    assert sum(passed) == n_images
+    assert set(passed[:-1]) == {16}
+    np.testing.assert_allclose(said.score, alone(decoder, few), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "target", [Target("run"), Target("speed", kind="value")], ids=["binary", "value"]
 )

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from corticode.decode.runs_of_windows import (
     VALIDATION_WINDOWS,
+    images_of_windows,
     make_batch,
     plan_epoch,
     plan_validation,
@@ -30,6 +31,16 @@ def test_stretches_end_at_gaps_and_at_sessions(movie_windows):
     # 12 + 18 and 12 + 13 frames, windows of 5 images and 7 frames.
     assert found == [(0, 6), (12, 12), (30, 6), (42, 7)]
     assert stretches(windows.where(np.zeros(0, np.int64))) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.integers(0, 49), min_size=1))
+def test_images_of_windows_are_those_they_begin_with(movie_windows_once, chosen):
+    windows = movie_windows_once.where(np.array(sorted(chosen)))
+    image_rows, first_image = images_of_windows(windows)
+    for start, first in zip(windows.start, first_image, strict=True):
+        assert image_rows[first : first + 5].tolist() == list(range(start, start + 5))
+    assert image_rows.size == sum(len(stretch) + 4 for stretch in stretches(windows))
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,7 +1,6 @@
 """The prediction loop: what a fitted decoder says of windows of traces or of movies."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -17,10 +16,10 @@ from corticode.decode.decoder import (
     count_outputs,
     roles_of_animals,
 )
-from corticode.decode.movie_batches import MovieFrames, images_of, read_ahead
+from corticode.decode.movie_batches import MovieFrames, Read, images_of, read_ahead
 from corticode.decode.networks.movie import MovieNetwork
 from corticode.decode.predictions import PART_NAMES, Predictions
-from corticode.decode.runs_of_windows import IMAGE_FRAMES, stretches
+from corticode.decode.runs_of_windows import IMAGE_FRAMES, images_of_windows
 from corticode.errors import DataError, DecoderError, Finding, warn_about
 
 PREDICT_BATCH = 2048
@@ -187,45 +186,47 @@ def outputs_of_movies(
     inner = cast(MovieNetwork, network.inner)
     frames = MovieFrames(windows.movies, device)
     length = windows.recipe.window.n_frames
-    for stretch in stretches(windows):
-        first_row = int(windows.start[stretch[0]])
-        n_images = stretch.size + length - 1
-        done = int(stretch[0])
-        kept = torch.empty(0)
-        for features in _features(inner, frames, first_row, n_images, versions):
-            kept = torch.cat([kept, features]) if kept.numel() else features
-            n_whole = kept.shape[0] - length + 1
-            for at in range(0, n_whole, MOVIE_WINDOWS_BATCH):
-                n_here = min(MOVIE_WINDOWS_BATCH, n_whole - at)
-                index = torch.arange(n_here, device=kept.device)[:, None] + torch.arange(
-                    length, device=kept.device
-                )
-                outputs = [inner.decide(each, index + at) for each in kept.unbind(1)]
-                yield (
-                    slice(done, done + n_here),
-                    outputs[0] if versions is None else torch.stack(outputs),
-                )
-                done += n_here
-            if n_whole > 0:
-                kept = kept[n_whole:]
+    image_rows, first_image = images_of_windows(windows)
+    done = n_passed = 0
+    kept = torch.empty(0)
+    for features in _features(inner, frames, image_rows, versions):
+        kept = torch.cat([kept, features]) if kept.numel() else features
+        n_passed += features.shape[0]
+        n_whole = int(np.searchsorted(first_image, n_passed - length, side="right"))
+        n_dropped = n_passed - kept.shape[0]
+        for at in range(done, n_whole, MOVIE_WINDOWS_BATCH):
+            here = slice(at, min(at + MOVIE_WINDOWS_BATCH, n_whole))
+            first = torch.from_numpy(first_image[here] - n_dropped)
+            index = (first[:, None] + torch.arange(length)).to(kept.device)
+            outputs = [inner.decide(each, index) for each in kept.unbind(1)]
+            yield here, outputs[0] if versions is None else torch.stack(outputs)
+        done = n_whole
+        if done < windows.n_windows:
+            kept = kept[min(first_image[done], n_passed) - n_dropped :]
 
 
 def _features(
     inner: MovieNetwork,
     frames: MovieFrames,
-    first_row: int,
-    n_images: int,
+    image_rows: NDArray[np.int64],
     versions: Versions | None = None,
 ) -> Iterator[Tensor]:
-    """Features of consecutive images, batch by batch, shape (image, version, feature)."""
-    edges = [*range(0, n_images, IMAGES_BATCH), n_images]
-    parts = [
-        np.arange(first_row + first, first_row + stop + IMAGE_FRAMES - 1)
-        for first, stop in pairwise(edges)
-    ]
-    for rows, found in read_ahead(iter(parts), lambda part: (part, frames.read(part))):
+    """Features of images by their first frames, batch by batch, shape (image, version, feature).
+
+    Batches are full whether or not images follow each other: single ones would pass the CNN at a
+    quarter of the speed.
+    """
+    batches = range(0, image_rows.size, IMAGES_BATCH)
+    parts = [image_rows[first : first + IMAGES_BATCH] for first in batches]
+
+    def read(part: NDArray[np.int64]) -> tuple[NDArray[np.int64], Tensor, Read]:
+        wanted = part[:, None] + np.arange(IMAGE_FRAMES)
+        rows, places = np.unique(wanted, return_inverse=True)
+        triples = torch.from_numpy(places.reshape(wanted.shape))
+        return rows, triples, frames.read(rows)
+
+    for rows, triples, found in read_ahead(iter(parts), read):
         normalised = frames.normalise(rows, found)
-        triples = torch.arange(rows.size - IMAGE_FRAMES + 1)[:, None] + torch.arange(IMAGE_FRAMES)
         triples = triples.to(normalised.device)
         given = [normalised] if versions is None else versions(normalised, rows, frames)
         yield torch.stack([inner.features(images_of(each, triples)) for each in given], dim=1)

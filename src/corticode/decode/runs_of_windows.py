@@ -46,6 +46,43 @@ def stretches(windows: Windows) -> list[NDArray[np.int64]]:
     return np.split(np.arange(windows.n_windows), breaks)
 
 
+def images_of_windows(windows: Windows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The images that windows consist of, each once a stretch, and where each window's begin.
+
+    Parameters
+    ----------
+    windows
+        Windows of movies.
+
+    Returns
+    -------
+    image_rows
+        The first of the three frames of each image, as a row of the movies, shape (image,).
+    first_image
+        Place of each window's first image among them, shape (window,); its others follow.
+
+    Examples
+    --------
+    Windows of two images that begin at frames 0, 1 and 9:
+
+    >>> from types import SimpleNamespace
+    >>> recipe = SimpleNamespace(window=SimpleNamespace(n_frames=2))
+    >>> windows = SimpleNamespace(n_windows=3, start=np.array([0, 1, 9]), recipe=recipe)
+    >>> [part.tolist() for part in images_of_windows(windows)]
+    [[0, 1, 2, 9, 10], [0, 1, 3]]
+    """
+    length = windows.recipe.window.n_frames
+    image_rows, first_image, n_images = [], [], 0
+    for stretch in stretches(windows):
+        first = n_images + np.arange(stretch.size)
+        rows = windows.start[stretch[0]] + np.arange(stretch.size + length - 1)
+        image_rows.append(rows)
+        first_image.append(first)
+        n_images += rows.size
+    empty = np.zeros(0, np.int64)
+    return np.concatenate([empty, *image_rows]), np.concatenate([empty, *first_image])
+
+
 def make_batch(windows: Windows, runs: Sequence[NDArray[np.int64]]) -> WindowBatch:
     """The frames and images of some runs of consecutive windows.
 
