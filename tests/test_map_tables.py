@@ -18,6 +18,12 @@ def test_regions_over_animals_are_those_of_the_joined_map(mapped):
     assert own["share"].is_monotonic_decreasing
     shares = run.read_table("map_shares")
     mine = shares[(shares["condition"] == "linear") & (shares["map"] == "deep-shap")]
+    # Inputs of one decoder differ in spread; divided by it shares still add up.
+    totals = mine.groupby("fold")["share_per_sd"].sum()
+    np.testing.assert_allclose(totals, 1)
+    assert (mine["input_sd"] > 0).all()
+    ratio = mine["share_per_sd"] * mine["input_sd"] / mine["share"]
+    np.testing.assert_allclose(ratio, ratio.groupby(mine["fold"]).transform("first"))
     # One decoder an animal here: the mean over decoders is that over animals.
     means = mine.groupby("region")["share"].mean()
     np.testing.assert_allclose(own["share"], means[own["region"]])

@@ -11,6 +11,7 @@ import pandas as pd
 from corticode.errors import DataError, MissingDataError, RunError
 from corticode.evaluate.intervals import interval
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.input_spread import divide_by_spread
 from corticode.explain.joined_map import join_maps, map_of_occlusion
 from corticode.explain.masks import SquareGrid
 from corticode.explain.occlusion_summary import summarise_masks, summarise_squares
@@ -57,6 +58,9 @@ def write_map_tables(
         path = run.maps_folder(condition, name) / "map.npz"
         if made[0][0].settings.kind == "occlusion":
             tables["occlusion"].append(_occlusion(first, made, path))
+            tables["map_deletion"] += [
+                _deletion(first, task, content) for task, content in made if "deletion" in content
+            ]
             continue
         maps = [(task, load_map(task.folder)) for task, _ in made]
         joined = join_maps([(_name_of(task), task.fold.test[0].animal, m) for task, m in maps])
@@ -79,7 +83,7 @@ def _of_regions(
     tasks: Sequence[MapTask],
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Every table of a map over regions, with its name."""
-    yield "map_shares", pd.DataFrame(list(_shares(first, maps)))
+    yield "map_shares", pd.DataFrame(list(_shares(first, maps, made)))
     yield "map_regions", _by_item(first, joined, "region")
     yield "map_frames", _by_item(first, joined, "frame")
     checks = _checks(maps, made, tasks)
@@ -173,18 +177,21 @@ def _name_of(task: MapTask) -> str:
 
 
 def _shares(
-    first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]]
+    first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]], made: Results
 ) -> Iterator[dict[str, object]]:
-    """A row a decoder and region: its share of the total."""
-    for task, found in maps:
+    """A row a decoder and region: its share of the total, as it is and by its input's SD."""
+    for (task, found), (_, content) in zip(maps, made, strict=True):
+        spread = np.array(content["input_sd"])
+        by_spread = divide_by_spread(found, spread).by_region()
         named = {
             **first,
             "fold": task.fold.name,
             "test_animal": task.fold.test[0].animal,
             "seed": task.seed,
         }
-        for region, share in zip(found.names, found.by_region(), strict=True):
-            yield named | {"region": region, "share": share}
+        columns = {"share": found.by_region(), "input_sd": spread, "share_per_sd": by_spread}
+        for k, region in enumerate(found.names):
+            yield named | {"region": region} | {name: part[k] for name, part in columns.items()}
 
 
 def _by_item(first: Mapping[str, str], joined: ImportanceMap, axis: str) -> pd.DataFrame:
@@ -234,5 +241,7 @@ def _occlusion(first: Mapping[str, str], made: Results, path: Path) -> pd.DataFr
             "smallest_p": summary.smallest_p,
             "n_animals": len(summary.animals),
             "note": summary.note,
+            "thinning_se": summary.thinning_se.ravel(),
+            "outside_brain": summary.outside_brain.ravel(),
         }
     )

@@ -14,6 +14,8 @@ from corticode.study_keys import ConditionKeys, SelectionKeys
 
 # Kinds whose maps of decoders with permuted labels stand beside them.
 CHECKED = ("deep-shap",)
+# Of what is kept beside a map; maps with less are made again.
+MAP_FORMAT = 2
 
 
 def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
@@ -96,7 +98,8 @@ def map_key(
     plain: Mapping[str, object] = {
         k: v for k, v in asdict(settings).items() if k not in ("name", "condition", "n_random")
     }
-    return hash_of({"fit": fit.key, "map": plain, "random": list(random_seeds), "first": is_first})
+    content = {"fit": fit.key, "map": plain, "random": list(random_seeds), "first": is_first}
+    return hash_of(content | {"format": MAP_FORMAT})
 
 
 def maps_chosen_from(

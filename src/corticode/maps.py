@@ -21,15 +21,24 @@ from corticode.experiment import condition_windows
 from corticode.explain.background import draw_background
 from corticode.explain.background_convergence import compare_backgrounds, draw_backgrounds
 from corticode.explain.deepshap import deep_shap
-from corticode.explain.deletion import delete_regions
+from corticode.explain.deletion import DeletionCurves, delete_regions
 from corticode.explain.gradients import expected_gradients, integrated_gradients
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.input_spread import input_spread
 from corticode.explain.map_settings import MapSettings
-from corticode.explain.masks import Mask, SquareGrid, limb_squares, region_masks, square_masks
+from corticode.explain.masks import (
+    Mask,
+    SquareGrid,
+    cells_of_squares,
+    limb_squares,
+    region_masks,
+    square_masks,
+)
 from corticode.explain.occlusion import occlude
 from corticode.explain.occlusion_tables import Occlusion
 from corticode.explain.pixel_masks import pixel_masks
 from corticode.explain.random_decoders import random_weight_maps
+from corticode.explain.square_deletion import DELETION_FILLS, delete_squares
 from corticode.runs import read_done, write_done, write_table
 
 MAP_FILES = (
@@ -41,6 +50,8 @@ MAP_FILES = (
 )
 # Curves and backgrounds are compared within one decoder, for which fewer windows will do.
 CURVE_WINDOWS = 4000
+# Each passes the CNN about 200 times.
+CURVE_IMAGES = 500
 SETTLING_WINDOWS = 200
 
 
@@ -158,8 +169,10 @@ def _make(task: MapTask) -> dict[str, Any]:
         device=task.device,
     )
     found.save(task.folder / "map.npz")
+    spread = input_spread(decoder, explained).tolist() if "region" in found.axes else []
     return {
         "n_windows": found.n_windows,
+        "input_sd": spread,
         "details": dict(found.details),
         "random_shares": [other.by_region().tolist() for other in others],
         "findings": [],
@@ -187,14 +200,17 @@ def _beside(task: MapTask, decoder: Decoder, split: Split, found: ImportanceMap)
         except DataError as error:
             told["findings"] = [asdict(Finding("map", f"no curves of deletion: {error}"))]
         else:
-            write_table(task.folder / "deletion.csv", curves.table())
-            told["deletion"] = {
-                name: getattr(curves, name)
-                for name in ("area_deletion", "area_insertion", "p_deletion", "p_insertion")
-            }
+            told["deletion"] = _written(task, curves)
     if task.is_first and settings.convergence:
         told["backgrounds"] = _backgrounds(task, decoder, split)
     return told
+
+
+def _written(task: MapTask, curves: DeletionCurves) -> dict[str, float]:
+    """What curves come to, once they are written."""
+    write_table(task.folder / "deletion.csv", curves.table())
+    names = ("area_deletion", "area_insertion", "p_deletion", "p_insertion")
+    return {name: getattr(curves, name) for name in names}
 
 
 def _backgrounds(task: MapTask, decoder: Decoder, split: Split) -> list[dict[str, Any]]:
@@ -316,11 +332,45 @@ def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
     )
     write_table(task.folder / "occlusion_sessions.csv", found.sessions)
     write_table(task.folder / "occlusion_pooled.csv", found.pooled)
+    told, findings = _square_curves(task, decoder, windows, found)
     return {
         "n_windows": _count(found),
         "details": _described(found, decoder),
-        "findings": [asdict(finding) for finding in found.findings],
-    }
+        "findings": [asdict(finding) for finding in (*found.findings, *findings)],
+    } | told
+
+
+def _square_curves(
+    task: MapTask, decoder: Decoder, windows: Windows, found: Occlusion
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Curves of deletion along the map of squares of every other session, of the rest."""
+    settings = task.settings
+    over_squares = decoder.settings.sees_movies and settings.masks in (None, "squares")
+    if not over_squares or not settings.n_orders or settings.windows != "test":
+        return {}, []
+    names = found.sessions["session"].unique()
+    if len(names) < 2:
+        reason = "no curves of deletion: one session makes the map, and no other is left for them"
+        return {}, [Finding("map", reason)]
+    mapped = found.sessions[found.sessions["session"].isin(names[::2])]
+    score = mapped.groupby("mask", sort=False)["score"].mean().to_numpy()
+    # Sessions of different animals may have one name.
+    codes = {windows.session_names[k]: k for k in np.unique(windows.session)}
+    judged = windows.where(np.isin(windows.session, [codes[name] for name in names[1::2]]))
+    try:
+        curves = delete_squares(
+            decoder,
+            judged,
+            cells_of_squares(score, SquareGrid(decoder.recipe.image_shape or (0, 0))),
+            fill=settings.fill if settings.fill in DELETION_FILLS else "shuffled",
+            n_random=settings.n_orders,
+            every_n_frames=max(settings.every_n_frames, round(judged.n_windows / CURVE_IMAGES)),
+            seed=task.seed,
+            device=task.device,
+        )
+    except (DataError, StudyError) as error:
+        return {}, [Finding("map", f"no curves of deletion: {error}")]
+    return {"deletion": _written(task, curves)}, []
 
 
 def _count(found: Occlusion) -> int:

@@ -332,8 +332,8 @@ class MapKeys(_Keys):
     n_orders: int = Field(
         20,
         ge=0,
-        description="Deep SHAP: random orders of regions beside the curves of taking regions away; "
-        "0 draws no curves.",
+        description="Deep SHAP, and occlusion by squares: random orders beside the curves of "
+        "taking regions, or cells of the map, away; 0 draws no curves.",
     )
     convergence: bool = Field(
         True, description="Deep SHAP: maps of one decoder against 20, 50 and 100 backgrounds."

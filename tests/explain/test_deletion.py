@@ -125,7 +125,7 @@ def test_table_and_findings(decoder):
     assert {finding.session for finding in found.findings} == {"s1"}
     table = found.table()
     assert list(table.columns[:5]) == [
-        "n_regions",
+        "n_parts",
         "deletion",
         "deletion_random",
         "deletion_random_low",

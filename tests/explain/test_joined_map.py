@@ -73,6 +73,8 @@ def session_table(masks, animal, scores):
             "auc": 0.9,
             "auc_covered": 0.9 - np.array(scores),
             "score": scores,
+            "thinning_se": 0.0,
+            "outside_brain": False,
         }
     )
 

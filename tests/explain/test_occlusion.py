@@ -165,6 +165,9 @@ class TestMovies:
         whole = occlude(decoder, windows, SQUARES[:2])
         thinned = occlude(decoder, windows, SQUARES[:2], every_n_frames=4)
         assert thinned.cnn_passes / whole.cnn_passes == pytest.approx(1 / 4, rel=0.05)
+        # What is told is what passed, also of frames that lie apart.
+        n_images = decoder.network.inner.cnn.n_images
+        assert n_images == whole.cnn_passes + thinned.cnn_passes
         assert (whole.sessions["thinning_se"] == 0).all()
         assert (thinned.sessions["thinning_se"] > 0).all()
         # Runs of 5 windows, 4 times 9 images apart.
@@ -224,7 +227,7 @@ class TestVersions:
 
     def made(self, fill, donors=None, movies=()):
         recorded = MovieFrames(movies) if movies else None
-        versions = covered_versions([self.MASK], fill, donors)
+        versions = covered_versions([self.MASK.covered], fill, donors)
         base, covered = versions(self.FRAMES, np.arange(3), recorded)
         assert base is self.FRAMES
         kept = torch.from_numpy(~self.MASK.covered)

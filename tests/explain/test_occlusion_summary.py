@@ -15,10 +15,18 @@ from corticode.explain.occlusion_summary import (
 )
 
 
-def table(animal, scores, sessions=("a",), auc=0.9):
+def table(animal, scores, sessions=("a",), auc=0.9, error=0.0, outside=()):
     """The sessions table of one decoder: `scores` is (session, mask)."""
     rows = [
-        {"mask": f"mask {k}", "animal": animal, "session": session, "auc": auc, "score": value}
+        {
+            "mask": f"mask {k}",
+            "animal": animal,
+            "session": session,
+            "auc": auc,
+            "score": value,
+            "thinning_se": error,
+            "outside_brain": k in outside,
+        }
         for session, values in zip(sessions, np.atleast_2d(scores), strict=True)
         for k, value in enumerate(values)
     ]
@@ -59,6 +67,33 @@ def test_cells_are_those_of_each_animal():
         "one-sided sign-flip over 5 animals of the largest of 64; the smallest p that so many "
         "animals can give is 0.031"
     )
+
+
+def test_thinning_errors_are_those_of_means():
+    found = summarise_masks(
+        [
+            table("m1", [[0.1, 0.0], [0.3, 0.2]], ("a", "b"), error=0.02),
+            table("m1", [0.4, 0.1], error=0.04),
+            table("m2", [0.1, 0.3], error=0.0),
+        ]
+    )
+    # Of two sessions 0.02 / sqrt(2); with another decoder's at most the mean; over two animals.
+    np.testing.assert_allclose(found.thinning_se, (0.02 / np.sqrt(2) + 0.04) / 2 / 2)
+    unknown = summarise_masks([table("m1", [[0.1], [0.3]], ("a", "b"), error=np.nan)])
+    assert np.isnan(unknown.thinning_se).all()
+
+
+def test_cells_outside_the_brain_are_those_that_no_square_in_it_covers():
+    grid = SquareGrid((128, 128))
+    # The squares at the upper left corner and all that overlap its first cell but one.
+    around = (0, 7, 56, 63)
+    of = {
+        n: summarise_squares([table("m1", np.ones(64), error=0.1, outside=around[:n])], grid)
+        for n in (3, 4)
+    }
+    assert not of[3].outside_brain.any()
+    assert np.argwhere(of[4].outside_brain).tolist() == [[0, 0]]
+    np.testing.assert_allclose(of[4].thinning_se, 0.1)
 
 
 def test_one_animal_has_no_interval():

@@ -55,6 +55,8 @@ class DeletionCurves:
         Sessions that were left out, and why.
     words
         All of it as a sentence.
+    parts
+        What is taken away: ``"regions"``, or ``"cells"`` of a map of squares.
     """
 
     order: tuple[str, ...]
@@ -70,10 +72,11 @@ class DeletionCurves:
     metric: str
     findings: tuple[Finding, ...]
     words: str
+    parts: str = "regions"
 
     def table(self) -> pd.DataFrame:
-        """One row a point: n_regions, then each curve, and of random orders mean and 5 to 95 %."""
-        columns = {"n_regions": self.counts}
+        """One row a point: n_parts, then each curve, and of random orders mean and 5 to 95 %."""
+        columns = {"n_parts": self.counts}
         for name in ("deletion", "insertion"):
             drawn = getattr(self, f"random_{name}")
             columns[name] = getattr(self, name)
@@ -163,14 +166,46 @@ def delete_regions(
     orders = [ranked, *(rng.permutation(ranked) for _ in range(n_random))]
     deletion = np.array([[score.without(one[:n]) for n in counts] for one in orders])
     insertion = np.array([[score.without(one[n:]) for n in counts] for one in orders])
-    share = counts / ranked.size
+    return curves_of(
+        [decoder.recipe.regions[k] for k in ranked],
+        counts,
+        deletion,
+        insertion,
+        metric=primary(decoder.kind),
+        findings=findings,
+    )
+
+
+def curves_of(
+    order: Sequence[str],
+    counts: NDArray[np.int64],
+    deletion: Curve,
+    insertion: Curve,
+    *,
+    metric: str,
+    findings: Sequence[Finding] = (),
+    parts: str = "regions",
+) -> DeletionCurves:
+    """What curves along a map's order and along random ones say.
+
+    Parameters
+    ----------
+    order
+        Names of the parts, the map's first one first.
+    counts
+        Parts taken away, or left, at each point, shape (point,).
+    deletion, insertion
+        Scores with so many taken away, or left, shape (1 + order, point): the map's order first.
+    metric, findings, parts
+        As `DeletionCurves` has them.
+    """
+    share = counts / counts[-1]
     # Upwards is what a true map does.
     told = {"deletion": -_area(deletion, share), "insertion": _area(insertion, share)}
     area = {name: float(found[0] - found[1:].mean()) for name, found in told.items()}
     p = {name: float(np.mean(found >= found[0])) for name, found in told.items()}
-    metric = primary(decoder.kind)
     return DeletionCurves(
-        order=tuple(decoder.recipe.regions[k] for k in ranked),
+        order=tuple(order),
         counts=counts,
         deletion=deletion[0],
         insertion=insertion[0],
@@ -182,7 +217,8 @@ def delete_regions(
         p_insertion=p["insertion"],
         metric=metric,
         findings=tuple(findings),
-        words=_words(metric, n_random, area, p),
+        words=_words(metric, len(deletion) - 1, area, p, parts),
+        parts=parts,
     )
 
 
@@ -209,8 +245,6 @@ class _Scores:
         self.decoder, self.windows, self.device = decoder, windows, device
         # What the network scales to 0, as it does regions that are left out.
         self.empty = decoder.network.input_offset.cpu().numpy()
-        self.sessions = [np.flatnonzero(windows.session == k) for k in np.unique(windows.session)]
-        self.animals = windows.animal[[rows[0] for rows in self.sessions]]
         self.known: dict[bytes, float] = {}
 
     def without(self, places: NDArray[np.intp]) -> float:
@@ -222,28 +256,51 @@ class _Scores:
         return self.known[taken.tobytes()]
 
     def _score(self, taken: NDArray[np.bool_]) -> float:
-        windows, kind = self.windows, self.decoder.kind
-        traces = np.where(taken, self.empty, windows.traces)
-        changed = replace(windows, traces=traces)
+        traces = np.where(taken, self.empty, self.windows.traces)
+        changed = replace(self.windows, traces=traces)
         said = predict(self.decoder, changed, part=None, device=self.device).score
-        by_session = np.array(
-            [
-                score_windows(windows.target[rows], said[rows], kind)[primary(kind)]
-                for rows in self.sessions
-            ]
-        )
-        value = float(cohort_values(by_session[None], [str(k) for k in self.animals])[0])
-        if np.isnan(value):
-            raise DataError("no session can be scored from so few windows; lower every_n_frames")
-        return value
+        return score_within_sessions(self.windows, said, self.decoder.kind)
+
+
+def score_within_sessions(windows: Windows, said: NDArray[np.float32], kind: str) -> float:
+    """The mean over animals of their sessions' mean score.
+
+    Parameters
+    ----------
+    windows
+        What was decoded.
+    said
+        What was said of each window, shape (window,) or (window, class).
+    kind
+        Of the target.
+
+    Raises
+    ------
+    DataError
+        No session can be scored.
+    """
+    sessions = [np.flatnonzero(windows.session == k) for k in np.unique(windows.session)]
+    by_session = np.array(
+        [score_windows(windows.target[rows], said[rows], kind)[primary(kind)] for rows in sessions]
+    )
+    animals = [str(windows.animal[rows[0]]) for rows in sessions]
+    value = float(cohort_values(by_session[None], animals)[0])
+    if np.isnan(value):
+        raise DataError("no session can be scored from so few windows; lower every_n_frames")
+    return value
 
 
 def _check_request(decoder: Decoder, n_random: int, n_steps: int) -> None:
     if decoder.settings.sees_movies:
         raise StudyError(
-            "deletion curves take regions away, and this decoder reads movies; cover squares of "
-            "them with occlude"
+            "these curves take regions away, and this decoder reads movies; take squares of them "
+            "away with delete_squares"
         )
+    check_numbers(n_random, n_steps)
+
+
+def check_numbers(n_random: int, n_steps: int) -> None:
+    """Refuse, with a `StudyError`, fewer than one random order or two steps."""
     if n_random < 1 or n_steps < 2:
         raise StudyError(
             f"n_random is {n_random} and n_steps {n_steps}; give at least 1 and 2 "
@@ -271,14 +328,16 @@ def _area(curves: Curve, share: Curve) -> Curve:
     return np.asarray(((curves[:, 1:] + curves[:, :-1]) / 2) @ np.diff(share))
 
 
-def _words(metric: str, n_random: int, area: dict[str, float], p: dict[str, float]) -> str:
+def _words(
+    metric: str, n_random: int, area: dict[str, float], p: dict[str, float], what: str
+) -> str:
     verbs = {"deletion": "taken away", "insertion": "given"}
     parts = []
     for name, verb in verbs.items():
         sooner = {True: "lower" if name == "deletion" else "higher"}
         sooner[False] = "higher" if name == "deletion" else "lower"
         parts.append(
-            f"with regions {verb} in the map's order {metric} lies {abs(area[name]):.3f} "
+            f"with {what} {verb} in the map's order {metric} lies {abs(area[name]):.3f} "
             f"{sooner[area[name] >= 0]} on average than in {n_random} random ones "
             f"(p = {p[name]:.3f})"
         )

@@ -118,8 +118,9 @@ def occlude(
         # Sessions that cannot be scored can still lend.
         donors = donor_rows(windows, fill, seed=seed)
     if sees_movies:
-        versions = covered_versions(masks, fill, donors, device)
-        scores = _scores_of_movies(decoder, chosen, versions, 1 + len(masks), device)
+        parts = [mask.covered for mask in masks]
+        versions = covered_versions(parts, fill, donors, device)
+        scores = scores_of_versions(decoder, chosen, versions, 1 + len(masks), device)
     else:
         scores = _scores_of_traces(decoder, chosen, masks, donors, device)
     sessions, pooled, too_few = tables_of_scores(
@@ -209,10 +210,23 @@ def _scores_of_traces(
     return np.stack(said)
 
 
-def _scores_of_movies(
-    decoder: Decoder, windows: Windows, versions: Versions, n_versions: int, device: str
+def scores_of_versions(
+    decoder: Decoder, windows: Windows, versions: Versions, n_versions: int, device: str = "cpu"
 ) -> Scores:
-    """As `_scores_of_traces`, with the versions that are passed for each frame."""
+    """What a decoder of movies says of each version of its frames.
+
+    Parameters
+    ----------
+    decoder, windows, device
+        What decodes, what, and where.
+    versions, n_versions
+        As from `covered_versions`, and how many it makes: each frame passes the CNN once a version.
+
+    Returns
+    -------
+    NDArray
+        Shape (version, window) or (version, window, class).
+    """
     n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
     said = np.empty((n_versions, windows.n_windows, n_outputs), np.float32)
     network = decoder.network.to(device)
@@ -226,17 +240,17 @@ def _scores_of_movies(
 
 
 def covered_versions(
-    masks: Sequence[Mask],
+    parts: Sequence[NDArray[np.bool_]],
     fill: str,
     donors: NDArray[np.int64] | None = None,
     device: str = "cpu",
 ) -> Versions:
-    """A maker of versions of a movie's frames: as they are, then with each mask covered.
+    """A maker of versions of a movie's frames: as they are, then with each part covered.
 
     Parameters
     ----------
-    masks
-        Masks of pixels.
+    parts
+        Pixels that are covered, each of shape (row, column).
     fill
         See `occlude`.
     donors
@@ -245,11 +259,13 @@ def covered_versions(
     device
         Where frames are.
     """
-    covered = [torch.from_numpy(mask.covered).to(device) for mask in masks]
-    around = [
-        [(torch.from_numpy(a).to(device), torch.from_numpy(b).to(device)) for a, b in pairs]
-        for pairs in (rings(mask.covered) for mask in masks)
-    ]
+    covered = [torch.from_numpy(part).to(device) for part in parts]
+    around: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
+    if fill == "neighbours":
+        around = [
+            [(torch.from_numpy(a).to(device), torch.from_numpy(b).to(device)) for a, b in pairs]
+            for pairs in map(rings, parts)
+        ]
 
     def make(frames: Tensor, rows: NDArray[np.int64], recorded: MovieFrames) -> Iterator[Tensor]:
         yield frames
@@ -257,15 +273,15 @@ def covered_versions(
         if donors is not None:
             lent = donors[rows]
             others = recorded.normalise(lent, recorded.read(lent))
-        for mask, parts in zip(covered, around, strict=True):
+        for part, pairs in zip(covered, around, strict=True):
             if others is not None:
-                yield torch.where(mask, others, frames)
+                yield torch.where(part, others, frames)
             elif fill == "neighbours":
                 filled = frames.clone()
-                for part, ring in parts:
-                    filled[:, part] = frames[:, ring].mean(dim=1, keepdim=True)
+                for inside, ring in pairs:
+                    filled[:, inside] = frames[:, ring].mean(dim=1, keepdim=True)
                 yield filled
             else:
-                yield frames.masked_fill(mask, 0.0)
+                yield frames.masked_fill(part, 0.0)
 
     return make

@@ -37,6 +37,12 @@ class OcclusionSummary:
         The smallest p that so many animals can give.
     note
         The test in words.
+    thinning_se
+        Standard error of the mean that comes of decoding a share of the windows only, at most: the
+        errors of squares over one cell, and of decoders of one animal, may go together. 0 where
+        all were decoded; NaN where it is not known. Shape as one animal's.
+    outside_brain
+        True where no pixel lies in the brain: a control. Shape as one animal's.
     """
 
     items: tuple[str, ...]
@@ -49,6 +55,8 @@ class OcclusionSummary:
     p: NDArray[np.float64]
     smallest_p: float
     note: str
+    thinning_se: NDArray[np.float64]
+    outside_brain: NDArray[np.bool_]
 
 
 def summarise_masks(tables: Sequence[pd.DataFrame]) -> OcclusionSummary:
@@ -69,13 +77,14 @@ def summarise_masks(tables: Sequence[pd.DataFrame]) -> OcclusionSummary:
     --------
     >>> def decoder(animal, scores):
     ...     return pd.DataFrame({"mask": ["limb", "other"], "animal": animal, "session": "a",
-    ...         "auc": 0.9, "auc_covered": 0.9 - np.array(scores), "score": scores})
+    ...         "auc": 0.9, "auc_covered": 0.9 - np.array(scores), "score": scores,
+    ...         "thinning_se": 0.0, "outside_brain": False})
     >>> found = summarise_masks([decoder("m1", [0.2, 0.0]), decoder("m2", [0.1, 0.0])])
     >>> found.mean.round(3).tolist(), found.p.tolist(), found.smallest_p
     ([0.15, 0.0], [0.25, 1.0], 0.25)
     """
-    masks, animals, baseline, values = _by_animal(tables)
-    return _summary(masks, animals, baseline, values)
+    found = _by_animal(tables)
+    return _summary(found, found.masks, found.values, found.errors, found.outside)
 
 
 def summarise_squares(tables: Sequence[pd.DataFrame], grid: SquareGrid) -> OcclusionSummary:
@@ -95,22 +104,34 @@ def summarise_squares(tables: Sequence[pd.DataFrame], grid: SquareGrid) -> Occlu
     StudyError
         Not as many masks as squares.
     """
-    _, animals, baseline, values = _by_animal(tables)
-    cells = cells_of_squares(values, grid)
+    found = _by_animal(tables)
+    values, errors = (cells_of_squares(part, grid) for part in (found.values, found.errors))
+    # All squares that cover the cell lie outside.
+    outside = cells_of_squares(found.outside.astype(np.float64), grid) == 1
     down, across = grid.shape
     names = tuple(f"cell {i + 1}-{j + 1}" for i in range(down) for j in range(across))
-    return _summary(names, animals, baseline, cells)
+    return _summary(found, names, values, errors, outside)
 
 
-def _by_animal(
-    tables: Sequence[pd.DataFrame],
-) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.float64], NDArray[np.float64]]:
-    """Masks, animals, their uncovered scores (animal,) and what covering cost (animal, mask)."""
+@dataclass(frozen=True)
+class _ByAnimal:
+    """Uncovered scores (animal,), what covering cost and its error (animal, mask), controls."""
+
+    masks: tuple[str, ...]
+    animals: tuple[str, ...]
+    baseline: NDArray[np.float64]
+    values: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    outside: NDArray[np.bool_]
+
+
+def _by_animal(tables: Sequence[pd.DataFrame]) -> _ByAnimal:
     if not tables:
         raise DataError("there is no table to summarise; give one a decoder")
     masks = tuple(dict.fromkeys(tables[0]["mask"]))
     baselines: dict[str, list[float]] = {}
     costs: dict[str, list[NDArray[np.float64]]] = {}
+    errors: dict[str, list[NDArray[np.float64]]] = {}
     for table in tables:
         if tuple(dict.fromkeys(table["mask"])) != masks:
             raise DataError(
@@ -122,22 +143,37 @@ def _by_animal(
             by_mask = rows.groupby("mask", sort=False)[[metric, "score"]].mean().loc[list(masks)]
             baselines.setdefault(str(animal), []).append(float(by_mask[metric].iloc[0]))
             costs.setdefault(str(animal), []).append(by_mask["score"].to_numpy(np.float64))
+            errors.setdefault(str(animal), []).append(_thinning_errors(rows, masks))
     animals = tuple(costs)
-    return (
+    first = tables[0].drop_duplicates("mask")
+    return _ByAnimal(
         masks,
         animals,
         np.array([np.mean(baselines[animal]) for animal in animals]),
         np.array([np.mean(costs[animal], axis=0) for animal in animals]),
+        np.array([np.mean(errors[animal], axis=0) for animal in animals]),
+        first["outside_brain"].to_numpy(np.bool_),
     )
 
 
+def _thinning_errors(rows: pd.DataFrame, masks: Sequence[str]) -> NDArray[np.float64]:
+    """Of the mean over one decoder's sessions, which were thinned apart; shape (mask,)."""
+    # A session whose error is not known leaves that of the mean unknown.
+    of_mask = {
+        mask: float(np.linalg.norm(errors) / errors.size)
+        for mask, errors in rows.groupby("mask", sort=False)["thinning_se"]
+    }
+    return np.array([of_mask[mask] for mask in masks])
+
+
 def _summary(
+    found: _ByAnimal,
     items: tuple[str, ...],
-    animals: tuple[str, ...],
-    baseline: NDArray[np.float64],
     values: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    outside: NDArray[np.bool_],
 ) -> OcclusionSummary:
-    shape = values.shape[1:]
+    animals, shape = found.animals, values.shape[1:]
     flat = values.reshape(len(animals), -1)
     ends = [interval(of_item) for of_item in flat.T]
     smallest = smallest_max_p(len(animals))
@@ -148,7 +184,7 @@ def _summary(
     return OcclusionSummary(
         items,
         animals,
-        baseline,
+        found.baseline,
         values,
         values.mean(axis=0),
         np.array([end.low for end in ends]).reshape(shape),
@@ -156,6 +192,8 @@ def _summary(
         max_sign_flip_test(flat).reshape(shape),
         smallest,
         note,
+        np.sqrt(np.sum(errors**2, axis=0)) / len(animals),
+        outside,
     )
 
 
