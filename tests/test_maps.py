@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.explain.test_occlusion import SIDE, movie_decoder, movie_windows
 
 from corticode.config import read_study
 from corticode.data.session import Session
@@ -15,9 +16,11 @@ from corticode.decode.decoder import load_decoder
 from corticode.errors import RunError, StudyError
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_settings import MapSettings
+from corticode.explain.masks import SquareGrid, square_masks
+from corticode.explain.occlusion import occlude
 from corticode.explain.pixel_masks import Circle
 from corticode.grid import make_maps
-from corticode.maps import MapTask, masks_of, thin_evenly
+from corticode.maps import MapTask, masks_of, square_curves, thin_evenly
 
 
 class TestRun:
@@ -173,3 +176,34 @@ def test_masks_of_traces(mapped):
     assert len(masks) == 2
     named = MapSettings("a", "linear", "occlusion", masks=(("both", (1, 2)),))
     assert masks_of(named, decoder, None)[0].covered.tolist() == [True, True] + 4 * [False]
+
+
+class TestSquareCurves:
+    def made(self, folder, seen, **settings):
+        decoder = movie_decoder(seen)
+        found = occlude(decoder, seen, square_masks(SquareGrid((SIDE, SIDE))))
+        wanted = MapSettings("a", "cnn", "occlusion", **{"n_orders": 20} | settings)
+        task = SimpleNamespace(settings=wanted, folder=folder, seed=0, device="cpu")
+        return square_curves(task, decoder, seen, found)
+
+    def test_the_map_of_one_session_is_judged_by_the_other(self, tmp_path):
+        told, findings = self.made(tmp_path, movie_windows())
+        assert findings == []
+        assert told["deletion"]["area_insertion"] > 0.1
+        assert told["deletion"]["p_insertion"] < 0.1
+        curves = pd.read_csv(tmp_path / "deletion.csv")
+        assert curves["n_parts"].tolist() == [0, 1, 2, 5, 12, 28, 64]
+        assert curves["insertion"].iloc[-1] == curves["deletion"].iloc[0]
+
+    @pytest.mark.parametrize(
+        "settings", [{"n_orders": 0}, {"windows": "train"}, {"masks": "limb-squares"}]
+    )
+    def test_there_are_none_where_none_are_asked_for(self, tmp_path, settings):
+        assert self.made(tmp_path, movie_windows(), **settings) == ({}, [])
+
+    def test_one_session_leaves_none_to_judge_by(self, tmp_path):
+        told, findings = self.made(tmp_path, movie_windows(1))
+        assert told == {}
+        assert str(findings[0]) == (
+            "no curves of deletion: one session makes the map, and no other is left for them"
+        )

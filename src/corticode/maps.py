@@ -332,7 +332,7 @@ def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
     )
     write_table(task.folder / "occlusion_sessions.csv", found.sessions)
     write_table(task.folder / "occlusion_pooled.csv", found.pooled)
-    told, findings = _square_curves(task, decoder, windows, found)
+    told, findings = square_curves(task, decoder, windows, found)
     return {
         "n_windows": _count(found),
         "details": _described(found, decoder),
@@ -340,10 +340,25 @@ def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
     } | told
 
 
-def _square_curves(
+def square_curves(
     task: MapTask, decoder: Decoder, windows: Windows, found: Occlusion
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Curves of deletion along the map of squares of every other session, of the rest."""
+    """Curves of deletion along the map of squares of every other session, of the rest.
+
+    Parameters
+    ----------
+    task
+        The map; curves are written to its folder, for squares of test animals alone.
+    decoder, windows
+        What was covered.
+    found
+        What covering cost.
+
+    Returns
+    -------
+    dict, list
+        What they add to done.json, and why there are none.
+    """
     settings = task.settings
     over_squares = decoder.settings.sees_movies and settings.masks in (None, "squares")
     if not over_squares or not settings.n_orders or settings.windows != "test":
