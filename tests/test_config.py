@@ -307,7 +307,7 @@ class TestFaults:
         assert [line[5:] for line in told[1:]] == [
             "[data]: catalogue is missing (path of the catalogue, relative to the study file)",
             "[data]: unknown key 'catalog'; did you mean 'catalogue'? (known: catalogue, "
-            "trim_frames, resample_hz, regions)",
+            "trim_frames, resample_hz, regions, region_image)",
             "[folds]: blocks = 2: it must be 3 or more",
             "condition 1 ('gru'), window: before = 15.5: a whole number is needed",
             "condition 1 ('gru'), window: unknown key 'befor'; did you mean 'before'? (known: "
@@ -565,7 +565,8 @@ class TestWriteResolved:
             assert resolve(one, 29.7) == resolve(other, 29.7)
 
     def test_from_another_folder_the_same_files_are_found(self, study, tmp_path):
-        text = HEAD + 'regions = "tables/regions.csv"\n[[condition]]\nname = "a"\n'
+        keys = 'regions = "tables/regions.csv"\nregion_image = "atlas.h5::labels"\n'
+        text = HEAD + keys + '[[condition]]\nname = "a"\n'
         read = study(text)
         folder = tmp_path / "runs" / "one"
         folder.mkdir(parents=True)
@@ -573,6 +574,8 @@ class TestWriteResolved:
         assert again.catalogue_path.resolve() == read.catalogue_path.resolve()
         assert again.regions_path.resolve() == (tmp_path / "tables" / "regions.csv").resolve()
         assert again.data.catalogue == "../../sessions.csv"
+        assert again.data.region_image == "../../atlas.h5::labels"
+        assert again.region_image.path.resolve() == (tmp_path / "atlas.h5").resolve()
 
     def test_says_every_choice(self, study, tmp_path):
         text = write_resolved(study(HEAD + '[[condition]]\nname = "a"\n'), tmp_path)

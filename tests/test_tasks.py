@@ -53,6 +53,13 @@ class TestReadFiles:
         study = change_study(own_cohort, ('catalogue = "sessions.csv"', named))
         assert read_files(study).sessions[0].regions == ("V1", "V2", "S1", "S2", "M1", "M2")
 
+    def test_an_image_of_regions_that_holds_none_is_refused(self, own_cohort):
+        np.save(own_cohort / "atlas.npy", np.zeros((4, 4), np.uint8))
+        named = 'catalogue = "sessions.csv"\nregion_image = "atlas.npy"'
+        study = change_study(own_cohort, ('catalogue = "sessions.csv"', named))
+        with pytest.raises(DataError, match="the label image is 0 everywhere"):
+            read_files(study)
+
 
 class TestLayOut:
     @pytest.fixture

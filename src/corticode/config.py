@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from corticode.data.pixels import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
+from corticode.data.readers.arrays import ArrayLocation, parse_location
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training, check_network
@@ -120,6 +121,13 @@ class Study:
     def regions_path(self) -> Path | None:
         """The region table's path, if one is named."""
         return None if self.data.regions is None else self.path.parent / self.data.regions
+
+    @property
+    def region_image(self) -> ArrayLocation | None:
+        """Where the label image of regions lies, if one is named."""
+        if self.data.region_image is None:
+            return None
+        return parse_location(self.data.region_image, self.path.parent)
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -555,6 +563,10 @@ def write_resolved(study: Study, folder: Path) -> str:
     data["catalogue"] = _relative(study.catalogue_path, folder)
     if study.regions_path is not None:
         data["regions"] = _relative(study.regions_path, folder)
+    image = study.region_image
+    if image is not None:
+        dataset = "" if image.dataset is None else f"::{image.dataset}"
+        data["region_image"] = _relative(image.path, folder) + dataset
     content = {
         "data": data,
         "folds": study.folds.model_dump(exclude_none=True),

@@ -24,6 +24,11 @@ class DataKeys(_Keys):
     regions: str | None = Field(
         None, description="Path of a region table (name, side, mirror, group, row, column)."
     )
+    region_image: str | None = Field(
+        None,
+        description="Path of an image (`file` or `file::array`) in which each pixel holds the "
+        "number of its region, 0 none: outlines in the report; decoders do not read it.",
+    )
 
 
 class TargetKeys(_Keys):

@@ -24,6 +24,7 @@ from corticode.data.folds import (
 from corticode.data.movie_statistics import load_statistics
 from corticode.data.movies import StoredStatistics, prepare_movies, stand_in_movies
 from corticode.data.prepared import PreparedSessions, check_together, prepare_sessions
+from corticode.data.region_traces import pixels_of_labels, read_label_image
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
@@ -100,6 +101,8 @@ def read_files(study: Study) -> StudyFiles:
     """
     recordings = read_catalogue(study.catalogue_path)
     table = None if study.regions_path is None else read_regions(study.regions_path)
+    if study.region_image is not None:
+        pixels_of_labels(read_label_image(study.region_image))
     sessions = read_all(
         recordings,
         signals=study.signals,
