@@ -406,7 +406,7 @@ class TestDemo:
         summary = RunSummary(pd.DataFrame(rows), (), 20, 0, 0)
         monkeypatch.setattr("corticode.grid.run_study", lambda *_, **__: summary)
         monkeypatch.setattr(
-            "corticode.run_report.write_report", lambda folder, _: folder / "report.html"
+            "corticode.run_report.write_report", lambda folder, _, **__: folder / "report.html"
         )
         monkeypatch.chdir(tmp_path)
         code, printed, _ = command_line("demo")

@@ -405,6 +405,13 @@ def report(
         list[str] | None,
         typer.Option(metavar="FORMAT", help="Write each figure too: png, svg or pdf; repeatable."),
     ] = None,
+    movie: Annotated[
+        str | None,
+        typer.Option(metavar="ANIMAL/SESSION", help="Whose movie the player shows."),
+    ] = None,
+    minute: Annotated[
+        int | None, typer.Option(metavar="K", min=0, help="Which minute of it, from 0.")
+    ] = None,
 ) -> None:
     """Write RUN/report.html and methods.md, or one page of two runs, from their folders alone."""
     from corticode.run_report import write_comparison, write_report
@@ -414,10 +421,12 @@ def report(
             raise StudyError(
                 f"--out {out} is for the page of two runs; that of one is {folder}/report.html"
             )
-        typer.echo(write_report(folder, figures or ()))
+        typer.echo(write_report(folder, figures or (), movie=movie, minute=minute))
         return
     if figures:
         raise StudyError("--figures is for the page of one run; that of two draws its own")
+    if movie is not None or minute is not None:
+        raise StudyError("--movie and --minute are for the page of one run")
     typer.echo(write_comparison(folder, other, out))
 
 

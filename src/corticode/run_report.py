@@ -11,12 +11,19 @@ from corticode.report.comparison_page import render_comparison
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
 from corticode.report.run_pairing import pair_runs
+from corticode.run_pictures import ClipRequest
 from corticode.run_texts import write_texts
 from corticode.run_values import read_run
 from corticode.runs import slug
 
 
-def write_report(folder: Path, formats: Sequence[str] = ()) -> Path:
+def write_report(
+    folder: Path,
+    formats: Sequence[str] = (),
+    *,
+    movie: str | None = None,
+    minute: int | None = None,
+) -> Path:
     """Write ``report.html`` and the texts into a run folder, and its figures where asked.
 
     Parameters
@@ -26,6 +33,11 @@ def write_report(folder: Path, formats: Sequence[str] = ()) -> Path:
     formats
         Files of each figure in ``figures/``: ``"png"`` (300 dpi), ``"svg"``, ``"pdf"``; none: the
         page alone, which holds its figures itself.
+    movie
+        ``animal/session`` whose movie is shown; None: the median session.
+    minute
+        Which minute of it, from 0; None: that about the stretch in which the decoder is most
+        wrong.
 
     Returns
     -------
@@ -37,12 +49,14 @@ def write_report(folder: Path, formats: Sequence[str] = ()) -> Path:
     MissingDataError
         It is no run folder.
     StudyError
-        A format is unknown.
+        A format is unknown, or there is no such session or minute.
+    DataError
+        A movie was asked for and cannot be read.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise StudyError(f"figures as {', '.join(unknown)} are unknown; give {', '.join(FORMATS)}")
-    values = read_run(Path(folder))
+    values = read_run(Path(folder), clip=ClipRequest(movie, minute))
     figures = page_figures(values)
     for one in figures:
         for name in formats:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from corticode.data.regions import read_regions
 from corticode.data.store import load_sessions
@@ -22,12 +23,21 @@ from corticode.explain.importance_map import ImportanceMap
 from corticode.report.headline import linear_twin
 from corticode.report.page_values import CurveTables, RunValues, headline_condition
 from corticode.report.session_trace import SessionTrace, trace_sessions
+from corticode.run_pictures import (
+    ClipRequest,
+    read_clip,
+    read_mean_images,
+    read_region_labels,
+    read_region_traces,
+    read_session_maps,
+)
 from corticode.runs import TABLES, Run, check_format, slug
 
 # Read only for the condition a report is about, and what stands beside it in the viewer: single
 # predictions of a whole study take minutes.
 MOST_VIEWED = 2
 LAGS_S = np.arange(-2, 3.01, 0.25)
+CELLS = ("row", "column")
 DAMAGED = "{path} is damaged ({error}); it is left out of this page"
 # What a page says where a finished run lacks a table that every run has.
 MISSING_TABLE = {
@@ -37,7 +47,9 @@ MISSING_TABLE = {
 }
 
 
-def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
+def read_run(
+    folder: Path, *, single_predictions: bool = True, clip: ClipRequest | None = None
+) -> RunValues:
     """Everything of a run that its report shows.
 
     Parameters
@@ -46,6 +58,8 @@ def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
         The run folder; it may be half done, or have nothing done yet.
     single_predictions
         Whether curves, traces, maps and images are read too, which take time.
+    clip
+        Which minute of which movie; None: one by rule, where a condition decodes movies.
 
     Raises
     ------
@@ -53,6 +67,8 @@ def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
         It is no run folder.
     RunError
         A newer corticode wrote it.
+    CorticodeError
+        A minute of a movie was asked for and cannot be shown.
     """
     run = Run(folder)
     if not run.study_path.is_file() and not (folder / "fits").is_dir():
@@ -75,9 +91,18 @@ def read_run(folder: Path, *, single_predictions: bool = True) -> RunValues:
     if not single_predictions:
         return values
     regions = _read_regions(folder, study)
-    values = replace(values, regions=regions, maps=_read_maps(run, tables, missing))
-    values = replace(values, mean_images=_mean_images(run, provenance))
-    return _with_predictions(run, values, missing)
+    maps = _read_maps(run, tables, missing)
+    values = replace(
+        values,
+        regions=regions,
+        region_labels=_read_labels(folder, study, missing),
+        maps=maps,
+        session_maps={
+            key: read_session_maps(run, *key) for key, one in maps.items() if one.axes == CELLS
+        },
+        mean_images=read_mean_images(run, provenance),
+    )
+    return _with_clip(run, _with_predictions(run, values, missing), clip or ClipRequest())
 
 
 def _read(path: Path, parse: Any, missing: list[str]) -> dict[str, Any]:
@@ -190,6 +215,31 @@ def _read_regions(folder: Path, study: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
+def _read_labels(
+    folder: Path, study: Mapping[str, Any], missing: list[str]
+) -> NDArray[np.int64] | None:
+    try:
+        return read_region_labels(folder, study)
+    except CorticodeError as error:
+        missing.append(f"regions have no outlines: {error}")
+        return None
+
+
+def _with_clip(run: Run, values: RunValues, asked: ClipRequest) -> RunValues:
+    """A minute of a movie; where nobody asked for one, why there is none is told on the page."""
+    decodes_movies = any(one.get("input") == "movie" for one in values.conditions)
+    name = headline_condition(values)
+    if not asked.is_explicit and (name is None or not decodes_movies):
+        return values
+    own = [trace for trace in values.traces if trace.condition == name]
+    try:
+        return replace(values, clip=read_clip(run.folder, values.study, own, asked))
+    except CorticodeError as error:
+        if asked.is_explicit:
+            raise
+        return replace(values, clip_missing=str(error).splitlines()[0])
+
+
 def _read_maps(
     run: Run, tables: Mapping[str, pd.DataFrame], missing: list[str]
 ) -> dict[tuple[str, str], ImportanceMap]:
@@ -204,19 +254,6 @@ def _read_maps(
                 found[condition, name] = ImportanceMap.load(path)
             except CorticodeError as error:
                 missing.append(str(error))
-    return found
-
-
-def _mean_images(run: Run, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The mean image of each movie whose statistics are kept."""
-    found = {}
-    for name in provenance.get("recordings", {}):
-        for path in run.movie_statistics_paths(name)[:1]:
-            try:
-                with np.load(path, allow_pickle=False) as stored:
-                    found[name] = stored["mean"][-1]
-            except (OSError, KeyError, ValueError):
-                continue
     return found
 
 
@@ -238,7 +275,15 @@ def _with_predictions(run: Run, values: RunValues, missing: list[str]) -> RunVal
         traces += [_with_speed(one, speeds) for one in own]
         if condition == name:
             curves = _curves(run, values, condition, read, own)
-    return replace(values, traces=tuple(traces), curves=curves, missing=tuple(missing))
+    own = [trace for trace in traces if trace.condition == name]
+    regions = set(values.table("region_correlations").get("region", ()))
+    return replace(
+        values,
+        traces=tuple(traces),
+        curves=curves,
+        region_traces=read_region_traces(run, values.condition(name), own, regions),
+        missing=tuple(missing),
+    )
 
 
 Read = tuple[str, str, Predictions]

@@ -13,6 +13,7 @@ from corticode.report.map_figures import (
     draw_region_bars,
     group_colour,
 )
+from corticode.report.region_outlines import outlines_of
 
 
 def shares(*values):
@@ -49,6 +50,15 @@ class TestRegionBars:
     def test_many_regions_with_odd_names(self):
         table = shares(*np.full(300, 1 / 300)).assign(region=[f"$r{k}<" for k in range(300)])
         assert picture(draw_region_bars(table))
+
+
+def test_groups_are_the_regions_own_shapes_where_those_are_known():
+    table = pd.DataFrame({"name": ["1", "2"], "group": ["a", "b"], "row": np.nan, "column": np.nan})
+    labels = np.array([[1, 1, 0, 2]])
+    drawn = draw_group_layout(table, outlines=outlines_of(table, labels)).axes[0]
+    filled = [patch.get_xy() for patch in drawn.patches if len(patch.get_xy())]
+    assert [sorted({x for x, _ in corners}) for corners in filled] == [[-0.5, 1.5], [2.5, 3.5]]
+    assert [text.get_text() for text in drawn.texts[:2]] == ["1", "2"]
 
 
 def test_groups():

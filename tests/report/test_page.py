@@ -1,11 +1,14 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from corticode.explain.importance_map import ImportanceMap
+from corticode.report import page as page_module
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
 from corticode.report.page_values import RunValues
@@ -96,10 +99,73 @@ class TestPage:
         assert len(page) < 15_000_000
         assert page.count("<circle") == 3009
 
+    def test_a_page_that_would_be_too_large_says_what_it_lacks(
+        self, make_values, make_trace, monkeypatch
+    ):
+        values = make_values(traces=[make_trace()], extra=[f"condition {k}" for k in range(50)])
+        whole = render_page(values, [])
+        tables = len(json.dumps(data_of(whole, "long-tables")))
+        monkeypatch.setattr(page_module, "LARGEST_PAGE", len(whole) - tables)
+        page = render_page(values, [])
+        assert len(page) < len(whole) - tables
+        assert "would have passed 15 MB and lacks the viewer" in page
+        assert "lacks the tables by animal and by session" in page
+        assert "lacks all figures" not in page
+
     def test_nothing_done(self):
         page = render_page(RunValues("run", missing=["the run is not finished"]), [])
         assert "the run is not finished" in page
         assert page.count("Not done") > 5
+
+    def test_half_done_shows_what_there_is_and_says_what_is_missing(self, make_values):
+        values = make_values(missing=["the run is not finished: 3 fits are scored, 2 begun"])
+        del values.tables["animal_scores"]
+        page = render_page(values, page_figures(values))
+        assert "3 fits are scored, 2 begun" in page
+        assert "No score yet" in page
+
+    @pytest.mark.parametrize("base_rate", [0.0, 1.0])
+    def test_one_class_alone(self, make_values, make_trace, base_rate):
+        trace = make_trace()
+        one_class = replace(trace, target=np.full_like(trace.target, base_rate), auc=np.nan)
+        values = make_values(traces=[one_class])
+        for table in values.tables.values():
+            table["base_rate"] = base_rate
+        sessions = values.tables["session_scores"]
+        sessions[["auc", "n_bouts_0"]] = np.nan, 0
+        sessions["blank_because"] = "0 bouts of 0"
+        values.tables["animal_scores"]["value"] = np.nan
+        page = render_page(values, page_figures(values))
+        assert "No score yet" in page
+        assert "0 bouts of 0" in page
+
+    def test_one_animal(self, make_values, make_trace):
+        values = make_values(animals=("m1",), traces=[make_trace()])
+        page = render_page(values, page_figures(values))
+        assert "In 1 of 1 mouse" in page
+        assert "no interval: 1 mouse" in page
+
+    def test_spread_that_cannot_be_divided_is_not_done(self, make_values):
+        table = pd.DataFrame({"condition": ["gru"], "metric": ["auc"], "share_seed": [np.nan]})
+        page = render_page(make_values(tables={"variance_shares": table}), [])
+        assert page == render_page(make_values(), [])
+
+    def test_names_of_regions_and_masks_are_escaped(self, make_values):
+        found = ImportanceMap("deep-shap", "share", ("region",), np.ones(2) / 2, names=(NASTY, "b"))
+        costs = {"condition": "gru", "map": NASTY, "mask": [NASTY], "metric": "auc", "score": 0.1,
+                 "low": np.nan, "high": np.nan, "n_animals": 1, "note": NASTY}  # fmt: skip
+        labels = np.array([[1, 1, 2]])
+        regions = pd.DataFrame({"name": [NASTY, "b"], "group": [NASTY, "none"], "row": np.nan,
+                                "column": np.nan})  # fmt: skip
+        values = make_values(
+            maps={("gru", NASTY): found}, regions=regions, region_labels=labels,
+            tables={"occlusion": pd.DataFrame(costs)}, clip_missing=NASTY,
+        )  # fmt: skip
+        page = render_page(values, page_figures(values))
+        assert "alert(1)</script>" not in page
+        packed = data_of(page, "maps-data")
+        assert packed["maps"][0]["items"][0][0] == NASTY
+        assert packed["outlines"][NASTY] == "M-0.5 -0.5L1.5 -0.5L1.5 0.5L-0.5 0.5Z"
 
     def test_simulated_is_said_first(self, make_values):
         page = render_page(make_values(provenance={"simulated": True}), [])
@@ -108,9 +174,9 @@ class TestPage:
     def test_no_p_is_shown_as_0(self, make_values):
         table = pd.DataFrame({"comparison": ["a", "b", "c"], "p": [1e-7, np.nan, 0.0123]})
         page = render_page(make_values(tables={"comparisons": table}), [])
-        assert "<td>a</td><td>&lt; 0.0001</td>" in page
-        assert "<td>b</td><td></td>" in page
-        assert "<td>c</td><td>0.0123</td>" in page
+        assert '<td>a</td><td class="number">&lt; 0.0001</td>' in page
+        assert '<td>b</td><td class="number"></td>' in page
+        assert '<td>c</td><td class="number">0.0123</td>' in page
 
     @pytest.mark.parametrize(
         "name",

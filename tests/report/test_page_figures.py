@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from corticode.report.page_figures import page_figures
-from corticode.report.page_values import CurveTables
+from corticode.report.page_values import CurveTables, RegionTraces
 
 
 def names(values):
@@ -11,7 +11,7 @@ def names(values):
 
 
 def test_of_scores_alone(make_values):
-    assert names(make_values()) == ["splits", "sessions"]
+    assert names(make_values()) == ["splits", "sessions", "shares"]
 
 
 def test_each_has_words(make_values):
@@ -30,7 +30,30 @@ def test_curves_and_traces(make_values, make_trace):
         onset=pd.DataFrame({"animal": "m1", "lag_s": [0.0, 1.0], "auc": [0.5, 0.9]}),
     )  # fmt: skip
     values = make_values(curves=curves, traces=[make_trace()])
-    assert names(values) == ["splits", "roc", "reliability", "traces", "sessions", "onset"]
+    shown = ["splits", "roc", "reliability", "traces", "sessions", "onset", "shares"]
+    assert names(values) == shown
+
+
+def test_traces_of_regions_are_the_first_of_each_group(make_values, make_trace):
+    trace = make_trace()
+    n_frames = trace.first_frame + trace.score.size
+    values = np.arange(n_frames)[:, None] * np.ones(4)
+    kept = RegionTraces(trace.animal, trace.session, ("a", "b", "c", "d"), values)
+    regions = pd.DataFrame({"name": list("abcd"), "group": ["none", "M", "M", "V"], "row": np.nan,
+                            "column": np.nan})  # fmt: skip
+    made = make_values(traces=[trace], region_traces=kept, regions=regions)
+    found = next(one for one in page_figures(made) if one.name == "region-traces")
+    drawn = found.figure.axes[0]
+    assert [text.get_text() for text in drawn.get_yticklabels()] == ["b", "d"]
+    # Frame 15 of the session is the first that was decoded.
+    assert drawn.get_xlim()[0] == pytest.approx(15 / 30)
+    assert drawn.lines[0].get_xdata().size == 600
+
+
+def test_shares_of_class_1_are_of_two_classes_alone(make_values):
+    values = make_values()
+    values.study["condition"][0]["target"]["kind"] = "classes"
+    assert "shares" not in names(values)
 
 
 def test_a_sweep_over_shifts_has_its_reference_lines(make_values):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from corticode.report.session_trace import (
     choose_by_rule,
     choose_stretch,
     trace_sessions,
+    worst_stretch,
 )
 
 
@@ -70,3 +73,19 @@ def test_the_stretch_with_most_of_both():
 def test_a_session_shorter_than_the_stretch():
     target = np.zeros(5, np.float32)
     assert choose_stretch(SessionTrace("g", "m", "s", 0, target, target), 20).start == 0
+
+
+class TestWorstStretch:
+    def test_of_values_and_of_classes(self, make_trace):
+        trace = make_trace(noise=0)
+        wrong = trace.score.copy()
+        wrong[300:400] = 1 - wrong[300:400]
+        assert worst_stretch(replace(trace, score=wrong), 100) == slice(300, 400)
+        # Of classes the probability of the one that was: least where it is worst.
+        said = np.ones(600, np.float32)
+        said[500:] = 0.1
+        assert worst_stretch(replace(trace, kind="classes", score=said), 100) == slice(500, 600)
+
+    def test_where_nothing_is_known(self, make_trace):
+        trace = make_trace()
+        assert worst_stretch(replace(trace, score=trace.score * np.nan), 100) == slice(0, 100)

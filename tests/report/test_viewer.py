@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.report import viewer
 from corticode.report.session_trace import SessionTrace
 from corticode.report.viewer import MISSING, STEPS, pack_traces
 
@@ -42,9 +41,8 @@ def test_it_is_plain_json(make_trace):
     assert json.loads(json.dumps(packed, allow_nan=False))[0]["auc"] is None
 
 
-def test_what_has_no_room_is_counted(make_trace, monkeypatch):
-    monkeypatch.setattr(viewer, "LARGEST", 4000)
-    packed, n_left_out = pack_traces([make_trace(session=f"{k}") for k in range(5)])
+def test_what_has_no_room_is_counted(make_trace):
+    packed, n_left_out = pack_traces([make_trace(session=f"{k}") for k in range(5)], 4000)
     assert (len(packed), n_left_out) == (2, 3)
 
 

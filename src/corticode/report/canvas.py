@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import matplotlib.colors
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes as Axes
 from matplotlib.figure import Figure as Figure
+from matplotlib.image import AxesImage as AxesImage
 from numpy.typing import NDArray
 
 from corticode.data.files import write_bytes
@@ -121,6 +123,18 @@ def colour_of(k: int) -> str:
 def marker_of(k: int) -> str:
     """The marker of the k-th animal."""
     return MARKERS[k // len(COLOURS) % len(MARKERS)]
+
+
+def colours_of_map(name: str) -> list[str]:
+    """256 colours of a map of matplotlib's, from the least to the largest value.
+
+    Examples
+    --------
+    >>> colours_of_map("gray")[::255]
+    ['#000000', '#ffffff']
+    """
+    colours = mpl.colormaps[name](np.linspace(0, 1, 256))
+    return [mpl.colors.to_hex(colour) for colour in colours]
 
 
 def in_order(names: Iterable[object]) -> list[str]:

@@ -1,7 +1,6 @@
 """Figures of maps over regions: over frames, as shares, by group, beside correlations."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from corticode.report.canvas import (
     shortened,
     styled,
 )
+from corticode.report.region_outlines import RegionOutlines
 
 MOST_LABELS = 60
 UNGROUPED, UNGROUPED_COLOUR = ("", "none"), "#bdbdbd"
@@ -138,7 +138,10 @@ def draw_region_bars(
 
 @styled
 def draw_group_layout(
-    regions: pd.DataFrame, values: Mapping[str, float] | None = None, unit: str = "AUC"
+    regions: pd.DataFrame,
+    values: Mapping[str, float] | None = None,
+    unit: str = "AUC",
+    outlines: RegionOutlines | None = None,
 ) -> Figure:
     """Where regions lie and which group each is of; with values, how well each group does.
 
@@ -150,6 +153,8 @@ def draw_group_layout(
         A number a group; None: the layout alone.
     unit
         Of the values.
+    outlines
+        Of the regions, filled in the colour of their group; None: a mark at each centre.
 
     Examples
     --------
@@ -165,17 +170,23 @@ def draw_group_layout(
     groups = list(dict.fromkeys(regions["group"]))
     for k, group in enumerate(groups):
         own = regions[regions["group"] == group]
-        style: dict[str, Any] = {
-            "color": group_colour(groups, group),
-            "marker": marker_of(k),
-            "s": 42,
-        }
-        drawn.scatter(own["column"], own["row"], label=shortened(group, 14), lw=0, **style)
-        for name, row, column in own[["name", "row", "column"]].itertuples(index=False):
-            ink = (
-                "white" if group_colour(groups, group) in (colour_of(0), colour_of(6)) else "black"
+        colour = group_colour(groups, group)
+        if outlines is None:
+            drawn.scatter(
+                own["column"], own["row"], color=colour, marker=marker_of(k), s=42, lw=0,
+                label=shortened(group, 14),
+            )  # fmt: skip
+        else:
+            drawn.fill([], [], color=colour, label=shortened(group, 14))
+        ink = "white" if colour in (colour_of(0), colour_of(6)) else "black"
+        for name, *centre in own[["name", "row", "column"]].itertuples(index=False):
+            lines = () if outlines is None else outlines.lines.get(str(name), ())
+            for line in lines:
+                drawn.fill(line[:, 1], line[:, 0], facecolor=colour, edgecolor="white", lw=0.3)
+            row, column = lines[0].mean(axis=0) if lines else centre
+            drawn.text(
+                column, row, shortened(name, 6), ha="center", va="center", fontsize=4.5, color=ink
             )
-            drawn.text(column, row, str(name), ha="center", va="center", fontsize=3.8, color=ink)
     drawn.set(aspect="equal", xticks=[], yticks=[])
     drawn.invert_yaxis()
     drawn.set_frame_on(False)

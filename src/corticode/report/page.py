@@ -16,12 +16,20 @@ from corticode.report.headline import (
     headline,
     warnings_of,
 )
+from corticode.report.map_viewer import pack_maps
 from corticode.report.methods import DRAFT, methods_passages
+from corticode.report.movie_player import pack_clip
 from corticode.report.page_figure import PageFigure
+from corticode.report.page_room import (
+    GIVING_WAY,
+    LARGEST_PAGE,
+    Fitted,
+    Heavy,
+    fit_to_page,
+)
 from corticode.report.page_values import RunValues, headline_condition, is_permuted
 from corticode.report.questions import answer_questions
 from corticode.report.templating import data_address, render
-from corticode.report.viewer import pack_traces
 
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
@@ -104,28 +112,50 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
     >>> "not done" in render_page(RunValues("run"), [])
     True
     """
-    packed, n_without_room = pack_traces(values.traces)
+    packed_maps, n_maps_left_out = pack_maps(values)
+    heavy = Heavy(
+        [_shown(one) for one in figures],
+        _long_tables(values),
+        packed_maps,
+        None if values.clip is None else pack_clip(values.clip),
+    )
+    page = ""
+    for n_left_out in range(len(GIVING_WAY) + 1):
+        fitted = fit_to_page(values, heavy, n_left_out)
+        page = _render(values, fitted, n_maps_left_out)
+        if len(page.encode()) <= LARGEST_PAGE:
+            break
+    return page
+
+
+def _render(values: RunValues, fitted: Fitted, n_maps_left_out: int) -> str:
     slots = _slots(values)
+    heavy = fitted.heavy
+    # That mice are simulated stands above everything already.
+    warnings = [one for one in warnings_of(values) if one != SIMULATED]
     return render(
         "report.html",
         name=values.name,
         simulated=SIMULATED if values.is_simulated else "",
-        # That mice are simulated stands above everything already.
-        warnings=[one for one in warnings_of(values) if one != SIMULATED],
+        warnings=[*warnings, *fitted.words],
         headline=headline(values),
         headline_condition=headline_condition(values),
         answers=answer_questions(values),
         overview=_overview(values),
         conditions=_conditions(values),
-        tables=_long_tables(values),
+        tables=heavy.tables,
         figures={
-            section: [_shown(one) for one in figures if one.section == section]
+            section: [one for one in heavy.figures if one["section"] == section]
             for section in ("scores", "sessions", "maps")
         },
         evidence=[slots[name] for name in EVIDENCE],
         maps=[slots[name] for name in SHOWN_TABLES if name not in EVIDENCE],
-        traces=packed,
-        n_without_room=n_without_room,
+        maps_packed=heavy.maps,
+        n_maps_left_out=n_maps_left_out,
+        traces=fitted.traces,
+        n_without_room=fitted.n_without_room,
+        clip=heavy.clip,
+        clip_missing=values.clip_missing,
         draft=DRAFT,
         methods=methods_passages(values),
         provenance=list(_provenance(values.provenance)),
@@ -134,6 +164,7 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
 
 def _shown(one: PageFigure) -> dict[str, str]:
     return {
+        "section": one.section,
         "title": one.title,
         "caption": one.caption,
         "alt": one.alt,
@@ -247,11 +278,16 @@ def _slots(values: RunValues) -> dict[str, dict[str, Any]]:
     for name, (title, way, columns) in SHOWN_TABLES.items():
         table = values.table(name)
         shown = [column for column in columns.split() if column in table]
+        shares = [column for column in shown if column.startswith("share_")]
+        if shares:
+            # With one decoder an animal there is nothing to divide.
+            table = table.dropna(subset=shares, how="all")
         slots[name] = {
             "name": name,
             "title": title,
             "way": way,
             "columns": shown,
+            "is_number": [table[one].dtype.kind in "if" for one in shown],
             "rows": []
             if table.empty
             else [

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from corticode.report.curve_figures import (
+    STRETCH_FRAMES,
     draw_learning_curves,
     draw_onset,
     draw_reliability,
@@ -15,6 +16,7 @@ from corticode.report.headline import animal_values, metric_of
 from corticode.report.page_figure import PageFigure
 from corticode.report.page_maps import images_and_maps
 from corticode.report.page_values import (
+    RegionTraces,
     RunValues,
     alike_but,
     headline_condition,
@@ -27,7 +29,8 @@ from corticode.report.score_figures import (
     draw_session_scores,
     draw_sweep,
 )
-from corticode.report.session_trace import choose_by_rule
+from corticode.report.session_figures import draw_class_shares, draw_region_traces
+from corticode.report.session_trace import choose_by_rule, choose_stretch
 from corticode.report.verdicts import verdicts_of
 
 MOST_VERDICTS = 4
@@ -54,6 +57,7 @@ def page_figures(values: RunValues) -> list[PageFigure]:
         _of_sweeps,
         _of_curves,
         _of_sessions,
+        _of_recordings,
         images_and_maps,
     )
     return [figure for make in makers for figure in make(values, name)]
@@ -161,6 +165,61 @@ def _of_curves(values: RunValues, name: str) -> Iterator[PageFigure]:
             "Share of class 1 over the probability said, by animal.",
             draw_reliability(curves.reliability),
         )
+
+
+def _of_recordings(values: RunValues, name: str) -> Iterator[PageFigure]:
+    """What animals and regions did, whatever was decoded."""
+    table = session_means(values, name)
+    kind = (values.condition(name).get("target") or {}).get("kind", "binary")
+    if kind == "binary" and len(table) and table["base_rate"].notna().any():
+        yield PageFigure(
+            "shares",
+            "sessions",
+            "How much of the time was class 1?",
+            "Points: sessions, their tested windows; lines: means of animals. Where shares differ, "
+            "accuracies of animals cannot be compared.",
+            f"Share of class 1 in {len(table)} sessions, by animal.",
+            draw_class_shares(table),
+        )
+    kept = values.region_traces
+    own = [trace for trace in values.traces if trace.condition == name]
+    if kept is None:
+        return
+    whose = (kept.animal, kept.session)
+    trace = next((one for one in own if (one.animal, one.session) == whose), None)
+    if trace is None:
+        return
+    stretch = choose_stretch(trace, STRETCH_FRAMES)
+    frames = slice(trace.first_frame + stretch.start, trace.first_frame + stretch.stop)
+    chosen = _one_a_group(values, kept)
+    times = trace.times_s[stretch]
+    yield PageFigure(
+        "region-traces",
+        "sessions",
+        "What regions did meanwhile",
+        "The median session and the stretch of “What was said, and what was”: the first region of "
+        "each group (without groups, regions at even steps), as it was decoded and divided by its "
+        "own SD.",
+        f"Traces of {len(chosen)} regions over time.",
+        draw_region_traces(
+            kept.values[frames][: len(times), chosen],
+            [kept.names[k] for k in chosen],
+            times,
+            trace.target[stretch],
+            unit="s" if trace.frame_rate_hz else "frames",
+        ),
+    )
+
+
+def _one_a_group(values: RunValues, kept: RegionTraces) -> list[int]:
+    groups = {}
+    if not values.regions.empty:
+        groups = dict(zip(values.regions["name"].astype(str), values.regions["group"], strict=True))
+    first: dict[str, int] = {}
+    for k, name in enumerate(kept.names):
+        if groups.get(name, "none") != "none":
+            first.setdefault(groups[name], k)
+    return list(first.values())[:10] or list(range(0, len(kept.names), -(-len(kept.names) // 10)))
 
 
 def _of_sessions(values: RunValues, name: str) -> Iterator[PageFigure]:

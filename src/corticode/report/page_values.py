@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from corticode.explain.importance_map import ImportanceMap
+from corticode.report.movie_player import ShownClip
 from corticode.report.session_trace import SessionTrace
 
 
@@ -24,6 +27,26 @@ class CurveTables:
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     reliability: pd.DataFrame = field(default_factory=pd.DataFrame)
     onset: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+@dataclass(frozen=True)
+class RegionTraces:
+    """What the regions of one session did, as they were decoded.
+
+    Parameters
+    ----------
+    animal, session
+        Whose.
+    names
+        Of the regions.
+    values
+        Shape (frame, region), from the session's first frame on.
+    """
+
+    animal: str
+    session: str
+    names: tuple[str, ...]
+    values: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -50,9 +73,19 @@ class RunValues:
         Joined maps by condition and name.
     regions
         Where regions lie: name, group, row, column; empty where it is not known.
+    region_labels
+        Which region each pixel belongs to, shape (row, column), numbers from 1, 0: none; None where
+        that is not known.
+    region_traces
+        What regions did in the median session, see `RegionTraces`; None where that is not kept.
+    session_maps
+        By condition and name of an occlusion: by ``animal/session`` what covering each cell cost.
     mean_images
         Mean image of each session whose movie was measured, shape (row, column), by
         ``animal/session``.
+    clip
+        A minute of a movie; None where none is to be shown, and `clip_missing` says why where one
+        should have been.
     frame_rate_hz
         Of the recordings as decoded; None where it is not known.
     n_other_conditions
@@ -68,7 +101,12 @@ class RunValues:
     curves: CurveTables = field(default_factory=CurveTables)
     maps: Mapping[tuple[str, str], ImportanceMap] = field(default_factory=dict)
     regions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    region_labels: NDArray[np.int64] | None = None
+    region_traces: RegionTraces | None = None
+    session_maps: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     mean_images: Mapping[str, Any] = field(default_factory=dict)
+    clip: ShownClip | None = None
+    clip_missing: str = ""
     frame_rate_hz: float | None = None
     n_other_conditions: int = 0
 

@@ -135,6 +135,32 @@ def choose_stretch(trace: SessionTrace, n_frames: int) -> slice:
     return slice(start, start + n_frames)
 
 
+def worst_stretch(trace: SessionTrace, n_frames: int) -> slice:
+    """The stretch in which what was said is the farthest from what was, in the mean.
+
+    Stretches begin at multiples of their length, as in the page's viewer; of equals the first is
+    taken.
+
+    Examples
+    --------
+    >>> was = np.zeros(9, np.float32)
+    >>> said = np.array([0, 0, 0, 1, 1, 0, 1, 0, 0], np.float32)
+    >>> worst_stretch(SessionTrace("gru", "m1", "a", 0, said, was), 3)
+    slice(3, 6, None)
+    """
+    # Of several classes the score is the probability of the one that was.
+    was = 1.0 if trace.kind == "classes" else trace.target
+    distance = np.abs(trace.score - was)
+    starts = range(0, max(trace.score.size, 1), max(n_frames, 1))
+    means = []
+    for start in starts:
+        part = distance[start : start + n_frames]
+        known = part[~np.isnan(part)]
+        means.append(known.mean() if known.size else -np.inf)
+    start = starts[int(np.argmax(means))]
+    return slice(start, start + n_frames)
+
+
 def _one_column(chosen: Predictions) -> NDArray[np.float32]:
     """What was said of each window as one number."""
     if chosen.kind != "classes":
