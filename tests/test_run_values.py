@@ -2,13 +2,18 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import tomli_w
 
 from corticode.decode.predictions import Predictions
-from corticode.errors import MissingDataError
+from corticode.errors import MissingDataError, StudyError
+from corticode.report.session_trace import choose_by_rule
+from corticode.run_pictures import ClipRequest
 from corticode.run_values import read_run
 
 
@@ -125,3 +130,53 @@ def test_loads_neither_torch_nor_scikit_learn():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class TestMovie:
+    @pytest.fixture
+    def with_movies(self, own_run, tmp_path):
+        """The run, whose catalogue has movies now and whose first condition decodes them."""
+        rows = []
+        for animal in ("m1", "m2", "m3", "m4"):
+            for session in ("s1", "s2", "s3"):
+                np.save(tmp_path / f"{animal}_{session}.npy", np.ones((400, 8, 8), np.uint8))
+                rows.append([animal, session, f"{animal}_{session}.npy", 10])
+        columns = ["animal", "session", "movie", "frame_rate_hz"]
+        pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "sessions.csv", index=False)
+        path = own_run / "study.toml"
+        study = tomllib.loads(path.read_text("utf-8"))
+        study["data"]["catalogue"] = "../sessions.csv"
+        study["condition"][0]["input"] = "movie"
+        path.write_text(tomli_w.dumps(study), "utf-8")
+        return own_run
+
+    def test_of_the_median_session_by_rule(self, with_movies):
+        values = read_run(with_movies)
+        own = [one for one in values.traces if one.condition == "gru"]
+        assert values.clip.trace is choose_by_rule(own)[0]
+        assert values.clip_missing == ""
+
+    def test_one_that_is_asked_for(self, with_movies):
+        values = read_run(with_movies, clip=ClipRequest("m2/s3", 0))
+        assert (values.clip.trace.animal, values.clip.trace.session) == ("m2", "s3")
+        with pytest.raises(StudyError, match="has minutes 0 to 0"):
+            read_run(with_movies, clip=ClipRequest("m2/s3", 1))
+
+    def test_one_that_is_gone_is_told_unless_it_was_asked_for(self, with_movies, tmp_path):
+        (tmp_path / "sessions.csv").unlink()
+        values = read_run(with_movies)
+        assert values.clip is None
+        assert values.clip_missing.startswith("there is no catalogue at")
+        with pytest.raises(MissingDataError, match="there is no catalogue"):
+            read_run(with_movies, clip=ClipRequest(minute=0))
+
+    def test_a_study_of_traces_shows_none(self, finished_run):
+        values = read_run(finished_run.folder)
+        assert (values.clip, values.clip_missing) == (None, "")
+
+    def test_an_image_of_regions_that_is_gone_is_told(self, with_movies):
+        path = with_movies / "study.toml"
+        text = path.read_text("utf-8").replace("[data]", '[data]\nregion_image = "a.npy"')
+        path.write_text(text, "utf-8")
+        told = "\n".join(read_run(with_movies).missing)
+        assert "regions have no outlines" in told

@@ -237,7 +237,13 @@ def _with_clip(run: Run, values: RunValues, asked: ClipRequest) -> RunValues:
     except CorticodeError as error:
         if asked.is_explicit:
             raise
-        return replace(values, clip_missing=str(error).splitlines()[0])
+        return replace(values, clip_missing=_in_a_line(error))
+
+
+def _in_a_line(error: CorticodeError) -> str:
+    """What went wrong, of many faults the first."""
+    first, *faults = (line.strip() for line in str(error).splitlines())
+    return " ".join([first, *faults[:1]]).rstrip(".")
 
 
 def _read_maps(

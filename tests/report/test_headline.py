@@ -63,6 +63,20 @@ def test_cues(make_values):
     assert "artefact cues alone reach 0.800; after removing them 0.700 is left" in words
 
 
+def test_cues_asked_of_the_linear_twin_alone_are_told_of_it(make_values):
+    table = pd.DataFrame(
+        {
+            "condition": "linear",
+            "input": ["cues only", "neural, cues regressed out"],
+            "mean": [0.8, np.nan],
+        }
+    )
+    words = headline(make_values(tables={"artefacts": table}))
+    assert (
+        "artefact cues alone reach 0.800; after removing them no score is left (both by “linear”)"
+    ) in words
+
+
 def test_folds_by_session_do_not_claim_new_mice(make_values):
     values = make_values()
     values.study["folds"]["by"] = "session"

@@ -141,3 +141,12 @@ def test_the_map_of_the_condition_in_question_is_told_first(make_values):
     )
     values.tables["map_regions"] = pd.DataFrame(rows[:1])
     assert "in “linear”: 9" in said(values, "Which cortex").answer
+
+
+def test_artefacts_asked_of_the_linear_twin_are_told_of_it(make_values):
+    table = pd.DataFrame(
+        {"condition": ["linear"], "words": ["not separable from cues"], "input": "cues only",
+         "mean": 0.8}
+    )  # fmt: skip
+    answer = said(make_values(tables={"artefacts": table}), "Is it cortex").answer
+    assert answer == "asked of “linear”: not separable from cues"

@@ -132,15 +132,29 @@ def _chance(values: RunValues, name: str) -> str:
 
 
 def cues_in_words(values: RunValues, name: str) -> str:
-    """What cues that are not cortex reach, and what is left without them."""
+    """What cues that are not cortex reach, and what is left without them.
+
+    Where that was asked of the linear model of the same window alone, it is told of that.
+    """
+    twin = linear_twin(values, name)
+    for condition in (name, twin):
+        found = _cue_scores(values, condition)
+        if found is not None:
+            by = "" if condition == name else f" (both by “{twin}”)"
+            alone, left = (f"{one:.3f}" if np.isfinite(one) else "no score" for one in found)
+            return f"artefact cues alone reach {alone}; after removing them {left} is left{by}"
+    return "artefact cues alone: not done"
+
+
+def _cue_scores(values: RunValues, condition: str | None) -> tuple[float, float] | None:
+    """Mean score of cues alone and of what is left without them; None where it was not asked."""
     table = values.table("artefacts")
-    own = table[table["condition"] == name] if not table.empty else table
+    own = table[table["condition"] == condition] if not table.empty else table
     if own.empty:
-        return "artefact cues alone: not done"
+        return None
     mean = own.set_index("input")["mean"]
-    return (
-        f"artefact cues alone reach {mean.get('cues only', np.nan):.3f}; after removing them "
-        f"{mean.get('neural, cues regressed out', np.nan):.3f} is left"
+    return float(mean.get("cues only", np.nan)), float(
+        mean.get("neural, cues regressed out", np.nan)
     )
 
 

@@ -127,7 +127,8 @@ def draw_region_bars(
         _draw_control(drawn, regions, control)
     drawn.axhline(1 / len(regions), color=GREY, lw=0.6, ls=":", label="even share")
     for name in named:
-        drawn.bar([0], [0], color=group_colour(named, name), alpha=0.75, label=name)
+        colour = group_colour(named, name)
+        drawn.bar([0], [0], color=colour, alpha=0.75, label=_group_words(name))
     _label_regions(drawn.set_xticks, regions)
     drawn.tick_params(axis="x", labelsize=5, length=0, labelrotation=90)
     drawn.set(xlabel="region", ylabel="share of the map (dots: animals)", xlim=(-0.7, None))
@@ -174,10 +175,10 @@ def draw_group_layout(
         if outlines is None:
             drawn.scatter(
                 own["column"], own["row"], color=colour, marker=marker_of(k), s=42, lw=0,
-                label=shortened(group, 14),
+                label=_group_words(group),
             )  # fmt: skip
         else:
-            drawn.fill([], [], color=colour, label=shortened(group, 14))
+            drawn.fill([], [], color=colour, label=_group_words(group))
         ink = "white" if colour in (colour_of(0), colour_of(6)) else "black"
         for name, *centre in own[["name", "row", "column"]].itertuples(index=False):
             lines = () if outlines is None else outlines.lines.get(str(name), ())
@@ -253,6 +254,10 @@ def group_colour(groups: Sequence[str], group: str) -> str:
     """The colour of a group of regions; grey of those that are in none."""
     named = [one for one in groups if one not in UNGROUPED]
     return UNGROUPED_COLOUR if group in UNGROUPED else colour_of(named.index(group))
+
+
+def _group_words(group: str) -> str:
+    return "in no group" if group in UNGROUPED else shortened(group, 14)
 
 
 def _draw_control(drawn: Axes, regions: list[str], control: pd.DataFrame) -> None:

@@ -126,10 +126,12 @@ def _linear(values: RunValues, name: str) -> str:
 
 def _is_it_cortex(values: RunValues, name: str) -> str:
     table = values.table("artefacts")
-    own = table[table["condition"] == name] if not table.empty else table
-    if own.empty:
-        return f"{NOT_DONE}: name the condition under [[artefacts]] (movies are needed)"
-    return str(own["words"].iloc[0])
+    for condition in (name, linear_twin(values, name)):
+        own = table[table["condition"] == condition] if not table.empty else table
+        if not own.empty:
+            by = "" if condition == name else f"asked of “{condition}”: "
+            return f"{by}{own['words'].iloc[0]}"
+    return f"{NOT_DONE}: name the condition under [[artefacts]] (movies are needed)"
 
 
 def _sessions_hidden(values: RunValues, name: str) -> str:
