@@ -3,12 +3,14 @@
 Run folders are written as a run of the 2024 study's size would leave them: 5 mice, 64 sessions of
 18,000 frames, 20 splits, with invented scores (nothing is fitted). Of 10 conditions every table,
 four maps, and the predictions of the two conditions that a report reads singly; beside them a movie
-of 128 x 128 pixels. Of 1,000 conditions the same tables. Time is that of the whole command in a
-fresh process; where other work shares the machine, its processor time is what counts.
+of 128 x 128 pixels. Of 1,000 conditions the same. Time is that of the whole command in a fresh
+process. It has one thread, so that on a core of its own the clock shows its processor time, which
+is what is held to the bar; where other work shares the cores (see the load), the clock shows more.
 """
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -49,9 +51,14 @@ def write_run(folder: Path, options: argparse.Namespace, n_conditions: int) -> R
         for k, session in enumerate(sessions)
     }
     write_scores(run, names, labels)
-    for name in names[:2]:
-        for fold, test, valid in folds():
-            write_predictions(run, name, fold, {test: "test", valid: "valid"}, labels)
+    kept = folder.parent / "fits"
+    if not kept.is_dir():
+        for name in names[:2]:
+            for fold, test, valid in folds():
+                write_predictions(run, name, fold, {test: "test", valid: "valid"}, labels)
+        shutil.move(folder / "fits", kept)
+    # The same files serve both runs.
+    shutil.copytree(kept, folder / "fits", copy_function=os.link)
     for name in names[: min(4, n_conditions)]:
         write_map(run, name)
     write_map_tables(run, names[:4])
@@ -295,8 +302,8 @@ def main() -> None:
             what = f"{n_conditions:,} conditions x 20 splits"
             size = page.stat().st_size / 1e6
             rows += [
-                [f"{what}: by the clock", f"{wall:.1f} s", f"< {BAR_S:g} s"],
-                [f"{what}: of the processor", f"{cpu:.1f} s", ""],
+                [f"{what}: of the processor", f"{cpu:.1f} s", f"< {BAR_S:g} s"],
+                [f"{what}: by the clock, load {os.getloadavg()[0]:.1f}", f"{wall:.1f} s", ""],
                 [f"{what}: size of the page", f"{size:.1f} MB", f"< {BAR_MB:g} MB"],
             ]
             if BROWSER:
