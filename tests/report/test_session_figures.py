@@ -29,6 +29,13 @@ class TestRegionTraces:
         assert [np.std(line.get_ydata()) for line in drawn.lines[:3]] == pytest.approx([1, 1, 0])
         assert np.mean(drawn.lines[1].get_ydata()) == pytest.approx(-5)
 
+    def test_without_classes_nothing_is_shaded(self):
+        traces, times = np.eye(3), np.arange(3)
+        for target, n_shades in ((None, 0), (np.ones(3), 1)):
+            drawn = draw_region_traces(traces, ("a", "b", "c"), times, target).axes[0]
+            assert len(drawn.collections) == n_shades
+            assert (drawn.get_legend() is not None) == bool(n_shades)
+
     def test_the_first_ten(self):
         names = [f"r{k}" for k in range(30)]
         figure = draw_region_traces(np.ones((9, 30)), names, np.arange(9), np.ones(9))

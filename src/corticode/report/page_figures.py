@@ -205,7 +205,7 @@ def _of_recordings(values: RunValues, name: str) -> Iterator[PageFigure]:
             kept.values[frames][: len(times), chosen],
             [kept.names[k] for k in chosen],
             times,
-            trace.target[stretch],
+            None if trace.kind == "value" else trace.target[stretch],
             unit="s" if trace.frame_rate_hz else "frames",
         ),
     )

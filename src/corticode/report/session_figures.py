@@ -69,7 +69,7 @@ def draw_region_traces(
     traces: NDArray[np.floating],
     names: Sequence[str],
     times_s: NDArray[np.floating],
-    target: NDArray[np.floating],
+    target: NDArray[np.floating] | None = None,
     *,
     unit: str = "s",
 ) -> Figure:
@@ -84,7 +84,7 @@ def draw_region_traces(
     times_s
         Of the frames, shape (frame,).
     target
-        1 where the time is shaded, shape (frame,).
+        1 where the time is shaded, shape (frame,); None: nothing is shaded.
     unit
         Of the times.
 
@@ -99,10 +99,11 @@ def draw_region_traces(
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['a', 'b', 'c', 'd']
     """
-    if traces.shape != (len(times_s), len(names)) or len(target) != len(times_s):
+    n_targets = len(times_s) if target is None else len(target)
+    if traces.shape != (len(times_s), len(names)) or n_targets != len(times_s):
         raise DataError(
             f"traces of shape {traces.shape}, {len(names)} names, {len(times_s)} times and "
-            f"{len(target)} targets do not belong together; give one time and target a frame, and "
+            f"{n_targets} targets do not belong together; give one time and target a frame, and "
             "one name a region"
         )
     shown = traces[:, :MOST_TRACES]
@@ -111,10 +112,12 @@ def draw_region_traces(
     drawn: Axes = axes[0, 0]
     sd = np.nanstd(shown, axis=0)
     scaled = (shown - np.nanmean(shown, axis=0)) / np.where(sd > 0, sd, 1.0)
-    drawn.fill_between(
-        times_s, 0, 1, where=target == 1, color="#e3e3e3", lw=0, step="mid",
-        transform=drawn.get_xaxis_transform(), label="class 1",
-    )  # fmt: skip
+    if target is not None:
+        drawn.fill_between(
+            times_s, 0, 1, where=target == 1, color="#e3e3e3", lw=0, step="mid",
+            transform=drawn.get_xaxis_transform(), label="class 1",
+        )  # fmt: skip
+        drawn.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
     places = -STEP_SD * np.arange(len(names))
     drawn.plot(times_s, scaled + places, color=colour_of(0), lw=0.6)
     drawn.set_yticks(places, [shortened(name, 14) for name in names])
@@ -126,5 +129,4 @@ def draw_region_traces(
     drawn.set(
         xlabel=f"time in the session ({unit})", ylabel="region", xlim=(times_s[0], times_s[-1])
     )
-    drawn.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1)
     return figure
