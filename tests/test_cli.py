@@ -366,6 +366,7 @@ class TestReport:
         [
             (["--out", "page.html"], "--out page.html is for the page of two runs"),
             (["other", "--figures", "svg"], "--figures is for the page of one run"),
+            (["other", "--minute", "0"], "--movie and --minute are for the page of one run"),
         ],
     )
     def test_options_of_the_other_page(self, command_line, tmp_path, options, message):
