@@ -607,6 +607,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     _show_findings([f for f in summary.findings if f.reason.startswith("no ")])
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
     typer.echo(f"a methods text: {out}/methods.md")
+    typer.echo(f"a page to read: corticode report {out}")
     # Of a condition in the table: an earlier study's decoders may lie beside these.
     first = slug(str(summary.animal_scores["condition"].iloc[0]))
     decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)

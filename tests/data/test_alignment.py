@@ -137,6 +137,22 @@ def test_unequal_lengths_are_refused():
         align(files(6, 4))
 
 
+def test_a_movie_of_two_channels_that_names_none_is_told_apart_from_a_longer_one():
+    def two_to_one(n_frames, channels=()):
+        movie = {"movie": np.zeros((n_frames, 2, 2), np.uint16)}
+        return FileArrays(Recording("m1", "a", channels=channels), movie, {"run": np.zeros(20)})
+
+    for n_frames in (40, 41):
+        with pytest.raises(
+            DataError, match=r'give channels = "calcium,reference" .*the catalogue$'
+        ):
+            align(two_to_one(n_frames))
+    with pytest.raises(DataError, match="trim_frames = 19"):
+        align(two_to_one(39))
+    with pytest.raises(DataError, match="trim_frames = 20"):
+        align(two_to_one(40, ("calcium",)))
+
+
 @pytest.mark.parametrize(("n_samples", "trim_frames"), [(50, 0), (51, 1)])
 def test_turned_traces_are_named(n_samples, trim_frames):
     turned = FileArrays(

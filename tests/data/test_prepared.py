@@ -113,7 +113,7 @@ def test_what_does_not_go_together_is_refused():
     # As measured by two clocks.
     both = [make_session(), make_session("m2", "b", frame_rate_hz=20.0003)]
     assert prepare_sessions(both).frame_rate_hz == 20.0
-    with pytest.raises(DataError, match="m1/a has no traces; name them in the catalogue's column"):
+    with pytest.raises(DataError, match=r"m1/a has no traces; .*'corticode extract', or .*'movie'"):
         prepare_sessions([make_session(traces=None, regions=())])
     with pytest.raises(DataError, match="no sessions were given"):
         prepare_sessions([])

@@ -208,12 +208,25 @@ def _length_message(files: FileArrays, lengths: Mapping[str, int], trim_frames: 
     if traces is not None and all(abs(n - traces.shape[1]) <= trim_frames for n in others):
         turned = ",".join(reversed(recording.traces_axes))
         return f"{message}; the traces look turned: give traces_axes = {turned!r} in the catalogue"
+    if _is_in_pairs(recording, lengths):
+        return (
+            f"{message}; the movie has two frames for each of the others: if they are of two "
+            'wavelengths in turn, give channels = "calcium,reference" (or "reference,calcium") in '
+            "the catalogue"
+        )
     spread = max(lengths.values()) - min(lengths.values())
     allowed = f"[data] trim_frames = {trim_frames}" if trim_frames else "no [data] trim_frames"
     return (
         f"{message} ({allowed}); give frame_times and behavior_times, or allow the longer to be "
         f"cut with [data] trim_frames = {spread} if the ends are all that differs"
     )
+
+
+def _is_in_pairs(recording: Recording, lengths: Mapping[str, int]) -> bool:
+    """Whether a movie of one channel is twice as long as all that it has to agree with."""
+    others = [n_frames for name, n_frames in lengths.items() if name != "movie"]
+    pairs = lengths.get("movie", 0) // 2
+    return not recording.channels and bool(others) and all(n == pairs for n in others)
 
 
 def _frame_rate(recording: Recording, measured_hz: float) -> float:

@@ -152,7 +152,8 @@ def check_together(
     without = [session.name for session in sessions if session.traces is None]
     if without:
         raise DataError(
-            f"session {without[0]} has no traces; name them in the catalogue's column 'traces'"
+            f"session {without[0]} has no traces; name them in the catalogue's column 'traces', "
+            "make them from its movie with 'corticode extract', or decode movies: input = 'movie'"
         )
     rate_hz = sessions[0].frame_rate_hz
     if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
