@@ -43,9 +43,12 @@ class TestRegionBars:
         assert [bar.get_height() for bar in bars] == [0.5, 0.5]
 
     def test_the_control_stands_beside(self):
-        drawn = draw_region_bars(shares(0.75, 0.25), shares(0.5, 0.5)).axes[0]
-        labels = [text.get_text() for text in drawn.get_legend().get_texts()]
-        assert labels == ["permuted labels", "even share"]
+        for name in ("permuted labels", "random weights"):
+            figure = draw_region_bars(shares(0.75, 0.25), shares(0.5, 0.5), control_name=name)
+            labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+            assert labels == [name, "even share"]
+        default = draw_region_bars(shares(0.75, 0.25), shares(0.5, 0.5)).axes[0].get_legend()
+        assert default.get_texts()[0].get_text() == "permuted labels"
 
     def test_many_regions_with_odd_names(self):
         table = shares(*np.full(300, 1 / 300)).assign(region=[f"$r{k}<" for k in range(300)])

@@ -83,8 +83,9 @@ def draw_region_bars(
     shares: pd.DataFrame,
     control: pd.DataFrame | None = None,
     groups: Mapping[str, str] | None = None,
+    control_name: str = "permuted labels",
 ) -> Figure:
-    """What share of a map each region holds, beside that in decoders of permuted labels.
+    """What share of a map each region holds, beside that in decoders that learnt nothing.
 
     Parameters
     ----------
@@ -94,6 +95,8 @@ def draw_region_bars(
         The same of the control; None: there is none.
     groups
         Group of each region, which colours its bar; None: one colour.
+    control_name
+        What the control is, for the legend.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def draw_region_bars(
         values = by_animal[region].to_numpy()
         drawn.plot(np.full(values.size, place), values, ".", color="black", ms=2, mew=0)
     if control is not None and not control.empty:
-        _draw_control(drawn, regions, control)
+        _draw_control(drawn, regions, control, control_name)
     drawn.axhline(1 / len(regions), color=GREY, lw=0.6, ls=":", label="even share")
     for name in named:
         colour = group_colour(named, name)
@@ -260,14 +263,14 @@ def _group_words(group: str) -> str:
     return "in no group" if group in UNGROUPED else shortened(group, 14)
 
 
-def _draw_control(drawn: Axes, regions: list[str], control: pd.DataFrame) -> None:
+def _draw_control(drawn: Axes, regions: list[str], control: pd.DataFrame, name: str) -> None:
     check_columns(control, ("animal", "region", "share"), "shares of the control")
     by_animal = control.groupby(["region", "animal"], sort=False)["share"].mean()
     grouped = by_animal.groupby("region")
     low, high, mean = (grouped.agg(how).reindex(regions) for how in ("min", "max", "mean"))
     places = np.arange(len(regions))
     drawn.vlines(places, low, high, color=GREY, lw=1.6, alpha=0.7)
-    drawn.plot(places, mean, "_", color="black", ms=5, mew=0.9, label="permuted labels")
+    drawn.plot(places, mean, "_", color="black", ms=5, mew=0.9, label=name)
 
 
 def _label_regions(set_ticks: object, names: object) -> None:
