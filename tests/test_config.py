@@ -369,6 +369,11 @@ class TestFaults:
         with pytest.raises(MissingDataError, match=r"study.toml does not exist; give the path of"):
             read_study(tmp_path / "study.toml")
 
+    def test_a_catalogue(self, tmp_path):
+        (tmp_path / "sessions.csv").write_text("animal,session\n", "utf-8")
+        with pytest.raises(StudyError, match=r'is a table, not .*catalogue = "sessions.csv"$'):
+            read_study(tmp_path / "sessions.csv")
+
     @pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
     def test_no_toml(self, tmp_path, content):
         (tmp_path / "study.toml").write_bytes(content)

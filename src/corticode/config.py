@@ -167,6 +167,11 @@ def read_study(path: Path | str) -> Study:
     path = Path(path)
     if not path.is_file():
         raise MissingDataError(f"study file {path} does not exist; give the path of a TOML file")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        raise StudyError(
+            f"{path} is a table, not a study file; give a TOML file that names it under [data], as "
+            f'in catalogue = "{path.name}"'
+        )
     try:
         text = path.read_text("utf-8")
         raw = tomllib.loads(text)

@@ -127,6 +127,12 @@ def test_no_catalogue(tmp_path: Path) -> None:
     ]
 
 
+def test_a_study_file_is_no_catalogue(tmp_path: Path) -> None:
+    path = _write(tmp_path, "[data]\n", "study.toml")
+    with pytest.raises(DataError, match=r"has a fault:\n  1. it is a study file; give the table"):
+        read_catalogue(path)
+
+
 def test_paths_are_seen_from_the_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path, "animal,session,traces\nm1,a,m1.npy\n")
     monkeypatch.chdir(tmp_path)

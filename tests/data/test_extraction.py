@@ -63,7 +63,9 @@ def test_discs_around_centres(recordings, tmp_path):
 
 class TestRefused:
     def test_neither_labels_nor_centres(self, recordings, tmp_path):
-        with pytest.raises(StudyError, match="say where regions lie"):
+        with pytest.raises(
+            StudyError, match=r"say where regions lie: .*\(--labels\), .*\(--regions\)"
+        ):
             extract_catalogue(recordings, tmp_path / "out")
 
     def test_a_destination_with_a_catalogue(self, recordings, tmp_path):

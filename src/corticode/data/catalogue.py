@@ -248,6 +248,10 @@ def _examine(path: Path) -> tuple[list[Row], list[str]]:
     """The rows of a catalogue and all its faults, in the order of rows."""
     if not path.exists():
         raise MissingDataError(f"there is no catalogue at {path}; give the path of a CSV file")
+    if path.suffix.lower() == ".toml":
+        return [], [
+            "it is a study file; give the table of recordings that it names, a sessions.csv"
+        ]
     try:
         content = path.read_text(encoding="utf-8-sig")
         text = io.StringIO(content, newline="")

@@ -73,7 +73,10 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
         The files cannot be written.
     """
     if (labels is None) == (table is None):
-        raise StudyError("say where regions lie: give a label image, or a table with centres")
+        raise StudyError(
+            "say where regions lie: give a label image (--labels), or a table with centres "
+            "(--regions), and not both"
+        )
     path = destination / "sessions.csv"
     if path.exists():
         raise DataError(f"{path} exists; name another folder, or move it away")
