@@ -5,7 +5,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check tests test-browser browser docs clean
+.PHONY: demo test check tests test-browser browser docs gallery clean
 
 demo: .venv/installed
 	$(BIN)/corticode demo --out demo --workers $(WORKERS)
@@ -35,6 +35,10 @@ browser:
 
 docs: .venv/installed-dev
 	$(BIN)/python docs/write_study_file.py
+
+# The page of examples and its figures: a minute or two.
+gallery: .venv/installed
+	$(BIN)/python docs/write_gallery.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

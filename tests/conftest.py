@@ -244,9 +244,14 @@ def finished_run(cohort, run_inline, tmp_path_factory):
 
 
 @pytest.fixture
-def command_line(monkeypatch, capsys):
-    """Runs the command line in this process; gives exit code, standard output and error."""
+def in_this_process(monkeypatch):
+    """Fits are made in this process, not by workers."""
     monkeypatch.setattr("corticode.grid.ProcessPoolExecutor", lambda *_, **__: InlineExecutor())
+
+
+@pytest.fixture
+def command_line(in_this_process, monkeypatch, capsys):
+    """Runs the command line in this process; gives exit code, standard output and error."""
 
     def call(*arguments):
         monkeypatch.setattr("sys.argv", ["corticode", *map(str, arguments)])

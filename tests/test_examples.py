@@ -1,5 +1,6 @@
 """The worked examples on real recordings, as far as a test may take."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -85,3 +86,39 @@ def test_gallery_draws_the_published_verdicts():
     figure = gallery["draw_conditions"](gallery["read_splits"](), "4F", kinds)
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "20 splits, as published: p = 0.042\n5 animals: +0.021 [-0.008, 0.050]" in words
+
+
+TINY = {
+    "across_mice": {"n_mice": 3, "epochs": 1},
+    "detrending": {"n_frames": 1000},
+    "more_than_chance": {"n_sessions": 3, "n_draws": 40},
+    "movie_cutout": {"n_frames": 120},
+    "which_regions": {"n_frames": 1000, "epochs": 1, "n_random": 2},
+}
+SCRIPTS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem != "gallery")
+
+
+def numbers_of(printed):
+    return [float(number) for number in re.findall(r"(?<![\w-])\d\.\d+(?!\w)", printed)]
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_script_ends_in_a_figure_and_a_line(name, tmp_path, capsys):
+    script = runpy.run_path(str(EXAMPLES / f"{name}.py"))
+    script["main"](tmp_path, **TINY[name])
+    printed = capsys.readouterr().out.splitlines()[-1]
+    assert (tmp_path / f"{name}.svg").stat().st_size > 5000
+    assert numbers_of(printed)
+    if name == "across_mice":
+        # A linear decoder of other simulated mice is far above chance.
+        assert numbers_of(printed)[1] > 0.7
+    if name == "more_than_chance":
+        signal, no_signal = numbers_of(re.sub(r"p < 0\.05", "", printed))
+        assert signal < 0.05 < no_signal
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_script_is_a_page_long_and_stands_on_the_gallery_page(name):
+    assert 20 <= len((EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()) <= 80
+    assert f"(../examples/{name}.py)" in (ROOT / "docs" / "gallery.md").read_text("utf-8")
