@@ -33,8 +33,12 @@ browser:
 	timeout 600 apt-get -qq install -y chromium-headless-shell >/dev/null; } \
 	|| echo "no headless Chromium here and none could be installed: the browser test skips"
 
-docs: .venv/installed-dev
+# The site, in site/: warnings are errors, as are links and anchors that lead nowhere. Nothing is asked
+# of a network.
+docs: .venv/installed-docs
 	$(BIN)/python docs/write_study_file.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python docs/try_search.py
 
 # The page of examples and its figures: a minute or two.
 gallery: .venv/installed
@@ -49,5 +53,9 @@ gallery: .venv/installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
 
+.venv/installed-docs: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site

@@ -24,6 +24,7 @@ SHOWN_FINDINGS = 20
 
 app = typer.Typer(
     help="Decode behaviour from cortex-wide calcium imaging, in animals the decoder never saw.",
+    epilog="Begin with: corticode demo. A study of your own: check, plan, run, report.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
