@@ -1,7 +1,7 @@
 """Running, read out in mice that the decoder never saw, by a gru and by linear decoders.
 
 Each of some simulated mice is tested once, by decoders that three of the others trained and one
-chose.
+chose. Sessions are short and epochs few, so that it takes seconds.
 
     python examples/across_mice.py FOLDER
 """
