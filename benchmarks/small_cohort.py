@@ -2,10 +2,11 @@
 
 Cohort seeds on the command line, by default three that were not used while developing. Five folds,
 each mouse tested once (two pairs of folds share their training); few epochs, of small batches, as a
-cohort of this size has few windows: as many steps as ten epochs of the published batch. ``artefacts`` as the first argument measures
-cohorts without any signal but what brain motion, or blood, carries of running: each cue is decoded
-by `linear-window`, within mice (each session left out once), which is where it has to be named,
-and, as running shifts each mouse's brain its own way, across mice for comparison.
+cohort of this size has few windows: as many steps as sixteen epochs of the published batch.
+``artefacts`` as the first argument measures cohorts without any signal but what brain motion, or
+blood, carries of running: each cue is decoded by `linear-window`, within mice (each session left
+out once), which is where it has to be named, and, as running shifts each mouse's brain its own
+way, across mice for comparison.
 Results on simulated mice prove the pipeline, not the biology.
 """
 
