@@ -132,8 +132,9 @@ def moved_maps(
 
     Examples
     --------
-    >>> [moved.tolist() for moved in moved_maps(np.array([[1, 0], [0, 0]]), 2)]
-    [[[0, 0], [1, 0]], [[0, 1], [0, 0]]]
+    >>> moved = moved_maps(np.array([[1, 0], [0, 0]]), 3)
+    >>> sorted(one.tolist() for one in moved)
+    [[[0, 0], [0, 1]], [[0, 0], [1, 0]], [[0, 1], [0, 0]]]
     """
     mirrored = [values, values[::-1], values[:, ::-1], values[::-1, ::-1]]
     places = [(i, j) for i in range(values.shape[0]) for j in range(values.shape[1])]
