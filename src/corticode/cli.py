@@ -476,7 +476,7 @@ def demo(
     check(str(study_path))
     typer.echo(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
-        "one decoder of movies, one fold"
+        "one decoder of movies, one fold; a map of the gru, and cues that are not cortex"
     )
     summary = _run_study(read_study(study_path), out / "run", workers=workers)
     typer.echo("")
