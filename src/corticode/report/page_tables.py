@@ -33,7 +33,7 @@ SHOWN_TABLES = {
     ),
     "variance_shares": (
         "What the spread over decoders comes from",
-        "it takes several folds",
+        "it takes several folds or seeds that test each animal",
         "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
         "share_seed",
     ),
