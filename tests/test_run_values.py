@@ -15,6 +15,7 @@ from corticode.errors import MissingDataError, StudyError
 from corticode.report.session_trace import choose_by_rule
 from corticode.run_pictures import ClipRequest
 from corticode.run_values import read_run
+from corticode.runs import Run
 
 
 @pytest.fixture
@@ -96,6 +97,19 @@ class TestDamaged:
         assert "study.toml is damaged" in told
         assert "predictions.npz is damaged" in told
         assert len(values.curves.roc["decoder"].unique()) == 3
+
+    def test_no_folder_of_the_machine_is_told(self, own_run):
+        """The page is sent to others."""
+        table = pd.DataFrame({"condition": ["gru"], "map": ["where"], "region": ["1"]})
+        table.to_csv(own_run / "map_regions.csv", index=False)
+        path = Run(own_run).maps_folder("gru", "where") / "map.npz"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+        sorted(own_run.glob("fits/gru-*/*/*/predictions.npz"))[0].write_bytes(b"x")
+        told = "\n".join(read_run(own_run).missing)
+        assert "map.npz" in told
+        assert "predictions.npz" in told
+        assert str(own_run.parent) not in told
 
     def test_a_table_that_every_run_has(self, own_run):
         (own_run / "excluded.csv").unlink()

@@ -1,6 +1,7 @@
 """A run folder read for its report: whatever of it is there, finished or not, without torch."""
 
 import json
+import os
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -259,8 +260,13 @@ def _read_maps(
             try:
                 found[condition, name] = ImportanceMap.load(path)
             except CorticodeError as error:
-                missing.append(str(error))
+                missing.append(_within(run, error))
     return found
+
+
+def _within(run: Run, error: CorticodeError) -> str:
+    """What went wrong, with paths from the run folder: a page is sent to others."""
+    return str(error).replace(f"{run.folder}{os.sep}", "")
 
 
 def _with_predictions(run: Run, values: RunValues, missing: list[str]) -> RunValues:
@@ -304,7 +310,7 @@ def _read_predictions(
         try:
             said = Predictions.load(folder / "predictions.npz")
         except CorticodeError as error:
-            missing.append(str(error))
+            missing.append(_within(run, error))
             continue
         yield f"{row.fold}, seed {row.seed}", str(row.test_animal), said
 

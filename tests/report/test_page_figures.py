@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,3 +83,14 @@ def test_one_animal_and_no_score(make_values, value):
             if column in table:
                 table[column] = value
     assert isinstance(names(values), list)
+
+
+def test_traces_of_values_are_not_told_as_classes(make_values, make_trace):
+    told = {}
+    for kind in ("binary", "value"):
+        trace = replace(make_trace(), kind=kind)
+        made = page_figures(make_values(traces=[trace]))
+        told[kind] = next(one for one in made if one.name == "traces")
+    assert "share of class 1" in told["binary"].caption
+    assert "class 1" not in told["value"].caption + told["value"].alt
+    assert "the value varies most" in told["value"].caption

@@ -228,14 +228,21 @@ def _of_sessions(values: RunValues, name: str) -> Iterator[PageFigure]:
     own = [trace for trace in values.traces if trace.condition == name]
     chosen = choose_by_rule(own)
     if chosen is not None:
-        rule = "by the score of the averaged decoders"
+        stretch, alt = (
+            ("the value varies most", "Decoded and recorded value over time, in two sessions.")
+            if chosen[0].kind == "value"
+            else (
+                "the share of class 1 is the nearest to one half",
+                "Decoded probability over time with periods of class 1 shaded, in two sessions.",
+            )
+        )
         yield PageFigure(
             "traces",
             "sessions",
             "What was said, and what was",
-            f"The median and the worst session ({rule}); of each, the stretch in which the share "
-            "of class 1 is the nearest to one half. No session was picked by hand.",
-            "Decoded probability over time with periods of class 1 shaded, in two sessions.",
+            "The median and the worst session (by the score of the averaged decoders); of each, the "
+            f"stretch in which {stretch}. No session was picked by hand.",
+            alt,
             draw_session_traces(chosen, ("median session", "worst session")),
         )
     if len(table) > 1 and metric == "auc":
