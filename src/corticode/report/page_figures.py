@@ -240,8 +240,8 @@ def _of_sessions(values: RunValues, name: str) -> Iterator[PageFigure]:
             "traces",
             "sessions",
             "What was said, and what was",
-            "The median and the worst session (by the score of the averaged decoders); of each, the "
-            f"stretch in which {stretch}. No session was picked by hand.",
+            "The median and the worst session (by the score of the averaged decoders); of each, "
+            f"the stretch in which {stretch}. No session was picked by hand.",
             alt,
             draw_session_traces(chosen, ("median session", "worst session")),
         )
