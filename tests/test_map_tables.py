@@ -1,7 +1,9 @@
 """What maps say in tables."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from corticode.errors import RunError
 from corticode.explain.importance_map import ImportanceMap
@@ -74,3 +76,16 @@ def test_stability_deletion_and_backgrounds_stand_beside(mapped):
     backgrounds = of_linear(run, "map_backgrounds")
     assert backgrounds["n_background"].tolist() == [20, 50, 100]
     assert backgrounds["largest_change"].iloc[-1] == 0
+
+
+def test_decoders_agree_in_what_covering_costs_them(mapped):
+    _, run, _, _ = mapped
+    table = run.read_table("map_stability")
+    own = table[table["kind"] == "occlusion"]
+    name = str(own["map"].iloc[0])
+    assert own[["condition", "differs", "n_pairs"]].to_numpy().tolist() == [["linear", "animal", 3]]
+    assert own["words"].str.startswith("costs of covering masks in 3 maps").all()
+    files = sorted(run.maps_folder("linear", name).glob("*/seed-0/occlusion_sessions.csv"))
+    costs = [pd.read_csv(path).groupby("mask", sort=False)["score"].mean() for path in files]
+    pairs = [spearmanr(costs[a], costs[b]).statistic for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert own["rank_correlation"].tolist() == pytest.approx([np.mean(pairs)])

@@ -13,11 +13,17 @@ from corticode.evaluate.intervals import interval
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.input_spread import divide_by_spread
 from corticode.explain.joined_map import join_maps, map_of_occlusion
-from corticode.explain.masks import SquareGrid
+from corticode.explain.masks import SquareGrid, cells_of_squares
 from corticode.explain.occlusion_summary import summarise_masks, summarise_squares
 from corticode.explain.random_decoders import TOP_REGIONS, check_share
 from corticode.explain.same_regions import check_same_regions
-from corticode.explain.stability import DecoderMap, compare_maps
+from corticode.explain.stability import (
+    DecoderMap,
+    DecoderValues,
+    Stability,
+    compare_maps,
+    compare_values,
+)
 from corticode.maps import MapTask
 from corticode.runs import Run, write_table
 
@@ -57,7 +63,11 @@ def write_map_tables(
         first = {"condition": condition, "map": name, "kind": made[0][0].settings.kind}
         path = run.maps_folder(condition, name) / "map.npz"
         if made[0][0].settings.kind == "occlusion":
-            tables["occlusion"].append(_occlusion(first, made, path))
+            sessions = [_sessions_of(task) for task, _ in made]
+            grid = _grid_of(made)
+            tables["occlusion"].append(_occlusion(first, made, sessions, path))
+            if len(made) > 1:
+                tables["map_stability"].append(_stability_of_costs(first, made, sessions, grid))
             tables["map_deletion"] += [
                 _deletion(first, task, content) for task, content in made if "deletion" in content
             ]
@@ -135,9 +145,37 @@ def _stability(
     first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]]
 ) -> pd.DataFrame:
     """How far the maps of decoders agree, a row for what differs between them."""
-    found = compare_maps(
-        [DecoderMap(task.fold.name, task.fold.test[0].animal, task.seed, one) for task, one in maps]
+    return _stability_rows(
+        first,
+        compare_maps(
+            [
+                DecoderMap(task.fold.name, task.fold.test[0].animal, task.seed, one)
+                for task, one in maps
+            ]
+        ),
     )
+
+
+def _stability_of_costs(
+    first: Mapping[str, str],
+    made: Results,
+    sessions: Sequence[pd.DataFrame],
+    grid: SquareGrid | None,
+) -> pd.DataFrame:
+    """How far decoders agree in what covering costs them, cell by cell or mask by mask."""
+    decoders = []
+    for (task, _), table in zip(made, sessions, strict=True):
+        costs = table.groupby("mask", sort=False)["score"].mean().to_numpy(np.float64)
+        if grid is not None:
+            costs = cells_of_squares(costs, grid).ravel()
+        decoders.append(DecoderValues(task.fold.name, task.fold.test[0].animal, task.seed, costs))
+    parts = "masks" if grid is None else "cells"
+    return _stability_rows(
+        first, compare_values(decoders, what=f"costs of covering {parts}", parts=parts)
+    )
+
+
+def _stability_rows(first: Mapping[str, str], found: Stability) -> pd.DataFrame:
     return pd.DataFrame(
         [{**first, **row, "words": found.words} for row in found.table.to_dict("records")]
     )
@@ -214,19 +252,26 @@ def _by_item(first: Mapping[str, str], joined: ImportanceMap, axis: str) -> pd.D
     return table
 
 
-def _occlusion(first: Mapping[str, str], made: Results, path: Path) -> pd.DataFrame:
+def _sessions_of(task: MapTask) -> pd.DataFrame:
+    """What covering costs in each session of a finished map."""
+    text = {"animal": str, "session": str}
+    return pd.read_csv(task.folder / "occlusion_sessions.csv", dtype=text)
+
+
+def _grid_of(made: Results) -> SquareGrid | None:
+    """The squares that were covered; None where it was something else."""
+    shape = made[0][1]["details"]["image_shape"]
+    is_over_squares = shape is not None and made[0][0].settings.masks in (None, "squares")
+    return SquareGrid(tuple(shape)) if is_over_squares else None
+
+
+def _occlusion(
+    first: Mapping[str, str], made: Results, sessions: Sequence[pd.DataFrame], path: Path
+) -> pd.DataFrame:
     """What covering costs over animals, a row a cell or mask; the map is saved."""
-    sessions = [
-        pd.read_csv(task.folder / "occlusion_sessions.csv", dtype={"animal": str, "session": str})
-        for task, _ in made
-    ]
-    details = made[0][1]["details"]
-    task = made[0][0]
-    shape = details["image_shape"]
-    over_squares = shape is not None and task.settings.masks in (None, "squares")
-    grid = SquareGrid(tuple(shape)) if over_squares else None
+    details, grid = made[0][1]["details"], _grid_of(made)
     summary = summarise_masks(sessions) if grid is None else summarise_squares(sessions, grid)
-    if grid is not None or shape is None:
+    if grid is not None or details["image_shape"] is None:
         joined = map_of_occlusion(summary, metric=details["metric"], names=summary.items, grid=grid)
         joined.save(path)
     return pd.DataFrame(

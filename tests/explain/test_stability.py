@@ -10,7 +10,13 @@ from scipy.stats import spearmanr
 
 from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.stability import DecoderMap, compare_maps, rank_correlations
+from corticode.explain.stability import (
+    DecoderMap,
+    DecoderValues,
+    compare_maps,
+    compare_values,
+    rank_correlations,
+)
 
 NAMES = tuple("abcdef")
 
@@ -88,3 +94,27 @@ def test_bad_input_says_the_way_out():
         compare_maps([MAPS[0], map_of([1, 2], seed=1)])
     with pytest.raises(DataError, match="two maps are of fold 'f1', animal 'm1' and seed 0"):
         compare_maps([MAPS[0], MAPS[0]])
+
+
+class TestCosts:
+    @staticmethod
+    def of(values, fold="f1", animal="m1", seed=0):
+        return DecoderValues(fold, animal, seed, np.array(values, dtype=np.float64))
+
+    def test_the_dearest_come_first_whatever_their_sign(self):
+        costs = [self.of([0.3, 0.1, 0.0, -0.4]), self.of([0.6, 0.2, 0.1, -0.1], seed=1)]
+        found = compare_values(costs, what="costs of covering cells", parts="cells", n_top=1)
+        assert found.table["rank_correlation"].tolist() == pytest.approx([1.0])
+        assert found.table["shared_top"].tolist() == [1]
+        assert found.words == (
+            "costs of covering cells in 2 maps: where the seed alone differs ranks correlate by "
+            "1.00 (lowest 1.00, 1 pair) and 1.0 of the first 1 cells are the same"
+        )
+
+    def test_refused(self):
+        with pytest.raises(DataError, match="between maps, and 1 is given; give two or more"):
+            compare_values([self.of([1, 2])])
+        with pytest.raises(DataError, match="maps of 2 and of 3 parts cannot be compared"):
+            compare_values([self.of([1, 2]), self.of([1, 2, 3], seed=1)])
+        with pytest.raises(DataError, match="two maps are of fold 'f1', animal 'm1' and seed 0"):
+            compare_values([self.of([1, 2]), self.of([2, 1])])

@@ -1,4 +1,4 @@
-"""Do maps agree? Shares of regions compared over seeds, folds and animals, never magnitudes."""
+"""Do maps agree? Compared over seeds, folds and animals by ranks and directions, never sizes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from corticode.explain.importance_map import ImportanceMap
 TOP_REGIONS = 4
 # From what is most alike to what is least: what two decoders of a kind have in common falls.
 KINDS = ("seed", "fold", "animal")
+FEW = "agreement is between maps, and {} is given; give two or more"
 DIFFERS = {
     "seed": "the seed alone differs",
     "fold": "the training animals differ",
@@ -44,6 +45,25 @@ class DecoderMap:
 
 
 @dataclass(frozen=True)
+class DecoderValues:
+    """What a map says of each of its parts, and which decoder it is of.
+
+    Parameters
+    ----------
+    fold, test_animal, seed
+        As those of `DecoderMap`.
+    values
+        One a part (region, cell, mask), shape (part,), the largest the most important; a cost of
+        covering may be negative.
+    """
+
+    fold: str
+    test_animal: str
+    seed: int
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Stability:
     """How far maps of several decoders agree.
 
@@ -53,7 +73,7 @@ class Stability:
         One row a pair of maps: differs (``"seed"``: the seed alone; ``"fold"``: the same animal is
         tested, by decoders of other training animals; ``"animal"``: another animal is tested), a,
         b (fold and seed), rank_correlation, cosine, and shared_top (how many of the first four
-        regions both have).
+        parts, regions or cells, both have).
     table
         One row a kind of pair: differs, n_pairs, and mean and lowest of each.
     words
@@ -105,23 +125,64 @@ def compare_maps(maps: Sequence[DecoderMap], *, n_top: int = TOP_REGIONS) -> Sta
     _check_maps(maps)
     shares = np.stack([one.map.by_region() for one in maps])
     seen = shares[:, shares.any(axis=0)]
-    ranked = rank_correlations(seen)
-    cosines = _cosines(seen)
-    first = np.argsort(-seen, axis=1, kind="stable")[:, :n_top]
+    decoders = [
+        DecoderValues(one.fold, one.test_animal, one.seed, row)
+        for one, row in zip(maps, seen, strict=True)
+    ]
+    return compare_values(decoders, n_top=n_top)
+
+
+def compare_values(
+    decoders: Sequence[DecoderValues],
+    *,
+    what: str = "shares of regions",
+    parts: str = "regions",
+    n_top: int = TOP_REGIONS,
+) -> Stability:
+    """Agreement of what every two maps say of their parts.
+
+    Parameters
+    ----------
+    decoders
+        Two or more, with values of the same parts.
+    what, parts
+        What the values are, and are of, in words.
+    n_top
+        How many parts come first.
+
+    Raises
+    ------
+    DataError
+        Fewer than two maps, of other numbers of parts, or two of one decoder.
+
+    Examples
+    --------
+    >>> costs = [DecoderValues("f1", "m1", 0, np.array([0.2, 0.1, -0.1])),
+    ...     DecoderValues("f2", "m2", 0, np.array([0.1, 0.2, -0.2]))]
+    >>> found = compare_values(costs, what="costs of covering", parts="cells", n_top=1)
+    >>> found.words  # doctest: +ELLIPSIS
+    'costs of covering in 2 maps: where the tested animal differs ranks correlate by 0.50 (...'
+    """
+    _check_decoders(decoders)
+    values = np.stack([one.values for one in decoders])
+    ranked = rank_correlations(values)
+    cosines = _cosines(values)
+    first = np.argsort(-values, axis=1, kind="stable")[:, :n_top]
     rows = [
         {
-            "differs": _difference(maps[i], maps[j]),
-            "a": f"{maps[i].fold}, seed {maps[i].seed}",
-            "b": f"{maps[j].fold}, seed {maps[j].seed}",
+            "differs": _difference(decoders[i], decoders[j]),
+            "a": f"{decoders[i].fold}, seed {decoders[i].seed}",
+            "b": f"{decoders[j].fold}, seed {decoders[j].seed}",
             "rank_correlation": ranked[i, j],
             "cosine": cosines[i, j],
             "shared_top": np.intersect1d(first[i], first[j]).size,
         }
-        for i, j in combinations(range(len(maps)), 2)
+        for i, j in combinations(range(len(decoders)), 2)
     ]
     pairs = pd.DataFrame(rows)
     table = _by_kind(pairs)
-    return Stability(pairs, table, _words(table, len(maps), first.shape[1]))
+    words = f"{what} in {len(decoders)} maps: {_words(table, first.shape[1], parts)}"
+    return Stability(pairs, table, words)
 
 
 def rank_correlations(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,21 +215,29 @@ def _cosines(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.divide(values @ values.T, scale, out=empty, where=scale > 0))
 
 
-def _difference(a: DecoderMap, b: DecoderMap) -> str:
+def _difference(a: DecoderValues, b: DecoderValues) -> str:
     if a.test_animal != b.test_animal:
         return "animal"
     return "fold" if a.fold != b.fold else "seed"
 
 
 def _check_maps(maps: Sequence[DecoderMap]) -> None:
-    if len(maps) < 2:
-        raise DataError(f"agreement is between maps, and {len(maps)} is given; give two or more")
     if len({(one.map.kind, one.map.names) for one in maps}) > 1:
         raise DataError(
             "the maps are of different kinds or regions; compare maps that were made alike"
         )
-    decoders = [(one.fold, one.test_animal, one.seed) for one in maps]
-    twice = next((one for one in decoders if decoders.count(one) > 1), None)
+    if len(maps) < 2:
+        raise DataError(FEW.format(len(maps)))
+
+
+def _check_decoders(decoders: Sequence[DecoderValues]) -> None:
+    if len(decoders) < 2:
+        raise DataError(FEW.format(len(decoders)))
+    sizes = sorted({one.values.size for one in decoders})
+    if len(sizes) > 1:
+        raise DataError(f"maps of {sizes[0]} and of {sizes[1]} parts cannot be compared")
+    known = [(one.fold, one.test_animal, one.seed) for one in decoders]
+    twice = next((one for one in known if known.count(one) > 1), None)
     if twice is not None:
         raise DataError(
             f"two maps are of fold {twice[0]!r}, animal {twice[1]!r} and seed {twice[2]}; give one "
@@ -189,13 +258,13 @@ def _by_kind(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _words(table: pd.DataFrame, n_maps: int, n_top: int) -> str:
-    parts = []
+def _words(table: pd.DataFrame, n_top: int, parts: str) -> str:
+    told = []
     for row in table.to_dict("records"):
         n_pairs = "1 pair" if row["n_pairs"] == 1 else f"{row['n_pairs']} pairs"
-        parts.append(
+        told.append(
             f"where {DIFFERS[str(row['differs'])]} ranks correlate by {row['rank_correlation']:.2f}"
             f" (lowest {row['rank_correlation_lowest']:.2f}, {n_pairs}) and "
-            f"{row['shared_top']:.1f} of the first {n_top} regions are the same"
+            f"{row['shared_top']:.1f} of the first {n_top} {parts} are the same"
         )
-    return f"shares of regions in {n_maps} maps: " + "; ".join(parts)
+    return "; ".join(told)
