@@ -88,7 +88,7 @@ def auc_without_signal(folder: Path) -> float:
 
 
 def artefact_rows(seed: int) -> list[list[object]]:
-    """Two rows an artefact, within and across mice: AUC of each cue; does the right one lead?"""
+    """Two rows an artefact: AUC of each cue within and across mice, and whether it leads."""
     cues = "".join(CUE.format(cue=cue) for cue in CUES)
     studies = {"within mice": BY_SESSION + cues, "across mice": HEAD + cues}
     rows: list[list[object]] = []
