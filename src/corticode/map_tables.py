@@ -65,7 +65,7 @@ def write_map_tables(
         if made[0][0].settings.kind == "occlusion":
             sessions = [_sessions_of(task) for task, _ in made]
             grid = _grid_of(made)
-            tables["occlusion"].append(_occlusion(first, made, sessions, path))
+            tables["occlusion"].append(_occlusion(first, made, sessions, grid, path))
             if len(made) > 1:
                 tables["map_stability"].append(_stability_of_costs(first, made, sessions, grid))
             tables["map_deletion"] += [
@@ -266,10 +266,14 @@ def _grid_of(made: Results) -> SquareGrid | None:
 
 
 def _occlusion(
-    first: Mapping[str, str], made: Results, sessions: Sequence[pd.DataFrame], path: Path
+    first: Mapping[str, str],
+    made: Results,
+    sessions: Sequence[pd.DataFrame],
+    grid: SquareGrid | None,
+    path: Path,
 ) -> pd.DataFrame:
     """What covering costs over animals, a row a cell or mask; the map is saved."""
-    details, grid = made[0][1]["details"], _grid_of(made)
+    details = made[0][1]["details"]
     summary = summarise_masks(sessions) if grid is None else summarise_squares(sessions, grid)
     if grid is not None or details["image_shape"] is None:
         joined = map_of_occlusion(summary, metric=details["metric"], names=summary.items, grid=grid)
