@@ -39,6 +39,17 @@ def workers(n=1, nthreads=1, **resources):
     return {f"tcp://w{k}:1": {"nthreads": nthreads, "resources": resources} for k in range(n)}
 
 
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """Clear up what a test leaves, here and not later in another thread.
+
+    A client that was never connected waits, when it is collected, for a lock that distributed
+    holds while it starts a loop: collected by that loop's own thread, neither goes on.
+    """
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="module")
 def cluster():
     with distributed.LocalCluster(
