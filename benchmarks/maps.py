@@ -356,11 +356,9 @@ def main() -> None:
             verdict = "" if met == "" else "met" if met else "missed"
             rows.append([str(seed), str(what), str(measured), bar, verdict])
             print(rows[-1], flush=True)
-    write_result(
-        f"maps_{part}_simulated",
-        ["cohort seed", "simulated mice", "measured", "bar", "verdict"],
-        rows,
-    )
+        # Written after each cohort: a run that is stopped leaves those that are done.
+        heads = ["cohort seed", "simulated mice", "measured", "bar", "verdict"]
+        write_result(f"maps_{part}_simulated", heads, rows)
 
 
 if __name__ == "__main__":

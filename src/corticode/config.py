@@ -527,9 +527,9 @@ def _pixels(keys: ConditionKeys, lowpass_frames: int | None) -> PixelPreprocessi
     preprocess = keys.preprocess or PreprocessKeys()
     if preprocess.correction is None:
         raise StudyError(
-            f"condition {keys.name!r} decodes movies: state what is done about blood, preprocess = "
-            "{ correction = 'reference-regression' } where there is a reference channel, "
-            "'done-elsewhere' or 'none'"
+            "it decodes movies, so state what is done about blood: preprocess = { correction = "
+            "'reference-regression' } where there is a reference channel, 'done-elsewhere' or "
+            "'none'"
         )
     return PixelPreprocessing(
         **_given(
