@@ -75,7 +75,7 @@ LAG_FOLDS = ("test-m1_valid-m2", "test-m3_valid-m4")
 # over the window. Neighbouring windows are alike, so every other one trains.
 LAG_WINDOW, TRAIN_EVERY = WindowShape(25, 25), 2
 LAG_TRAINING = Training(epochs=EPOCHS, batch_size=64, learning_rate=5e-3)
-# Further apart, less than half of the two profiles would be compared.
+# At most so far apart: 31 of the 51 frames of a window are still compared.
 MAX_SHIFT = 20
 FRAME_RATE_HZ = 30.0
 SETS = "".join(
@@ -217,7 +217,7 @@ def sessions_of(seed: int, lag_s: float, *, backwards: bool) -> list[Session]:
     return found
 
 
-def profile(seed: int, lag_s: float, backwards: bool) -> NDArray[np.float64]:
+def map_profile(seed: int, lag_s: float, backwards: bool) -> NDArray[np.float64]:
     """Share of the gru's map of each frame of the window, in real time; mean over the folds."""
     torch.set_num_threads(1)
     sessions = sessions_of(seed, lag_s, backwards=backwards)
@@ -255,7 +255,7 @@ def when(seed: int) -> Rows:
     rows: Rows = []
     asked = list(product((False, True), LAGS_S))
     with ProcessPoolExecutor(N_WORKERS, mp_context=get_context("spawn")) as executor:
-        made = executor.map(profile, *zip(*[(seed, lag, b) for b, lag in asked], strict=True))
+        made = executor.map(map_profile, *zip(*[(seed, lag, b) for b, lag in asked], strict=True))
         profiles = dict(zip(asked, made, strict=True))
     for name, backwards in (("gru", False), ("gru, windows backwards", True)):
         for lag in (LAGS_S[0], LAGS_S[2]):

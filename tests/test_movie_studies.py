@@ -251,7 +251,11 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
-            ('{ correction = "none" }', "{}", "state what is done about blood"),
+            (
+                '{ correction = "none" }',
+                "{}",
+                "condition 'cnn': it decodes movies, so state what is done about blood",
+            ),
             ('{ correction = "none" }', '{ correction = "none", scale = "min-max" }', "is for reg"),
             ("{ detrend_frames = 0 }", '{ detrend_frames = 0, mask = "brain" }', "is for movies"),
             ('start_from = "cnn"', 'start_from = "cnnn"', "no condition; did you mean 'cnn'"),
