@@ -299,7 +299,7 @@ def _outside(
         if separation < LEAST_SEPARATION:
             reason = (
                 "brain and surround are hardly told apart in the mean image (separation "
-                f"{separation:.2f}, below {LEAST_SEPARATION:g}); the pixels of input "
+                f"{separation:.3f}, below {LEAST_SEPARATION:g}); the pixels of input "
                 "'outside-mask' may show brain"
             )
             findings.append(Finding("session", reason, session.animal, session.session))

@@ -318,6 +318,6 @@ def _find_brain(statistics: MovieStatistics) -> tuple[NDArray[np.bool_], list[Fi
         return brain, []
     reason = (
         "brain and surround are hardly told apart in the mean image (separation "
-        f"{separation:.2f}, below {LEAST_SEPARATION:g}); its pixels may be the wrong ones"
+        f"{separation:.3f}, below {LEAST_SEPARATION:g}); its pixels may be the wrong ones"
     )
     return brain, [Finding("session", reason)]
