@@ -44,9 +44,10 @@ docs: .venv/installed-docs
 gallery: .venv/installed
 	$(BIN)/python docs/write_gallery.py
 
+# Python compiles what it imports when it first does: a fraction of what is installed.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e .
 	touch $@
 
 .venv/installed-dev: .venv/installed
