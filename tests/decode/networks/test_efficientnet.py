@@ -3,6 +3,7 @@ import torch
 from efficientnet_pytorch import EfficientNet as Port
 from torch import nn
 
+from corticode.decode.networks import efficientnet
 from corticode.decode.networks.efficientnet import EfficientNet
 
 
@@ -240,3 +241,38 @@ def test_refuses_unknown_names():
         EfficientNet("b9")
     with pytest.raises(ValueError, match=r"no flavour 'keras'; take one of \('torch', 'tensorflow"):
         EfficientNet(flavour="keras")
+
+
+@pytest.mark.parametrize("flavour", ["torch", "tensorflow"])
+@pytest.mark.parametrize("size", [1, 2, 5, 8, 9, 16])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_gradients_of_few_pixels_are_those_of_torch(monkeypatch, flavour, size, kernel, stride):
+    torch.manual_seed(0)
+    layer = efficientnet._Convolution(
+        6, 6, kernel, stride, padding=kernel // 2, groups=6, bias=False
+    ).double()
+    layer.pads_as_tensorflow = flavour == "tensorflow"
+    images = torch.randn(3, 6, size, size, dtype=torch.double)
+
+    def filtered(n_pixels):
+        monkeypatch.setattr(efficientnet, "FEW_PIXELS", n_pixels)
+        seen = images.clone().requires_grad_()
+        layer.zero_grad()
+        out = layer(seen)
+        (out**2).sum().backward()
+        return out.detach(), seen.grad, layer.weight.grad.clone(), type(out.grad_fn).__name__
+
+    *ours, name = filtered(64)
+    *torchs, other_name = filtered(0)
+    assert "FewPixels" in name if size <= 8 * stride else "FewPixels" not in name
+    assert "FewPixels" not in other_name
+    for own, theirs in zip(ours, torchs, strict=True):
+        torch.testing.assert_close(own, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_torch_does_all_where_nothing_is_trained():
+    layer = efficientnet._Convolution(6, 6, 3, 1, padding=1, groups=6, bias=False)
+    images = torch.randn(3, 6, 4, 4, requires_grad=True)
+    assert "FewPixels" in type(layer(images).grad_fn).__name__
+    layer.weight.requires_grad_(False)
+    assert "FewPixels" not in type(layer(images).grad_fn).__name__

@@ -1,8 +1,12 @@
 """EfficientNet: images in, pooled features out."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 N_FEATURES = 1280
 N_STEM = 32
@@ -20,6 +24,8 @@ N_BLOCKS = sum(stage[-1] for stage in STAGES)
 BACKBONES = ("efficientnet-b0", "efficientnet-lite0")
 # Batch-norm eps and momentum; TensorFlow's momentum of 0.99 is the share that stays.
 NORM = {"torch": (1e-5, 0.1), "tensorflow": (1e-3, 0.01)}
+FEW_PIXELS = 64
+"""Up to so many of a filtered image, the gradient of a filter of single channels is our own."""
 
 
 class EfficientNet(nn.Module):
@@ -181,12 +187,62 @@ class _Convolution(nn.Conv2d):
         # Both pad kernel // 2 on each side, but for stride 2 and an even size: there TensorFlow
         # leaves the first row (column) away.
         less = [self.stride[0] == 2 and size % 2 == 0 for size in images.shape[2:]]
-        if not self.pads_as_tensorflow or not any(less):
+        is_few = self._has_few_pixels(images)
+        if not is_few and not (self.pads_as_tensorflow and any(less)):
             return super().forward(images)
         after = self.kernel_size[0] // 2
-        top, left = (after - is_less for is_less in less)
+        top, left = (after - (is_less and self.pads_as_tensorflow) for is_less in less)
         padded = functional.pad(images, (left, after, top, after))
+        if is_few:
+            filtered: Tensor = _FewPixels.apply(  # type: ignore[no-untyped-call]
+                padded, self.weight, self.stride[0]
+            )
+            return filtered
         return functional.conv2d(padded, self.weight, stride=self.stride, groups=self.groups)
+
+    def _has_few_pixels(self, images: Tensor) -> bool:
+        """Whether each channel is filtered by itself, to a small image, in training on a CPU."""
+        n_pixels = images.shape[2] * images.shape[3] / self.stride[0] ** 2
+        return (
+            self.groups == self.in_channels > 1
+            and n_pixels <= FEW_PIXELS
+            and images.device.type == "cpu"
+            and torch.is_grad_enabled()
+            and self.weight.requires_grad
+            and not torch.is_autocast_enabled("cpu")
+        )
+
+
+class _FewPixels(torch.autograd.Function):
+    """A convolution of each channel by itself, as ever, but for the gradient of its weights.
+
+    On a CPU torch's own takes many times as long for small images of many channels, and with it
+    a large part of a training step (`benchmarks/movie_training.py`).
+    """
+
+    @staticmethod
+    def forward(context: Any, padded: Tensor, weight: Tensor, stride: int) -> Tensor:
+        context.save_for_backward(padded, weight)
+        context.stride = stride
+        return functional.conv2d(padded, weight, stride=stride, groups=len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        padded, weight = context.saved_tensors
+        stride, n_channels = context.stride, len(weight)
+        of_images = conv2d_input(  # type: ignore[no-untyped-call]
+            padded.shape, weight, gradient, stride=stride, groups=n_channels
+        )
+        reach = [stride * (size - 1) + 1 for size in gradient.shape[2:]]
+        of_weights = torch.empty_like(weight)
+        for row in range(weight.shape[2]):
+            for column in range(weight.shape[3]):
+                rows = slice(row, row + reach[0], stride)
+                columns = slice(column, column + reach[1], stride)
+                seen = padded[:, :, rows, columns]
+                of_weights[:, 0, row, column] = (seen * gradient).sum((0, 2, 3))
+        return of_images, of_weights, None
 
 
 class _SqueezeExcitation(nn.Module):
