@@ -2,8 +2,8 @@
 
 CNN passes are counted as images that enter the first convolution. Images/s are those of `fit`
 itself, one thread, in turns with a bare forward and backward pass of B0 over as many images, so
-that other work on the machine falls on both; the ratio is the median over the turns. So is that of bare
-training with our gradient of filters of small images over torch's own, for images of two sizes.
+that other work on the machine falls on both; the ratio is the median over the turns. So is that of
+bare training with our gradient of filters of small images over torch's own, for two image sizes.
 """
 
 import tempfile
