@@ -166,8 +166,10 @@ class NetworkKeys(_Keys):
         description="Units of a recurrent layer; left out: 32, after a CNN 128. Linear ones and "
         "cnn pass over it, speed takes no other.",
     )
-    backbone: Literal["efficientnet-b0", "efficientnet-lite0"] | None = Field(
-        None, description="The CNN of movies."
+    backbone: Literal["efficientnet-b0", "efficientnet-lite0", "grid"] | None = Field(
+        None,
+        description="The CNN of movies; grid is none at all: means of each image over 16 x 16 "
+        "cells, a baseline that trains in seconds.",
     )
     flavour: Literal["torch", "tensorflow"] | None = Field(
         None, description="How the CNN pads and normalises; its weights must be of that flavour."

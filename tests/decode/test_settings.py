@@ -5,6 +5,7 @@ from corticode.decode.networks.movie import HEADS
 from corticode.decode.networks.recurrent import CELLS
 from corticode.decode.settings import (
     BACKBONES,
+    GRID,
     MOVIE,
     NETWORKS,
     RECURRENT,
@@ -18,7 +19,7 @@ from corticode.errors import StudyError
 def test_names_are_those_of_the_networks():
     assert set(RECURRENT) == {*CELLS, *(f"bi-{cell}" for cell in CELLS)}
     assert set(MOVIE) == set(HEADS)
-    assert set(BACKBONES) == set(BUILT)
+    assert set(BACKBONES) == {*BUILT, GRID}
 
 
 class TestNetwork:
@@ -33,6 +34,7 @@ class TestNetwork:
             ({"units": 0}, "at least 1"),
             ({"kind": "speed", "units": 8}, "has the sizes of the study"),
             ({"kind": "cnn", "backbone": "resnet"}, "backbone = 'resnet'; it must be one of eff"),
+            ({"kind": "cnn", "backbone": "grid", "weights": "b0.pth"}, "'grid' has none; leave out"),
             ({"kind": "cnn", "flavour": "jax"}, "must be one of torch, tensorflow"),
             ({"kind": "cnn", "drop_connect": 1.0}, "below 1"),
         ],

@@ -117,6 +117,20 @@ class TestMovies:
         assert cells.p[2, 5] == 1 / 8
 
     @pytest.mark.parametrize(("head", "reach"), [("cnn", 0), ("cnn-gru", 2)])
+    def test_finds_it_with_a_decoder_that_had_to_learn_it(self, head, reach):
+        train, test = (
+            movie_windows(2, n_frames=1200, reach=reach, animals=animals, seed=len(animals))
+            for animals in (("m1", "m2"), ("m3",))
+        )
+        settings = Network(head, 8, backbone="grid")
+        training = Training(epochs=6, batch_size=32, learning_rate=5e-3)
+        decoder = fit(train, test, settings, training)
+        found = occlude(decoder, test, SQUARES)
+        assert found.sessions["auc"].mean() > 0.9
+        cells = summarise_squares([found.sessions], GRID)
+        assert np.unravel_index(cells.mean.argmax(), cells.mean.shape) == (2, 5)
+
+    @pytest.mark.parametrize(("head", "reach"), [("cnn", 0), ("cnn-gru", 2)])
     def test_base_is_what_predict_says_and_each_image_passes_once_a_mask(
         self, monkeypatch, head, reach
     ):

@@ -18,13 +18,14 @@ from corticode.data.pixels import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape
-from corticode.decode.networks.efficientnet import EfficientNet
+from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
+from corticode.decode.networks.grid import N_GRID_FEATURES, GridMeans
 from corticode.decode.networks.keras_gru import KerasGRUNetwork
 from corticode.decode.networks.linear import LinearNetwork
 from corticode.decode.networks.movie import MovieNetwork
 from corticode.decode.networks.recurrent import RecurrentNetwork
 from corticode.decode.networks.speed import SpeedNetwork
-from corticode.decode.settings import Network, Training
+from corticode.decode.settings import GRID, Network, Training
 from corticode.errors import DecoderError, MissingDataError
 
 FORMAT = 1
@@ -177,10 +178,21 @@ def build_network(
     """A network with fresh weights from torch's random state."""
     inner: nn.Module
     if settings.sees_movies:
-        cnn = EfficientNet(
-            settings.backbone, flavour=settings.flavour, drop_connect=settings.drop_connect
+        is_grid = settings.backbone == GRID
+        cnn = (
+            GridMeans()
+            if is_grid
+            else EfficientNet(
+                settings.backbone, flavour=settings.flavour, drop_connect=settings.drop_connect
+            )
         )
-        inner = MovieNetwork(cnn, settings.kind, n_units=settings.n_units, n_outputs=n_outputs)
+        inner = MovieNetwork(
+            cnn,
+            settings.kind,
+            n_features=N_GRID_FEATURES if is_grid else N_FEATURES,
+            n_units=settings.n_units,
+            n_outputs=n_outputs,
+        )
     elif settings.kind == "linear-frame":
         inner = LinearNetwork(
             1, first_frame=window.before, n_regions=n_regions, n_outputs=n_outputs

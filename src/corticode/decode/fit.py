@@ -1,7 +1,6 @@
 """A decoder fitted to windows: start weights, scales, then the training loop or a closed form."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -157,8 +156,8 @@ def _fix_start(network: ScaledNetwork, settings: Network, start_from: Decoder | 
     """Weights that training starts with, where they are not drawn at random."""
     inner = network.inner
     if start_from is None:
-        if isinstance(inner, MovieNetwork):
-            load_cnn_weights(cast(EfficientNet, inner.cnn), settings.weights)
+        if isinstance(inner, MovieNetwork) and isinstance(inner.cnn, EfficientNet):
+            load_cnn_weights(inner.cnn, settings.weights)
         return
     part = "inner.cnn." if isinstance(inner, MovieNetwork) else "inner."
     given = {k: v for k, v in start_from.network.state_dict().items() if k.startswith(part)}

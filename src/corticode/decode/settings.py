@@ -10,7 +10,8 @@ RECURRENT = ("rnn", "lstm", "gru", "bi-rnn", "bi-lstm", "bi-gru")
 MOVIE = ("cnn", "cnn-gru", "cnn-lstm")
 TRACES = (*RECURRENT, "gru-keras", *LINEAR, "speed")
 NETWORKS = (*TRACES, *MOVIE)
-BACKBONES = ("efficientnet-b0", "efficientnet-lite0")
+GRID = "grid"
+BACKBONES = ("efficientnet-b0", "efficientnet-lite0", GRID)
 FLAVOURS = ("torch", "tensorflow")
 USUAL_UNITS = 32
 USUAL_MOVIE_UNITS = 128
@@ -33,12 +34,14 @@ class Network:
         Units of each recurrent layer; None: 32, and 128 after a CNN. Linear decoders and ``cnn``
         pass over it; ``speed`` has its own sizes and takes no other.
     backbone
-        The CNN: ``efficientnet-b0`` or ``efficientnet-lite0``.
+        The CNN: ``efficientnet-b0`` or ``efficientnet-lite0``; or ``grid``, none at all: each image
+        is its means over 16 x 16 cells. What that reads, a CNN need not be trained for.
     flavour
         How the CNN pads and normalises: ``torch`` (symmetric padding, as torchvision and timm) or
         ``tensorflow`` ("same" padding, as the study's code).
     weights
-        What the CNN starts from: ``imagenet``, ``none``, or the path of a state dict.
+        What the CNN starts from: ``imagenet``, ``none``, or the path of a state dict; a ``grid``
+        has none and takes no path.
     drop_connect
         Largest share of a CNN's blocks that training leaves out of a sample.
     """
@@ -66,6 +69,11 @@ class Network:
             )
         _check_choice("network", "backbone", self.backbone, BACKBONES)
         _check_choice("network", "flavour", self.flavour, FLAVOURS)
+        if self.backbone == GRID and self.weights not in ("imagenet", "none"):
+            raise StudyError(
+                f"network weights = {self.weights!r}, but backbone 'grid' has none; leave out "
+                "weights, or take the backbone that they belong to"
+            )
         if not 0 <= self.drop_connect < 1:
             raise StudyError(
                 f"network drop_connect = {self.drop_connect}; it must be 0 or more and below 1"

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from corticode.decode.networks.efficientnet import STAGES, EfficientNet
-from corticode.decode.settings import Network
+from corticode.decode.settings import GRID, Network
 from corticode.errors import DecoderError, MissingDataError
 
 # By backbone and flavour. The end of each name is the beginning of the file's SHA-256.
@@ -116,7 +116,7 @@ def check_weights(settings: Network) -> None:
     MissingDataError, DecoderError
         As `load_cnn_weights`.
     """
-    if settings.sees_movies and settings.weights != "none":
+    if settings.sees_movies and settings.backbone != GRID and settings.weights != "none":
         load_cnn_weights(
             EfficientNet(settings.backbone, flavour=settings.flavour), settings.weights
         )
