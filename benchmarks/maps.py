@@ -104,7 +104,12 @@ input = "movie"
 target = { signal = "runrest" }
 network = { kind = "cnn-gru", backbone = "grid" }
 preprocess = { correction = "reference-regression" }
-training = { epochs = 3, batch_size = 64, learning_rate = 2e-3, windows = "independent", share = 0.25 }
+[condition.training]
+epochs = 3
+batch_size = 64
+learning_rate = 2e-3
+windows = "independent"
+share = 0.25
 [[map]]
 condition = "movies"
 kind = "occlusion"

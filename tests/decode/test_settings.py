@@ -34,7 +34,10 @@ class TestNetwork:
             ({"units": 0}, "at least 1"),
             ({"kind": "speed", "units": 8}, "has the sizes of the study"),
             ({"kind": "cnn", "backbone": "resnet"}, "backbone = 'resnet'; it must be one of eff"),
-            ({"kind": "cnn", "backbone": "grid", "weights": "b0.pth"}, "'grid' has none; leave out"),
+            (
+                {"kind": "cnn", "backbone": "grid", "weights": "b0.pth"},
+                "'grid' has none; leave out",
+            ),
             ({"kind": "cnn", "flavour": "jax"}, "must be one of torch, tensorflow"),
             ({"kind": "cnn", "drop_connect": 1.0}, "below 1"),
         ],
