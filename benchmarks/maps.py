@@ -86,8 +86,14 @@ LAG_TRAINING = Training(epochs=4, batch_size=64, learning_rate=5e-3)
 # At most so far apart: 31 of the 51 frames of a window are still compared.
 MAX_SHIFT = 20
 FRAME_RATE_HZ = 30.0
+# What is planted in the sets, and what cues tell, a linear decoder of the window reads as well.
+LINE = """
+[[condition]]
+name = "line"
+network = { kind = "linear-window" }
+"""
 SETS = "".join(
-    f'[[region_set]]\nname = "region {k}"\ncondition = "gru"\nregions = [{k}]\nn_sets = 0\n'
+    f'[[region_set]]\nname = "region {k}"\ncondition = "line"\nregions = [{k}]\nn_sets = 0\n'
     for k in REDUNDANT_REGIONS
 )
 # Cells of the 8 x 8 map, (row, column), that the two limb squares of the study cover.
@@ -127,10 +133,7 @@ EXPECTED = {
     "both": ("not separable", "above cues"),
     "neural only": ("above cues",),
 }
-LINE = """
-[[condition]]
-name = "line"
-network = { kind = "linear-window" }
+ARTEFACTS = """
 [[artefacts]]
 condition = "line"
 """
@@ -284,7 +287,7 @@ def when(seed: int) -> Rows:
 
 def redundant(seed: int) -> Rows:
     """Two regions that know the same: neither is needed, each will do, in the run's own words."""
-    run, _ = study(seed, HEAD + GRU + SETS, redundant=1.0)
+    run, _ = study(seed, HEAD + LINE + SETS, redundant=1.0)
     table = run.read_table("region_sets")
     done(run)
     sets, together = table[table["set"] != "together"], table[table["set"] == "together"]
@@ -363,7 +366,7 @@ def artefacts(seed: int) -> Rows:
     """The verdicts where artefacts, cortex or both carry running."""
     rows: Rows = []
     for name, dials in DIALS.items():
-        run, _ = study(seed, HEAD + LINE, movies=True, reference=True, **dials)
+        run, _ = study(seed, HEAD + LINE + ARTEFACTS, movies=True, reference=True, **dials)
         table = run.read_table("artefacts")
         verdict = str(table["verdict"].iloc[0])
         means = ", ".join(f"{row['input']} {row['mean']:.3f}" for _, row in table.iterrows())
