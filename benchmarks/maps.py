@@ -6,8 +6,9 @@ hold more than those of random-weight and label-permuted decoders. ``when``: all
 and 31 follows, leads or goes with behaviour by 0.3 s; the map of a gru of these two, without the
 fluctuation that all regions share, has to move with it, and so has that of a gru whose windows run
 backwards; how far is where the two profiles over the window correlate best. ``redundant``: all
-signal twice, in regions 6 and 31; neither may be needed and each has to do, and the run's own words
-have to say so. ``cutout``: movies of 64 x 64 pixels, a 405 nm channel taken out, windows of eleven
+signal twice, in regions 6 and 31, three times as strong as the dial has it and without what all
+regions share, as the mean of two copies is better than one where there is noise; neither may be
+needed and each has to do, and the run's own words have to say so. ``cutout``: movies of 64 x 64 pixels, a 405 nm channel taken out, windows of eleven
 images, every tenth of the test windows covered; the largest loss has to lie on a limb square, of a
 decoder that is above chance.
 ``artefacts``: what cues that are not cortex explain, with a 405 nm channel. Cohort seeds come
@@ -287,7 +288,7 @@ def when(seed: int) -> Rows:
 
 def redundant(seed: int) -> Rows:
     """Two regions that know the same: neither is needed, each will do, in the run's own words."""
-    run, _ = study(seed, HEAD + LINE + SETS, redundant=1.0)
+    run, _ = study(seed, HEAD + LINE + SETS, redundant=3.0, shared=0.0)
     table = run.read_table("region_sets")
     done(run)
     sets, together = table[table["set"] != "together"], table[table["set"] == "together"]
