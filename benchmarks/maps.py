@@ -8,9 +8,9 @@ fluctuation that all regions share, has to move with it, and so has that of a gr
 backwards; how far is where the two profiles over the window correlate best. ``redundant``: all
 signal twice, in regions 6 and 31, three times as strong as the dial has it and without what all
 regions share, as the mean of two copies is better than one where there is noise; neither may be
-needed and each has to do, and the run's own words have to say so. ``cutout``: movies of 64 x 64 pixels, a 405 nm channel taken out, windows of eleven
-images, every tenth of the test windows covered; the largest loss has to lie on a limb square, of a
-decoder that is above chance.
+needed and each has to do, and the run's own words have to say so. ``cutout``: movies of 64 x 64
+pixels, a 405 nm channel taken out, windows of eleven images, every tenth of the test windows
+covered; the largest loss has to lie on a limb square, of a decoder that is above chance.
 ``artefacts``: what cues that are not cortex explain, with a 405 nm channel. Cohort seeds come
 after, by default three that were not used while developing. Results on simulated mice prove the
 pipeline, not the biology.
@@ -112,7 +112,7 @@ target = { signal = "runrest" }
 network = { kind = "cnn-gru", backbone = "grid" }
 preprocess = { correction = "reference-regression" }
 [condition.training]
-epochs = 3
+epochs = 1
 batch_size = 64
 learning_rate = 2e-3
 windows = "independent"
