@@ -12,6 +12,7 @@ class GridMeans(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> GridMeans()(torch.ones(4, 3, 64, 64)).shape
     torch.Size([4, 768])
     """
