@@ -123,7 +123,7 @@ class TestMovies:
             for animals in (("m1", "m2"), ("m3",))
         )
         settings = Network(head, 8, backbone="grid")
-        training = Training(epochs=6, batch_size=32, learning_rate=5e-3)
+        training = Training(epochs=3, batch_size=32, learning_rate=5e-3)
         decoder = fit(train, test, settings, training)
         found = occlude(decoder, test, SQUARES)
         assert found.sessions["auc"].mean() > 0.9
