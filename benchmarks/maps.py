@@ -12,7 +12,8 @@ needed and each has to do, and the run's own words have to say so. ``cutout``: m
 pixels, a 405 nm channel taken out, windows of eleven images, every tenth of the test windows
 covered; the largest loss has to lie on a limb square, of a decoder that is above chance.
 ``artefacts``: what cues that are not cortex explain, with a 405 nm channel. Cohort seeds come
-after, by default three that were not used while developing. Results on simulated mice prove the
+after, by default three that were not used while developing, but that ``redundant`` was run on 111
+with the dial at 1, decoded linearly, and missed, before it was strengthened on another. Results on simulated mice prove the
 pipeline, not the biology.
 """
 
@@ -99,8 +100,8 @@ SETS = "".join(
 )
 # Cells of the 8 x 8 map, (row, column), that the two limb squares of the study cover.
 LIMB_CELLS = {(row, column) for row in (3, 4) for column in (1, 6)}
-# Limbs differ from the rest of cortex in how fast they are: one image does not show it, a window of
-# eleven does. A grid of means stands for the CNN, which takes hours to learn as much on two cores.
+# Limbs differ from the rest of cortex in how fast they are, which one image cannot show: windows of
+# eleven. A grid of means stands where a CNN is asked for, which two cores train too slowly.
 # Running shifts each mouse's brain its own way; without the 405 nm channel, in which that shows as
 # well, a decoder learns the shifts of the mice it trains on and reads others at chance.
 MOVIES = """

@@ -169,7 +169,7 @@ class NetworkKeys(_Keys):
     backbone: Literal["efficientnet-b0", "efficientnet-lite0", "grid"] | None = Field(
         None,
         description="The CNN of movies; grid is none at all: means of each image over 16 x 16 "
-        "cells, a baseline that trains in seconds.",
+        "cells, to tell whether a CNN adds anything.",
     )
     flavour: Literal["torch", "tensorflow"] | None = Field(
         None, description="How the CNN pads and normalises; its weights must be of that flavour."

@@ -178,18 +178,10 @@ def build_network(
     """A network with fresh weights from torch's random state."""
     inner: nn.Module
     if settings.sees_movies:
-        is_grid = settings.backbone == GRID
-        cnn = (
-            GridMeans()
-            if is_grid
-            else EfficientNet(
-                settings.backbone, flavour=settings.flavour, drop_connect=settings.drop_connect
-            )
-        )
         inner = MovieNetwork(
-            cnn,
+            _build_cnn(settings),
             settings.kind,
-            n_features=N_GRID_FEATURES if is_grid else N_FEATURES,
+            n_features=N_GRID_FEATURES if settings.backbone == GRID else N_FEATURES,
             n_units=settings.n_units,
             n_outputs=n_outputs,
         )
@@ -212,6 +204,14 @@ def build_network(
             bidirectional=settings.kind.startswith("bi-"),
         )
     return ScaledNetwork(inner, n_regions)
+
+
+def _build_cnn(settings: Network) -> nn.Module:
+    if settings.backbone == GRID:
+        return GridMeans()
+    return EfficientNet(
+        settings.backbone, flavour=settings.flavour, drop_connect=settings.drop_connect
+    )
 
 
 def count_outputs(kind: str, classes: Sequence[str]) -> int:
