@@ -13,8 +13,8 @@ pixels, a 405 nm channel taken out, windows of eleven images, every tenth of the
 covered; the largest loss has to lie on a limb square, of a decoder that is above chance.
 ``artefacts``: what cues that are not cortex explain, with a 405 nm channel. Cohort seeds come
 after, by default three that were not used while developing, but that ``redundant`` was run on 111
-with the dial at 1, decoded linearly, and missed, before it was strengthened on another. Results on simulated mice prove the
-pipeline, not the biology.
+with the dial at 1, decoded linearly, and missed, before it was strengthened on another. Results on
+simulated mice prove the pipeline, not the biology.
 """
 
 import json
