@@ -216,8 +216,8 @@ class _Convolution(nn.Conv2d):
 class _FewPixels(torch.autograd.Function):
     """A convolution of each channel by itself, as ever, but for the gradient of its weights.
 
-    On a CPU torch's own takes many times as long for small images of many channels, and with it
-    a large part of a training step (`benchmarks/movie_training.py`).
+    On a CPU torch's own is slow for small images of many channels; `benchmarks/movie_training.py`
+    measures what a training step gains.
     """
 
     @staticmethod
