@@ -110,14 +110,16 @@ name = "movies"
 preset = "recommended"
 input = "movie"
 target = { signal = "runrest" }
-network = { kind = "cnn-gru", backbone = "grid" }
+network = { kind = "cnn-gru", backbone = "grid", units = 32 }
 preprocess = { correction = "reference-regression" }
 [condition.training]
 epochs = 1
-batch_size = 64
-learning_rate = 2e-3
-windows = "independent"
-share = 0.25
+batch_size = 256
+learning_rate = 3e-3
+optimiser = "adam"
+schedule = "constant"
+validations = 2
+run_windows = 8
 [[map]]
 condition = "movies"
 kind = "occlusion"

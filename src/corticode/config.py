@@ -507,6 +507,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
             frames(preprocess, "lowpass")
             if preprocess.correction == "reference-regression"
             else None,
+            frames(preprocess, "detrend") or None,
         )
         if keys.input == "movie"
         else None,
@@ -516,7 +517,9 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     )
 
 
-def _pixels(keys: ConditionKeys, lowpass_frames: int | None) -> PixelPreprocessing:
+def _pixels(
+    keys: ConditionKeys, lowpass_frames: int | None, detrend_frames: int | None
+) -> PixelPreprocessing:
     """What is done to the movies of a condition.
 
     Raises
@@ -538,6 +541,7 @@ def _pixels(keys: ConditionKeys, lowpass_frames: int | None) -> PixelPreprocessi
             correction=preprocess.correction,
             lowpass_frames=lowpass_frames,
             causal=preprocess.causal,
+            detrend_frames=detrend_frames,
         )
     )
 
@@ -685,7 +689,8 @@ def _unfit_preprocessing(keys: ConditionKeys) -> str | None:
     given = (keys.preprocess or PreprocessKeys()).model_dump(exclude_none=True)
     of_movies = {"correction", "pixel_scale", "mask", "lowpass_frames", "lowpass_s"}
     if keys.input == "movie":
-        wrong, other = set(given) - of_movies - {"causal"}, "region traces"
+        of_both = {"causal", "detrend_frames", "detrend_s"}
+        wrong, other = set(given) - of_movies - of_both, "region traces"
     else:
         wrong, other = set(given) & of_movies, "movies"
     if not wrong:

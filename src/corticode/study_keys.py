@@ -81,7 +81,7 @@ class FoldKeys(_Keys):
 
 
 class PreprocessKeys(_Keys):
-    """What is done to the traces."""
+    """What is done to the traces, or to movies."""
 
     detrend_frames: int | None = Field(
         None, ge=0, description="Length of the moving mean that is subtracted (frames); 0: none."

@@ -236,6 +236,8 @@ def _stored_statistics(
     if pixels is None:
         return ()
     steps = f"{pixels.correction}-{pixels.lowpass_frames}{'-causal' * pixels.causal}"
+    if pixels.detrend_frames is not None:
+        steps += f"-detrend-{pixels.detrend_frames}"
     return tuple(
         StoredStatistics(
             recording,

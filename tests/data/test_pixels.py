@@ -41,6 +41,7 @@ def normalised(preprocessing, movie, reference=None, brain=None):
         reference if preprocessing.has_reference else None,
         lowpass_frames=preprocessing.lowpass_frames,
         causal=preprocessing.causal,
+        detrend_frames=preprocessing.detrend_frames,
     )
     return normalise_movie(movie, reference, statistics, preprocessing, brain)
 
@@ -92,6 +93,61 @@ def test_with_its_reference():
     assert abs(frames.var(axis=0)[brain].mean() - 1) < 0.001
     np.testing.assert_array_equal(normalised_frames(found, slice(300, 310)), frames[300:310])
     np.testing.assert_array_equal(lowpassed_reference(found, slice(2, 9)), smooth[2:9].astype("f4"))
+
+
+class TestDetrended:
+    """A drift of twenty times the fluctuation is gone, and the fluctuation is as it was."""
+
+    LENGTH = 80
+
+    def pair(self):
+        movie, reference = a_pair()
+        course = np.arange(700) / 700
+        drift = 400 * np.stack([course, 1 - course**2])[:, :, None, None] * DISC
+        return [
+            (one + more).astype("<u2") for one, more in zip((movie, reference), drift, strict=True)
+        ]
+
+    @pytest.mark.parametrize("correction", ["none", "reference-regression"])
+    def test_follows_the_moving_mean(self, correction):
+        movie, reference = self.pair()
+        pixels = PixelPreprocessing(
+            "fluctuation", correction=correction, lowpass_frames=4, detrend_frames=self.LENGTH
+        )
+        found, _ = normalised(pixels, movie, reference, DISC)
+        left = movie.astype(np.float64)
+        if found.slope is not None:
+            left -= found.slope[0] * smoothed_frames(reference, slice(0, 700), 4)
+        exact = left - smoothed_frames(left, slice(0, 700), self.LENGTH)
+        shown = DISC & (found.gain[0] > 0)
+        frames = normalised_frames(found, slice(0, 700))[:, shown] / found.gain[0][shown]
+        exact = exact[:, shown]
+        assert np.abs(frames - exact).mean() < 0.1 * np.abs(exact).mean()
+        assert np.corrcoef(frames.ravel(), exact.ravel())[0, 1] > 0.99
+        # At a knot the moving mean is what is subtracted, to the rounding of float32.
+        knots = slice(self.LENGTH // 2, 700 - self.LENGTH, self.LENGTH // 4)
+        np.testing.assert_allclose(frames[knots], exact[knots], atol=0.02)
+        inside = frames * found.gain[0][shown]
+        assert abs(inside.var(axis=0).mean() - 1) < 0.15
+        some = normalised_frames(found, slice(333, 341))
+        np.testing.assert_array_equal(some, normalised_frames(found, slice(0, 700))[333:341])
+
+    def test_statistics_of_another_length(self):
+        movie, _ = self.pair()
+        statistics = measure_movie(movie, detrend_frames=100)
+        with pytest.raises(DataError, match=r"with another detrend_frames than 80; take them"):
+            normalise_movie(movie, None, statistics, PixelPreprocessing(detrend_frames=80))
+        with pytest.raises(DataError, match=r"with another detrend_frames than None"):
+            normalise_movie(movie, None, statistics, PixelPreprocessing())
+
+    def test_longer_than_the_movie_is_the_mean_over_it(self):
+        movie, _ = a_pair()
+        whole, _ = normalised(PixelPreprocessing("none"), movie)
+        longer, _ = normalised(PixelPreprocessing("none", detrend_frames=3000), movie)
+        rows = slice(0, 700)
+        np.testing.assert_allclose(
+            normalised_frames(longer, rows), normalised_frames(whole, rows), atol=0.01
+        )
 
 
 class TestCausal:
@@ -165,11 +221,16 @@ class TestRefused:
             ("lowpass_frames", 0, r"lowpass_frames is 0; it must be a whole number"),
             ("lowpass_frames", True, r"lowpass_frames is True"),
             ("lowpass_frames", 2.5, r"lowpass_frames is 2.5"),
+            ("detrend_frames", 0, r"detrend_frames is 0; it must be above 0, or left out"),
         ],
     )
     def test_a_setting(self, name, value, text):
         with pytest.raises(StudyError, match=text):
             PixelPreprocessing(**{name: value})
+
+    def test_detrended_and_causal(self):
+        with pytest.raises(StudyError, match=r"give detrend_frames = 0, or causal = false"):
+            PixelPreprocessing(causal=True, detrend_frames=1000)
 
     def test_statistics_of_something_else(self):
         movie, reference = a_pair(300)

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.files import write_with
+from corticode.data.movie_drift import knot_distance
 from corticode.data.movie_sums import (
     CHECKPOINT_FRAMES,
+    DRIFTS,
     MovieSums,
     first_valid_frame,
     seen_pixels,
@@ -21,7 +23,7 @@ from corticode.errors import DataError, Finding
 
 FORM = 1  # changes whenever statistics of the same movie come out otherwise
 _IMAGES = ("mean", "variance", "reference_mean", "slope", "corrected_variance")
-_OPTIONAL = ("reference_mean", "slope", "corrected_variance", "coherence")
+_OPTIONAL = ("reference_mean", "slope", "corrected_variance", "coherence", *DRIFTS)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class MovieStatistics:
         Length of the moving mean over the reference.
     checkpoint_frames
         Frames between states; 0 where there is one state, of the whole movie.
+    drift, reference_drift
+        Moving mean of the movie, and of its low-passed reference, less the mean of all frames, at
+        knots (`corticode.data.movie_drift`); counts, shape (knot, row, column). None where no
+        movie is to be detrended.
+    knot_frames
+        Frames between knots; 0 where there are none.
     """
 
     valid: NDArray[np.bool_]
@@ -65,6 +73,9 @@ class MovieStatistics:
     coherence: NDArray[np.float64] | None = None
     lowpass_frames: int = 1
     checkpoint_frames: int = 0
+    drift: NDArray[np.float32] | None = None
+    reference_drift: NDArray[np.float32] | None = None
+    knot_frames: int = 0
 
     @property
     def n_frames(self) -> int:
@@ -91,6 +102,7 @@ def measure_movie(
     lowpass_frames: int = 1,
     causal: bool = False,
     frame_rate_hz: float | None = None,
+    detrend_frames: int | None = None,
 ) -> MovieStatistics:
     """Statistics of a movie, and of its reference, found in one pass.
 
@@ -106,6 +118,8 @@ def measure_movie(
         Running statistics and a moving mean of the past.
     frame_rate_hz
         Frames per second of each channel; None takes it to be about 30.
+    detrend_frames
+        Length of the moving mean that is to be subtracted; None: none is.
 
     Raises
     ------
@@ -122,7 +136,8 @@ def measure_movie(
     _check_movie(movie, reference, causal)
     seen = seen_pixels(movie) if reference is None else seen_pixels(movie) & seen_pixels(reference)
     first = first_valid_frame(movie, reference, seen)
-    sums = MovieSums(movie, reference, seen, first, lowpass_frames, causal)
+    knot_frames = 0 if detrend_frames is None else knot_distance(detrend_frames)
+    sums = MovieSums(movie, reference, seen, first, lowpass_frames, causal, knot_frames)
     n_states = (len(movie) - 1) // CHECKPOINT_FRAMES if causal else 1
     kind = np.float32 if causal else np.float64
     states = {
@@ -149,6 +164,8 @@ def measure_movie(
         coherence=None if reference is None else numbers[1],
         lowpass_frames=lowpass_frames,
         checkpoint_frames=CHECKPOINT_FRAMES if causal else 0,
+        **sums.drifts(),
+        knot_frames=knot_frames,
     )
 
 
@@ -195,6 +212,7 @@ def load_statistics(path: Path, key: str) -> MovieStatistics | None:
                 **{name: stored[name] for name in _OPTIONAL if name in stored},
                 lowpass_frames=int(stored["lowpass_frames"]),
                 checkpoint_frames=int(stored["checkpoint_frames"]),
+                knot_frames=int(stored["knot_frames"]),
             )
     except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return None  # gone or spoilt: they are taken again

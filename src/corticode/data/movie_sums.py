@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.movie_drift import DriftSums
 from corticode.data.movie_means import row_bands, smoothed_frames
 from corticode.data.reference_slope import FastSums, add_stretch, reference_slope
 from corticode.errors import DataError
 
 CHECKPOINT_FRAMES = 256
+DRIFTS = ("drift", "reference_drift")
 
 
 class MovieSums:
@@ -26,6 +28,9 @@ class MovieSums:
         The first valid frame.
     lowpass_frames, causal
         The moving mean over the reference, see `corticode.data.movie_means.smoothed_frames`.
+    knot_frames
+        Frames between knots of each pixel's drift, see `corticode.data.movie_drift`; 0: it is not
+        asked for.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class MovieSums:
         first: int,
         lowpass_frames: int,
         causal: bool,
+        knot_frames: int = 0,
     ) -> None:
         self.movie, self.reference, self.seen = movie, reference, seen
         self.lowpass_frames, self.causal = lowpass_frames, causal
@@ -47,6 +53,9 @@ class MovieSums:
         self.fast = FastSums(np.zeros(shape, np.complex128), np.zeros(shape))
         if reference is not None:
             self.reference_origin = np.where(seen, reference[first], 0).astype(np.float64)
+        # Of the movie, then of the reference.
+        n_drifting = (1 + (reference is not None)) if knot_frames else 0
+        self.drifting = [DriftSums(len(movie), shape, knot_frames) for _ in range(n_drifting)]
 
     def add(self, rows: slice, slowest: float) -> NDArray[np.bool_]:
         """Add some frames; which of them are valid.
@@ -64,6 +73,8 @@ class MovieSums:
             valid &= valid_frames(self.reference[rows], self.seen)
             if valid.all():
                 add_stretch(self.fast, frames, self.reference[rows], self.seen, slowest)
+        for drift in self.drifting:
+            drift.count(rows.start, valid)
         for band in row_bands(frames):
             self._add_band(rows, band, valid)
         self.n += int(valid.sum())
@@ -78,6 +89,8 @@ class MovieSums:
         sums = self.sums[:, band]
         sums[0] += deviation.sum(axis=0)
         sums[1] += np.einsum("trc,trc->rc", deviation, deviation)
+        for drift in self.drifting[:1]:
+            drift.add(rows.start, valid, deviation, band)
         if self.reference is None:
             return
         smooth = smoothed_frames(
@@ -88,6 +101,21 @@ class MovieSums:
         sums[2] += smooth.sum(axis=0)
         sums[3] += np.einsum("trc,trc->rc", smooth, smooth)
         sums[4] += np.einsum("trc,trc->rc", smooth, deviation)
+        for drift in self.drifting[1:]:
+            drift.add(rows.start, valid, smooth, band)
+
+    def drifts(self) -> dict[str, NDArray[np.float32]]:
+        """The moving means at their knots, less the mean of all, by the names in `MovieStatistics`.
+
+        Each of shape (knot, row, column).
+        """
+        mean = self.sums / self.n
+        return {
+            name: (drift.means() - overall).astype(np.float32)
+            for name, drift, overall in zip(
+                DRIFTS, self.drifting, mean[[0, 2][: len(self.drifting)]], strict=False
+            )
+        }
 
     def images(self) -> dict[str, NDArray[np.float64]]:
         """What the sums so far say, by the names in `MovieStatistics`."""

@@ -179,6 +179,7 @@ def _statistics(
             lowpass_frames=pixels.lowpass_frames,
             causal=pixels.causal,
             frame_rate_hz=session.frame_rate_hz,
+            detrend_frames=pixels.detrend_frames,
         )
     except DataError as error:
         raise DataError(f"session {session.name}: {error}") from error

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
+from corticode.data.movie_drift import drift_at, knot_distance
 from corticode.data.movie_means import smoothed_frames
 from corticode.data.movie_statistics import MovieStatistics, odd_statistics
 from corticode.data.movie_sums import CHECKPOINT_FRAMES
@@ -26,15 +27,15 @@ LEAST_COUNTED = CHECKPOINT_FRAMES // 2
 
 @dataclass(frozen=True)
 class PixelPreprocessing:
-    """What is done to a movie: blood taken out, each pixel's mean subtracted, scaled, masked.
+    """What is done to a movie: blood taken out, each pixel's level subtracted, scaled, masked.
 
     Parameters
     ----------
     scale
-        What frames, minus each pixel's mean, are divided by, one number a session: ``"sd"`` (over
+        What frames, minus each pixel's level, are divided by, one number a session: ``"sd"`` (over
         all pixels and frames of the raw movie: how unevenly the image is lit, above all),
         ``"variance"`` (the square of the same), ``"fluctuation"`` (over time: root of the mean
-        variance of the brain's pixels, blood taken out) or ``"none"``.
+        variance of the brain's pixels, blood and drift taken out) or ``"none"``.
     mask
         ``"none"``, or ``"brain"``: pixels outside the brain enter as 0.
     correction
@@ -49,6 +50,10 @@ class PixelPreprocessing:
     causal
         Means, scale and slope of the frames before the latest checkpoint (every 256 frames), and a
         moving mean over the past. Frames before the first checkpoint are not valid.
+    detrend_frames
+        Length of the moving mean that is each pixel's level; None: its mean over the session. It
+        is taken at every quarter of that length, and lies on a line in between, see
+        `corticode.data.movie_drift`.
 
     Raises
     ------
@@ -61,6 +66,7 @@ class PixelPreprocessing:
     correction: str = "none"
     lowpass_frames: int = LOWPASS_FRAMES
     causal: bool = False
+    detrend_frames: int | None = None
 
     def __post_init__(self) -> None:
         allowed = {"scale": SCALES, "mask": MASKS, "correction": CORRECTIONS}
@@ -75,6 +81,17 @@ class PixelPreprocessing:
             raise StudyError(
                 f"lowpass_frames is {n_frames!r}; it must be a whole number of frames above 0"
             )
+        if self.detrend_frames is None:
+            return
+        if self.detrend_frames < 1:
+            raise StudyError(
+                f"detrend_frames is {self.detrend_frames!r}; it must be above 0, or left out"
+            )
+        if self.causal:
+            raise StudyError(
+                "a movie cannot be detrended where causal = true: its level is taken from frames "
+                "before and after; give detrend_frames = 0, or causal = false"
+            )
 
     @property
     def has_reference(self) -> bool:
@@ -85,7 +102,7 @@ class PixelPreprocessing:
 def pixel_look_ahead_frames(preprocessing: PixelPreprocessing) -> float:
     """How many frames later than a frame its normalised value can depend on.
 
-    Infinite, since each pixel's mean is that of the whole session; 0 where all is causal.
+    Infinite, since the scale is that of the whole session; 0 where all is causal.
 
     Examples
     --------
@@ -102,8 +119,8 @@ class NormalisedMovie:
     """A movie as recorded, and what normalises its frames when they are read.
 
     Frame t has state max(t // `checkpoint_frames` - 1, 0), or 0 where `checkpoint_frames` is 0, and
-    enters as (frame - offset - slope * low-passed reference) * gain. `normalised_frames` is that
-    formula; the reference's mean is part of the offset.
+    enters as (frame - offset - slope * low-passed reference - drift) * gain. `normalised_frames` is
+    that formula; the reference's mean is part of the offset.
 
     Parameters
     ----------
@@ -123,6 +140,11 @@ class NormalisedMovie:
         The moving mean over the reference.
     checkpoint_frames
         Frames between states; 0 where there is one state.
+    drift
+        (knot, row, column), counts: how far each pixel's level lies above its offset, on a line
+        between knots; None where movies are not detrended.
+    knot_frames
+        Frames between knots.
     """
 
     frames: NDArray[Any]
@@ -134,6 +156,8 @@ class NormalisedMovie:
     lowpass_frames: int = 1
     causal: bool = False
     checkpoint_frames: int = 0
+    drift: NDArray[np.float32] | None = None
+    knot_frames: int = 0
 
 
 def normalise_movie(
@@ -198,16 +222,19 @@ def normalise_movie(
     offset = statistics.mean.astype(np.float64)
     if slope is not None:
         offset -= slope * cast(NDArray[np.floating], statistics.reference_mean)
+    drift = _drift(statistics, preprocessing)
     return NormalisedMovie(
         movie,
         offset.astype(np.float32),
-        _gain(statistics, preprocessing, brain),
+        _gain(statistics, preprocessing, brain, drift),
         _valid_frames(statistics),
         None if slope is None else reference,
         None if slope is None else slope.astype(np.float32),
         preprocessing.lowpass_frames,
         preprocessing.causal,
         statistics.checkpoint_frames,
+        drift,
+        statistics.knot_frames,
     ), findings
 
 
@@ -226,18 +253,44 @@ def normalised_frames(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32
     NDArray
         (frame, row, column); 0 where a pixel is left out.
     """
-    frame = np.arange(rows.start, rows.stop)
-    state = np.zeros(frame.size, np.intp)
-    if movie.checkpoint_frames:
-        state = np.maximum(frame // movie.checkpoint_frames - 1, 0)
+    state = states_of(movie, rows)
     values = movie.frames[rows].astype(np.float32)
     values -= movie.offset[state]
-    if movie.slope is not None:
-        values -= movie.slope[state] * lowpassed_reference(movie, rows)
+    moving = moving_part(movie, rows)
+    if moving is not None:
+        values -= moving
     gain = movie.gain[state]
     values *= gain
     values[gain == 0] = 0  # pixels without values too, as around a brain cut out by NaN
     return values
+
+
+def states_of(movie: NormalisedMovie, rows: slice) -> NDArray[np.intp]:
+    """Which statistics hold for each of the frames in `rows`; (frame,)."""
+    frame = np.arange(rows.start, rows.stop)
+    if not movie.checkpoint_frames:
+        return np.zeros(frame.size, np.intp)
+    state: NDArray[np.intp] = np.maximum(frame // movie.checkpoint_frames - 1, 0)
+    return state
+
+
+def moving_part(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32] | None:
+    """What is subtracted from each of the frames in `rows` beside its offset; None: nothing.
+
+    Returns
+    -------
+    NDArray
+        (frame, row, column), counts: of blood, by the reference, and of drift.
+    """
+    blood = drift = None
+    if movie.slope is not None:
+        blood = movie.slope[states_of(movie, rows)] * lowpassed_reference(movie, rows)
+    if movie.drift is not None:
+        drift = drift_at(movie.drift, np.arange(rows.start, rows.stop), movie.knot_frames)
+    if blood is None or drift is None:
+        return drift if blood is None else blood
+    blood += drift
+    return blood
 
 
 def lowpassed_reference(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32]:
@@ -265,6 +318,12 @@ def _check_statistics(
         raise DataError(
             f"causal = {preprocessing.causal} and statistics that are not; take them again"
         )
+    needed = preprocessing.detrend_frames
+    if statistics.knot_frames != (0 if needed is None else knot_distance(needed)):
+        raise DataError(
+            f"the movie's statistics were taken with another detrend_frames than {needed}; take "
+            "them again"
+        )
     if not preprocessing.has_reference:
         return
     if reference is None or reference.shape != movie.shape:
@@ -280,10 +339,23 @@ def _check_statistics(
         )
 
 
+def _drift(
+    statistics: MovieStatistics, preprocessing: PixelPreprocessing
+) -> NDArray[np.float32] | None:
+    """(knot, row, column): drift of the movie, less what of it the reference takes out."""
+    drift = statistics.drift
+    if drift is None or not preprocessing.has_reference:
+        return drift
+    if statistics.slope is None or statistics.reference_drift is None:
+        raise DataError("the movie's statistics were taken without its reference; take them again")
+    return drift - statistics.slope.astype(np.float32) * statistics.reference_drift
+
+
 def _gain(
     statistics: MovieStatistics,
     preprocessing: PixelPreprocessing,
     brain: NDArray[np.bool_] | None,
+    drift: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
     """(state, row, column)."""
     changes = statistics.variance > 0
@@ -291,6 +363,8 @@ def _gain(
         variance = statistics.variance
         if preprocessing.has_reference and statistics.corrected_variance is not None:
             variance = statistics.corrected_variance
+        if drift is not None:
+            variance = np.maximum(variance - drift.var(axis=0, dtype=np.float64), 0)
         size = np.sqrt(variance.mean(axis=(1, 2), dtype=np.float64, where=brain & changes))
     else:
         power = {"sd": 1.0, "variance": 2.0}.get(preprocessing.scale, 0.0)

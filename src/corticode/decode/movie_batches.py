@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from corticode.data.pixels import NormalisedMovie, lowpassed_reference
+from corticode.data.pixels import NormalisedMovie, moving_part
 from corticode.data.windows import Windows
 from corticode.decode.runs_of_windows import (
     WindowBatch,
@@ -55,8 +55,6 @@ class MovieFrames:
         self.first_state = np.concatenate([[0], np.cumsum(n_states)])
         self.offset = self._on_device([movie.offset for movie in movies])
         self.gain = self._on_device([movie.gain for movie in movies])
-        slopes = [movie.slope for movie in movies if movie.slope is not None]
-        self.slope = self._on_device(slopes) if len(slopes) == len(movies) else None
         self.resident = self._make_resident()
 
     def _on_device(self, arrays: Sequence[NDArray[np.float32]]) -> Tensor:
@@ -64,7 +62,8 @@ class MovieFrames:
 
     def _make_resident(self) -> Tensor | None:
         """All movies on a GPU, as recorded, where there is room."""
-        if self.device.type != "cuda" or self.slope is not None:
+        moves = any(movie.slope is not None or movie.drift is not None for movie in self.movies)
+        if self.device.type != "cuda" or moves:
             return None
         n_bytes = sum(movie.frames.nbytes for movie in self.movies)
         if n_bytes > RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0]:
@@ -73,7 +72,7 @@ class MovieFrames:
         return torch.cat([part.to(self.device) for part in parts])
 
     def read(self, rows: NDArray[np.int64]) -> Read:
-        """Recorded frames, and the low-passed reference where one is subtracted.
+        """Recorded frames, and what is subtracted from each beside its offset: blood, drift.
 
         Returns
         -------
@@ -82,7 +81,7 @@ class MovieFrames:
         """
         if self.resident is not None:
             return torch.from_numpy(rows), None
-        frames, references = [], []
+        frames, moving = [], []
         session = np.searchsorted(self.first_frame, rows, side="right") - 1
         is_break = (np.diff(rows) != 1) | (np.diff(session) != 0)
         for part in np.split(np.arange(rows.size), np.flatnonzero(is_break) + 1):
@@ -90,18 +89,19 @@ class MovieFrames:
             first = int(rows[part[0]] - self.first_frame[k])
             here = slice(first, first + part.size)
             frames.append(_as_tensor(self.movies[k].frames[here], self.dtype))
-            if self.slope is not None:
-                references.append(torch.from_numpy(lowpassed_reference(self.movies[k], here)))
+            subtracted = moving_part(self.movies[k], here)
+            if subtracted is not None:
+                moving.append(torch.from_numpy(subtracted))
         read = torch.cat(frames)
-        reference = torch.cat(references) if references else None
+        beside = torch.cat(moving) if moving else None
         if self.device.type == "cuda":
             read = read.pin_memory()
-            reference = None if reference is None else reference.pin_memory()
-        return read, reference
+            beside = None if beside is None else beside.pin_memory()
+        return read, beside
 
     def normalise(self, rows: NDArray[np.int64], found: Read) -> Tensor:
         """(frame, row, column): float32, in the unit of the movies' scale."""
-        read, reference = found
+        read, moving = found
         if self.resident is not None:
             read = self.resident[read.to(self.device, non_blocking=True)]
         frames = read.to(self.device, non_blocking=True)
@@ -110,8 +110,8 @@ class MovieFrames:
         frames = frames.to(torch.float32)
         state = torch.from_numpy(self._state(rows)).to(self.device, non_blocking=True)
         frames = frames - self.offset[state]
-        if reference is not None and self.slope is not None:
-            frames -= self.slope[state] * reference.to(self.device, non_blocking=True)
+        if moving is not None:
+            frames -= moving.to(self.device, non_blocking=True)
         gain = self.gain[state]
         frames *= gain
         if self.dtype.kind == "f":
