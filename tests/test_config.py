@@ -269,6 +269,18 @@ class TestSeconds:
             smooth_frames=10,
         )
 
+    def test_of_movies_become_frames_too(self, conditions):
+        movie = 'input = "movie"\npreprocess = { correction = "none"'
+        text = DATA.replace("[data]", 'preset = "recommended"\n[data]') + (
+            '[target]\nsignal = "speed"\nabove = 0.5\n'
+            f'[[condition]]\nname = "usual"\n{movie} }}\n'
+            f'[[condition]]\nname = "own"\n{movie}, detrend_s = 5 }}\n'
+            f'[[condition]]\nname = "none"\n{movie}, detrend_frames = 0 }}\n'
+        )
+        found = conditions(text, rate=20.0)
+        lengths = {name: one.pixels.detrend_frames for name, one in found.items()}
+        assert lengths == {"usual": 666, "own": 100, "none": None}
+
     def test_need_a_frame_rate(self, conditions):
         text = HEAD + '[[condition]]\nname = "a"\nwindow = { before_s = 0.5 }\n'
         with pytest.raises(

@@ -11,7 +11,8 @@ import pytest
 from corticode.config import read_study
 from corticode.data.catalogue import read_catalogue
 from corticode.data.movies import prepare_movies
-from corticode.data.pixels import PixelPreprocessing, normalised_frames
+from corticode.data.normalised_movie import normalised_frames
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.session import read_session
 from corticode.tasks import check_study
 

@@ -403,6 +403,7 @@ class TestPresets:
         assert recurrent.training.freeze_batch_norm is not published
         assert cnn.pixels.scale == {"text": "variance", "code": "sd"}.get(preset, "fluctuation")
         assert cnn.pixels.causal is (preset == "online")
+        assert cnn.pixels.detrend_frames == (999 if preset == "recommended" else None)
 
     def test_online_looks_at_nothing_that_is_still_to_come(self, own_movies, run_inline, tmp_path):
         for path in own_movies.glob("*_movie.npy"):

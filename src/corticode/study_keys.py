@@ -84,7 +84,10 @@ class PreprocessKeys(_Keys):
     """What is done to the traces, or to movies."""
 
     detrend_frames: int | None = Field(
-        None, ge=0, description="Length of the moving mean that is subtracted (frames); 0: none."
+        None,
+        ge=0,
+        description="Length of the moving mean that is subtracted (frames); 0: none. Movies: taken "
+        "at every quarter of that length and on lines in between; not where causal.",
     )
     detrend_s: float | None = Field(None, ge=0, description="The same in seconds.")
     smooth_frames: int | None = Field(

@@ -104,9 +104,12 @@ def test_a_short_last_stretch_is_in_no_causal_state() -> None:
 class TestStored:
     def test_comes_back(self, tmp_path) -> None:
         movie = a_movie("u1") + np.uint8(1)
-        for causal in (False, True):
+        for causal, length in ((False, None), (True, None), (False, 40)):
             for reference in (None, movie[::-1]):
-                found = measure_movie(movie, reference, lowpass_frames=3, causal=causal)
+                found = measure_movie(
+                    movie, reference, lowpass_frames=3, causal=causal, detrend_frames=length
+                )
+                assert (found.drift is None) is (length is None)
                 save_statistics(tmp_path / "m.npz", found, "key")
                 back = load_statistics(tmp_path / "m.npz", "key")
                 for name, value in vars(found).items():
@@ -122,6 +125,16 @@ class TestStored:
         for content in (whole[:-30], whole[:100], b"", b"no zip"):
             path.write_bytes(content)
             assert load_statistics(path, "key") is None
+
+    def test_of_before_movies_were_detrended(self, tmp_path) -> None:
+        path = tmp_path / "m.npz"
+        save_statistics(path, measure_movie(a_movie("u1")), "key")
+        with np.load(path) as stored:
+            kept = {name: stored[name] for name in stored if name != "knot_frames"}
+        np.savez(path, **kept)
+        back = load_statistics(path, "key")
+        assert back is not None
+        assert back.knot_frames == 0
 
     def test_is_small(self, tmp_path) -> None:
         small = measure_movie(a_movie("u1", 300), a_movie("u1", 300), causal=True)

@@ -12,7 +12,8 @@ from corticode.data.movies import (
     prepare_movies,
     stand_in_movies,
 )
-from corticode.data.pixels import PixelPreprocessing, normalised_frames
+from corticode.data.normalised_movie import normalised_frames
+from corticode.data.pixels import PixelPreprocessing
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session, read_session
 from corticode.data.store import load_sessions, store_movies

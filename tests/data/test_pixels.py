@@ -6,12 +6,14 @@ import pytest
 
 from corticode.data.movie_means import smoothed_frames
 from corticode.data.movie_statistics import measure_movie
-from corticode.data.pixels import (
+from corticode.data.normalised_movie import (
     NormalisedMovie,
-    PixelPreprocessing,
     lowpassed_reference,
-    normalise_movie,
     normalised_frames,
+)
+from corticode.data.pixels import (
+    PixelPreprocessing,
+    normalise_movie,
     pixel_look_ahead_frames,
 )
 from corticode.errors import DataError, StudyError
@@ -96,7 +98,7 @@ def test_with_its_reference():
 
 
 class TestDetrended:
-    """A drift of twenty times the fluctuation is gone, and the fluctuation is as it was."""
+    """A drift common to movie and reference in part, and what is fast beside it."""
 
     LENGTH = 80
 
@@ -221,7 +223,8 @@ class TestRefused:
             ("lowpass_frames", 0, r"lowpass_frames is 0; it must be a whole number"),
             ("lowpass_frames", True, r"lowpass_frames is True"),
             ("lowpass_frames", 2.5, r"lowpass_frames is 2.5"),
-            ("detrend_frames", 0, r"detrend_frames is 0; it must be above 0, or left out"),
+            ("detrend_frames", 2.5, r"detrend_frames is 2.5"),
+            ("detrend_frames", 0, r"detrend_frames is 0; it must be a whole number"),
         ],
     )
     def test_a_setting(self, name, value, text):

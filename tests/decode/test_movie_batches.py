@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from corticode.data.pixels import normalised_frames
+from corticode.data.normalised_movie import normalised_frames
 from corticode.decode.decoder import build_network
 from corticode.decode.movie_batches import MovieBatches, MovieFrames, images_of, read_ahead
 from corticode.decode.settings import Network, Training
@@ -25,6 +25,31 @@ class TestFrames:
         found = frames.normalise(rows, frames.read(rows))
         whole = np.concatenate([normalised_frames(m, slice(0, len(m.frames))) for m in movies])
         assert found.dtype == torch.float32
+        np.testing.assert_allclose(found.numpy(), whole[rows], rtol=1e-5, atol=1e-5)
+
+    @pytest.mark.parametrize("causal", [False, True])
+    def test_with_blood_and_drift(self, movie_windows, causal):
+        rng = np.random.default_rng(0)
+        movies = []
+        for movie in movie_windows().movies:
+            shape = movie.frames.shape[1:]
+            slope = rng.uniform(0.2, 0.9, (1, *shape)).astype(np.float32)
+            drift = rng.normal(0, 30, (len(movie.frames) // 8 + 2, *shape)).astype(np.float32)
+            movies.append(
+                replace(
+                    movie,
+                    reference=movie.frames[::-1],
+                    slope=slope,
+                    lowpass_frames=3,
+                    causal=causal,
+                    drift=None if causal else drift,
+                    knot_frames=0 if causal else 8,
+                )
+            )
+        frames = MovieFrames(movies)
+        rows = np.array([3, 4, 5, 58, 59, 60, 61, 7])
+        found = frames.normalise(rows, frames.read(rows))
+        whole = np.concatenate([normalised_frames(m, slice(0, len(m.frames))) for m in movies])
         np.testing.assert_allclose(found.numpy(), whole[rows], rtol=1e-5, atol=1e-5)
 
     def test_bright_pixels_of_16_bit_keep_their_sign(self, movie_windows):

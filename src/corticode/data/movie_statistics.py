@@ -212,7 +212,7 @@ def load_statistics(path: Path, key: str) -> MovieStatistics | None:
                 **{name: stored[name] for name in _OPTIONAL if name in stored},
                 lowpass_frames=int(stored["lowpass_frames"]),
                 checkpoint_frames=int(stored["checkpoint_frames"]),
-                knot_frames=int(stored["knot_frames"]),
+                knot_frames=int(stored["knot_frames"]) if "knot_frames" in stored else 0,
             )
     except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return None  # gone or spoilt: they are taken again

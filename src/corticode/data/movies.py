@@ -16,7 +16,8 @@ from corticode.data.movie_statistics import (
     measure_movie,
     save_statistics,
 )
-from corticode.data.pixels import NormalisedMovie, PixelPreprocessing, normalise_movie
+from corticode.data.normalised_movie import NormalisedMovie
+from corticode.data.pixels import PixelPreprocessing, normalise_movie
 from corticode.data.prepared import NO_PREPROCESSING, PreparedSessions, lay_out
 from corticode.data.session import Session
 from corticode.errors import DataError, Finding, RunError

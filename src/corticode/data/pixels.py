@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
-from corticode.data.movie_drift import drift_at, knot_distance
-from corticode.data.movie_means import smoothed_frames
+from corticode.data.movie_drift import knot_distance
 from corticode.data.movie_statistics import MovieStatistics, odd_statistics
 from corticode.data.movie_sums import CHECKPOINT_FRAMES
+from corticode.data.normalised_movie import NormalisedMovie
 from corticode.errors import DataError, Finding, StudyError
 
 SCALES = ("sd", "variance", "fluctuation", "none")
@@ -76,18 +76,16 @@ class PixelPreprocessing:
                     f"{name} of a movie is {getattr(self, name)!r}; it must be one of "
                     f"{', '.join(values)}"
                 )
-        n_frames = self.lowpass_frames
-        if isinstance(n_frames, bool) or not isinstance(n_frames, int | np.integer) or n_frames < 1:
-            raise StudyError(
-                f"lowpass_frames is {n_frames!r}; it must be a whole number of frames above 0"
-            )
-        if self.detrend_frames is None:
-            return
-        if self.detrend_frames < 1:
-            raise StudyError(
-                f"detrend_frames is {self.detrend_frames!r}; it must be above 0, or left out"
-            )
-        if self.causal:
+        lengths = {"lowpass_frames": self.lowpass_frames}
+        if self.detrend_frames is not None:
+            lengths["detrend_frames"] = self.detrend_frames
+        for name, n_frames in lengths.items():
+            is_whole = isinstance(n_frames, int | np.integer) and not isinstance(n_frames, bool)
+            if not is_whole or n_frames < 1:
+                raise StudyError(
+                    f"{name} is {n_frames!r}; it must be a whole number of frames above 0"
+                )
+        if self.causal and self.detrend_frames is not None:
             raise StudyError(
                 "a movie cannot be detrended where causal = true: its level is taken from frames "
                 "before and after; give detrend_frames = 0, or causal = false"
@@ -112,52 +110,6 @@ def pixel_look_ahead_frames(preprocessing: PixelPreprocessing) -> float:
     0.0
     """
     return 0.0 if preprocessing.causal else math.inf
-
-
-@dataclass(frozen=True)
-class NormalisedMovie:
-    """A movie as recorded, and what normalises its frames when they are read.
-
-    Frame t has state max(t // `checkpoint_frames` - 1, 0), or 0 where `checkpoint_frames` is 0, and
-    enters as (frame - offset - slope * low-passed reference - drift) * gain. `normalised_frames` is
-    that formula; the reference's mean is part of the offset.
-
-    Parameters
-    ----------
-    frames
-        (frame, row, column), memory-mapped.
-    offset
-        (state, row, column), counts.
-    gain
-        (state, row, column), one over counts; 0 for pixels that are left out.
-    valid
-        (frame,): no window may hold another.
-    reference
-        As `frames`; None where none is subtracted.
-    slope
-        (state, row, column), counts of the movie for one of the reference; None as `reference`.
-    lowpass_frames, causal
-        The moving mean over the reference.
-    checkpoint_frames
-        Frames between states; 0 where there is one state.
-    drift
-        (knot, row, column), counts: how far each pixel's level lies above its offset, on a line
-        between knots; None where movies are not detrended.
-    knot_frames
-        Frames between knots.
-    """
-
-    frames: NDArray[Any]
-    offset: NDArray[np.float32]
-    gain: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    reference: NDArray[Any] | None = None
-    slope: NDArray[np.float32] | None = None
-    lowpass_frames: int = 1
-    causal: bool = False
-    checkpoint_frames: int = 0
-    drift: NDArray[np.float32] | None = None
-    knot_frames: int = 0
 
 
 def normalise_movie(
@@ -199,6 +151,7 @@ def normalise_movie(
     Examples
     --------
     >>> from corticode.data.movie_statistics import measure_movie
+    >>> from corticode.data.normalised_movie import normalised_frames
     >>> movie = np.array([[[1, 7]], [[3, 7]]], np.uint16)
     >>> normal, findings = normalise_movie(
     ...     movie, None, measure_movie(movie), PixelPreprocessing("none"))
@@ -236,70 +189,6 @@ def normalise_movie(
         drift,
         statistics.knot_frames,
     ), findings
-
-
-def normalised_frames(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32]:
-    """Some frames of a movie, normalised; no more of it is read than they need.
-
-    Parameters
-    ----------
-    movie
-        As `normalise_movie` gives it.
-    rows
-        Which frames, from `start` to before `stop`.
-
-    Returns
-    -------
-    NDArray
-        (frame, row, column); 0 where a pixel is left out.
-    """
-    state = states_of(movie, rows)
-    values = movie.frames[rows].astype(np.float32)
-    values -= movie.offset[state]
-    moving = moving_part(movie, rows)
-    if moving is not None:
-        values -= moving
-    gain = movie.gain[state]
-    values *= gain
-    values[gain == 0] = 0  # pixels without values too, as around a brain cut out by NaN
-    return values
-
-
-def states_of(movie: NormalisedMovie, rows: slice) -> NDArray[np.intp]:
-    """Which statistics hold for each of the frames in `rows`; (frame,)."""
-    frame = np.arange(rows.start, rows.stop)
-    if not movie.checkpoint_frames:
-        return np.zeros(frame.size, np.intp)
-    state: NDArray[np.intp] = np.maximum(frame // movie.checkpoint_frames - 1, 0)
-    return state
-
-
-def moving_part(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32] | None:
-    """What is subtracted from each of the frames in `rows` beside its offset; None: nothing.
-
-    Returns
-    -------
-    NDArray
-        (frame, row, column), counts: of blood, by the reference, and of drift.
-    """
-    blood = drift = None
-    if movie.slope is not None:
-        blood = movie.slope[states_of(movie, rows)] * lowpassed_reference(movie, rows)
-    if movie.drift is not None:
-        drift = drift_at(movie.drift, np.arange(rows.start, rows.stop), movie.knot_frames)
-    if blood is None or drift is None:
-        return drift if blood is None else blood
-    blood += drift
-    return blood
-
-
-def lowpassed_reference(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32]:
-    """The moving mean of a movie's reference, for the frames in `rows`; (frame, row, column)."""
-    if movie.reference is None:
-        raise DataError("the movie has no reference, so none can be subtracted")
-    return smoothed_frames(movie.reference, rows, movie.lowpass_frames, causal=movie.causal).astype(
-        np.float32
-    )
 
 
 def _check_statistics(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from corticode.data.pixels import NormalisedMovie, moving_part
+from corticode.data.normalised_movie import NormalisedMovie, moving_part, states_of
 from corticode.data.windows import Windows
 from corticode.decode.runs_of_windows import (
     WindowBatch,
@@ -32,7 +32,7 @@ class MovieFrames:
 
     Movies stay as recorded, 8 or 16 bit: memory-mapped, or, where they take less than half of a
     GPU's free memory, resident on it. What normalises them is the same arithmetic as
-    `corticode.data.pixels.normalised_frames`.
+    `corticode.data.normalised_movie.normalised_frames`.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class MovieFrames:
         """
         if self.resident is not None:
             return torch.from_numpy(rows), None
-        frames, moving = [], []
+        frames, subtracted = [], []
         session = np.searchsorted(self.first_frame, rows, side="right") - 1
         is_break = (np.diff(rows) != 1) | (np.diff(session) != 0)
         for part in np.split(np.arange(rows.size), np.flatnonzero(is_break) + 1):
@@ -89,11 +89,11 @@ class MovieFrames:
             first = int(rows[part[0]] - self.first_frame[k])
             here = slice(first, first + part.size)
             frames.append(_as_tensor(self.movies[k].frames[here], self.dtype))
-            subtracted = moving_part(self.movies[k], here)
-            if subtracted is not None:
-                moving.append(torch.from_numpy(subtracted))
+            moving = moving_part(self.movies[k], here)
+            if moving is not None:
+                subtracted.append(torch.from_numpy(moving))
         read = torch.cat(frames)
-        beside = torch.cat(moving) if moving else None
+        beside = torch.cat(subtracted) if subtracted else None
         if self.device.type == "cuda":
             read = read.pin_memory()
             beside = None if beside is None else beside.pin_memory()
@@ -101,7 +101,7 @@ class MovieFrames:
 
     def normalise(self, rows: NDArray[np.int64], found: Read) -> Tensor:
         """(frame, row, column): float32, in the unit of the movies' scale."""
-        read, moving = found
+        read, beside = found
         if self.resident is not None:
             read = self.resident[read.to(self.device, non_blocking=True)]
         frames = read.to(self.device, non_blocking=True)
@@ -110,8 +110,8 @@ class MovieFrames:
         frames = frames.to(torch.float32)
         state = torch.from_numpy(self._state(rows)).to(self.device, non_blocking=True)
         frames = frames - self.offset[state]
-        if moving is not None:
-            frames -= moving.to(self.device, non_blocking=True)
+        if beside is not None:
+            frames -= beside.to(self.device, non_blocking=True)
         gain = self.gain[state]
         frames *= gain
         if self.dtype.kind == "f":
@@ -124,11 +124,8 @@ class MovieFrames:
         k = np.searchsorted(self.first_frame, rows, side="right") - 1
         state = self.first_state[k].astype(np.int64)
         for session in np.unique(k):
-            movie = self.movies[session]
-            if movie.checkpoint_frames:
-                here = k == session
-                local = rows[here] - self.first_frame[session]
-                state[here] += np.maximum(local // movie.checkpoint_frames - 1, 0)
+            here = k == session
+            state[here] += states_of(self.movies[session], rows[here] - self.first_frame[session])
         return state
 
 

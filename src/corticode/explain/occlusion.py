@@ -53,7 +53,7 @@ def occlude(
         What is covered: see `corticode.explain.masks`.
     fill
         What stands in the place of covered input. ``"zero"``: 0 after normalisation, as published;
-        the pixel's mean over the session in movies, in traces what regions that are left out enter
+        the pixel's mean (or moving mean) in movies, in traces what regions that are left out enter
         as. It is off the data's distribution, and covering what the decoder never uses may change
         its output nonetheless. ``"other-session"``: the patch's own activity in another session of
         the animal. ``"shuffled"``: its own activity in other stretches of the session.
