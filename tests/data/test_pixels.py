@@ -1,16 +1,11 @@
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from corticode.data.movie_means import smoothed_frames
 from corticode.data.movie_statistics import measure_movie
-from corticode.data.normalised_movie import (
-    NormalisedMovie,
-    lowpassed_reference,
-    normalised_frames,
-)
+from corticode.data.normalised_movie import lowpassed_reference, normalised_frames
 from corticode.data.pixels import (
     PixelPreprocessing,
     normalise_movie,
@@ -253,10 +248,3 @@ class TestRefused:
         movie, _ = a_pair(300)
         with pytest.raises(DataError, match=r"the brain mask holds bool values of shape \(2, 2\)"):
             normalised(PixelPreprocessing(mask="brain"), movie, brain=np.ones((2, 2), bool))
-
-    def test_no_reference(self):
-        movie, _ = a_pair(300)
-        found, _ = normalised(PixelPreprocessing(), movie)
-        assert isinstance(found, NormalisedMovie)
-        with pytest.raises(DataError, match=r"the movie has no reference"):
-            lowpassed_reference(replace(found, reference=None), slice(0, 3))
