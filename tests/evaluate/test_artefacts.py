@@ -10,6 +10,8 @@ from corticode.errors import DataError
 from corticode.evaluate.artefacts import ROWS, artefact_rows, control_names, set_against_cues
 
 SPREAD = np.array([-0.02, 0.0, 0.01, 0.02, -0.01])
+# Of the 95 % t interval of the mean of SPREAD, with four degrees of freedom.
+HALF_WIDTH = 2.7764451 * np.std(SPREAD, ddof=1) / np.sqrt(5)
 
 
 def scores(neural, cues, left, both, spread=SPREAD, metric="auc"):
@@ -30,8 +32,10 @@ def scores(neural, cues, left, both, spread=SPREAD, metric="auc"):
         ((0.95, 0.95, 0.50, 0.95), "explained by cues"),
         ((0.95, 0.95, 0.80, 0.95), "not separable"),
         ((0.95, 0.70, 0.50, 0.90), "not separable"),
-        # What was not found is not absent: the interval of what is left reaches to 0.56.
+        # Something is left beyond doubt, little as it is.
         ((0.95, 0.95, 0.53, 0.95), "not separable"),
+        # Cortex adds up to 0.06: not beyond doubt, and not nothing.
+        ((0.95, 0.95, 0.50, 0.99), "not separable"),
         # Cues know nothing, and cortex falls with none of them.
         ((0.51, 0.51, 0.51, 0.51), "nothing decoded"),
         ((0.50, 0.70, 0.50, 0.70), "nothing decoded"),
@@ -44,6 +48,18 @@ def test_verdicts(means, verdict):
     assert tuple(found.rows) == ROWS
     assert found.rows["gain over cues"].mean == pytest.approx(means[3] - means[1])
     assert found.rows["neural"].mean == pytest.approx(means[0])
+
+
+def test_what_was_not_found_is_not_absent():
+    # Of 0.3 above chance a third may be left: the t interval of five animals decides.
+    def verdict(half_width):
+        table = scores(0.8, 0.9, 0.5, 0.8)
+        is_left = table["condition"] == control_names("gru")[1]
+        table.loc[is_left, "value"] = 0.5 + SPREAD * half_width / HALF_WIDTH
+        return set_against_cues(table, "gru").verdict
+
+    assert verdict(0.099) == "explained by cues"
+    assert verdict(0.101) == "not separable"
 
 
 def test_values_are_set_against_0():

@@ -18,9 +18,10 @@ ROWS = (
     "gain over cues",
     "lost with cues",
 )
-# That nothing is left is said only where the interval ends less than this above chance, or 0: with
-# few animals an interval is wide, and what was not found is not absent.
-MARGIN = 0.05
+# Cues explain what is read only where the intervals say so: what is left ends below this share of
+# what cortex reads above chance, and what cortex adds below this number. With few animals intervals
+# are wide, and what was not found is not absent.
+SHARE_LEFT, ADDED = 1 / 3, 0.05
 
 
 def control_names(condition: str) -> tuple[str, str, str]:
@@ -64,8 +65,9 @@ def set_against_cues(animal_scores: pd.DataFrame, condition: str) -> ArtefactTab
     mouse. What counts is whether anything is left of cortex once cues are regressed out, and
     whether cortex adds to what cues tell. Where the intervals over animals lie above for both, it
     is above cues. Cues explain it only where what is read has fallen beyond doubt with cues
-    regressed out, and both intervals end less than 0.05 above nothing. All else, and one animal,
-    is not separable.
+    regressed out, neither lies above, the interval of what is left ends at less than a third of
+    what cortex reads above chance, and that of what cortex adds below 0.05. All else, and one
+    animal, is not separable.
 
     Parameters
     ----------
@@ -136,7 +138,8 @@ def _judge(rows: Mapping[str, Interval], chance: float) -> tuple[str, str]:
     )
     if is_left and adds:
         return "above cues", f"above cues: {told}"
-    nothing = left.high < chance + MARGIN and gain.high < MARGIN
+    may_be_left, reads = left.high - chance, neural.mean - chance
+    nothing = may_be_left < SHARE_LEFT * reads and gain.high < ADDED
     if nothing and lost.low > 0 and not is_left and not adds:
         return "explained by cues", f"explained by cues: {told}"
     return "not separable", f"not separable from cues: {told}"
