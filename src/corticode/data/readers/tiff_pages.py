@@ -3,20 +3,16 @@
 import mmap
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from corticode.data.readers.lookup import unreadable
 
 _DESCRIPTION, _OFFSETS, _BYTE_COUNTS = 270, (273, 324), (279, 325)
 # Width, length, bits, compression, samples a pixel, planar, sample format: alike in all pages.
-_IS_LOOK = np.zeros(65_536, dtype=np.bool_)
-_IS_LOOK[[256, 257, 258, 259, 277, 284, 339]] = True
-_BYTES_OF_TYPE = np.array([0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8])
-_UINTS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
+_LOOKS = frozenset((256, 257, 258, 259, 277, 284, 339))
+_BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
+_UINTS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 class _CutShortError(Exception):
@@ -25,13 +21,32 @@ class _CutShortError(Exception):
 
 @dataclass(frozen=True)
 class _Format:
-    """How a TIFF or BigTIFF file writes its numbers."""
+    """How a TIFF or BigTIFF file writes its numbers: codes of `struct`."""
 
     order: str
     first_at: int
     count: str
     offset: str
-    entry: np.dtype[np.void]
+
+    @property
+    def n_offset(self) -> int:
+        """Bytes of an offset, and of a value that stands in its entry."""
+        return 4 if self.offset == "I" else 8
+
+    @property
+    def n_entry(self) -> int:
+        """Bytes of an entry: tag, type, count, and the value or where it is."""
+        return 4 + 2 * self.n_offset
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a header's tags, types and counts say; nearly all pages of a movie share one."""
+
+    largest_count: int
+    n_bytes: tuple[int, ...]
+    apart: tuple[int, ...]
+    looks: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -45,14 +60,14 @@ class Page:
     next_at
         The byte at which the next header starts; 0 after the last.
     looks
-        The entries that say how pixels are written, to compare pages by.
+        Tags, each before its value, that say how pixels are written, to compare pages by.
     description
         The first page's text; empty in others.
     """
 
     start: int
     next_at: int
-    looks: bytes
+    looks: tuple[int, ...]
     description: bytes
 
 
@@ -110,60 +125,61 @@ def _read_format(path: Path, content: mmap.mmap) -> _Format:
     version = struct.unpack(order + "H", content[2:4])[0] if order and len(content) >= 16 else 0
     if version not in (42, 43):
         raise unreadable(path, "TIFF", ValueError("it does not start as one"))
-    if version == 42:
-        (first_at,) = struct.unpack(order + "I", content[4:8])
-        entry = [("tag", order + "u2"), ("type", order + "u2"), ("count", order + "u4")]
-        return _Format(order, first_at, "H", "I", np.dtype([*entry, ("value", order + "u4")]))
-    (first_at,) = struct.unpack(order + "Q", content[8:16])
-    entry = [("tag", order + "u2"), ("type", order + "u2"), ("count", order + "u8")]
-    return _Format(order, first_at, "Q", "Q", np.dtype([*entry, ("value", order + "u8")]))
+    count, offset, at = ("H", "I", 4) if version == 42 else ("Q", "Q", 8)
+    (first_at,) = struct.unpack_from(order + offset, content, at)
+    return _Format(order, first_at, count, offset)
 
 
 def _read_page(content: mmap.mmap, kind: _Format, position: int, *, is_first: bool) -> Page:
     """One page header; `_CutShortError` where it, or anything it points to, is not all there."""
     size = len(content)
-    n_count, n_offset = struct.calcsize(kind.count), struct.calcsize(kind.offset)
+    n_count = struct.calcsize(kind.order + kind.count)
     if position + n_count > size:
         raise _CutShortError
     (n_entries,) = struct.unpack_from(kind.order + kind.count, content, position)
     at = position + n_count
-    end = at + n_entries * kind.entry.itemsize
-    if end + n_offset > size:
+    end = at + n_entries * kind.n_entry
+    if end + kind.n_offset > size:
         raise _CutShortError
-    entries = np.frombuffer(content[at:end], kind.entry)
-    types = np.where(entries["type"] < len(_BYTES_OF_TYPE), entries["type"], 0)
-    n_bytes = _BYTES_OF_TYPE[types] * entries["count"].astype(np.int64)
-    inline_at = at + kind.entry.itemsize * np.arange(1, n_entries + 1) - n_offset
-    value_at = np.where(n_bytes <= n_offset, inline_at, entries["value"].astype(np.int64))
-    # Counts first: a spoilt one, multiplied, could overflow.
-    if (entries["count"] > size).any() or _leaves(value_at, n_bytes, size):
+    numbers = struct.unpack_from(kind.order + f"HH2{kind.offset}" * n_entries, content, at)
+    tags, types, counts, values = (numbers[k::4] for k in range(4))
+    layout = _lay_out(tags, types, counts, kind.n_offset)
+    if layout.largest_count > size or any(
+        values[k] + layout.n_bytes[k] > size for k in layout.apart
+    ):
         raise _CutShortError
-    tags = entries["tag"].tolist()
 
-    def values_of(wanted: tuple[int, ...]) -> NDArray[Any]:
+    def place_of(k: int) -> int:
+        return values[k] if k in layout.apart else at + (k + 1) * kind.n_entry - kind.n_offset
+
+    def values_of(wanted: tuple[int, ...]) -> tuple[int, ...]:
         k = next((tags.index(tag) for tag in wanted if tag in tags), -1)
-        if k < 0 or int(types[k]) not in _UINTS:
+        if k < 0 or types[k] not in _UINTS:
             raise ValueError("a page says nowhere where its pixels are")
-        code = kind.order + _UINTS[int(types[k])]
-        found = np.frombuffer(content[value_at[k] : value_at[k] + n_bytes[k]], code)
-        return found.astype(np.int64)
+        code = f"{kind.order}{counts[k]}{_UINTS[types[k]]}"
+        return struct.unpack_from(code, content, place_of(k))
 
-    starts, counts = values_of(_OFFSETS), values_of(_BYTE_COUNTS)
-    if len(starts) != len(counts) or not len(starts) or _leaves(starts, counts, size):
+    starts, lengths = values_of(_OFFSETS), values_of(_BYTE_COUNTS)
+    ends = [start + length for start, length in zip(starts, lengths, strict=False)]
+    if len(starts) != len(lengths) or not ends or max(ends) > size:
         raise _CutShortError
-    in_one_piece = bool((starts[1:] == starts[:-1] + counts[:-1]).all())
+    in_one_piece = list(starts[1:]) == ends[:-1]
     text = b""
     if is_first and _DESCRIPTION in tags:
         k = tags.index(_DESCRIPTION)
-        text = content[value_at[k] : value_at[k] + n_bytes[k]]
+        text = content[place_of(k) : place_of(k) + layout.n_bytes[k]]
     (next_at,) = struct.unpack_from(kind.order + kind.offset, content, end)
+    looks = tuple(number for k, tag in layout.looks for number in (tag, values[k] if k >= 0 else 0))
+    return Page(starts[0] if in_one_piece else -1, next_at, looks, text)
+
+
+@lru_cache(maxsize=16)
+def _lay_out(
+    tags: tuple[int, ...], types: tuple[int, ...], counts: tuple[int, ...], n_offset: int
+) -> _Layout:
+    sizes = [_BYTES_OF_TYPE[one] if one < len(_BYTES_OF_TYPE) else 0 for one in types]
+    n_bytes = tuple(size * count for size, count in zip(sizes, counts, strict=True))
+    apart = tuple(k for k, n in enumerate(n_bytes) if n > n_offset)
     # Where a value lies apart (the bits of three colours), its place differs from page to page.
-    looks = np.where(n_bytes <= n_offset, entries["value"], 0)
-    looks = np.column_stack([entries["tag"], looks])[_IS_LOOK[entries["tag"]]]
-    start = int(starts[0]) if in_one_piece else -1
-    return Page(start, int(next_at), looks.tobytes(), text)
-
-
-def _leaves(starts: NDArray[Any], lengths: NDArray[Any], size: int) -> bool:
-    """Whether any stretch of bytes reaches out of a file of `size` bytes."""
-    return bool(((starts < 0) | (starts > size) | (lengths > size - starts)).any())
+    looks = tuple((-1 if k in apart else k, tag) for k, tag in enumerate(tags) if tag in _LOOKS)
+    return _Layout(max(counts, default=0), n_bytes, apart, looks)
