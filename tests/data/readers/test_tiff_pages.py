@@ -52,6 +52,16 @@ def test_a_page_without_pixels(tmp_path: Path) -> None:
         read_pages(path)
 
 
+def test_a_page_of_more_entries_than_there_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "big.tif"
+    tifffile.imwrite(path, np.zeros((1024, 1024), np.uint16), bigtiff=True)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack("<Q", 70_000)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="a page claims 70000 entries"):
+        read_pages(path)
+
+
 def test_another_format(tmp_path: Path) -> None:
     path = tmp_path / "png.tif"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))

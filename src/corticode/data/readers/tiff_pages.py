@@ -12,6 +12,8 @@ _DESCRIPTION, _OFFSETS, _BYTE_COUNTS = 270, (273, 324), (279, 325)
 # Width, length, bits, compression, samples a pixel, planar, sample format: alike in all pages.
 _LOOKS = frozenset((256, 257, 258, 259, 277, 284, 339))
 _BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
+# What a classic TIFF can count to; a BigTIFF that claims more is spoilt.
+_MOST_ENTRIES = 65_535
 _UINTS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
@@ -141,6 +143,8 @@ def _read_page(content: mmap.mmap, kind: _Format, position: int, *, is_first: bo
     end = at + n_entries * kind.n_entry
     if end + kind.n_offset > size:
         raise _CutShortError
+    if n_entries > _MOST_ENTRIES:
+        raise ValueError(f"a page claims {n_entries} entries")
     numbers = struct.unpack_from(kind.order + f"HH2{kind.offset}" * n_entries, content, at)
     tags, types, counts, values = (numbers[k::4] for k in range(4))
     layout = _lay_out(tags, types, counts, kind.n_offset)
