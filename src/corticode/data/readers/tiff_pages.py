@@ -95,7 +95,7 @@ def read_pages(path: Path) -> tuple[list[Page], bool]:
 
     Examples
     --------
-    >>> import tempfile, tifffile
+    >>> import tempfile, numpy as np, tifffile
     >>> path = Path(tempfile.mkdtemp()) / "movie.tif"
     >>> tifffile.imwrite(path, np.zeros((5, 64, 64), np.uint16))
     >>> pages, is_whole = read_pages(path)
