@@ -147,7 +147,7 @@ def _read_page(content: mmap.mmap, kind: _Format, position: int, *, is_first: bo
         raise ValueError(f"a page claims {n_entries} entries")
     numbers = struct.unpack_from(kind.order + f"HH2{kind.offset}" * n_entries, content, at)
     tags, types, counts, values = (numbers[k::4] for k in range(4))
-    layout = _lay_out(tags, types, counts, kind.n_offset)
+    layout = _layout_of(tags, types, counts, kind.n_offset)
     if layout.largest_count > size or any(
         values[k] + layout.n_bytes[k] > size for k in layout.apart
     ):
@@ -178,9 +178,10 @@ def _read_page(content: mmap.mmap, kind: _Format, position: int, *, is_first: bo
 
 
 @lru_cache(maxsize=16)
-def _lay_out(
+def _layout_of(
     tags: tuple[int, ...], types: tuple[int, ...], counts: tuple[int, ...], n_offset: int
 ) -> _Layout:
+    """What pages of these tags, types and counts share, worked out once for all of them."""
     sizes = [_BYTES_OF_TYPE[one] if one < len(_BYTES_OF_TYPE) else 0 for one in types]
     n_bytes = tuple(size * count for size, count in zip(sizes, counts, strict=True))
     apart = tuple(k for k, n in enumerate(n_bytes) if n > n_offset)
