@@ -29,7 +29,7 @@ _AROUSAL_PERCENT = {
     **dict.fromkeys((11, 25, 36, 50), 2.4),
     **dict.fromkeys(LIMB_REGIONS, 1.1),
 }
-_AROUSAL_ELSEWHERE_PERCENT = 4.4
+_AROUSAL_ELSEWHERE_PERCENT = 4.7
 _SHARED_PERCENT = 2.7
 _PRIVATE_PERCENT = 1.0
 _PRIVATE_SPREAD = 0.15  # of the logarithm, between mice
