@@ -5,11 +5,14 @@ from hypothesis import strategies as st
 from corticode.data.synthetic.dials import (
     BEHAVIOR_DRIVEN,
     DIALS,
+    MOUSE_NUMBERS,
+    N_MICE,
     SPECIAL,
     TYPICAL,
     dials_of_mouse,
     resolve_dials,
 )
+from corticode.data.synthetic.sizes import SIZES
 from corticode.errors import StudyError
 
 
@@ -19,7 +22,11 @@ def test_typical_features_are_on_and_mishaps_off():
     assert {dials[name] for name in SPECIAL} == {0.0}
 
 
-@given(st.dictionaries(st.sampled_from(sorted(set(DIALS) - {"lag_s"})), st.floats(0, 10)))
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(set(DIALS) - {"lag_s", *MOUSE_NUMBERS})), st.floats(0, 10)
+    )
+)
 def test_what_is_given_is_kept(given_dials):
     dials = resolve_dials(given_dials)
     assert set(dials) == set(DIALS)
@@ -48,3 +55,15 @@ def test_dials_that_cannot_be_turned_are_refused():
     with pytest.raises(StudyError, match="dial 'noise' is nan"):
         resolve_dials({"noise": float("nan")})
     assert resolve_dials({"lag_s": -0.3})["lag_s"] == -0.3
+
+
+@pytest.mark.parametrize("name", MOUSE_NUMBERS)
+@pytest.mark.parametrize("value", [N_MICE + 1, 2.5])
+def test_a_mouse_that_is_not_there_cannot_be_named(name, value):
+    with pytest.raises(StudyError, match=rf"{name}' is {value:g}; it names a mouse: 1 to 5, or 0"):
+        resolve_dials({name: value})
+    assert resolve_dials({name: N_MICE})[name] == N_MICE
+
+
+def test_cohorts_of_every_size_have_the_mice_that_dials_can_name():
+    assert {len(size.n_sessions) for size in SIZES.values()} == {N_MICE}

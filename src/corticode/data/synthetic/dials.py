@@ -65,6 +65,8 @@ BEHAVIOR_DRIVEN = ("haemodynamics", "motion", "defocus", "heart", "breathing")
 """What follows behaviour without being neural."""
 
 NEGATIVE_ALLOWED = ("lag_s",)
+MOUSE_NUMBERS = ("only_mouse", "one_sided")
+N_MICE = 5  # in a cohort of any size
 
 
 def resolve_dials(dials: Mapping[str, float] | None) -> dict[str, float]:
@@ -78,7 +80,8 @@ def resolve_dials(dials: Mapping[str, float] | None) -> dict[str, float]:
     Raises
     ------
     StudyError
-        A name is unknown, or a value not a number, or negative where that has no meaning.
+        A name is unknown, or a value not a number, or negative where that has no meaning, or not
+        the number of a mouse where one is named.
 
     Examples
     --------
@@ -96,6 +99,10 @@ def resolve_dials(dials: Mapping[str, float] | None) -> dict[str, float]:
             raise StudyError(f"there is no dial {name!r}; dials are {', '.join(DIALS)}{guess}")
         if not np.isfinite(value) or (value < 0 and name not in NEGATIVE_ALLOWED):
             raise StudyError(f"dial {name!r} is {value}; it must be 0 (off) or more (1: typical)")
+        if name in MOUSE_NUMBERS and value not in range(N_MICE + 1):
+            raise StudyError(
+                f"dial {name!r} is {value:g}; it names a mouse: 1 to {N_MICE}, or 0: no such mouse"
+            )
         values[name] = float(value)
     if values["signal"] == 0 or values["redundant"] or values["nonlinear"]:
         values |= {name: 0.0 for name in BEHAVIOR_DRIVEN if name not in given}
