@@ -12,6 +12,7 @@ from corticode.data.synthetic.dials import (
     dials_of_mouse,
     resolve_dials,
 )
+from corticode.data.synthetic.session import RUN_FRACTIONS
 from corticode.data.synthetic.sizes import SIZES
 from corticode.errors import StudyError
 
@@ -66,4 +67,4 @@ def test_a_mouse_that_is_not_there_cannot_be_named(name, value):
 
 
 def test_cohorts_of_every_size_have_the_mice_that_dials_can_name():
-    assert {len(size.n_sessions) for size in SIZES.values()} == {N_MICE}
+    assert {len(size.n_sessions) for size in SIZES.values()} == {N_MICE} == {len(RUN_FRACTIONS)}
