@@ -1,10 +1,11 @@
-"""The same results before and after a change that is meant to change none: two studies, two versions.
+"""The same results before and after a change that is meant to change none: two versions compared.
 
-``python benchmarks/golden_run.py BEFORE [AFTER]`` runs a study of traces with its maps and controls,
-and a small study of movies, with the source of two commits (AFTER left out: this work tree), on one
-simulated cohort, and compares every file of both run folders: tables, predictions, decoders and maps
-byte for byte, JSON and training histories but for their seconds and the fields named by ``--ignore``.
-Nothing of a run is kept in the repository, as bytes differ between processors.
+``python benchmarks/golden_run.py BEFORE [AFTER]`` runs a study of traces with its maps and
+controls, and a small study of movies, with the source of two commits (AFTER left out: this work
+tree), on one simulated cohort, and compares every file of both run folders: tables, predictions,
+decoders and maps byte for byte, JSON and training histories but for their seconds and the fields
+named by ``--ignore``. Nothing of a run is kept in the repository, as bytes differ between
+processors.
 """
 
 import argparse
@@ -33,7 +34,7 @@ catalogue = "sessions.csv"
 regions = "regions.csv"
 [folds]
 by = "animal"
-only = ["test-m1_valid-m2", "test-m2_valid-m1", "test-m3_valid-m4", "test-m4_valid-m3", "test-m5_valid-m1"]
+only = ["test-m1_valid-m2", "test-m2_valid-m1", "test-m3_valid-m4", "test-m4_valid-m3"]
 [[condition]]
 name = "linear"
 network = { kind = "linear-window" }
@@ -167,7 +168,7 @@ def _corticode(source: Path, place: Path, *arguments: object) -> None:
 
 
 def _differing(what: str, before: Path, after: Path, ignored: tuple[str, ...]) -> list[str]:
-    """Names of the files that are not the same in both folders; how many were compared is printed."""
+    """Names of the files that are not the same in both folders; printed too."""
     names = {
         path.relative_to(folder).as_posix()
         for folder in (before, after)
