@@ -17,9 +17,9 @@ from kill_runs import make_study
 from results_file import write_result
 
 from corticode.cluster import cluster_executor
-from corticode.config import Study, read_study
 from corticode.grid import run_study
 from corticode.runs import Run
+from corticode.study.study import Study, read_study
 
 N_WORKERS, N_TURNS = 2, 3
 TABLES = ("scores", "session_scores", "animal_scores")

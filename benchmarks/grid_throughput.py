@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from results_file import write_result
 
-from corticode.config import Study, resolve, study_of
 from corticode.data.folds import Split
 from corticode.data.layouts import import_study2024
 from corticode.data.store import load_sessions
@@ -39,7 +38,8 @@ from corticode.experiment import FitTask, condition_windows, split_fold
 from corticode.fit_speeds import kind_of
 from corticode.grid import Progress, run_study, start_worker
 from corticode.runs import Run
-from corticode.shipped_studies import shipped
+from corticode.study.shipped import shipped
+from corticode.study.study import Study, resolve, study_of
 from corticode.tasks import Plan, lay_out
 
 BAR, STUDY_EPOCHS = 1.25, 30

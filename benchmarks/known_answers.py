@@ -20,13 +20,13 @@ from results_file import write_result
 from scipy.io import loadmat, savemat
 from scipy.stats import t
 
-from corticode.config import read_study
 from corticode.data.layouts import import_study2024
 from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.data.synthetic.dials import BEHAVIOR_DRIVEN
 from corticode.data.synthetic.sizes import SIZES
 from corticode.grid import run_study
 from corticode.runs import Run
+from corticode.study.study import read_study
 
 UNSEEN = 404
 EPOCHS = 4

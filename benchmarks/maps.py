@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 from results_file import write_result
 from small_cohort import HEAD, LIKE_GRU
 
-from corticode.config import read_study
 from corticode.data.folds import leave_animals_out, split_windows
 from corticode.data.layouts import import_study2024
 from corticode.data.movies import attach_movies
@@ -66,6 +65,7 @@ from corticode.explain.occlusion import occlude
 from corticode.grid import RunSummary, run_study
 from corticode.maps import explained_and_background, masks_of
 from corticode.runs import Run
+from corticode.study.study import read_study
 from corticode.tasks import lay_out
 
 UNSEEN = (111, 222, 333)

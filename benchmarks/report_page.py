@@ -25,7 +25,6 @@ import numpy as np
 import pandas as pd
 from results_file import write_result
 
-from corticode.config import resolve, study_of, write_resolved
 from corticode.data.layouts import read_published_regions
 from corticode.data.synthetic.sizes import published_sessions
 from corticode.decode.predictions import Predictions
@@ -33,6 +32,7 @@ from corticode.evaluate.tables import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.joined_map import join_maps
 from corticode.runs import Run, provenance, write_table
+from corticode.study.study import resolve, study_of, write_resolved
 
 RATE_HZ, MARGIN = 30.0, 15
 BAR_S, BAR_MB = 20.0, 15.0

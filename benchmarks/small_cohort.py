@@ -19,10 +19,10 @@ from pathlib import Path
 import pandas as pd
 from results_file import write_result
 
-from corticode.config import read_study
 from corticode.data.layouts import import_study2024
 from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.grid import run_study
+from corticode.study.study import read_study
 
 UNSEEN = (101, 202, 303)
 EPOCHS, BATCH_SIZE, N_DRAWS = 4, 64, 5

@@ -21,12 +21,12 @@ import pandas as pd
 import tomli_w
 from results_file import RESULTS, write_result
 
-from corticode.config import read_study
 from corticode.data.layouts import import_study2024
 from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.data.synthetic.sizes import SIZES
 from corticode.grid import Progress, run_study
 from corticode.runs import Run
+from corticode.study.study import read_study
 
 PRESET = "traces2024.toml"
 FOLD = "test-m1_valid-m2"
@@ -44,7 +44,9 @@ def published_means() -> dict[tuple[str, str], str]:
 
 def study_text(folds: Sequence[str], epochs: int) -> str:
     """The preset with some folds only, and few epochs."""
-    raw = tomllib.loads(resources.files("corticode.presets").joinpath(PRESET).read_text("utf-8"))
+    raw = tomllib.loads(
+        resources.files("corticode.study.presets").joinpath(PRESET).read_text("utf-8")
+    )
     raw["folds"]["only"] = list(folds)
     raw |= {"map": [], "comparison": []}
     for condition in raw["condition"]:

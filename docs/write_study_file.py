@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from corticode import config
-from corticode import study_keys as keys
+from corticode.study import keys
+from corticode.study import study as config
 
 HEAD = """# The study file
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from corticode.cli import main
-from corticode.config import read_study
 from corticode.data.session import Session
 from corticode.grid import run_study
 from corticode.runs import Run
+from corticode.study.study import read_study
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,10 +7,10 @@ import socket
 import pytest
 
 from corticode.cli import main
-from corticode.config import read_study
 from corticode.errors import CorticodeError, StudyError
 from corticode.grid import run_study
 from corticode.runs import Run
+from corticode.study.study import read_study
 
 distributed = pytest.importorskip(
     "distributed", reason="the extra 'cluster' (distributed) is not installed"

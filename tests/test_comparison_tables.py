@@ -14,11 +14,11 @@ from corticode.comparison_tables import (
     null_tables,
     variance_tables,
 )
-from corticode.config import read_study
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, SIGN_FLIP
 from corticode.experiment import FitTask
-from corticode.study_keys import ComparisonKeys
+from corticode.study.keys import ComparisonKeys
+from corticode.study.study import read_study
 
 ANIMALS = ("m1", "m2", "m3", "m4", "m5")
 

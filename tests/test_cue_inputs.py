@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.config import read_study, write_resolved
 from corticode.data.catalogue import read_catalogue
 from corticode.data.cues import INPUTS
 from corticode.decode.decoder import load_decoder
@@ -16,6 +15,7 @@ from corticode.errors import CorticodeWarning, StudyError
 from corticode.evaluate.artefacts import control_names
 from corticode.experiment import predict_recordings
 from corticode.runs import Run
+from corticode.study.study import read_study, write_resolved
 from corticode.tasks import check_study
 
 N_FRAMES = 1600

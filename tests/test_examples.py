@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.config import read_study
 from corticode.data.catalogue import read_catalogue
 from corticode.data.movies import prepare_movies
 from corticode.data.normalised_movie import normalised_frames
 from corticode.data.pixels import PixelPreprocessing
 from corticode.data.session import read_session
+from corticode.study.study import read_study
 from corticode.tasks import check_study
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.config import read_study, resolve
 from corticode.data.catalogue import read_catalogue
 from corticode.data.folds import Fold, Part
 from corticode.data.prepared import prepare_sessions
@@ -32,6 +31,7 @@ from corticode.experiment import (
     split_fold,
 )
 from corticode.runs import Run, read_done
+from corticode.study.study import read_study, resolve
 from corticode.tasks import lay_out
 
 FOLD = Fold("test-m1_valid-m2", (Part("m3"), Part("m4")), (Part("m2"),), (Part("m1"),))

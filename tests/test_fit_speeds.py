@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corticode.config import read_study, resolve
 from corticode.data.prepared import prepare_sessions
 from corticode.decode.settings import Network, Training
 from corticode.fit_speeds import Speed, kind_of, measure_speed
+from corticode.study.study import read_study, resolve
 
 SPEED = Speed(0.002, 0.001, 10)
 

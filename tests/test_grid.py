@@ -18,7 +18,6 @@ import pandas as pd
 import psutil
 import pytest
 
-from corticode.config import read_study
 from corticode.data.catalogue import read_catalogue
 from corticode.data.preprocess import moving_mean
 from corticode.decode import training_loop
@@ -27,6 +26,7 @@ from corticode.errors import RunError, StudyError
 from corticode.evaluate.references import compare_with_references
 from corticode.grid import run_study
 from corticode.runs import Run, read_done
+from corticode.study.study import read_study
 
 SCORES = [
     *("condition", "fold", "test_animal", "valid_animal", "seed", "n_windows", "base_rate"),

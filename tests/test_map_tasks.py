@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from corticode.config import read_study, settings_of_map
 from corticode.errors import MissingDataError, StudyError
 from corticode.map_tasks import wanted_maps
 from corticode.maps import MapTask
+from corticode.study.study import read_study, settings_of_map
 
 MOVIE = (
     '[[condition]]\nname = "cnn"\ninput = "movie"\npreset = "recommended"\n'

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from tests.explain.test_occlusion import SIDE, movie_decoder, movie_windows
 
-from corticode.config import read_study
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
@@ -21,6 +20,7 @@ from corticode.explain.occlusion import occlude
 from corticode.explain.pixel_masks import Circle
 from corticode.grid import make_maps
 from corticode.maps import MapTask, masks_of, square_curves, thin_evenly
+from corticode.study.study import read_study
 
 
 class TestRun:

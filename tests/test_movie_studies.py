@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.config import read_study, resolve
 from corticode.data.catalogue import read_catalogue
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
@@ -15,6 +14,7 @@ from corticode.errors import DataError, DecoderError, StudyError
 from corticode.experiment import predict_recordings
 from corticode.plan import plan_study
 from corticode.runs import Run
+from corticode.study.study import read_study, resolve
 from corticode.tasks import check_study
 
 STUDY = """

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from corticode.cli import main
-from corticode.config import read_study
+from corticode.study.study import read_study
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

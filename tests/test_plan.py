@@ -5,12 +5,12 @@ import json
 import pytest
 from tests.conftest import LINEAR_STUDY, MAP_STUDY, InlineExecutor
 
-from corticode.config import read_study
 from corticode.errors import StudyError
 from corticode.evaluate.detectable import detectable_difference
 from corticode.grid import run_study
 from corticode.plan import plan_study, published_sd
 from corticode.runs import Run
+from corticode.study.study import read_study
 
 CHOSEN = """
 [[condition]]

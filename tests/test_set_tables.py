@@ -2,8 +2,8 @@
 
 import pytest
 
-from corticode.config import read_study
 from corticode.errors import StudyError
+from corticode.study.study import read_study
 
 
 def test_a_planted_set_is_needed_and_enough(mapped):

@@ -89,7 +89,7 @@ def test_python_example_of_the_readme_runs(tmp_path, monkeypatch):
 
 
 def test_shipped_study_of_the_readme_is_read(tmp_path):
-    from corticode.config import read_study
+    from corticode.study.study import read_study
 
     text = (ROOT / "README.md").read_text("utf-8")
     study = text.split("```toml\n")[1].split("```")[0]

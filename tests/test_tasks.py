@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.config import read_study, resolve
 from corticode.data.catalogue import read_catalogue
 from corticode.errors import DataError, StudyError
 from corticode.runs import Run
+from corticode.study.study import read_study, resolve
 from corticode.tasks import (
     check_study,
     fit_key,

@@ -16,8 +16,8 @@ from corticode.errors import CorticodeError, Finding, StudyError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from corticode.config import Study
     from corticode.grid import Progress, RunSummary
+    from corticode.study.study import Study
     from corticode.tasks import Plan
 
 SHOWN_FINDINGS = 20
@@ -136,9 +136,9 @@ def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
 
     import tomli_w
 
-    from corticode.config import read_study
     from corticode.data.files import write_bytes, write_text
     from corticode.data.synthetic.like import adapt_study, simulate_like
+    from corticode.study.study import read_study
     from corticode.tasks import read_files
 
     study = read_study(study_path)
@@ -220,7 +220,7 @@ def check(
     catalogue: Catalogue = None,
 ) -> None:
     """Find every fault of a study's data and every risk of leakage, without training."""
-    from corticode.shipped_studies import open_study
+    from corticode.study.shipped import open_study
     from corticode.tasks import check_study
 
     report = check_study(open_study(study, catalogue))
@@ -258,7 +258,7 @@ def plan(
 
     from corticode.plan import plan_study
     from corticode.report.cost_words import cost_text
-    from corticode.shipped_studies import open_study
+    from corticode.study.shipped import open_study
 
     # One thread, as in a run's workers.
     torch.set_num_threads(1)
@@ -289,7 +289,7 @@ def run(
     ] = None,
 ) -> None:
     """Fit every condition in every fold, predict what was left out, and score it."""
-    from corticode.shipped_studies import open_study
+    from corticode.study.shipped import open_study
 
     opened = open_study(study, catalogue)
     if scheduler is None:
@@ -322,9 +322,9 @@ def explain(
     """Make the maps of a run again, of the decoders that are there; nothing is trained."""
     import json
 
-    from corticode.config import read_study
     from corticode.grid import make_maps
     from corticode.runs import Run
+    from corticode.study.study import read_study
 
     run_folder = Run(folder)
     study = read_study(run_folder.study_path)
@@ -462,8 +462,8 @@ def demo(
     """Simulate five mice, import, check, run and say what was found."""
     from importlib.resources import files
 
-    from corticode.config import read_study
     from corticode.data.files import write_text
+    from corticode.study.study import read_study
 
     cohort, study_path = out / "cohort", out / "study" / "study.toml"
     if not (cohort / "truth.json").is_file():
@@ -471,7 +471,7 @@ def demo(
         simulate(cohort, movies=True)
     typer.echo("2. corticode import study2024: a catalogue of their recordings")
     import_study(cohort, study_path.parent)
-    write_text(study_path, (files("corticode.presets") / "demo.toml").read_text("utf-8"))
+    write_text(study_path, (files("corticode.study.presets") / "demo.toml").read_text("utf-8"))
     typer.echo("3. corticode check: faults and leaks, before anything is trained")
     check(str(study_path))
     typer.echo(

@@ -22,7 +22,7 @@ from corticode.evaluate.variance import variance_shares
 from corticode.experiment import FitTask, condition_windows
 from corticode.report.headline import COHORT
 from corticode.runs import Run, hash_of
-from corticode.study_keys import ComparisonKeys
+from corticode.study.keys import ComparisonKeys
 
 # What two decoders share that saw the same recordings.
 FOLD = ["fold", "seed"]

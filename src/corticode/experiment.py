@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from corticode.config import Condition
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
 from corticode.data.cues import cue_session, without_cues
@@ -39,6 +38,7 @@ from corticode.evaluate.tables import score_fold, score_sessions
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_settings import choose_regions
 from corticode.runs import read_done, write_done, write_table
+from corticode.study.study import Condition
 
 STATE_FILE = "state.safetensors"
 FIT_FILES = ("done.json", "decoder.safetensors", "decoder.json", "history.csv", "predictions.npz")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from corticode.config import Condition
 from corticode.data.movies import prepare_movies
 from corticode.data.prepared import PreparedSessions
 from corticode.data.regions import RegionTable
@@ -15,6 +14,7 @@ from corticode.data.windows import Windows
 from corticode.decode.fit import fit
 from corticode.decode.settings import LINEAR, Network, Training
 from corticode.experiment import condition_windows, has_one_class
+from corticode.study.study import Condition
 
 # Windows that are tried: of networks on traces in batches, of linear decoders, of movies.
 TRIED_BATCHES, TRIED_LINEAR, TRIED_MOVIE = 10, 20_000, 8

@@ -26,7 +26,6 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from corticode.comparison_tables import comparison_table, null_tables, variance_tables
-from corticode.config import Condition, Study, write_resolved
 from corticode.data.files import write_text
 from corticode.data.store import load_sessions
 from corticode.decode.predictions import Predictions
@@ -49,6 +48,7 @@ from corticode.run_lock import hold_folder
 from corticode.run_texts import write_texts
 from corticode.runs import Run, check_format, provenance, read_done, write_table
 from corticode.set_tables import region_set_tables
+from corticode.study.study import Condition, Study, write_resolved
 from corticode.tasks import Plan, lay_out
 
 MOST_RESTARTS = 3

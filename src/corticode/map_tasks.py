@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from corticode.config import Condition, Study, settings_of_map
 from corticode.data.folds import Fold
 from corticode.errors import Finding, StudyError
 from corticode.experiment import FitTask
 from corticode.explain.map_settings import MapSettings, Selection
 from corticode.maps import MapTask
 from corticode.runs import Run, hash_of
-from corticode.study_keys import ConditionKeys, SelectionKeys
+from corticode.study.keys import ConditionKeys, SelectionKeys
+from corticode.study.study import Condition, Study, settings_of_map
 
 # Kinds whose maps of decoders with permuted labels stand beside them.
 CHECKED = ("deep-shap",)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.config import Condition
 from corticode.data.folds import Fold, Split, split_windows
 from corticode.data.movies import StoredStatistics, attach_movies
 from corticode.data.regions import RegionTable
@@ -40,6 +39,7 @@ from corticode.explain.pixel_masks import pixel_masks
 from corticode.explain.random_decoders import random_weight_maps
 from corticode.explain.square_deletion import DELETION_FILLS, delete_squares
 from corticode.runs import read_done, write_done, write_table
+from corticode.study.study import Condition
 
 MAP_FILES = (
     "done.json",

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from corticode.config import Condition, Study, resolve
 from corticode.data.cues import stand_ins
 from corticode.data.folds import Fold, split_windows
 from corticode.data.movies import stand_in_movies
@@ -28,6 +27,7 @@ from corticode.experiment import condition_windows
 from corticode.fit_speeds import Speed, kind_of, measure_speed
 from corticode.map_tasks import wanted_maps
 from corticode.report.cost_words import KindCost, StudyCost
+from corticode.study.study import Condition, Study, resolve
 from corticode.tasks import groups_of, make_folds, read_files
 
 FLOAT_BYTES = 4

@@ -13,7 +13,7 @@ from corticode.report.methods import methods_text
 from corticode.report.page_values import RunValues
 from corticode.run_values import read_run
 from corticode.runs import Run, write_table
-from corticode.shipped_studies import open_study
+from corticode.study.shipped import open_study
 
 # The study that holds the published conditions under their published names.
 PUBLISHED_STUDY = "paper-code"

@@ -9,7 +9,7 @@ from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.necessity import SetConditions, set_names, set_side_by_side
 from corticode.evaluate.region_sets import EVERY, RegionSets, compare_region_sets
 from corticode.experiment import FitTask, condition_windows
-from corticode.study_keys import RegionSetKeys
+from corticode.study.keys import RegionSetKeys
 
 # Windows among which random sets are compared: more are thinned.
 MOST_WINDOWS = 100_000

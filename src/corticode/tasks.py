@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from corticode.config import Condition, Study, gap_frames, resolve
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
 from corticode.data.cues import check_input, cue_sessions, stand_ins, without_cues
@@ -38,7 +37,8 @@ from corticode.experiment import FitTask, condition_windows, fold_findings
 from corticode.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
 from corticode.maps import MapTask
 from corticode.runs import Run, hash_of
-from corticode.study_keys import ComparisonKeys, RegionSetKeys
+from corticode.study.keys import ComparisonKeys, RegionSetKeys
+from corticode.study.study import Condition, Study, gap_frames, resolve
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
 NOT_DECODED = ("group", "date")

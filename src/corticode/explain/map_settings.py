@@ -14,7 +14,7 @@ OwnMask = tuple[str, tuple[int | str, ...] | PixelMask]
 
 @dataclass(frozen=True)
 class MapSettings:
-    """How maps of a condition's decoders are made; `corticode.study_keys.MapKeys` says each.
+    """How maps of a condition's decoders are made; `corticode.study.keys.MapKeys` says each.
 
     Parameters
     ----------

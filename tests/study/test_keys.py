@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from corticode import study_keys
+from corticode.study import keys as study_keys
 
 MODELS = [
     model

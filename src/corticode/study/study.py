@@ -22,7 +22,7 @@ from corticode.evaluate.artefacts import control_names
 from corticode.evaluate.necessity import set_names
 from corticode.explain.map_settings import MapSettings, OwnMask, Selection
 from corticode.explain.pixel_masks import Circle, PixelMask, read_drawn_mask
-from corticode.study_faults import (
+from corticode.study.faults import (
     guess,
     listed,
     map_faults,
@@ -32,7 +32,7 @@ from corticode.study_faults import (
     toml_fault,
     unit_faults,
 )
-from corticode.study_keys import (
+from corticode.study.keys import (
     CircleKeys,
     ComparisonKeys,
     ConditionKeys,
@@ -598,7 +598,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 def read_preset(name: str) -> dict[str, Any]:
     """The keys of a preset that ships with the package."""
-    return tomllib.loads((files("corticode.presets") / f"{name}.toml").read_text("utf-8"))
+    return tomllib.loads((files("corticode.study.presets") / f"{name}.toml").read_text("utf-8"))
 
 
 def _given(**values: Any) -> dict[str, Any]:

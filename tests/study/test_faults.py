@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from corticode.config import MERGED
-from corticode.study_faults import (
+from corticode.study.faults import (
     guess,
     listed,
     name_faults,
@@ -16,7 +15,8 @@ from corticode.study_faults import (
     toml_fault,
     unit_faults,
 )
-from corticode.study_keys import StudyKeys
+from corticode.study.keys import StudyKeys
+from corticode.study.study import MERGED
 
 WHOLE = {"data": {"catalogue": "x"}, "condition": [{"name": "a"}]}
 

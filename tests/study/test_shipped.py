@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from tests.conftest import InlineExecutor
 
-from corticode.config import read_study, resolve, study_of
 from corticode.errors import MissingDataError, StudyError
 from corticode.grid import run_study
 from corticode.runs import Run
-from corticode.shipped_studies import SHIPPED, open_study, shipped
+from corticode.study.shipped import SHIPPED, open_study, shipped
+from corticode.study.study import read_study, resolve, study_of
 
 
 @pytest.fixture

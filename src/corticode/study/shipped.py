@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from corticode.config import Study, read_study, study_of
 from corticode.errors import MissingDataError, StudyError
+from corticode.study.study import Study, read_study, study_of
 
 # Files that a study is put together from, and the preset of what they leave open.
 SHIPPED: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -69,7 +69,7 @@ def shipped(name: str) -> dict[str, Any]:
     """The keys of a study that ships, as of one file."""
     parts, preset = SHIPPED[name]
     read = [
-        tomllib.loads((files("corticode.presets") / f"{part}.toml").read_text("utf-8"))
+        tomllib.loads((files("corticode.study.presets") / f"{part}.toml").read_text("utf-8"))
         for part in parts
     ]
     raw = {k: v for k, v in read[0].items() if k not in LISTS} | {"preset": preset}

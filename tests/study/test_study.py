@@ -7,7 +7,6 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.config import PRESETS, gap_frames, read_preset, read_study, resolve, write_resolved
 from corticode.data.layouts import read_published_regions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import read_regions, select_regions
@@ -15,6 +14,14 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training
 from corticode.errors import MissingDataError, StudyError
+from corticode.study.study import (
+    PRESETS,
+    gap_frames,
+    read_preset,
+    read_study,
+    resolve,
+    write_resolved,
+)
 
 DATA = '[data]\ncatalogue = "sessions.csv"\n'
 HEAD = 'preset = "code"\n' + DATA
@@ -440,7 +447,7 @@ other,,,
 @pytest.fixture(scope="module")
 def published():
     """The trace conditions of the study, by name."""
-    read = read_study(Path(str(files("corticode.presets") / "traces2024.toml")))
+    read = read_study(Path(str(files("corticode.study.presets") / "traces2024.toml")))
     # All lengths are in frames, so that no frame rate is needed.
     return {keys.name: resolve(keys, None) for keys in read.conditions}
 
@@ -495,7 +502,7 @@ class TestTraceConditionsOfTheStudy:
         assert {k + 1 for k in range(50) if kept[k]} == numbers
 
     def test_have_the_names_of_the_published_tables(self, published):
-        folder = Path(__file__).parents[2] / "shared" / "reference"
+        folder = Path(__file__).parents[3] / "shared" / "reference"
         if not folder.is_dir():
             pytest.skip("no ../shared")
         by_split = pd.read_csv(folder / "published_by_split.csv")
