@@ -16,9 +16,9 @@ from distributed import LocalCluster
 from kill_runs import make_study
 from results_file import write_result
 
-from corticode.cluster import cluster_executor
-from corticode.grid import run_study
-from corticode.runs import Run
+from corticode.run.cluster import cluster_executor
+from corticode.run.execute import run_study
+from corticode.run.folder import Run
 from corticode.study.study import Study, read_study
 
 N_WORKERS, N_TURNS = 2, 3

@@ -34,13 +34,13 @@ from corticode.decode.fit import fit
 from corticode.decode.optimisers import make_optimiser
 from corticode.decode.settings import LINEAR
 from corticode.decode.training_loop import loss_of
-from corticode.experiment import FitTask, condition_windows, split_fold
-from corticode.fit_speeds import kind_of
-from corticode.grid import Progress, run_study, start_worker
-from corticode.runs import Run
+from corticode.run.execute import Progress, run_study, start_worker
+from corticode.run.fit_speeds import kind_of
+from corticode.run.fits import FitTask, condition_windows, split_fold
+from corticode.run.folder import Run
+from corticode.run.tasks import Plan, lay_out
 from corticode.study.shipped import shipped
 from corticode.study.study import Study, resolve, study_of
-from corticode.tasks import Plan, lay_out
 
 BAR, STUDY_EPOCHS = 1.25, 30
 # Windows of 31 frames of a published session.

@@ -24,8 +24,8 @@ from corticode.data.layouts import import_study2024
 from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.data.synthetic.dials import BEHAVIOR_DRIVEN
 from corticode.data.synthetic.sizes import SIZES
-from corticode.grid import run_study
-from corticode.runs import Run
+from corticode.run.execute import run_study
+from corticode.run.folder import Run
 from corticode.study.study import read_study
 
 UNSEEN = 404

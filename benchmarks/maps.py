@@ -56,17 +56,17 @@ from corticode.decode.networks.movie import MovieNetwork
 from corticode.decode.runs_of_windows import images_of_windows
 from corticode.decode.settings import Training
 from corticode.evaluate.intervals import interval
-from corticode.experiment import condition_windows
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.fills import thin_windows
 from corticode.explain.map_settings import MapSettings
 from corticode.explain.masks import SquareGrid, cells_of_squares
 from corticode.explain.occlusion import occlude
-from corticode.grid import RunSummary, run_study
-from corticode.maps import explained_and_background, masks_of
-from corticode.runs import Run
+from corticode.run.execute import RunSummary, run_study
+from corticode.run.fits import condition_windows
+from corticode.run.folder import Run
+from corticode.run.maps import explained_and_background, masks_of
+from corticode.run.tasks import lay_out
 from corticode.study.study import read_study
-from corticode.tasks import lay_out
 
 UNSEEN = (111, 222, 333)
 # A map needs a decoder that has learned, not one that took long: few epochs, in large steps.

@@ -31,7 +31,7 @@ from corticode.decode.predictions import Predictions
 from corticode.evaluate.tables import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.joined_map import join_maps
-from corticode.runs import Run, provenance, write_table
+from corticode.run.folder import Run, provenance, write_table
 from corticode.study.study import resolve, study_of, write_resolved
 
 RATE_HZ, MARGIN = 30.0, 15

@@ -21,7 +21,7 @@ from results_file import write_result
 
 from corticode.data.layouts import import_study2024
 from corticode.data.synthetic.cohort import simulate_cohort
-from corticode.grid import run_study
+from corticode.run.execute import run_study
 from corticode.study.study import read_study
 
 UNSEEN = (101, 202, 303)

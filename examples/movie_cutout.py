@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from corticode.grid import run_study
 from corticode.report.canvas import save_figure
 from corticode.report.image_figures import draw_square_map
-from corticode.runs import Run
+from corticode.run.execute import run_study
+from corticode.run.folder import Run
 from corticode.study.study import read_study
 
 SIDE = 32

@@ -10,8 +10,8 @@ import torch
 
 from corticode.cli import main
 from corticode.data.session import Session
-from corticode.grid import run_study
-from corticode.runs import Run
+from corticode.run.execute import run_study
+from corticode.run.folder import Run
 from corticode.study.study import read_study
 
 
@@ -246,7 +246,9 @@ def finished_run(cohort, run_inline, tmp_path_factory):
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Fits are made in this process, not by workers."""
-    monkeypatch.setattr("corticode.grid.ProcessPoolExecutor", lambda *_, **__: InlineExecutor())
+    monkeypatch.setattr(
+        "corticode.run.execute.ProcessPoolExecutor", lambda *_, **__: InlineExecutor()
+    )
 
 
 @pytest.fixture

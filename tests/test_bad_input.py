@@ -14,7 +14,7 @@ import pytest
 import scipy.io
 import tifffile
 
-from corticode.runs import Run
+from corticode.run.folder import Run
 
 VERBS = ("run", "check")
 

@@ -13,8 +13,8 @@ import pytest
 from corticode import __version__, cli
 from corticode.decode.predictions import Predictions
 from corticode.errors import Finding
-from corticode.grid import RunSummary
-from corticode.runs import slug
+from corticode.run.execute import RunSummary
+from corticode.run.folder import slug
 
 VERBS = (
     "simulate",
@@ -248,7 +248,7 @@ class TestRun:
         def stop(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("corticode.grid.run_study", stop)
+        monkeypatch.setattr("corticode.run.execute.run_study", stop)
         arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
         message = "stopped; run the same command again to go on\n"
         assert command_line(*arguments) == (130, "", message)
@@ -409,9 +409,9 @@ class TestDemo:
             for k in range(1, 6)
         ]
         summary = RunSummary(pd.DataFrame(rows), (), 20, 0, 0)
-        monkeypatch.setattr("corticode.grid.run_study", lambda *_, **__: summary)
+        monkeypatch.setattr("corticode.run.execute.run_study", lambda *_, **__: summary)
         monkeypatch.setattr(
-            "corticode.run_report.write_report", lambda folder, _, **__: folder / "report.html"
+            "corticode.report.write.write_report", lambda folder, _, **__: folder / "report.html"
         )
         monkeypatch.chdir(tmp_path)
         code, printed, _ = command_line("demo")

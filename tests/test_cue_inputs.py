@@ -13,10 +13,10 @@ from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import CorticodeWarning, StudyError
 from corticode.evaluate.artefacts import control_names
-from corticode.experiment import predict_recordings
-from corticode.runs import Run
+from corticode.run.fits import predict_recordings
+from corticode.run.folder import Run
+from corticode.run.tasks import check_study
 from corticode.study.study import read_study, write_resolved
-from corticode.tasks import check_study
 
 N_FRAMES = 1600
 CUES = [name for name in INPUTS if name not in ("traces", "movie", "cues", "traces+cues")]

@@ -13,8 +13,8 @@ from corticode.data.movies import prepare_movies
 from corticode.data.normalised_movie import normalised_frames
 from corticode.data.pixels import PixelPreprocessing
 from corticode.data.session import read_session
+from corticode.run.tasks import check_study
 from corticode.study.study import read_study
-from corticode.tasks import check_study
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -8,7 +8,7 @@ from scipy.special import expit
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.evaluate.metrics import binary_scores
-from corticode.runs import Run
+from corticode.run.folder import Run
 
 HEAD = """
 preset = "code"

@@ -24,10 +24,10 @@ from .evaluate.tables import score as score
 from .explain.deepshap import deep_shap as deep_shap
 from .explain.importance_map import ImportanceMap as ImportanceMap
 from .explain.occlusion import occlude as occlude
-from .run_export import export_run as export_run
-from .run_report import write_comparison as write_comparison
-from .run_report import write_report as write_report
-from .runs import Run as Run
+from .report.export import export_run as export_run
+from .report.write import write_comparison as write_comparison
+from .report.write import write_report as write_report
+from .run.folder import Run as Run
 
 __version__: str
 __all__: list[str]

@@ -16,9 +16,9 @@ from corticode.errors import CorticodeError, Finding, StudyError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from corticode.grid import Progress, RunSummary
+    from corticode.run.execute import Progress, RunSummary
+    from corticode.run.tasks import Plan
     from corticode.study.study import Study
-    from corticode.tasks import Plan
 
 SHOWN_FINDINGS = 20
 
@@ -138,8 +138,8 @@ def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
 
     from corticode.data.files import write_bytes, write_text
     from corticode.data.synthetic.like import adapt_study, simulate_like
+    from corticode.run.tasks import read_files
     from corticode.study.study import read_study
-    from corticode.tasks import read_files
 
     study = read_study(study_path)
     content = read_files(study)
@@ -220,8 +220,8 @@ def check(
     catalogue: Catalogue = None,
 ) -> None:
     """Find every fault of a study's data and every risk of leakage, without training."""
+    from corticode.run.tasks import check_study
     from corticode.study.shipped import open_study
-    from corticode.tasks import check_study
 
     report = check_study(open_study(study, catalogue))
     _show_findings(report.findings)
@@ -256,8 +256,8 @@ def plan(
 
     import torch
 
-    from corticode.plan import plan_study
-    from corticode.report.cost_words import cost_text
+    from corticode.run.cost_words import cost_text
+    from corticode.run.plan import plan_study
     from corticode.study.shipped import open_study
 
     # One thread, as in a run's workers.
@@ -301,7 +301,7 @@ def run(
             "cluster's workers are used"
         )
     try:
-        from corticode.cluster import cluster_executor
+        from corticode.run.cluster import cluster_executor
     except ModuleNotFoundError as error:
         raise StudyError(
             f"--scheduler needs {error.name}, which is not installed: "
@@ -322,8 +322,9 @@ def explain(
     """Make the maps of a run again, of the decoders that are there; nothing is trained."""
     import json
 
-    from corticode.grid import make_maps
-    from corticode.runs import Run
+    from corticode.report.run_texts import write_texts
+    from corticode.run.execute import make_maps
+    from corticode.run.folder import Run
     from corticode.study.study import read_study
 
     run_folder = Run(folder)
@@ -338,6 +339,7 @@ def explain(
             device=_device(device),
             on_progress=on_progress,
         )
+    write_texts(folder)
     _show_findings(findings)
     typer.echo(f"maps: {folder}/maps; tables: {folder}/map_regions.csv, occlusion.csv")
 
@@ -360,8 +362,8 @@ def predict(
 
     from corticode.data.catalogue import read_catalogue
     from corticode.decode.decoder import load_decoder
-    from corticode.experiment import predict_recordings
-    from corticode.runs import write_table
+    from corticode.run.fits import predict_recordings
+    from corticode.run.folder import write_table
 
     if out.suffix not in (".csv", ".npz"):
         raise StudyError(f"--out {out} ends in neither .csv nor .npz")
@@ -415,7 +417,7 @@ def report(
     ] = None,
 ) -> None:
     """Write RUN/report.html and methods.md, or one page of two runs, from their folders alone."""
-    from corticode.run_report import write_comparison, write_report
+    from corticode.report.write import write_comparison, write_report
 
     if other is None:
         if out is not None:
@@ -444,7 +446,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a run's predictions, scores, tables and maps as files for MATLAB or R."""
-    from corticode.run_export import export_run
+    from corticode.report.export import export_run
 
     written = export_run(folder, form, to)
     for one in written.left_out:
@@ -497,7 +499,8 @@ def _run_study(
     device: str = "auto",
     executor: "Executor | None" = None,
 ) -> "RunSummary":
-    from corticode.grid import run_study
+    from corticode.report.run_texts import write_texts
+    from corticode.run.execute import run_study
 
     try:
         with _progress(out) as (on_plan, on_progress):
@@ -511,6 +514,7 @@ def _run_study(
                 on_plan=on_plan,
                 on_progress=on_progress,
             )
+        write_texts(out)
     except KeyboardInterrupt:
         typer.echo("stopped; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
@@ -527,7 +531,7 @@ def _progress(
     began = time.monotonic()
 
     def on_plan(plan: "Plan", n_kept: int, n_changed: int) -> None:
-        from corticode.runs import Run, other_fits
+        from corticode.run.folder import Run, other_fits
 
         _show_findings(plan.findings)
         maps = f" and {len(plan.maps)} maps" if plan.maps else ""
@@ -589,7 +593,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from corticode.runs import slug
+    from corticode.run.folder import slug
 
     table = Table(title="Mean within-session score, by animal, on what was left out")
     for name in ("condition", "score", "mean", "lowest", "highest", "animals"):

@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import InlineExecutor
 
 from corticode.errors import MissingDataError, StudyError
-from corticode.grid import run_study
-from corticode.runs import Run
+from corticode.run.execute import run_study
+from corticode.run.folder import Run
 from corticode.study.shipped import SHIPPED, open_study, shipped
 from corticode.study.study import read_study, resolve, study_of
 

@@ -47,6 +47,8 @@ COLUMNS = (
     "note",
 )
 WITHIN = ("auto", "all", "pairs")
+# The row of nulls.csv that is of all animals together.
+COHORT = "cohort"
 
 
 @dataclass(frozen=True)

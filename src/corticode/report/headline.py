@@ -8,11 +8,10 @@ import pandas as pd
 
 from corticode.errors import DataError
 from corticode.evaluate.intervals import interval
+from corticode.evaluate.nulls import COHORT
 from corticode.evaluate.session_orders import LEVEL
 from corticode.report.page_values import RunValues, alike_but, headline_condition, is_permuted
 
-# The row of nulls.csv that is of all animals together.
-COHORT = "cohort"
 CHANCE = {"auc": 0.5, "r2": 0.0}
 METRICS = {"auc": "AUC", "r2": "R²"}
 SIMULATED = (

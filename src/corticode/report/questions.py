@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from corticode.evaluate.nulls import COHORT
 from corticode.evaluate.session_orders import day_trends
 from corticode.evaluate.variance import variance_shares
 from corticode.report.headline import (
-    COHORT,
     METRICS,
     animal_values,
     difference_in_words,

@@ -1,0 +1,395 @@
+"""A run folder read for its report: whatever of it is there, finished or not, without torch."""
+
+import json
+import os
+import tomllib
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.data.regions import read_regions
+from corticode.data.store import load_sessions
+from corticode.decode.predictions import Predictions
+from corticode.errors import CorticodeError, MissingDataError
+from corticode.evaluate.curves import auc_around_onset, reliability, roc_curve
+from corticode.evaluate.metrics import binary_scores
+from corticode.evaluate.tables import score_animals
+from corticode.explain.importance_map import ImportanceMap
+from corticode.report.headline import linear_twin
+from corticode.report.page_values import CurveTables, RunValues, headline_condition
+from corticode.report.run_pictures import (
+    ClipRequest,
+    read_clip,
+    read_mean_images,
+    read_region_labels,
+    read_region_traces,
+    read_session_maps,
+)
+from corticode.report.session_trace import SessionTrace, trace_sessions
+from corticode.run.folder import TABLES, Run, check_format, slug
+
+# Read only for the condition a report is about, and what stands beside it in the viewer: single
+# predictions of a whole study take minutes.
+MOST_VIEWED = 2
+LAGS_S = np.arange(-2, 3.01, 0.25)
+CELLS = ("row", "column")
+DAMAGED = "{path} is damaged ({error}); it is left out of this page"
+# What a page says where a finished run lacks a table that every run has.
+MISSING_TABLE = {
+    "session_scores": "session_scores.csv is missing: scores by session are not shown",
+    "excluded": "excluded.csv is missing: what was left out, and whether leaks were found, is not "
+    "known here",
+}
+
+
+def read_run(
+    folder: Path, *, single_predictions: bool = True, clip: ClipRequest | None = None
+) -> RunValues:
+    """Everything of a run that its report shows.
+
+    Parameters
+    ----------
+    folder
+        The run folder; it may be half done, or have nothing done yet.
+    single_predictions
+        Whether curves, traces, maps and images are read too, which take time.
+    clip
+        Which minute of which movie; None: one by rule, where a condition decodes movies.
+
+    Raises
+    ------
+    MissingDataError
+        It is no run folder.
+    RunError
+        A newer corticode wrote it.
+    CorticodeError
+        A minute of a movie was asked for and cannot be shown.
+    """
+    run = Run(folder)
+    if not run.study_path.is_file() and not (folder / "fits").is_dir():
+        raise MissingDataError(
+            f"{folder} is no run folder: it holds neither study.toml nor fits; give the folder "
+            "that 'corticode run STUDY --out RUN' made"
+        )
+    check_format(run)
+    missing: list[str] = []
+    study = _read(run.study_path, tomllib.loads, missing)
+    provenance = _read(run.provenance_path, json.loads, missing)
+    tables = _read_tables(run, [one["name"] for one in study.get("condition", [])], missing)
+    name = folder.resolve().name
+    values = RunValues(name, tables, study, provenance, tuple(missing))
+    values = replace(
+        values,
+        frame_rate_hz=_frame_rate_hz(run),
+        n_other_conditions=_n_other_conditions(run, values),
+    )
+    if not single_predictions:
+        return values
+    regions = _read_regions(folder, study)
+    maps = _read_maps(run, tables, missing)
+    values = replace(
+        values,
+        regions=regions,
+        region_labels=_read_labels(folder, study, missing),
+        maps=maps,
+        session_maps={
+            key: read_session_maps(run, *key) for key, one in maps.items() if one.axes == CELLS
+        },
+        mean_images=read_mean_images(run, provenance),
+    )
+    return _with_clip(run, _with_predictions(run, values, missing), clip or ClipRequest())
+
+
+def _read(path: Path, parse: Any, missing: list[str]) -> dict[str, Any]:
+    """A text file as plain values; empty where it is missing or damaged, which is told."""
+    try:
+        return dict(parse(path.read_text("utf-8")))
+    except FileNotFoundError:
+        missing.append(f"{path.name} is missing: what it holds is unknown here")
+    except (ValueError, TypeError, OSError) as error:
+        missing.append(DAMAGED.format(path=path.name, error=error))
+    return {}
+
+
+def _read_tables(
+    run: Run, conditions: Sequence[str], missing: list[str]
+) -> dict[str, pd.DataFrame]:
+    """The tables that were written; of a run that is not finished, those of the fits that are."""
+    tables = {}
+    for name in TABLES:
+        if run.table_path(name).is_file():
+            try:
+                tables[name] = run.read_table(name)
+            except (ValueError, CorticodeError) as error:
+                missing.append(DAMAGED.format(path=f"{name}.csv", error=error))
+    if "scores" in tables and "animal_scores" in tables:
+        missing += [MISSING_TABLE[name] for name in MISSING_TABLE if name not in tables]
+        return tables
+    finished = list(_finished(run, missing))
+    done = [one for one in finished if "scores" in one]
+    left_out = [str(one["left_out"]) for one in finished if "scores" not in one]
+    begun = len(list(run.folder.glob("fits/*/*/*"))) - len(finished)
+    missing.append(
+        f"the run is not finished: {len(done)} fits are scored, {begun} begun and not "
+        f"scored{_left_out(left_out)}; the page is made of those that are scored. 'corticode run' "
+        "with the same study and folder goes on, then 'corticode report' makes this page again"
+    )
+    place = {name: k for k, name in enumerate(conditions)}
+    done.sort(key=lambda one: place.get(one["fit"]["condition"], len(place)))
+    return tables | _tables_of(done)
+
+
+def _left_out(reasons: Sequence[str]) -> str:
+    """How many folds could not be fitted, and why the first of them."""
+    if not reasons:
+        return ""
+    return f", {len(reasons)} left out (the first: {reasons[0]})"
+
+
+def _finished(run: Run, missing: list[str]) -> Iterator[Mapping[str, Any]]:
+    for path in sorted(run.folder.glob("fits/*/*/*/done.json")):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            if "scores" in content or "left_out" in content:
+                yield content
+        except ValueError as error:
+            missing.append(DAMAGED.format(path=path.relative_to(run.folder), error=error))
+
+
+def _tables_of(done: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """The three tables of scores from what finished fits left."""
+    if not done:
+        return {}
+    ahead = [{"look_ahead_s": float(one["look_ahead_s"] or "nan")} for one in done]
+    scores = [one["fit"] | one["scores"] | a for one, a in zip(done, ahead, strict=True)]
+    sessions = [one["fit"] | row for one in done for row in one["session_scores"]]
+    table = pd.DataFrame(sessions)
+    return {
+        "scores": pd.DataFrame(scores),
+        "session_scores": table,
+        "animal_scores": score_animals(table),
+    }
+
+
+def _frame_rate_hz(run: Run) -> float | None:
+    """Of the recordings as decoded, from the first fit that tells it."""
+    for path in sorted(run.folder.glob("fits/*/*/*/predictions.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                rate = float(stored["frame_rate_hz"])
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            continue
+        return None if np.isnan(rate) else rate
+    return None
+
+
+def _n_other_conditions(run: Run, values: RunValues) -> int:
+    """Conditions of an earlier study whose finished fits lie here still."""
+    known = {slug(str(one["name"])) for one in values.conditions}
+    found = {path.parents[2].name for path in run.folder.glob("fits/*/*/*/done.json")}
+    return len(found - known)
+
+
+def _read_regions(folder: Path, study: Mapping[str, Any]) -> pd.DataFrame:
+    """Where regions lie; empty where the study names no table or it is not there any more."""
+    path = study.get("data", {}).get("regions")
+    if not isinstance(path, str) or not (folder / path).is_file():
+        return pd.DataFrame()
+    try:
+        table = read_regions(folder / path)
+    except CorticodeError:
+        return pd.DataFrame()
+    return pd.DataFrame(
+        {
+            "name": table.names,
+            # Of several groups the first: a region has one colour.
+            "group": [groups[0] if groups else "none" for groups in table.groups],
+            "row": table.rows,
+            "column": table.columns,
+        }
+    )
+
+
+def _read_labels(
+    folder: Path, study: Mapping[str, Any], missing: list[str]
+) -> NDArray[np.int64] | None:
+    try:
+        return read_region_labels(folder, study)
+    except CorticodeError as error:
+        missing.append(f"regions have no outlines: {error}")
+        return None
+
+
+def _with_clip(run: Run, values: RunValues, asked: ClipRequest) -> RunValues:
+    """A minute of a movie; where nobody asked for one, why there is none is told on the page."""
+    decodes_movies = any(one.get("input") == "movie" for one in values.conditions)
+    name = headline_condition(values)
+    if not asked.is_explicit and (name is None or not decodes_movies):
+        return values
+    own = [trace for trace in values.traces if trace.condition == name]
+    try:
+        return replace(values, clip=read_clip(run.folder, values.study, own, asked))
+    except CorticodeError as error:
+        if asked.is_explicit:
+            raise
+        return replace(values, clip_missing=_in_a_line(error))
+
+
+def _in_a_line(error: CorticodeError) -> str:
+    """What went wrong, of many faults the first."""
+    first, *faults = (line.strip() for line in str(error).splitlines())
+    return " ".join([first, *faults[:1]]).rstrip(".")
+
+
+def _read_maps(
+    run: Run, tables: Mapping[str, pd.DataFrame], missing: list[str]
+) -> dict[tuple[str, str], ImportanceMap]:
+    """The joined maps that the tables speak of."""
+    named = [tables[name] for name in ("map_regions", "occlusion") if name in tables]
+    pairs = [pair for table in named for pair in zip(table["condition"], table["map"], strict=True)]
+    found = {}
+    for condition, name in dict.fromkeys(pairs):
+        path = run.maps_folder(condition, name) / "map.npz"
+        if path.is_file():
+            try:
+                found[condition, name] = ImportanceMap.load(path)
+            except CorticodeError as error:
+                missing.append(_within(run, error))
+    return found
+
+
+def _within(run: Run, error: CorticodeError) -> str:
+    """What went wrong, with paths from the run folder: a page is sent to others."""
+    return str(error).replace(f"{run.folder}{os.sep}", "")
+
+
+def _with_predictions(run: Run, values: RunValues, missing: list[str]) -> RunValues:
+    """What only single predictions tell: curves and traces."""
+    name = headline_condition(values)
+    if name is None:
+        return replace(values, missing=tuple(missing))
+    speeds = _speeds(run.folder)
+    twin = linear_twin(values, name)
+    others = [str(one["name"]) for one in values.conditions]
+    viewed = dict.fromkeys([name, *([twin] if twin else []), *others])
+    scored = [one for one in viewed if (values.table("scores")["condition"] == one).any()]
+    traces: list[SessionTrace] = []
+    curves = CurveTables()
+    for condition in scored[:MOST_VIEWED]:
+        read = list(_read_predictions(run, values, condition, missing))
+        own = trace_sessions(condition, [said for _, _, said in read])
+        traces += [_with_speed(one, speeds) for one in own]
+        if condition == name:
+            curves = _curves(run, values, condition, read, own)
+    own = [trace for trace in traces if trace.condition == name]
+    regions = set(values.table("region_correlations").get("region", ()))
+    return replace(
+        values,
+        traces=tuple(traces),
+        curves=curves,
+        region_traces=read_region_traces(run, values.condition(name), own, regions),
+        missing=tuple(missing),
+    )
+
+
+Read = tuple[str, str, Predictions]
+
+
+def _read_predictions(
+    run: Run, values: RunValues, condition: str, missing: list[str]
+) -> Iterator[Read]:
+    """Of each decoder of a condition: its name, its test animal, what it said."""
+    for row in _fits(values, condition):
+        folder = run.fit_folder(condition, row.fold, int(row.seed))
+        try:
+            said = Predictions.load(folder / "predictions.npz")
+        except CorticodeError as error:
+            missing.append(_within(run, error))
+            continue
+        yield f"{row.fold}, seed {row.seed}", str(row.test_animal), said
+
+
+def _fits(values: RunValues, condition: str) -> Iterable[Any]:
+    table = values.table("scores")
+    return table[table["condition"] == condition].itertuples()
+
+
+def _curves(
+    run: Run, values: RunValues, condition: str, read: Sequence[Read], own: Sequence[SessionTrace]
+) -> CurveTables:
+    history = _histories(run, values, condition)
+    if not read or read[0][2].kind != "binary":
+        return CurveTables(history=history)
+    rocs, bins, onsets = [], [], []
+    for decoder, animal, said in read:
+        for part in ("train", "valid", "test"):
+            chosen = said.of_part(part)
+            curve = roc_curve(chosen.target, chosen.score)
+            if not curve.empty:
+                auc = binary_scores(chosen.target, chosen.score)["auc"]
+                named = {"part": part, "decoder": decoder, "animal": animal, "auc": auc}
+                rocs.append(curve.assign(**named))
+    for animal in dict.fromkeys(animal for _, animal, _ in read):
+        tested = [said.of_part("test") for _, whose, said in read if whose == animal]
+        target, score = (
+            np.concatenate([getattr(t, k) for t in tested]) for k in ("target", "score")
+        )
+        bins.append(reliability(target, score).assign(animal=animal))
+    for trace in own:
+        if trace.frame_rate_hz:
+            found = auc_around_onset(trace.target, trace.score, trace.frame_rate_hz, LAGS_S)
+            onsets.append(found.assign(animal=trace.animal))
+    onset = pd.concat(onsets) if onsets else pd.DataFrame(columns=["animal", "lag_s", "auc"])
+    return CurveTables(
+        pd.concat(rocs) if rocs else pd.DataFrame(),
+        history,
+        pd.concat(bins),
+        onset.groupby(["animal", "lag_s"], sort=False)["auc"].mean().reset_index(),
+    )
+
+
+def _histories(run: Run, values: RunValues, condition: str) -> pd.DataFrame:
+    """How training went; empty of linear decoders, whose rows are penalties."""
+    tables = []
+    for row in _fits(values, condition):
+        folder = run.fit_folder(condition, row.fold, int(row.seed))
+        try:
+            table = pd.read_csv(folder / "history.csv")
+            best = json.loads((folder / "done.json").read_text("utf-8"))["best_epoch"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if "penalty" in table or not {"train_loss", "valid_loss"} <= set(table):
+            continue
+        is_best = np.arange(1, len(table) + 1) == best
+        tables.append(table.assign(decoder=f"{row.fold}, seed {row.seed}", is_best=is_best))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _speeds(folder: Path) -> dict[tuple[str, str], Any]:
+    """The speed of each session, where prepared sessions are kept and hold one."""
+    found: dict[tuple[str, str], Any] = {}
+    for path in sorted(folder.glob("prepared/*/prepared.json")):
+        try:
+            prepared = load_sessions(path.parent)
+        except CorticodeError:
+            continue
+        named = [signal for signal in prepared.behavior if "speed" in signal.lower()]
+        if not named:
+            continue
+        for k, session in enumerate(zip(prepared.animals, prepared.sessions, strict=True)):
+            found.setdefault(session, prepared.behavior[named[0]][prepared.rows(k)])
+    return found
+
+
+def _with_speed(trace: SessionTrace, speeds: Mapping[tuple[str, str], Any]) -> SessionTrace:
+    speed = speeds.get((trace.animal, trace.session))
+    last = trace.first_frame + trace.score.size
+    if speed is None or speed.size < last or not np.issubdtype(speed.dtype, np.number):
+        return trace
+    return replace(trace, speed=np.asarray(speed[trace.first_frame : last], dtype=np.float32))

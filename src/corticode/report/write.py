@@ -1,0 +1,118 @@
+"""The report of a run, or of two: written from their folders alone, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from corticode.data.files import write_text
+from corticode.errors import StudyError
+from corticode.report.canvas import FORMATS, save_figure
+from corticode.report.comparison_page import render_comparison
+from corticode.report.page import render_page
+from corticode.report.page_figures import page_figures
+from corticode.report.read_run import read_run
+from corticode.report.run_pairing import pair_runs
+from corticode.report.run_pictures import ClipRequest
+from corticode.report.run_texts import write_texts
+from corticode.run.folder import slug
+
+
+def write_report(
+    folder: Path,
+    formats: Sequence[str] = (),
+    *,
+    movie: str | None = None,
+    minute: int | None = None,
+) -> Path:
+    """Write ``report.html`` and the texts into a run folder, and its figures where asked.
+
+    Parameters
+    ----------
+    folder
+        The run folder, finished or not.
+    formats
+        Files of each figure in ``figures/``: ``"png"`` (300 dpi), ``"svg"``, ``"pdf"``; none: the
+        page alone, which holds its figures itself.
+    movie
+        ``animal/session`` whose movie is shown; None: the median session.
+    minute
+        Which minute of it, from 0; None: that about the stretch in which the decoder is most
+        wrong.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    MissingDataError
+        It is no run folder.
+    StudyError
+        A format is unknown, or there is no such session or minute.
+    DataError
+        A movie was asked for and cannot be read.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise StudyError(f"figures as {', '.join(unknown)} are unknown; give {', '.join(FORMATS)}")
+    values = read_run(Path(folder), clip=ClipRequest(movie, minute))
+    figures = page_figures(values)
+    for one in figures:
+        for name in formats:
+            save_figure(one.figure, Path(folder) / "figures" / f"{one.name}.{name}")
+    write_texts(Path(folder), values)
+    page = Path(folder) / "report.html"
+    write_text(page, render_page(values, figures))
+    return page
+
+
+def write_comparison(folder_a: Path, folder_b: Path, out: Path | None = None) -> Path:
+    """Write one page that sets two runs against each other, and refuses to pair what differs.
+
+    Parameters
+    ----------
+    folder_a, folder_b
+        Two run folders, finished or not; differences are those of the first less the second.
+    out
+        The page; None: ``against-<name of the second>.html`` in the first.
+
+    Returns
+    -------
+    Path
+        Of the page.
+
+    Raises
+    ------
+    MissingDataError
+        One of them is no run folder.
+    StudyError
+        Both are the same folder, or they have no condition in common.
+    """
+    paths = Path(folder_a), Path(folder_b)
+    if paths[0].resolve() == paths[1].resolve():
+        raise StudyError(f"both runs are {folder_a}; give two run folders")
+    if out is not None and out.is_dir():
+        raise StudyError(f"--out {out} is a folder; give the name of a file")
+    a, b = (
+        replace(read_run(path, single_predictions=False), name=name)
+        for path, name in zip(paths, _names_apart(*paths), strict=True)
+    )
+    page = paths[0] / f"against-{slug(b.name)}.html" if out is None else out
+    write_text(page, render_comparison(a, b, pair_runs(a, b)))
+    return page
+
+
+def _names_apart(a: Path, b: Path) -> tuple[str, str]:
+    """What two folders are called: as many of the last parts of their paths as tell them apart.
+
+    Examples
+    --------
+    >>> _names_apart(Path("/x/one/run"), Path("/x/two/run"))
+    ('one/run', 'two/run')
+    """
+    parts_a, parts_b = (path.resolve().parts for path in (a, b))
+    n = 1
+    while parts_a[-n:] == parts_b[-n:]:
+        n += 1
+    return "/".join(parts_a[-n:]), "/".join(parts_b[-n:])

@@ -1,0 +1,1 @@
+"""Doing a study, and keeping what came of it: the run folder, its tasks and its tables."""

@@ -1,0 +1,424 @@
+"""One fit and one prediction, start to end; and what a study's files hold before any fit."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from corticode.data.catalogue import Recording
+from corticode.data.clocks import is_same_rate
+from corticode.data.cues import cue_session, without_cues
+from corticode.data.folds import Fold, Split, split_windows
+from corticode.data.movies import StoredStatistics, attach_movies, prepare_movies
+from corticode.data.permutation import permute_labels
+from corticode.data.prepared import PreparedSessions, prepare_sessions
+from corticode.data.regions import RegionTable, select_regions
+from corticode.data.session import Session, read_session
+from corticode.data.store import load_sessions
+from corticode.data.targets import TargetTrace
+from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
+from corticode.decode.decoder import Decoder, load_decoder
+from corticode.decode.fit import fit
+from corticode.decode.predict import predict
+from corticode.decode.predictions import Predictions, join
+from corticode.errors import (
+    DataError,
+    DecoderError,
+    Finding,
+    FoldError,
+    StudyError,
+    warn_about,
+)
+from corticode.evaluate.tables import score_fold, score_sessions
+from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.map_settings import choose_regions
+from corticode.run.folder import read_done, write_done, write_table
+from corticode.study.study import Condition
+
+STATE_FILE = "state.safetensors"
+FIT_FILES = ("done.json", "decoder.safetensors", "decoder.json", "history.csv", "predictions.npz")
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One fit: where its data are, what to do, where it goes.
+
+    Parameters
+    ----------
+    folder
+        The fit's folder.
+    prepared
+        The folder of its prepared sessions.
+    condition, fold, seed, table
+        What is fitted.
+    key
+        Hash of settings and data: a finished fit with this key is not done again.
+    device
+        Where it runs.
+    movies
+        Where movies are decoded: the files and statistics of each session.
+    start_folder
+        The folder of the fit whose weights this one starts with.
+    chosen_from
+        Where regions are chosen by maps: the folders of those.
+    legs
+        Where fits that share a training keep it; None where none does.
+    trained_by
+        The folder of the fit that trains for this one; None where it trains itself.
+    """
+
+    folder: Path
+    prepared: Path
+    condition: Condition
+    fold: Fold
+    seed: int
+    key: str
+    table: RegionTable | None = None
+    device: str = "cpu"
+    movies: tuple[StoredStatistics, ...] = ()
+    start_folder: Path | None = None
+    chosen_from: tuple[Path, ...] = ()
+    legs: Path | None = None
+    trained_by: Path | None = None
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Folders of the tasks that come first."""
+        first = (self.start_folder, self.trained_by)
+        return self.chosen_from + tuple(folder for folder in first if folder is not None)
+
+    @property
+    def label(self) -> str:
+        """What it is, in a line."""
+        return f"{self.condition.name}, {self.fold.name}"
+
+
+def run_fit(task: FitTask) -> dict[str, Any]:
+    """One fit: decoder, history, predictions and scores written; returns what is in done.json.
+
+    A fold that cannot be fitted is no error: the reason is returned under ``left_out``.
+    """
+    done = read_done(task.folder)
+    if done is not None and done["key"] == task.key:
+        return done
+    began = time.monotonic()
+    content: dict[str, Any] = {
+        "key": task.key,
+        "fit": {
+            "condition": task.condition.name,
+            "fold": task.fold.name,
+            "seed": task.seed,
+            "test_animal": task.fold.test[0].animal,
+            "valid_animal": task.fold.valid[0].animal,
+        },
+    }
+    prepared = attach_movies(load_sessions(task.prepared), task.movies)
+    try:
+        condition = _chosen_regions(task)
+        content |= {} if condition.selection is None else {"regions": condition.regions}
+        windows = condition_windows(prepared, condition, seed=task.seed, table=task.table)
+        content |= _fit_and_score(task, windows)
+    except (DataError, DecoderError, StudyError) as error:
+        # Settings and recordings were found usable before; what fails now is this fold alone.
+        _clear(task.folder, FIT_FILES)
+        content["left_out"] = str(error)
+    content["seconds"] = round(time.monotonic() - began, 3)
+    write_done(task.folder, content)
+    _state_path(task).unlink(missing_ok=True)
+    return content
+
+
+def _state_path(task: FitTask) -> Path:
+    return task.folder / f"{task.key[:8]}-{STATE_FILE}"
+
+
+def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
+    """What a fit adds to done.json; its other files are written."""
+    condition = task.condition
+    split = split_fold(windows, task.fold)
+    decoder = fit(
+        split.train,
+        split.valid,
+        condition.network,
+        condition.training,
+        seed=task.seed,
+        device=task.device,
+        state_path=_state_path(task),
+        start_from=_start_of(task),
+        legs=task.legs,
+    )
+    parts = ("train", "valid", "test") if condition.keep_train else ("valid", "test")
+    predictions = join(
+        [predict(decoder, getattr(split, part), part=part, device=task.device) for part in parts]
+    )
+    # An earlier fit's done.json must not vouch for files that are about to change.
+    _clear(task.folder, FIT_FILES[:1])
+    decoder.save(task.folder)
+    write_table(task.folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
+    predictions.save(task.folder / "predictions.npz")
+    findings = split_findings(split, task.fold) + training_findings(decoder, task.fold)
+    return _scored(predictions, decoder, findings)
+
+
+def _chosen_regions(task: FitTask) -> Condition:
+    """The task's condition, its regions chosen where maps choose them.
+
+    Raises
+    ------
+    FoldError
+        A map was not made.
+    """
+    selection = task.condition.selection
+    if selection is None:
+        return task.condition
+    maps = []
+    for folder in task.chosen_from:
+        done = read_done(folder, "map")
+        if done is None or "left_out" in done:
+            reason = "it is not there" if done is None else done["left_out"]
+            raise FoldError(f"the map that its regions are taken from was not made: {reason}")
+        maps.append(ImportanceMap.load(folder / "map.npz"))
+    return replace(task.condition, regions=choose_regions(maps, selection.top))
+
+
+def _start_of(task: FitTask) -> Decoder | None:
+    """The decoder whose weights a fit starts with.
+
+    Raises
+    ------
+    FoldError
+        That fold was left out.
+    """
+    if task.start_folder is None:
+        return None
+    done = read_done(task.start_folder)
+    if done is None or "left_out" in done:
+        reason = "it is not there" if done is None else done["left_out"]
+        raise FoldError(f"the decoder that it starts from was not fitted: {reason}")
+    return load_decoder(task.start_folder)
+
+
+def training_findings(decoder: Decoder, fold: Fold) -> list[Finding]:
+    """What was odd about a training."""
+    if decoder.n_parts == 1:
+        return []
+    reason = "the device's memory did not hold a batch; each was taken in two halves"
+    return [Finding("fold", reason, item=fold.name)]
+
+
+def _clear(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def split_fold(windows: Windows, fold: Fold) -> Split:
+    """The windows of a fold by role, for a fold that can be fitted.
+
+    Raises
+    ------
+    FoldError
+        A role has no window, or the training part has one class.
+    StudyError
+        Parts of the fold share frames.
+    """
+    split = split_windows(windows, fold)
+    if has_one_class(split.train):
+        raise FoldError("its training part has one class; there is nothing to tell apart")
+    return split
+
+
+def has_one_class(windows: Windows) -> bool:
+    """Whether there is nothing to tell apart among windows that have a target."""
+    return windows.recipe.target.kind != "value" and bool(np.ptp(windows.target) == 0)
+
+
+def fold_findings(windows: Windows, fold: Fold, condition: str) -> list[Finding]:
+    """What is odd about a fold of a condition: that it will be left out, or a part of one class.
+
+    Raises
+    ------
+    StudyError
+        Parts of the fold share frames.
+    """
+    try:
+        split = split_fold(windows, fold)
+    except FoldError as error:
+        return [left_out(condition, fold.name, str(error))]
+    return split_findings(split, fold)
+
+
+def left_out(condition: str, fold: str, reason: str) -> Finding:
+    """That a fold was left out of a condition, and why."""
+    return Finding("fold", f"left out of {condition!r}: {reason}", item=fold)
+
+
+def split_findings(split: Split, fold: Fold) -> list[Finding]:
+    """Parts of a fold that hold one class, as far as the fold can be fitted nonetheless."""
+    told = (
+        (split.valid, "its validation part has one class; the epoch is chosen by training loss"),
+        (split.test, "its test part has one class; AUC is empty"),
+    )
+    return [Finding("fold", reason, item=fold.name) for part, reason in told if has_one_class(part)]
+
+
+def condition_windows(
+    prepared: PreparedSessions,
+    condition: Condition,
+    *,
+    seed: int = 0,
+    table: RegionTable | None = None,
+) -> Windows:
+    """The windows of prepared sessions under a condition, its labels permuted if it says so."""
+    targets = session_targets(prepared, condition.target)
+    if condition.permute_labels is not None:
+        targets = _permuted(prepared, targets, condition.permute_labels, seed)
+    kept = select_regions(condition.regions, prepared.regions, table)
+    return windows_of(
+        prepared, condition.target, targets, condition.window, kept, input=condition.input
+    )
+
+
+def _permuted(
+    prepared: PreparedSessions, targets: Sequence[TargetTrace], how: str, seed: int
+) -> list[TargetTrace]:
+    exchanged = permute_labels(
+        [trace.values for trace in targets],
+        prepared.animals,
+        how,
+        seed,
+        segments=[prepared.run[prepared.rows(k)] for k in range(prepared.n_sessions)],
+        names=prepared.sessions,
+    )
+    return [replace(trace, values=v) for trace, v in zip(targets, exchanged, strict=True)]
+
+
+def _scored(
+    predictions: Predictions, decoder: Decoder, findings: Sequence[Finding]
+) -> dict[str, Any]:
+    pooled = score_fold(predictions)
+    by_session = score_sessions(predictions, threshold=_number(pooled.get("threshold_carried")))
+    return {
+        "best_epoch": decoder.best_epoch,
+        "selected_by": decoder.selected_by,
+        "look_ahead_s": _plain(
+            look_ahead_s(decoder.recipe, centre_alone=decoder.settings.kind == "linear-frame")
+        ),
+        "scores": {name: _plain(value) for name, value in pooled.items()},
+        "session_scores": [
+            {str(name): _plain(value) for name, value in row.items()}
+            for row in by_session.to_dict("records")
+        ],
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: NaN becomes null, infinity its name."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return "inf" if value == np.inf else None
+    return value
+
+
+def predict_recordings(
+    decoder: Decoder, recordings: Sequence[Recording], *, device: str = "cpu"
+) -> Predictions:
+    """What a stored decoder says of new recordings, each treated by the decoder's own recipe.
+
+    Statistics of a session come from the recording itself. Where a recording has no behaviour
+    file the targets of all are NaN. Animals that trained or validated the decoder are marked so in
+    the predictions' part.
+
+    Raises
+    ------
+    DecoderError
+        The frame rate or the regions are not those the decoder was fitted on.
+    DataError
+        The recordings cannot be read.
+
+    Warns
+    -----
+    CorticodeWarning
+        For each finding: frames that are left out, a flat region, an odd unit.
+    """
+    recipe = decoder.recipe
+    with_behavior = all(recording.behavior is not None for recording in recordings)
+    signals = [recipe.target.signal] if with_behavior else []
+    sessions = [_fitting_session(decoder, recording, signals) for recording in recordings]
+    if recipe.pixels is not None:
+        prepared = prepare_movies(sessions, recipe.pixels)
+        _check_image_shape(decoder, prepared)
+    else:
+        prepared = prepare_sessions(sessions, recipe.preprocessing)
+    warn_about([*prepared.findings, *_seen_before(decoder, recordings)])
+    targets = None
+    if with_behavior:
+        targets = session_targets(prepared, recipe.target, classes=recipe.classes)
+    kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
+    windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
+    return predict(decoder, windows, part=None, device=device)
+
+
+def _seen_before(decoder: Decoder, recordings: Sequence[Recording]) -> list[Finding]:
+    """Animals whose predictions say nothing of new animals."""
+    findings = []
+    roles = {"trained": decoder.train_animals, "validated": decoder.valid_animals}
+    for animal in dict.fromkeys(recording.animal for recording in recordings):
+        for did, animals in roles.items():
+            if animal in animals:
+                reason = f"{did} this decoder: how well it is predicted says nothing of new animals"
+                findings.append(Finding("session", reason, animal))
+                break
+    return findings
+
+
+def _check_image_shape(decoder: Decoder, prepared: PreparedSessions) -> None:
+    wanted, found = decoder.recipe.image_shape, prepared.image_shape
+    if found != wanted:
+        raise DecoderError(
+            f"the movies have frames of {found} pixels (rows, columns), the decoder was fitted on "
+            f"{wanted}; bring them to that size"
+        )
+
+
+def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
+    recipe = decoder.recipe
+    session = read_session(recording, signals=signals)
+    if recipe.pixels is None:
+        if recipe.preprocessing.regress_out == "cues":
+            session = without_cues(session)
+        session = cue_session(session, recipe.input)
+    numbers = tuple(str(k + 1) for k in range(len(recipe.regions)))
+    if recording.regions is None and session.regions == numbers:
+        # Names that came from the study's region table: the recording itself has none.
+        session = replace(session, regions=recipe.regions)
+    if not is_same_rate(session.frame_rate_hz, recipe.frame_rate_hz):
+        raise DecoderError(
+            f"session {session.name} has {session.frame_rate_hz or 'no known'} frames/s; the "
+            f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "
+            "recording to that rate or fit a decoder at this one"
+        )
+    if recipe.pixels is not None:
+        return session
+    # Names that the decoder's own sessions did not all have were left out of it.
+    regions = tuple(name for name in session.regions if name not in recipe.left_out_regions)
+    if regions == recipe.regions:
+        kept = [name in regions for name in session.regions]
+        traces = session.traces if all(kept) else np.asarray(session.traces)[:, kept]
+        return replace(session, traces=traces, regions=regions)
+    missing = [name for name in recipe.regions if name not in session.regions]
+    detail = f"it lacks {', '.join(missing[:5])}" if missing else "their order or number differs"
+    raise DecoderError(
+        f"session {session.name} has {len(session.regions)} regions, the decoder "
+        f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
+    )

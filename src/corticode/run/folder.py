@@ -1,0 +1,287 @@
+"""The run folder: every path a run writes, and what stands in it."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from corticode.data.files import write_text, write_with
+from corticode.errors import MissingDataError, RunError
+
+# Of run folders; counted up where an older corticode could not read what is written.
+FORMAT = 1
+LONGEST_SLUG = 60
+PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
+SCORED = {"scores", "session_scores", "look_ahead_s"}
+TABLES = (
+    "scores",
+    "session_scores",
+    "animal_scores",
+    "published",
+    "shift_references",
+    "region_correlations",
+    "comparisons",
+    "variance_shares",
+    "nulls",
+    "day_trends",
+    "artefacts",
+    "region_sets",
+    "map_shares",
+    "map_regions",
+    "map_frames",
+    "map_checks",
+    "map_stability",
+    "map_deletion",
+    "map_backgrounds",
+    "occlusion",
+    "excluded",
+)
+TEXT_COLUMNS = (
+    "condition",
+    "comparison",
+    "condition_a",
+    "condition_b",
+    "method",
+    "unit",
+    "same_direction",
+    "exchanged",
+    "figure",
+    "data",
+    "settings",
+    "fold",
+    "test_animal",
+    "valid_animal",
+    "animal",
+    "session",
+    "region",
+    "map",
+    "kind",
+    "mask",
+    "control",
+    "regions",
+    "differs",
+    "set",
+    "needed",
+    "enough",
+    "linear_words",
+    "input",
+    "verdict",
+    "words",
+    "note",
+    "metric",
+    "blank_because",
+    "what",
+    "item",
+    "reason",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder; its paths, nothing read or written.
+
+    Examples
+    --------
+    >>> Run(Path("run")).fit_folder("gru", "test-m1_valid-m2", 0).parts[1:3]
+    ('fits', 'gru-004bd70f')
+    """
+
+    folder: Path
+
+    @property
+    def study_path(self) -> Path:
+        """The study as resolved."""
+        return self.folder / "study.toml"
+
+    @property
+    def provenance_path(self) -> Path:
+        """Versions, machine, fingerprints, seeds."""
+        return self.folder / "provenance.json"
+
+    def table_path(self, name: str) -> Path:
+        """One of `TABLES`."""
+        return self.folder / f"{name}.csv"
+
+    def prepared_folder(self, key: str) -> Path:
+        """Prepared sessions; may be deleted at any time, they are made again."""
+        return self.folder / "prepared" / key
+
+    def movie_statistics_path(self, name: str) -> Path:
+        """Statistics of a movie; may be deleted at any time, they are taken again."""
+        return self.folder / "prepared" / "movies" / f"{slug(name)}.npz"
+
+    def movie_statistics_paths(self, name: str) -> list[Path]:
+        """Statistics that are kept of a recording, whatever was subtracted from its movie.
+
+        Names that differ in punctuation alone look alike here.
+        """
+        legible = slug(name).rpartition("-")[0]
+        kept = self.movie_statistics_path("any").parent.glob("*.npz")
+        return sorted(path for path in kept if path.name.startswith(f"{legible}-"))
+
+    def fit_folder(self, condition: str, fold: str, seed: int) -> Path:
+        """One fit: decoder, history, predictions, done.json."""
+        return self.condition_folder(condition) / slug(fold) / f"seed-{seed}"
+
+    def condition_folder(self, condition: str) -> Path:
+        """The fits of a condition."""
+        return self.folder / "fits" / slug(condition)
+
+    def map_folder(self, condition: str, name: str, fold: str, seed: int) -> Path:
+        """One map of one decoder: map.npz or tables of occlusion, done.json."""
+        return self.maps_folder(condition, name) / slug(fold) / f"seed-{seed}"
+
+    def maps_folder(self, condition: str, name: str) -> Path:
+        """The maps of one name of a condition's decoders, and map.npz, all of them as one."""
+        return self.folder / "maps" / slug(condition) / slug(name)
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """A table of the run; names stay text, though an animal be called 7 or NA.
+
+        Raises
+        ------
+        MissingDataError
+            The run has not been finished.
+        """
+        path = self.table_path(name)
+        if not path.is_file():
+            raise MissingDataError(f"{path} does not exist; finish the run with 'corticode run'")
+        text = dict.fromkeys(TEXT_COLUMNS, str)
+        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+        return table.fillna(dict.fromkeys((name for name in TEXT_COLUMNS if name in table), ""))
+
+
+def slug(name: str) -> str:
+    """A folder's name for any text: what is legible of it and eight digits of its hash.
+
+    Examples
+    --------
+    >>> slug("gru, FLa&HLa only")
+    'gru-fla-hla-only-236c4815'
+    """
+    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+    legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:LONGEST_SLUG].strip("-.")
+    return f"{legible}-{digits}" if legible else digits
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """A hash of plain values, the same wherever and whenever it is made."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_done(folder: Path, what: str = "fit") -> dict[str, Any] | None:
+    """What a finished fit or map left in ``done.json``; None where it is not finished.
+
+    Raises
+    ------
+    RunError
+        The file is damaged.
+    """
+    path = folder / "done.json"
+    if not path.is_file():
+        return None
+    try:
+        done = json.loads(path.read_text("utf-8"))
+        if not isinstance(done["key"], str) or not isinstance(done[what], dict):
+            raise TypeError(f"'key' or {what!r} is of the wrong type")
+        if what == "fit" and "left_out" not in done and SCORED - set(done):
+            raise ValueError("neither scores nor why the fold was left out")
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete the folder {folder} and run the same command "
+            f"again: only this {what} is redone"
+        ) from error
+    return dict(done)
+
+
+def check_format(run: Run) -> None:
+    """Refuse a run folder that a newer corticode wrote.
+
+    Raises
+    ------
+    RunError
+        Its format is newer than `FORMAT`.
+    """
+    try:
+        told = json.loads(run.provenance_path.read_text("utf-8"))
+        written, by = int(told.get("format", 1)), told["versions"]["corticode"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # none yet, or damaged: what is made of it says so
+    if written > FORMAT:
+        raise RunError(
+            f"{run.folder} was written by corticode {by} in format {written}, and this one, "
+            f"{version('corticode')}, knows formats up to {FORMAT}; update corticode, or give "
+            "another folder"
+        )
+
+
+def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
+    """Folders of a run's finished fits that are none of these: those of an earlier study, say."""
+    known = set(folders)
+    finished = (path.parent for path in run.folder.glob("fits/*/*/*/done.json"))
+    return sorted(folder for folder in finished if folder not in known)
+
+
+def write_done(folder: Path, done: Mapping[str, Any]) -> None:
+    """Mark a fit as finished; the last thing that is written of it."""
+    write_text(folder / "done.json", json.dumps(done, indent=1))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all."""
+    write_with(path, lambda file: table.to_csv(file, index=False))
+
+
+def provenance(
+    recordings: Mapping[str, str], seeds: Iterable[int], device: str, *, is_simulated: bool = False
+) -> dict[str, Any]:
+    """What a run was made with: versions, commit, machine, seeds and what the recordings held.
+
+    Parameters
+    ----------
+    recordings
+        The hash of each recording's content, by its name.
+    seeds, device
+        What was asked for.
+    is_simulated
+        Whether recordings are simulated: every page that shows their results says so.
+    """
+    return {
+        "format": FORMAT,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "n_cores": os.cpu_count(),
+            "device": device,
+        },
+        "seeds": list(seeds),
+        "simulated": is_simulated,
+        "recordings": dict(recordings),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that the package runs from; None where it is installed."""
+    folder = Path(__file__).parents[3]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

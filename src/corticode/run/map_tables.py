@@ -1,0 +1,296 @@
+"""The maps of a run in tables, and all maps of one name as one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corticode.errors import DataError, MissingDataError, RunError
+from corticode.evaluate.intervals import interval
+from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.input_spread import divide_by_spread
+from corticode.explain.joined_map import join_maps, map_of_occlusion
+from corticode.explain.masks import SquareGrid, cells_of_squares
+from corticode.explain.occlusion_summary import summarise_masks, summarise_squares
+from corticode.explain.random_decoders import TOP_REGIONS, check_share
+from corticode.explain.same_regions import check_same_regions
+from corticode.explain.stability import (
+    DecoderMap,
+    DecoderValues,
+    Stability,
+    compare_maps,
+    compare_values,
+)
+from corticode.run.folder import Run, write_table
+from corticode.run.maps import MapTask
+
+MAP_TABLES = (
+    "map_shares",
+    "map_regions",
+    "map_frames",
+    "map_checks",
+    "map_stability",
+    "map_deletion",
+    "map_backgrounds",
+    "occlusion",
+)
+
+Results = list[tuple[MapTask, Mapping[str, Any]]]
+
+
+def write_map_tables(
+    run: Run, tasks: Sequence[MapTask], results: Sequence[Mapping[str, Any]]
+) -> None:
+    """Join the maps of each condition and name, and write what they say as tables.
+
+    Parameters
+    ----------
+    run
+        Where they are.
+    tasks, results
+        Every map of the study, and what is in its done.json.
+    """
+    groups: dict[tuple[str, str], Results] = {}
+    for task, content in zip(tasks, results, strict=True):
+        if "left_out" not in content:
+            key = task.condition.name, task.settings.name
+            groups.setdefault(key, []).append((task, content))
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in MAP_TABLES}
+    for (condition, name), made in groups.items():
+        first = {"condition": condition, "map": name, "kind": made[0][0].settings.kind}
+        path = run.maps_folder(condition, name) / "map.npz"
+        if made[0][0].settings.kind == "occlusion":
+            sessions = [_sessions_of(task) for task, _ in made]
+            grid = _grid_of(made)
+            tables["occlusion"].append(_occlusion(first, made, sessions, grid, path))
+            if len(made) > 1:
+                tables["map_stability"].append(_stability_of_costs(first, made, sessions, grid))
+            tables["map_deletion"] += [
+                _deletion(first, task, content) for task, content in made if "deletion" in content
+            ]
+            continue
+        maps = [(task, load_map(task.folder)) for task, _ in made]
+        joined = join_maps([(_name_of(task), task.fold.test[0].animal, m) for task, m in maps])
+        joined.save(path)
+        if "region" in joined.axes:
+            for table, found in _of_regions(first, joined, maps, made, tasks):
+                tables[table].append(found)
+    for name, parts in tables.items():
+        if parts:
+            write_table(run.table_path(name), pd.concat(parts, ignore_index=True))
+        else:
+            run.table_path(name).unlink(missing_ok=True)
+
+
+def _of_regions(
+    first: Mapping[str, str],
+    joined: ImportanceMap,
+    maps: Sequence[tuple[MapTask, ImportanceMap]],
+    made: Results,
+    tasks: Sequence[MapTask],
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Every table of a map over regions, with its name."""
+    yield "map_shares", pd.DataFrame(list(_shares(first, maps, made)))
+    yield "map_regions", _by_item(first, joined, "region")
+    yield "map_frames", _by_item(first, joined, "frame")
+    checks = _checks(maps, made, tasks)
+    if checks:
+        yield "map_checks", pd.DataFrame([{**first, **check} for check in checks])
+    if len(maps) > 1 and not made[0][0].is_control:
+        yield "map_stability", _stability(first, maps)
+    for task, content in made:
+        if "deletion" in content:
+            yield "map_deletion", _deletion(first, task, content)
+        if content.get("backgrounds"):
+            rows = [{**first, **row} for row in content["backgrounds"]]
+            yield "map_backgrounds", pd.DataFrame(rows)
+
+
+def _checks(
+    maps: Sequence[tuple[MapTask, ImportanceMap]], made: Results, tasks: Sequence[MapTask]
+) -> list[dict[str, object]]:
+    """First regions beside those of decoders that learnt nothing, two rows a control."""
+    own = made[0][0]
+    if not own.settings.n_random or own.settings.kind != "deep-shap":
+        return []
+    trained = [found for _, found in maps]
+    drawn = [
+        ImportanceMap("deep-shap", "share", ("region",), np.array(shares), names=trained[0].names)
+        for _, content in made
+        for shares in content["random_shares"]
+    ]
+    plain = replace(own.condition, name="", permute_labels=None)
+    permuted = [
+        load_map(task.folder)
+        for task in tasks
+        if task.is_control
+        and task.settings.name == own.settings.name
+        and replace(task.condition, name="", permute_labels=None) == plain
+        and (task.folder / "map.npz").exists()
+    ]
+    rows: list[dict[str, object]] = []
+    for control, others in (("random weights", drawn), ("permuted labels", permuted)):
+        here, there = ([m.top_share(TOP_REGIONS) for m in one] for one in (trained, others))
+        peaked = check_share(here, there, control)
+        same = check_same_regions(trained, others, control)
+        rows.append(asdict(peaked) | {"regions": "each decoder's own first"})
+        rows.append(asdict(same) | {"regions": "the trained map's first"})
+    return rows
+
+
+def _stability(
+    first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]]
+) -> pd.DataFrame:
+    """How far the maps of decoders agree, a row for what differs between them."""
+    return _stability_rows(
+        first,
+        compare_maps(
+            [
+                DecoderMap(task.fold.name, task.fold.test[0].animal, task.seed, one)
+                for task, one in maps
+            ]
+        ),
+    )
+
+
+def _stability_of_costs(
+    first: Mapping[str, str],
+    made: Results,
+    sessions: Sequence[pd.DataFrame],
+    grid: SquareGrid | None,
+) -> pd.DataFrame:
+    """How far decoders agree in what covering costs them, cell by cell or mask by mask."""
+    decoders = []
+    for (task, _), table in zip(made, sessions, strict=True):
+        costs = table.groupby("mask", sort=False)["score"].mean().to_numpy(np.float64)
+        if grid is not None:
+            costs = cells_of_squares(costs, grid).ravel()
+        decoders.append(DecoderValues(task.fold.name, task.fold.test[0].animal, task.seed, costs))
+    parts = "masks" if grid is None else "cells"
+    return _stability_rows(
+        first, compare_values(decoders, what=f"costs of covering {parts}", parts=parts)
+    )
+
+
+def _stability_rows(first: Mapping[str, str], found: Stability) -> pd.DataFrame:
+    return pd.DataFrame(
+        [{**first, **row, "words": found.words} for row in found.table.to_dict("records")]
+    )
+
+
+def _deletion(first: Mapping[str, str], task: MapTask, content: Mapping[str, Any]) -> pd.DataFrame:
+    """The curves of one decoder."""
+    table = pd.read_csv(task.folder / "deletion.csv")
+    named = {
+        **first,
+        "fold": task.fold.name,
+        "test_animal": task.fold.test[0].animal,
+        "seed": task.seed,
+    }
+    return pd.DataFrame(named | content["deletion"], index=table.index).join(table)
+
+
+def load_map(folder: Path) -> ImportanceMap:
+    """The map in a finished task's folder.
+
+    Raises
+    ------
+    RunError
+        It is gone or damaged.
+    """
+    try:
+        return ImportanceMap.load(folder / "map.npz")
+    except (MissingDataError, DataError) as error:
+        raise RunError(
+            f"{folder / 'map.npz'} is missing or damaged; delete the folder {folder} and run the "
+            "same command again: only this map is made again"
+        ) from error
+
+
+def _name_of(task: MapTask) -> str:
+    return f"{task.fold.name}, seed {task.seed}"
+
+
+def _shares(
+    first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]], made: Results
+) -> Iterator[dict[str, object]]:
+    """A row a decoder and region: its share of the total, as it is and by its input's SD."""
+    for (task, found), (_, content) in zip(maps, made, strict=True):
+        spread = np.array(content["input_sd"])
+        by_spread = divide_by_spread(found, spread).by_region()
+        named = {
+            **first,
+            "fold": task.fold.name,
+            "test_animal": task.fold.test[0].animal,
+            "seed": task.seed,
+        }
+        columns = {"share": found.by_region(), "input_sd": spread, "share_per_sd": by_spread}
+        for k, region in enumerate(found.names):
+            yield named | {"region": region} | {name: part[k] for name, part in columns.items()}
+
+
+def _by_item(first: Mapping[str, str], joined: ImportanceMap, axis: str) -> pd.DataFrame:
+    """Shares of regions or frames over animals, with the t interval, the largest first."""
+    others = tuple(k for k, name in enumerate(joined.axes) if name != axis)
+    shares = np.array([part.absolute.sum(axis=others) for part in joined.by_animal])
+    items: Sequence[object] = joined.names if axis == "region" else joined.frames
+    rows: list[dict[str, object]] = []
+    for item, values in zip(items, shares.T, strict=True):
+        found = interval(values)
+        row = {axis: item, "share": found.mean, "low": found.low, "high": found.high}
+        if axis == "frame" and joined.frame_rate_hz:
+            row["time_s"] = joined.frames[len(rows)] / joined.frame_rate_hz
+        rows.append({**first, **row, "n_animals": len(values)})
+    table = pd.DataFrame(rows)
+    if axis == "frame":
+        return table
+    table = table.sort_values("share", ascending=False, kind="stable", ignore_index=True)
+    table.insert(4, "rank", np.arange(1, len(table) + 1))
+    return table
+
+
+def _sessions_of(task: MapTask) -> pd.DataFrame:
+    """What covering costs in each session of a finished map."""
+    text = {"animal": str, "session": str}
+    return pd.read_csv(task.folder / "occlusion_sessions.csv", dtype=text)
+
+
+def _grid_of(made: Results) -> SquareGrid | None:
+    """The squares that were covered; None where it was something else."""
+    shape = made[0][1]["details"]["image_shape"]
+    is_over_squares = shape is not None and made[0][0].settings.masks in (None, "squares")
+    return SquareGrid(tuple(shape)) if is_over_squares else None
+
+
+def _occlusion(
+    first: Mapping[str, str],
+    made: Results,
+    sessions: Sequence[pd.DataFrame],
+    grid: SquareGrid | None,
+    path: Path,
+) -> pd.DataFrame:
+    """What covering costs over animals, a row a cell or mask; the map is saved."""
+    details = made[0][1]["details"]
+    summary = summarise_masks(sessions) if grid is None else summarise_squares(sessions, grid)
+    if grid is not None or details["image_shape"] is None:
+        joined = map_of_occlusion(summary, metric=details["metric"], names=summary.items, grid=grid)
+        joined.save(path)
+    return pd.DataFrame(
+        {
+            **first,
+            "mask": summary.items,
+            "metric": details["metric"],
+            "score": summary.mean.ravel(),
+            "low": summary.low.ravel(),
+            "high": summary.high.ravel(),
+            "p": summary.p.ravel(),
+            "smallest_p": summary.smallest_p,
+            "n_animals": len(summary.animals),
+            "note": summary.note,
+            "thinning_se": summary.thinning_se.ravel(),
+            "outside_brain": summary.outside_brain.ravel(),
+        }
+    )

@@ -1,0 +1,444 @@
+"""One map of one fitted decoder, start to end; nothing is trained here."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.folds import Fold, Split, split_windows
+from corticode.data.movies import StoredStatistics, attach_movies
+from corticode.data.regions import RegionTable
+from corticode.data.store import load_sessions
+from corticode.data.windows import Windows
+from corticode.decode.decoder import Decoder, load_decoder
+from corticode.errors import DataError, DecoderError, Finding, StudyError
+from corticode.explain.background import draw_background
+from corticode.explain.background_convergence import compare_backgrounds, draw_backgrounds
+from corticode.explain.deepshap import deep_shap
+from corticode.explain.deletion import DeletionCurves, delete_regions
+from corticode.explain.gradients import expected_gradients, integrated_gradients
+from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.input_spread import input_spread
+from corticode.explain.map_settings import MapSettings
+from corticode.explain.masks import (
+    Mask,
+    SquareGrid,
+    cells_of_squares,
+    limb_squares,
+    region_masks,
+    square_masks,
+)
+from corticode.explain.occlusion import occlude
+from corticode.explain.occlusion_tables import Occlusion
+from corticode.explain.pixel_masks import pixel_masks
+from corticode.explain.random_decoders import random_weight_maps
+from corticode.explain.square_deletion import DELETION_FILLS, delete_squares
+from corticode.run.fits import condition_windows
+from corticode.run.folder import read_done, write_done, write_table
+from corticode.study.study import Condition
+
+MAP_FILES = (
+    "done.json",
+    "map.npz",
+    "deletion.csv",
+    "occlusion_sessions.csv",
+    "occlusion_pooled.csv",
+)
+# Curves and backgrounds are compared within one decoder, for which fewer windows will do.
+CURVE_WINDOWS = 4000
+# Each passes the CNN about 200 times.
+CURVE_IMAGES = 500
+SETTLING_WINDOWS = 200
+
+
+@dataclass(frozen=True)
+class MapTask:
+    """One map: of which decoder, how, and where it goes.
+
+    Parameters
+    ----------
+    folder
+        The map's folder.
+    fit_folder
+        The folder of the decoder's fit, which has to be finished.
+    prepared, condition, fold, seed, table, device, movies
+        As of that fit.
+    settings
+        How the map is made.
+    key
+        Hash of the fit's key and the settings: a finished map with this key is not made again.
+    is_control
+        Made of a condition with permuted labels, to stand beside that of its like.
+    random_seeds
+        Of the decoders with random weights whose maps stand beside.
+    is_first
+        The first of its name: what one decoder is enough for is shown of this one.
+    """
+
+    folder: Path
+    fit_folder: Path
+    prepared: Path
+    condition: Condition
+    fold: Fold
+    seed: int
+    settings: MapSettings
+    key: str
+    table: RegionTable | None = None
+    device: str = "cpu"
+    movies: tuple[StoredStatistics, ...] = ()
+    is_control: bool = False
+    random_seeds: tuple[int, ...] = ()
+    is_first: bool = False
+
+    @property
+    def needs(self) -> tuple[Path, ...]:
+        """Folders of the tasks that come first."""
+        return (self.fit_folder,)
+
+    @property
+    def label(self) -> str:
+        """What it is, in a line."""
+        return f"map {self.settings.name!r} of {self.condition.name}, {self.fold.name}"
+
+
+def run_map(task: MapTask) -> dict[str, Any]:
+    """One map, written; returns what is in its done.json.
+
+    A map that cannot be made (no background windows enough, no session that can be scored) is no
+    error: the reason is returned under ``left_out``.
+    """
+    done = read_done(task.folder, "map")
+    if done is not None and done["key"] == task.key:
+        return done
+    began = time.monotonic()
+    content: dict[str, Any] = {
+        "key": task.key,
+        "map": {
+            "condition": task.condition.name,
+            "map": task.settings.name,
+            "kind": task.settings.kind,
+            "fold": task.fold.name,
+            "seed": task.seed,
+            "test_animal": task.fold.test[0].animal,
+            "is_control": task.is_control,
+        },
+    }
+    for name in MAP_FILES:
+        (task.folder / name).unlink(missing_ok=True)
+    fitted = read_done(task.fit_folder)
+    if fitted is None or "left_out" in fitted:
+        why = "it is not there" if fitted is None else fitted["left_out"]
+        content["left_out"] = f"its decoder was not fitted: {why}"
+    else:
+        try:
+            content |= _make(task)
+        except (DataError, DecoderError, StudyError) as error:
+            content["left_out"] = str(error)
+    content["seconds"] = round(time.monotonic() - began, 3)
+    write_done(task.folder, content)
+    return content
+
+
+def _make(task: MapTask) -> dict[str, Any]:
+    """What a map adds to done.json; its other files are written."""
+    decoder = load_decoder(task.fit_folder)
+    prepared = attach_movies(load_sessions(task.prepared), task.movies)
+    condition = task.condition
+    if condition.selection is not None:
+        kept = zip(decoder.recipe.regions, decoder.recipe.kept_regions, strict=True)
+        condition = replace(condition, regions=tuple(name for name, k in kept if k))
+    windows = condition_windows(prepared, condition, seed=task.seed, table=task.table)
+    split = split_windows(windows, task.fold)
+    if task.settings.kind == "occlusion":
+        return _occluded(task, decoder, split)
+    explained, background = explained_and_background(split, task.settings, seed=task.seed)
+    found = map_of_windows(
+        decoder, explained, background, task.settings, seed=task.seed, device=task.device
+    )
+    others = random_weight_maps(
+        decoder,
+        explained,
+        background,
+        task.random_seeds,
+        on=task.settings.on,
+        of_class=task.settings.of_class,
+        device=task.device,
+    )
+    found.save(task.folder / "map.npz")
+    spread = input_spread(decoder, explained).tolist() if "region" in found.axes else []
+    return {
+        "n_windows": found.n_windows,
+        "input_sd": spread,
+        "details": dict(found.details),
+        "random_shares": [other.by_region().tolist() for other in others],
+        "findings": [],
+    } | _beside(task, decoder, split, found)
+
+
+def _beside(task: MapTask, decoder: Decoder, split: Split, found: ImportanceMap) -> dict[str, Any]:
+    """What stands beside a Deep SHAP map of test animals: curves, and other backgrounds."""
+    settings = task.settings
+    told: dict[str, Any] = {}
+    if settings.kind != "deep-shap" or settings.windows != "test" or task.is_control:
+        return {}
+    if settings.n_orders:
+        every = max(1, round(split.test.n_windows / CURVE_WINDOWS))
+        try:
+            curves = delete_regions(
+                decoder,
+                split.test,
+                found,
+                n_random=settings.n_orders,
+                every_n_frames=every,
+                seed=task.seed,
+                device=task.device,
+            )
+        except DataError as error:
+            told["findings"] = [asdict(Finding("map", f"no curves of deletion: {error}"))]
+        else:
+            told["deletion"] = _written(task, curves)
+    if task.is_first and settings.convergence:
+        told["backgrounds"] = _backgrounds(task, decoder, split)
+    return told
+
+
+def _written(task: MapTask, curves: DeletionCurves) -> dict[str, float]:
+    """What curves come to, once they are written."""
+    write_table(task.folder / "deletion.csv", curves.table())
+    names = ("area_deletion", "area_insertion", "p_deletion", "p_insertion")
+    return {name: getattr(curves, name) for name in names}
+
+
+def _backgrounds(task: MapTask, decoder: Decoder, split: Split) -> list[dict[str, Any]]:
+    """How a map settles with more background windows; empty where there are too few."""
+    settings = task.settings
+    from_train = settings.background_from == "train"
+    try:
+        backgrounds = draw_backgrounds(
+            split.train if from_train else split.test, balanced=from_train, seed=task.seed
+        )
+    except DataError:
+        return []
+    compared = compare_backgrounds(
+        decoder,
+        thin_evenly(split.test, min(settings.n_windows, SETTLING_WINDOWS)),
+        backgrounds,
+        on=settings.on,
+        of_class=settings.of_class,
+        device=task.device,
+    )
+    rows = compared.table.astype(object).to_dict("records")
+    return [{str(k): v for k, v in row.items()} | {"words": compared.words} for row in rows]
+
+
+def map_of_windows(
+    decoder: Decoder,
+    explained: Windows,
+    background: Windows,
+    settings: MapSettings,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+) -> ImportanceMap:
+    """The map of a decoder, as the settings say.
+
+    Parameters
+    ----------
+    decoder
+        A fitted decoder.
+    explained, background
+        Windows cut with its recipe, and what they are set against.
+    settings
+        How; of any kind but occlusion.
+    seed
+        Of the draws of gradients.
+    device
+        ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    DataError, DecoderError, StudyError
+        No windows; a decoder without a rule; an unknown output.
+    """
+    on, of_class = settings.on, settings.of_class
+    if settings.kind == "deep-shap":
+        return deep_shap(decoder, explained, background, on=on, of_class=of_class, device=device)
+    if settings.kind == "expected-gradients":
+        return expected_gradients(
+            decoder,
+            explained,
+            background,
+            n_draws=settings.n_draws,
+            on=on,
+            of_class=of_class,
+            seed=seed,
+            device=device,
+        )
+    return integrated_gradients(
+        decoder,
+        explained,
+        background,
+        n_steps=settings.n_draws,
+        on=on,
+        of_class=of_class,
+        device=device,
+    )
+
+
+def explained_and_background(
+    split: Split, settings: MapSettings, *, seed: int = 0
+) -> tuple[Windows, Windows]:
+    """The windows of a fold that a map explains, and those they are set against.
+
+    Raises
+    ------
+    DataError
+        There are fewer background windows than asked.
+    """
+    explained = thin_evenly(getattr(split, settings.windows), settings.n_windows)
+    from_train = settings.background_from == "train"
+    background = draw_background(
+        split.train if from_train else split.test,
+        settings.background,
+        balanced=from_train,
+        seed=seed,
+    )
+    return explained, background
+
+
+def thin_evenly(windows: Windows, n_windows: int) -> Windows:
+    """At most so many windows that have a target, at even steps through all."""
+    rows = np.flatnonzero(np.isfinite(windows.target))
+    chosen = np.linspace(0, rows.size - 1, min(n_windows, rows.size)).round().astype(np.int64)
+    return windows.where(rows[chosen])
+
+
+def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
+    settings = task.settings
+    windows: Windows = getattr(split, settings.windows)
+    found = occlude(
+        decoder,
+        windows,
+        masks_of(settings, decoder, task.table),
+        fill=settings.fill,
+        every_n_frames=settings.every_n_frames,
+        seed=task.seed,
+        brain=brain_of(windows),
+        device=task.device,
+    )
+    write_table(task.folder / "occlusion_sessions.csv", found.sessions)
+    write_table(task.folder / "occlusion_pooled.csv", found.pooled)
+    told, findings = square_curves(task, decoder, windows, found)
+    return {
+        "n_windows": _count(found),
+        "details": _described(found, decoder),
+        "findings": [asdict(finding) for finding in (*found.findings, *findings)],
+    } | told
+
+
+def square_curves(
+    task: MapTask, decoder: Decoder, windows: Windows, found: Occlusion
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Curves of deletion along the map of squares of every other session, of the rest.
+
+    Parameters
+    ----------
+    task
+        The map; curves are written to its folder, for squares of test animals alone.
+    decoder, windows
+        What was covered.
+    found
+        What covering cost.
+
+    Returns
+    -------
+    dict, list
+        What they add to done.json, and why there are none.
+    """
+    settings = task.settings
+    over_squares = decoder.settings.sees_movies and settings.masks in (None, "squares")
+    if not over_squares or not settings.n_orders or settings.windows != "test":
+        return {}, []
+    names = found.sessions["session"].unique()
+    if len(names) < 2:
+        reason = "no curves of deletion: one session makes the map, and no other is left for them"
+        return {}, [Finding("map", reason)]
+    mapped = found.sessions[found.sessions["session"].isin(names[::2])]
+    score = mapped.groupby("mask", sort=False)["score"].mean().to_numpy()
+    # Sessions of different animals may have one name.
+    codes = {windows.session_names[k]: k for k in np.unique(windows.session)}
+    judged = windows.where(np.isin(windows.session, [codes[name] for name in names[1::2]]))
+    try:
+        curves = delete_squares(
+            decoder,
+            judged,
+            cells_of_squares(score, SquareGrid(decoder.recipe.image_shape or (0, 0))),
+            fill=settings.fill if settings.fill in DELETION_FILLS else "shuffled",
+            n_random=settings.n_orders,
+            every_n_frames=max(settings.every_n_frames, round(judged.n_windows / CURVE_IMAGES)),
+            seed=task.seed,
+            device=task.device,
+        )
+    except (DataError, StudyError) as error:
+        return {}, [Finding("map", f"no curves of deletion: {error}")]
+    return {"deletion": _written(task, curves)}, []
+
+
+def _count(found: Occlusion) -> int:
+    first = found.sessions[found.sessions["mask"] == found.masks[0].name]
+    return int(first["n_windows"].sum())
+
+
+def _described(found: Occlusion, decoder: Decoder) -> Mapping[str, Any]:
+    return {
+        "metric": found.metric,
+        "fill": found.fill,
+        "every_n_frames": found.every_n_frames,
+        "cnn_passes": found.cnn_passes,
+        "image_shape": decoder.recipe.image_shape,
+        "masks": [mask.name for mask in found.masks],
+        "network": decoder.settings.kind,
+    }
+
+
+def masks_of(settings: MapSettings, decoder: Decoder, table: RegionTable | None) -> list[Mask]:
+    """What an occlusion covers of a decoder's input."""
+    recipe = decoder.recipe
+    masks = settings.masks
+    if decoder.settings.sees_movies:
+        shape = recipe.image_shape or (0, 0)
+        if masks == "limb-squares":
+            return [limb_squares(shape)]
+        if isinstance(masks, tuple):
+            drawn = [(name, one) for name, one in masks if not isinstance(one, tuple)]
+            return pixel_masks(drawn, shape)
+        return square_masks(SquareGrid(shape))
+    if isinstance(masks, tuple):
+        sets = {name: one for name, one in masks if isinstance(one, tuple)}
+        return region_masks(sets, recipe.regions, table)
+    seen = [name for name, k in zip(recipe.regions, recipe.kept_regions, strict=True) if k]
+    return [Mask(name, np.array(recipe.regions) == name) for name in seen]
+
+
+def brain_of(windows: Windows) -> NDArray[np.bool_] | None:
+    """Pixels that are brain in some session, where preprocessing masks the rest; else None."""
+    pixels = windows.recipe.pixels
+    if pixels is None or pixels.mask != "brain":
+        return None
+    return np.asarray(np.any([np.any(m.gain != 0, axis=0) for m in windows.movies], axis=0))
+
+
+def map_findings(results: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """What was left out of maps or looks odd, each once."""
+    findings = []
+    for content in results:
+        named = content["map"]
+        if "left_out" in content:
+            reason = f"no map {named['map']!r} of {named['condition']!r}: {content['left_out']}"
+            findings.append(Finding("map", reason, item=named["fold"]))
+        findings += [Finding(**finding) for finding in content.get("findings", [])]
+    return list(dict.fromkeys(findings))

@@ -1,0 +1,280 @@
+"""What a study will cost and what it can show, before anything is trained to the end."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corticode.data.cues import stand_ins
+from corticode.data.folds import Fold, split_windows
+from corticode.data.movies import stand_in_movies
+from corticode.data.prepared import PreparedSessions, prepare_sessions
+from corticode.data.regions import RegionTable
+from corticode.data.session import Session
+from corticode.decode.predictions import COLUMNS
+from corticode.decode.settings import LINEAR
+from corticode.errors import FoldError, StudyError
+from corticode.evaluate.comparisons import Comparison
+from corticode.evaluate.detectable import FORMULA, detectable_difference
+from corticode.evaluate.intervals import smallest_sign_flip_p
+from corticode.evaluate.session_orders import N_DRAWS, smallest_p
+from corticode.run.cost_words import KindCost, StudyCost
+from corticode.run.fit_speeds import Speed, kind_of, measure_speed
+from corticode.run.fits import condition_windows
+from corticode.run.map_tasks import wanted_maps
+from corticode.run.tasks import groups_of, make_folds, read_files
+from corticode.study.study import Condition, Study, resolve
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """One fold of a condition, and the windows of its parts."""
+
+    condition: Condition
+    fold: Fold
+    n_train: int
+    n_valid: int
+    n_test: int
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What is fitted for a moment to see how long a kind takes."""
+
+    sessions: Sequence[Session]
+    prepared: PreparedSessions
+    condition: Condition
+
+
+@dataclass
+class _Found:
+    """What is gathered while conditions are gone through."""
+
+    counted: list[_Counted] = field(default_factory=list)
+    tried: dict[tuple[object, ...], _Tried] = field(default_factory=dict)
+    speeds: dict[tuple[object, ...], Speed] = field(default_factory=dict)
+    prepared: dict[tuple[object, ...], PreparedSessions] = field(default_factory=dict)
+    prepared_bytes: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+
+def plan_study(
+    study: Study,
+    *,
+    n_seeds: int = 1,
+    n_workers: int = 1,
+    device: str = "cpu",
+    sd: float | None = None,
+) -> StudyCost:
+    """What a study will cost on this machine, and what it can show; nothing is written.
+
+    Each kind of fit is tried on a few batches and projected by windows and epochs.
+
+    Parameters
+    ----------
+    study
+        What is to be done.
+    n_seeds, n_workers, device
+        As of a run.
+    sd
+        SD of the animals' differences between two conditions; None: the median of those of the
+        published conditions from the published gru.
+
+    Raises
+    ------
+    CorticodeError
+        Recordings, folds or conditions cannot be used, or no fold can be fitted.
+    """
+    content = read_files(study)
+    found = _Found()
+    for keys in study.conditions:
+        condition = resolve(keys, content.frame_rate_hz)
+        folds = make_folds(study, content.sessions, condition)
+        for members, own_folds in groups_of(study, content.sessions, folds):
+            own = [content.sessions[k] for k in members]
+            _gather(found, condition, own, own_folds, content.table)
+    if not found.counted:
+        raise StudyError("no fold can be fitted; 'corticode check' says why")
+    # Once all conditions are known to be possible: this takes the longest.
+    for kind, one in found.tried.items():
+        found.speeds[kind] = measure_speed(
+            one.sessions, one.prepared, one.condition, table=content.table, device=device
+        )
+    kinds = tuple(_cost_by_kind(found, n_seeds))
+    wanted = wanted_maps(study)
+    return StudyCost(
+        n_conditions=len(study.conditions),
+        n_sessions=len(content.sessions),
+        n_fits=len(found.counted) * n_seeds,
+        n_distinct=len({_training_of(one) for one in found.counted}) * n_seeds,
+        n_maps=sum(len(wanted.get(one.condition.name, [])) for one in found.counted) * n_seeds,
+        kinds=kinds,
+        n_workers=n_workers,
+        hours=sum(one.hours for one in kinds) / n_workers,
+        disk_gb=_disk_bytes(found, n_seeds) / 1e9,
+        memory_gb=_peak_gb(),
+        notes=tuple(_notes(found.counted, is_sd_given=sd is not None)),
+        **_power(study, found.counted, content.sessions, sd),
+    )
+
+
+def _gather(
+    found: _Found,
+    named: Condition,
+    own: Sequence[Session],
+    folds: Sequence[Fold],
+    table: RegionTable | None,
+) -> None:
+    """Count the windows of a condition's folds, and keep what its kind can be tried on."""
+    # Labels in another order, or values after preprocessing, change no count and no time.
+    condition = replace(named, permute_labels=None)
+    names = tuple(session.name for session in own)
+    group = (condition.input, condition.pixels, names)
+    if group not in found.prepared:
+        found.prepared[group] = (
+            prepare_sessions(stand_ins(own, condition.input))
+            if condition.pixels is None
+            else stand_in_movies(own, condition.pixels)
+        )
+    prepared = found.prepared[group]
+    windows = condition_windows(prepared, condition, table=table)
+    n_before = len(found.counted)
+    for fold in folds:
+        try:
+            split = split_windows(windows, fold)
+        except FoldError:
+            continue
+        sizes = split.train.n_windows, split.valid.n_windows, split.test.n_windows
+        found.counted.append(_Counted(named, fold, *sizes))
+    if len(found.counted) > n_before:
+        found.tried.setdefault(kind_of(condition), _Tried(own, prepared, condition))
+    arrays = (prepared.traces, prepared.run, prepared.valid, *prepared.behavior.values())
+    found.prepared_bytes[*group, condition.preprocessing] = sum(a.nbytes for a in arrays)
+
+
+def _cost_by_kind(found: _Found, n_seeds: int) -> Iterator[KindCost]:
+    """The longest first."""
+    costs = []
+    for kind, speed in found.speeds.items():
+        own = [one for one in found.counted if kind_of(one.condition) == kind]
+        seconds = sum(
+            speed.seconds(
+                one.condition.network,
+                one.condition.training,
+                one.n_train,
+                one.n_valid,
+                one.n_test,
+            )
+            for one in own
+        )
+        first = own[0].condition
+        costs.append(
+            KindCost(
+                first.network.kind,
+                first.window.n_frames,
+                tuple(dict.fromkeys(one.condition.name for one in own)),
+                len(own) * n_seeds,
+                1 / speed.train_s,
+                n_seeds * seconds / 3600,
+            )
+        )
+    yield from sorted(costs, key=lambda one: -one.hours)
+
+
+def _training_of(one: _Counted) -> tuple[object, ...]:
+    """The same for two fits that differ only in who chooses the epoch, and who is tested."""
+    condition = one.condition
+    # What a fold starts with, or whose maps choose regions, was itself chosen in that fold.
+    is_of_fold = condition.start_from is not None or condition.selection is not None
+    settings = repr(replace(condition, name="", folds=None))
+    return settings, frozenset(one.fold.train), one.fold.name if is_of_fold else ""
+
+
+def _disk_bytes(found: _Found, n_seeds: int) -> float:
+    """Predictions and weights of all fits, and the prepared traces."""
+    a_window = sum(np.dtype(dtype).itemsize for dtype in COLUMNS.values())
+    total = 0
+    for one in found.counted:
+        n_told = one.n_valid + one.n_test + one.n_train * one.condition.keep_train
+        n_weights = found.speeds[kind_of(one.condition)].n_weights
+        total += n_told * a_window + n_weights * FLOAT_BYTES
+    return n_seeds * total + sum(found.prepared_bytes.values())
+
+
+def _power(
+    study: Study, counted: Sequence[_Counted], sessions: Sequence[Session], sd: float | None
+) -> dict[str, Any]:
+    """What this many animals and sessions can show."""
+    tested = list(dict.fromkeys(part.animal for one in counted for part in one.fold.test))
+    n_sessions = Counter(session.animal for session in sessions)
+    known_sd = published_sd() if sd is None else sd
+    p = smallest_sign_flip_p(len(tested)) if len(tested) > 1 else None
+    pairs: dict[str, set[frozenset[str]]] = {}
+    for keys in study.comparisons:
+        own = Comparison(keys.name, tuple(keys.conditions)).pairs
+        pairs.setdefault(keys.name, set()).update(map(frozenset, own))
+    return {
+        "n_animals": len(tested),
+        "smallest_p": p,
+        "smallest_p_families": {}
+        if p is None
+        else {name: min(1.0, len(own) * p) for name, own in pairs.items()},
+        "smallest_p_animals": {
+            name: smallest_p([name] * n_sessions[name], N_DRAWS) for name in tested
+        },
+        "smallest_p_cohort": smallest_p(
+            [session.animal for session in sessions if session.animal in tested], N_DRAWS
+        ),
+        "sd": known_sd,
+        "detectable": None if p is None else detectable_difference(len(tested), known_sd),
+    }
+
+
+def published_sd() -> float:
+    """Median over the published conditions of the SD over mice of the difference from the gru.
+
+    Of the AUC; each mouse's value is the mean over its splits.
+    """
+    with (files("corticode.published") / "published_by_split.csv").open() as file:
+        table = pd.read_csv(file)
+    table = table[table["metric"] == "auc"]
+    means = table.groupby(["test_animal", "condition"])["value"].mean().unstack("condition")
+    return float(means.drop(columns="gru").sub(means["gru"], axis=0).std().median())
+
+
+def _peak_gb() -> float | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on a Mac, kilobytes elsewhere.
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+
+
+def _notes(counted: Sequence[_Counted], *, is_sd_given: bool) -> Iterator[str]:
+    """What was assumed, for who reads the numbers."""
+    yield (
+        "Time is projected from a few batches of each kind, on this machine as busy as it is now, "
+        "by windows and epochs: a limit from above where training stops early. Reading, maps, "
+        "nulls and tables come on top."
+    )
+    if any(one.condition.network.kind in LINEAR for one in counted):
+        yield "Linear decoders are projected in proportion to their windows."
+    yield (
+        "Fits that are not distinct repeat a training, with another animal choosing the epoch. "
+        "Disk is before compression. Memory is the most that the process that measured has held, "
+        "all recordings read."
+    )
+    if not is_sd_given:
+        yield (
+            "The SD is the median over the published conditions of the SD over five mice of the "
+            "difference from the published gru (AUC); give your own with --sd."
+        )
+    yield FORMULA

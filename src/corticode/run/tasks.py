@@ -1,0 +1,527 @@
+"""From a study to its fits: sessions, folds, keys; and what `check` finds before any fit."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corticode.data.catalogue import Recording, read_catalogue
+from corticode.data.checks import read_all
+from corticode.data.cues import check_input, cue_sessions, stand_ins, without_cues
+from corticode.data.files import fingerprint
+from corticode.data.folds import (
+    Fold,
+    Part,
+    leave_animals_out,
+    leave_blocks_out,
+    leave_sessions_out,
+)
+from corticode.data.movie_statistics import load_statistics
+from corticode.data.movies import StoredStatistics, prepare_movies, stand_in_movies
+from corticode.data.prepared import PreparedSessions, check_together, prepare_sessions
+from corticode.data.region_traces import pixels_of_labels, read_label_image
+from corticode.data.regions import RegionTable, read_regions
+from corticode.data.session import Session
+from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
+from corticode.data.synthetic.truth import is_simulated
+from corticode.decode.decoder import FORMAT
+from corticode.decode.leaks import find_leaks
+from corticode.decode.shared_training import can_share
+from corticode.decode.weights import check_weights
+from corticode.errors import CorticodeError, DataError, Finding, StudyError
+from corticode.run.fits import FitTask, condition_windows, fold_findings
+from corticode.run.folder import Run, hash_of
+from corticode.run.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
+from corticode.run.maps import MapTask
+from corticode.study.keys import ComparisonKeys, RegionSetKeys
+from corticode.study.study import Condition, Study, gap_frames, resolve
+
+# Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
+NOT_DECODED = ("group", "date")
+# Of a condition: what it starts from enters a fit's key by that fit's own key.
+NOT_SETTINGS = ("name", "start_from", "folds")
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """What a study's files hold.
+
+    Parameters
+    ----------
+    recordings, sessions
+        The catalogue's rows and what they name, in the same order.
+    table
+        The study's region table, if it names one.
+    """
+
+    recordings: list[Recording]
+    sessions: list[Session]
+    table: RegionTable | None
+
+    @property
+    def frame_rate_hz(self) -> float | None:
+        """The frame rate of all sessions."""
+        return self.sessions[0].frame_rate_hz
+
+
+@dataclass
+class Plan:
+    """The fits and maps of a study and what was found while they were laid out."""
+
+    tasks: list[FitTask] = field(default_factory=list)
+    maps: list[MapTask] = field(default_factory=list)
+    artefacts: tuple[str, ...] = ()
+    region_sets: tuple[RegionSetKeys, ...] = ()
+    comparisons: tuple[ComparisonKeys, ...] = ()
+    findings: list[Finding] = field(default_factory=list)
+    recording_keys: dict[str, str] = field(default_factory=dict)
+    is_simulated: bool = False
+
+
+@dataclass
+class CheckReport:
+    """What is wrong with a study (faults) and what is odd (findings), before any fit."""
+
+    faults: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+
+
+def read_files(study: Study) -> StudyFiles:
+    """Everything that a study's catalogue names, read and checked, all faults at once.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        The catalogue or sessions cannot be used as they are.
+    """
+    recordings = read_catalogue(study.catalogue_path)
+    table = None if study.regions_path is None else read_regions(study.regions_path)
+    if study.region_image is not None:
+        pixels_of_labels(read_label_image(study.region_image))
+    sessions = read_all(
+        recordings,
+        signals=study.signals,
+        trim_frames=study.data.trim_frames,
+        resample_hz=study.data.resample_hz,
+        regions=None if table is None else table.names,
+    )
+    return StudyFiles(recordings, sessions, table)
+
+
+def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
+    """Read the recordings, prepare them where that is not done, and list the fits.
+
+    Raises
+    ------
+    CorticodeError
+        Whatever is wrong with recordings, folds or conditions, before anything is trained.
+    """
+    content = read_files(study)
+    sessions = content.sessions
+    keys = [recording_key(recording) for recording in content.recordings]
+    plan = Plan(
+        artefacts=study.artefacts,
+        region_sets=study.region_sets,
+        comparisons=study.comparisons,
+        recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
+        is_simulated=any(map(is_simulated, content.recordings)),
+    )
+    fit_keys: dict[tuple[str | None, str, int], str] = {}
+    wanted = wanted_maps(study)
+    conditions = [
+        resolve(condition_keys, content.frame_rate_hz) for condition_keys in study.conditions
+    ]
+    _check_start_weights(conditions)
+    for condition in conditions:
+        folds = make_folds(study, sessions, condition)
+        plan.findings += animals_without_folds(study, sessions) + selection_leaks(condition)
+        plan.findings += find_leaks(
+            condition.preprocessing,
+            condition.window,
+            folds,
+            content.recordings,
+            condition.target,
+            condition.pixels,
+        )
+        for members, own_folds in groups_of(study, sessions, folds):
+            own = [keys[k] for k in members]
+            stored = _stored_statistics(run, condition, [content.recordings[k] for k in members])
+            folder = _prepare(run, study, condition, [sessions[k] for k in members], own, stored)
+            prepared = load_sessions(folder)
+            plan.findings += prepared.findings
+            plan.findings += examine_folds(prepared, condition, own_folds, content.table)
+            for fold in own_folds:
+                for seed in range(n_seeds):
+                    chosen = maps_chosen_from(condition, fold, seed, plan.maps)
+                    start_key = fit_keys.get((condition.start_from, fold.name, seed))
+                    before = (start_key, *(task.key for task in chosen))
+                    fit = FitTask(
+                        run.fit_folder(condition.name, fold.name, seed),
+                        folder,
+                        condition,
+                        fold,
+                        seed,
+                        fit_key(study, own, condition, fold, seed, content.table, before),
+                        content.table,
+                        device,
+                        stored,
+                        None
+                        if condition.start_from is None
+                        else run.fit_folder(condition.start_from, fold.name, seed),
+                        tuple(task.folder for task in chosen),
+                    )
+                    plan.tasks.append(fit)
+                    fit_keys[condition.name, fold.name, seed] = fit.key
+        own_fits = [task for task in plan.tasks if task.condition == condition]
+        plan.tasks = [task for task in plan.tasks if task.condition != condition]
+        own_fits = share_trainings(own_fits)
+        plan.tasks += own_fits
+        plan.maps += maps_of_fits(own_fits, wanted.get(condition.name, []), run)
+    plan.findings = list(dict.fromkeys(plan.findings))
+    return plan
+
+
+def share_trainings(fits: Sequence[FitTask]) -> list[FitTask]:
+    """The fits of a condition, those with one training set and seed sharing its training.
+
+    The first of them trains, and the others choose among its weights by their own validation
+    windows. Fits that start from others, or whose regions maps choose, train for themselves.
+    """
+    first: dict[tuple[Path, frozenset[Part], int], FitTask] = {}
+    several = Counter(_training_of(task) for task in fits)
+    shared = []
+    for task in fits:
+        own, condition = _training_of(task), task.condition
+        if (
+            several[own] == 1
+            or task.start_folder is not None
+            or condition.selection is not None
+            or not can_share(condition.network, condition.training)
+        ):
+            shared.append(task)
+            continue
+        trains = first.setdefault(own, task)
+        legs = trains.folder / f"legs-{trains.key[:8]}"
+        trained_by = None if task is trains else trains.folder
+        shared.append(replace(task, legs=legs, trained_by=trained_by))
+    return shared
+
+
+def _training_of(task: FitTask) -> tuple[Path, frozenset[Part], int]:
+    return task.prepared, frozenset(task.fold.train), task.seed
+
+
+def _check_start_weights(conditions: Sequence[Condition]) -> None:
+    """Load each kind of start weights once, so that none is missing in the middle of a run.
+
+    Raises
+    ------
+    MissingDataError, DecoderError
+        Weights cannot be had, or belong to another network.
+    """
+    for network in dict.fromkeys(c.network for c in conditions if c.start_from is None):
+        check_weights(network)
+
+
+def _stored_statistics(
+    run: Run, condition: Condition, recordings: Sequence[Recording]
+) -> tuple[StoredStatistics, ...]:
+    """Where statistics of a condition's movies are kept; nothing where it decodes no movies."""
+    pixels = condition.pixels
+    if pixels is None:
+        return ()
+    steps = f"{pixels.correction}-{pixels.lowpass_frames}{'-causal' * pixels.causal}"
+    if pixels.detrend_frames is not None:
+        steps += f"-detrend-{pixels.detrend_frames}"
+    return tuple(
+        StoredStatistics(
+            recording,
+            run.movie_statistics_path(f"{recording.name} {steps}"),
+            hash_of(recording_key(recording)),
+        )
+        for recording in recordings
+    )
+
+
+def _prepare(
+    run: Run,
+    study: Study,
+    condition: Condition,
+    sessions: Sequence[Session],
+    keys: Sequence[Mapping[str, Any]],
+    stored: Sequence[StoredStatistics],
+) -> Path:
+    """The folder of prepared sessions, made where it is not there."""
+    key = prepared_key(study, keys, condition)
+    folder = run.prepared_folder(key)
+    if condition.pixels is not None:
+        # Statistics may be gone, or taken of other files, though the folder is there.
+        kept = [load_statistics(where.path, where.key) is not None for where in stored]
+        if not (is_stored(folder, key) and all(kept)):
+            store_movies(folder, prepare_movies(sessions, condition.pixels, stored), key)
+    elif not is_stored(folder, key):
+        if condition.preprocessing.regress_out == "cues":
+            sessions = [without_cues(session) for session in sessions]
+        decoded = cue_sessions(sessions, condition.input)
+        store_sessions(folder, decoded, condition.preprocessing, key)
+    return folder
+
+
+def check_study(study: Study) -> CheckReport:
+    """What is wrong or odd in a study's data and folds, found without training.
+
+    Every session is read, every fold of every condition is cut into windows, its parts are
+    proved disjoint and counted by class.
+    """
+    report = CheckReport()
+    try:
+        content = read_files(study)
+    except CorticodeError as error:
+        report.faults.append(str(error))
+        return report
+    sessions = content.sessions
+    animals = {session.animal for session in sessions}
+    n_frames = sum(session.n_frames for session in sessions)
+    report.facts.append(
+        f"{len(sessions)} sessions of {len(animals)} animals, {n_frames:,} frames"
+        + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
+    )
+    report.findings += [finding for session in sessions for finding in session.findings]
+    prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
+    for keys in study.conditions:
+        try:
+            condition = resolve(keys, content.frame_rate_hz)
+            _check_start_weights([condition])
+            folds = make_folds(study, sessions, condition)
+            report.findings += animals_without_folds(study, sessions)
+            report.findings += selection_leaks(condition)
+            report.findings += find_leaks(
+                condition.preprocessing,
+                condition.window,
+                folds,
+                content.recordings,
+                condition.target,
+                condition.pixels,
+            )
+            for members, own_folds in groups_of(study, sessions, folds):
+                own = [sessions[k] for k in members]
+                group = (f"{condition.input} {condition.pixels}", tuple(members))
+                if condition.pixels is not None:
+                    if group not in prepared:
+                        prepared[group] = stand_in_movies(own, condition.pixels)
+                else:
+                    if condition.preprocessing.regress_out == "cues":
+                        check_input(own, "traces+cues")
+                    own = stand_ins(own, condition.input)
+                    check_together(own, condition.preprocessing)
+                    if group not in prepared:
+                        prepared[group] = prepare_sessions(own)
+                report.findings += prepared[group].findings
+                found = examine_folds(prepared[group], condition, own_folds, content.table)
+                report.findings += found
+                report.faults += _no_fold_left(prepared[group], condition, own_folds, found)
+            report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
+        except CorticodeError as error:
+            report.faults.append(str(error))
+    report.faults = list(dict.fromkeys(report.faults))
+    report.findings = list(dict.fromkeys(report.findings))
+    return report
+
+
+def _no_fold_left(
+    prepared: PreparedSessions,
+    condition: Condition,
+    folds: Sequence[Fold],
+    findings: Sequence[Finding],
+) -> list[str]:
+    """A fault where no fold of a condition can be fitted: why, and what the signal holds."""
+    reasons = [f.reason for f in findings if f.reason.startswith("left out of ")]
+    if len(reasons) < len(folds):
+        return []
+    target = condition.target
+    signal = prepared.behavior[target.signal]
+    held = ""
+    if signal.dtype.kind in "iuf" and np.isfinite(signal).any():
+        held = f"; {target.signal!r} runs from {np.nanmin(signal):g} to {np.nanmax(signal):g}"
+        held += "" if target.above is None else f", and the target is above {target.above:g}"
+    why = reasons[0].partition(": ")[2]
+    return [
+        f"condition {condition.name!r}: none of its {len(folds)} folds can be fitted: {why}{held}"
+    ]
+
+
+def examine_folds(
+    prepared: PreparedSessions,
+    condition: Condition,
+    folds: Sequence[Fold],
+    table: RegionTable | None = None,
+) -> list[Finding]:
+    """What is odd about the folds of a condition, found without training.
+
+    Raises
+    ------
+    DataError, StudyError
+        The condition cannot be cut from these sessions: regions or a signal that do not exist, no
+        window left, parts that share frames.
+    """
+    try:
+        windows = condition_windows(prepared, condition, table=table)
+        findings = [fold_findings(windows, fold, condition.name) for fold in folds]
+    except (DataError, StudyError) as error:
+        raise type(error)(f"condition {condition.name!r}: {error}") from error
+    return [finding for found in findings for finding in found]
+
+
+def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) -> list[Fold]:
+    """The folds of a condition: those the study names, else all.
+
+    Raises
+    ------
+    StudyError
+        Too few animals, sessions or frames, or `only` names a fold that does not exist.
+    """
+    animals = [session.animal for session in sessions]
+    names = [session.session for session in sessions]
+    if study.folds.by == "animal":
+        folds = leave_animals_out(animals)
+    elif study.folds.by == "session":
+        folds = leave_sessions_out(animals, names)
+    else:
+        folds = leave_blocks_out(
+            animals,
+            names,
+            [session.n_frames for session in sessions],
+            blocks=study.folds.blocks,
+            gap_frames=_gap_of_chain(study, condition, sessions[0].frame_rate_hz),
+        )
+    folds = _chosen_folds(folds, study.folds.only, "[folds] only")
+    return _chosen_folds(folds, condition.folds, f"condition {condition.name!r}, folds,")
+
+
+def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None, where: str) -> list[Fold]:
+    """The folds of these names; None: all."""
+    if names is None:
+        return list(folds)
+    known = [fold.name for fold in folds]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        near = get_close_matches(unknown[0], known, n=1)
+        guess = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known[:3])}, ..."
+        raise StudyError(f"{where} names {unknown[0]!r}, which is no fold; {guess}")
+    return [fold for fold in folds if fold.name in names]
+
+
+def _gap_of_chain(study: Study, condition: Condition, frame_rate_hz: float | None) -> int:
+    """The gap between blocks: the same for a condition and what it starts from, the largest."""
+    starts = {keys.name: keys.start_from or keys.name for keys in study.conditions}
+
+    def origin(name: str) -> str:
+        return name if starts[name] == name else origin(starts[name])
+
+    chain = [
+        resolve(keys, frame_rate_hz)
+        for keys in study.conditions
+        if origin(keys.name) == origin(condition.name)
+    ]
+    margins = [1 if one.input == "movie" else 0 for one in chain]
+    return max(
+        gap_frames(study, one.window, frame_rate_hz, margin=margin)
+        for one, margin in zip(chain, margins, strict=True)
+    )
+
+
+def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Finding]:
+    """Animals that decoding by session leaves out, as they have fewer than three sessions."""
+    if study.folds.by != "session":
+        return []
+    n_sessions = Counter(session.animal for session in sessions)
+    return [
+        Finding(
+            "session",
+            f"left out: {n} sessions; folds by session need 3 of an animal",
+            animal=animal,
+            count=n,
+        )
+        for animal, n in n_sessions.items()
+        if n < 3
+    ]
+
+
+def groups_of(
+    study: Study, sessions: Sequence[Session], folds: Sequence[Fold]
+) -> Iterator[tuple[list[int], list[Fold]]]:
+    """Sessions that share their regions, with their folds: all, or those of one animal each."""
+    if study.folds.by == "animal":
+        yield list(range(len(sessions))), list(folds)
+        return
+    for animal in dict.fromkeys(session.animal for session in sessions):
+        own = [fold for fold in folds if fold.animals == (animal,)]
+        if own:
+            yield [k for k, session in enumerate(sessions) if session.animal == animal], own
+
+
+def recording_key(recording: Recording) -> dict[str, Any]:
+    """What identifies a recording: what its row says and what its files hold, never where."""
+    content: dict[str, Any] = {}
+    for name, value in asdict(recording).items():
+        if name in NOT_DECODED:
+            continue
+        if isinstance(value, Mapping):
+            content[name] = [fingerprint(Path(value["path"])), value["dataset"]]
+        elif isinstance(value, Path):
+            content[name] = fingerprint(value)
+        else:
+            content[name] = value
+    return content
+
+
+def prepared_key(
+    study: Study, recordings: Sequence[Mapping[str, Any]], condition: Condition
+) -> str:
+    """The key of prepared sessions."""
+    regions_path = study.regions_path
+    return hash_of(
+        {
+            "recordings": list(recordings),
+            "input": condition.input,
+            "preprocessing": asdict(condition.preprocessing),
+            "pixels": None if condition.pixels is None else asdict(condition.pixels),
+            "data": study.data.model_dump(include={"trim_frames", "resample_hz"}),
+            "regions": None if regions_path is None else fingerprint(regions_path),
+            "signals": study.signals,
+            "format": FORMAT,
+        }
+    )
+
+
+def fit_key(
+    study: Study,
+    recordings: Sequence[Mapping[str, Any]],
+    condition: Condition,
+    fold: Fold,
+    seed: int,
+    table: RegionTable | None,
+    before: Sequence[str | None] = (),
+) -> str:
+    """The key of a fit: all that its result depends on, what must be there before it included."""
+    settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
+    weights = condition.network.weights
+    if weights not in ("imagenet", "none") and condition.network.sees_movies:
+        settings["network"] = settings["network"] | {"weights": fingerprint(Path(weights))}
+    return hash_of(
+        {
+            "recordings": list(recordings),
+            "data": study.data.model_dump(include={"trim_frames", "resample_hz"}),
+            "condition": settings,
+            "fold": {k: v for k, v in asdict(fold).items() if k != "name"},
+            "seed": seed,
+            "before": list(before),
+            "table": None if table is None or condition.regions is None else asdict(table),
+            "format": FORMAT,
+        }
+    )

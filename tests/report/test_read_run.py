@@ -1,0 +1,196 @@
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tomli_w
+
+from corticode.decode.predictions import Predictions
+from corticode.errors import MissingDataError, StudyError
+from corticode.report.read_run import read_run
+from corticode.report.run_pictures import ClipRequest
+from corticode.report.session_trace import choose_by_rule
+from corticode.run.folder import Run
+
+
+@pytest.fixture
+def own_run(finished_run, tmp_path):
+    """A copy of the finished run that a test may change."""
+    return Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
+
+
+class TestFinished:
+    def test_everything_is_there(self, finished_run):
+        values = read_run(finished_run.folder)
+        assert values.missing == ()
+        assert values.conditions[0]["name"] == "gru"
+        assert {"scores", "session_scores", "animal_scores", "excluded"} <= set(values.tables)
+        assert not values.is_simulated
+        assert len(values.curves.roc["decoder"].unique()) == 4
+        assert {trace.condition for trace in values.traces} == {"gru", "linear"}
+
+    def test_traces_are_what_was_predicted(self, finished_run):
+        trace = read_run(finished_run.folder).traces[0]
+        found = [
+            Predictions.load(path).of_part("test")
+            for path in sorted(finished_run.folder.glob("fits/gru-*/*/*/predictions.npz"))
+        ]
+        own = next(one for one in found if one.animal_names[one.animal[0]] == trace.animal)
+        rows = np.array(own.session_names)[own.session] == trace.session
+        known = ~np.isnan(trace.score)
+        assert trace.score[known] == pytest.approx(own.score[rows])
+
+    def test_the_tested_epoch_is_marked(self, finished_run):
+        history = read_run(finished_run.folder).curves.history
+        assert history.groupby("decoder")["is_best"].sum().tolist() == [1] * 4
+
+
+class TestNotFinished:
+    def test_of_the_fits_that_are(self, own_run):
+        for name in ("scores", "session_scores", "animal_scores", "excluded"):
+            (own_run / f"{name}.csv").unlink()
+        done = sorted(own_run.glob("fits/gru-*/*/*/done.json"))
+        done[0].unlink()
+        values = read_run(own_run)
+        assert values.missing[0].startswith("the run is not finished: 7 fits are scored, 1 begun")
+        assert len(values.table("scores")) == 7
+        assert values.table("animal_scores")["condition"].unique().tolist() == ["gru", "linear"]
+
+    def test_nothing_done(self, own_run):
+        for path in own_run.iterdir():
+            if path.name != "study.toml":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        values = read_run(own_run)
+        assert "0 fits are scored, 0 begun" in values.missing[-1]
+        assert values.traces == ()
+
+    def test_folds_that_were_left_out_are_told_with_their_reason(self, own_run):
+        for name in ("scores", "session_scores", "animal_scores", "excluded"):
+            (own_run / f"{name}.csv").unlink()
+        done = sorted(own_run.glob("fits/gru-*/*/*/done.json"))[0]
+        content = json.loads(done.read_text("utf-8"))
+        del content["scores"]
+        done.write_text(json.dumps(content | {"left_out": "its training part has one class"}))
+        assert (
+            "7 fits are scored, 0 begun and not scored, 1 left out (the first: its training part "
+            "has one class)" in read_run(own_run).missing[0]
+        )
+
+    def test_no_run_folder(self, tmp_path):
+        with pytest.raises(MissingDataError, match="is no run folder: it holds neither study"):
+            read_run(tmp_path)
+
+
+class TestDamaged:
+    def test_files_are_left_out_and_told(self, own_run):
+        (own_run / "provenance.json").write_text("{", "utf-8")
+        (own_run / "study.toml").write_text("[", "utf-8")
+        sorted(own_run.glob("fits/gru-*/*/*/predictions.npz"))[0].write_bytes(b"x")
+        values = read_run(own_run)
+        told = "\n".join(values.missing)
+        assert "provenance.json is damaged" in told
+        assert "study.toml is damaged" in told
+        assert "predictions.npz is damaged" in told
+        assert len(values.curves.roc["decoder"].unique()) == 3
+
+    def test_no_folder_of_the_machine_is_told(self, own_run):
+        """The page is sent to others."""
+        table = pd.DataFrame({"condition": ["gru"], "map": ["where"], "region": ["1"]})
+        table.to_csv(own_run / "map_regions.csv", index=False)
+        path = Run(own_run).maps_folder("gru", "where") / "map.npz"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+        sorted(own_run.glob("fits/gru-*/*/*/predictions.npz"))[0].write_bytes(b"x")
+        told = "\n".join(read_run(own_run).missing)
+        assert "map.npz" in told
+        assert "predictions.npz" in told
+        assert str(own_run.parent) not in told
+
+    def test_a_table_that_every_run_has(self, own_run):
+        (own_run / "excluded.csv").unlink()
+        (own_run / "session_scores.csv").unlink()
+        told = read_run(own_run, single_predictions=False).missing
+        assert [one.split(":")[0] for one in told] == [
+            "session_scores.csv is missing",
+            "excluded.csv is missing",
+        ]
+
+    def test_done_of_an_unfinished_run(self, own_run):
+        (own_run / "scores.csv").unlink()
+        next(own_run.glob("fits/*/*/*/done.json")).write_text("{", "utf-8")
+        assert any("done.json is damaged" in one for one in read_run(own_run).missing)
+
+
+def test_speed_stands_beside(own_run):
+    prepared = next(own_run.glob("prepared/*/prepared.json"))
+    described = json.loads(prepared.read_text("utf-8"))
+    described["signals"] = ["wheel speed", *described["signals"][1:]]
+    prepared.write_text(json.dumps(described), "utf-8")
+    for trace in read_run(own_run).traces:
+        known = ~np.isnan(trace.target)
+        assert trace.speed is not None
+        assert np.array_equal(trace.speed[known], trace.target[known])
+
+
+def test_loads_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys, corticode.report.write;"
+        "print([m for m in ('torch', 'sklearn', 'scipy.stats') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+class TestMovie:
+    @pytest.fixture
+    def with_movies(self, own_run, tmp_path):
+        """The run, whose catalogue has movies now and whose first condition decodes them."""
+        rows = []
+        for animal in ("m1", "m2", "m3", "m4"):
+            for session in ("s1", "s2", "s3"):
+                np.save(tmp_path / f"{animal}_{session}.npy", np.ones((400, 8, 8), np.uint8))
+                rows.append([animal, session, f"{animal}_{session}.npy", 10])
+        columns = ["animal", "session", "movie", "frame_rate_hz"]
+        pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "sessions.csv", index=False)
+        path = own_run / "study.toml"
+        study = tomllib.loads(path.read_text("utf-8"))
+        study["data"]["catalogue"] = "../sessions.csv"
+        study["condition"][0]["input"] = "movie"
+        path.write_text(tomli_w.dumps(study), "utf-8")
+        return own_run
+
+    def test_of_the_median_session_by_rule(self, with_movies):
+        values = read_run(with_movies)
+        own = [one for one in values.traces if one.condition == "gru"]
+        assert values.clip.trace is choose_by_rule(own)[0]
+        assert values.clip_missing == ""
+
+    def test_one_that_is_asked_for(self, with_movies):
+        values = read_run(with_movies, clip=ClipRequest("m2/s3", 0))
+        assert (values.clip.trace.animal, values.clip.trace.session) == ("m2", "s3")
+        with pytest.raises(StudyError, match="has minutes 0 to 0"):
+            read_run(with_movies, clip=ClipRequest("m2/s3", 1))
+
+    def test_one_that_is_gone_is_told_unless_it_was_asked_for(self, with_movies, tmp_path):
+        (tmp_path / "sessions.csv").unlink()
+        values = read_run(with_movies)
+        assert values.clip is None
+        assert values.clip_missing.startswith("there is no catalogue at")
+        with pytest.raises(MissingDataError, match="there is no catalogue"):
+            read_run(with_movies, clip=ClipRequest(minute=0))
+
+    def test_a_study_of_traces_shows_none(self, finished_run):
+        values = read_run(finished_run.folder)
+        assert (values.clip, values.clip_missing) == (None, "")
+
+    def test_an_image_of_regions_that_is_gone_is_told(self, with_movies):
+        path = with_movies / "study.toml"
+        text = path.read_text("utf-8").replace("[data]", '[data]\nregion_image = "a.npy"')
+        path.write_text(text, "utf-8")
+        told = "\n".join(read_run(with_movies).missing)
+        assert "regions have no outlines" in told

@@ -1,0 +1,104 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from corticode.errors import MissingDataError, StudyError
+from corticode.report.write import write_comparison, write_report
+
+
+@pytest.fixture
+def own_run(finished_run, tmp_path):
+    return Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
+
+
+def test_page_methods_and_figures(own_run):
+    page = write_report(own_run, ["svg"])
+    assert page == own_run / "report.html"
+    text = page.read_text("utf-8")
+    assert "In 4 of 4 mice never seen in training" in text
+    assert len(text) < 15_000_000
+    assert (own_run / "methods.md").read_text("utf-8").startswith("# Methods")
+    names = {path.stem for path in (own_run / "figures").glob("*.svg")}
+    assert {"splits", "roc", "learning", "reliability", "traces", "sessions"} <= names
+
+
+def test_the_same_page_twice(own_run):
+    first = write_report(own_run).read_bytes()
+    assert write_report(own_run).read_bytes() == first
+
+
+def test_a_run_that_has_only_begun(own_run):
+    for path in own_run.iterdir():
+        if path.name != "study.toml":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert "No score yet" in write_report(own_run).read_text("utf-8")
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(own_run):
+    with pytest.raises(StudyError, match="figures as bmp are unknown; give png, svg, pdf"):
+        write_report(own_run, ["bmp"])
+    assert not (own_run / "report.html").exists()
+
+
+def _change(folder, before, after):
+    path = folder / "study.toml"
+    path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+
+
+class TestComparison:
+    def test_a_copy_differs_by_nothing(self, finished_run, own_run):
+        page = write_comparison(own_run, finished_run.folder)
+        assert page.parent == own_run
+        assert page.name.startswith("against-runs")
+        text = page.read_text("utf-8")
+        assert "2 of 2 conditions that both runs have are paired" in text
+        assert "No setting of them differs" in text
+        assert "All the same in both runs" in text
+
+    def test_runs_of_one_name_are_told_apart(self, finished_run, own_run, tmp_path):
+        text = write_comparison(own_run, finished_run.folder, tmp_path / "page.html").read_text()
+        assert f"<dd>{tmp_path.name}/run</dd>" in text
+        assert str(tmp_path) not in text
+
+    def test_settings_may_differ_and_targets_may_not(self, finished_run, own_run, tmp_path):
+        _change(own_run, "epochs = 2", "epochs = 9")
+        text = write_comparison(own_run, finished_run.folder, tmp_path / "page.html").read_text()
+        assert "training.epochs" in text
+        assert "2 of 2 conditions that both runs have are paired" in text
+        _change(own_run, 'signal = "run"', 'signal = "act"')
+        text = write_comparison(own_run, finished_run.folder, tmp_path / "page.html").read_text()
+        assert "target.signal act in A, run in B" in text
+        assert "No condition that both runs have can be paired" in text
+
+    def test_a_run_that_is_half_done_is_not_paired(self, finished_run, own_run, tmp_path):
+        for name in ("scores", "session_scores", "animal_scores"):
+            (own_run / f"{name}.csv").unlink()
+        next(own_run.glob("fits/gru-*/test-m1*/seed-0/done.json")).unlink()
+        text = write_comparison(own_run, finished_run.folder, tmp_path / "page.html").read_text()
+        assert "the run is not finished" in text
+        assert "the folds differ (“test-m1_valid-m2” in B alone)" in text
+        assert "1 of 2 conditions that both runs have is paired" in text
+
+    def test_what_cannot_be_compared(self, finished_run, own_run, tmp_path):
+        with pytest.raises(StudyError, match="; give two run folders"):
+            write_comparison(own_run, own_run / ".." / "run")
+        with pytest.raises(StudyError, match="is a folder; give the name of a file"):
+            write_comparison(own_run, finished_run.folder, tmp_path)
+        with pytest.raises(MissingDataError, match="is no run folder"):
+            write_comparison(own_run, tmp_path)
+        assert not list(tmp_path.rglob("against-*"))
+
+
+def test_neither_page_loads_torch_or_scikit_learn(finished_run, own_run, tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from corticode.report.write import write_comparison, write_report\n"
+        f"a, b = Path({str(own_run)!r}), Path({str(finished_run.folder)!r})\n"
+        "write_report(a); write_comparison(a, b, a / 'page.html')\n"
+        "print([name for name in ('torch', 'sklearn', 'scipy.stats') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

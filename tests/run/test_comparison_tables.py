@@ -1,0 +1,202 @@
+"""Conditions that a study sets against each other, and animals against permuted labels."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corticode.errors import StudyError
+from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, SIGN_FLIP
+from corticode.run.comparison_tables import (
+    COHORT,
+    comparison_table,
+    null_tables,
+    variance_tables,
+)
+from corticode.run.fits import FitTask
+from corticode.study.keys import ComparisonKeys
+from corticode.study.study import read_study
+
+ANIMALS = ("m1", "m2", "m3", "m4", "m5")
+
+
+def tables_of(values, *, sessions=("a", "b"), metric="auc"):
+    """Scores of conditions, one decoder an animal, the same in every session but for a trifle."""
+    rows = []
+    for condition, of_animal in values.items():
+        for animal, value in zip(ANIMALS, of_animal, strict=False):
+            for k, session in enumerate(sessions):
+                names = {"condition": condition, "fold": f"test-{animal}", "test_animal": animal}
+                names |= {"seed": 0, "animal": animal, "session": session}
+                names |= {"first_frame": 0, "last_frame": 99, "n_bouts_0": 4, "n_bouts_1": 4}
+                rows.append(names | {metric: value + 0.001 * k})
+    session_scores = pd.DataFrame(rows)
+    by_fold = ["condition", "fold", "test_animal", "seed"]
+    scores = session_scores.groupby(by_fold, sort=False)[metric].mean().reset_index()
+    return scores, session_scores
+
+
+def asked(*conditions, name="family"):
+    return [ComparisonKeys(name=name, conditions=list(conditions))]
+
+
+class TestComparisons:
+    def test_a_planted_difference_is_found_and_none_between_equals(self):
+        rng = np.random.default_rng(0)
+        good = 0.9 + 0.01 * rng.normal(size=5)
+        poor = good - 0.1 + 0.01 * rng.normal(size=5)
+        scores, sessions = tables_of({"good": good, "poor": poor, "same": good})
+        (table,), findings = comparison_table(asked("good", "poor", "same"), scores, sessions)
+        assert findings == []
+        of = table.set_index(["condition_a", "condition_b", "method"])
+        found = of.loc["good", "poor", PAIRED_T]
+        assert found["effect"] == pytest.approx((good - poor).mean())
+        assert found["low"] > 0.05
+        assert found["p"] < found["p_holm"] < 0.01
+        assert (found["n"], found["unit"]) == (5, "animal")
+        assert of.loc["good", "poor", SIGN_FLIP]["p"] == 0.0625
+        assert "cannot reach 0.05" in of.loc["good", "poor", SIGN_FLIP]["note"]
+        assert of.loc["good", "poor", AS_PUBLISHED]["unit"] == "split"
+        equal = of.loc["good", "same", PAIRED_T]
+        assert equal["effect"] == 0
+        assert not equal["p"] < 0.05
+
+    def test_only_what_both_decoded_is_compared(self):
+        scores, sessions = tables_of({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.6]})
+        blank = (sessions["condition"] == "b") & (sessions["session"] == "b")
+        sessions.loc[blank & (sessions["animal"] == "m1"), "auc"] = np.nan
+        gone = (sessions["condition"] == "b") & (sessions["animal"] == "m3")
+        (table,), _ = comparison_table(asked("a", "b"), scores, sessions[~gone])
+        first = table.iloc[0]
+        assert first["n"] == 2
+        assert first["effect"] == pytest.approx(0.1)
+        assert "a is scored on 1 more session" in first["note"]
+
+    def test_conditions_that_share_no_fold(self):
+        scores, sessions = tables_of({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.7, 0.6]})
+        for table in (scores, sessions):
+            table.loc[table["condition"] == "b", "fold"] += "_valid-other"
+        (table,), findings = comparison_table(asked("a", "b", "c"), scores, sessions)
+        assert set(zip(table["condition_a"], table["condition_b"], strict=True)) == {("a", "c")}
+        assert [str(finding) for finding in findings] == [
+            f"fold 'family': '{x}' is not compared with '{y}': they share no fold; give both the "
+            "same folds and recordings"
+            for x, y in (("a", "b"), ("b", "c"))
+        ]
+
+    @pytest.mark.parametrize(
+        ("blank", "why"),
+        [
+            (["b"], "they share no session with enough bouts of each class"),
+            (["a", "b"], "no session of theirs has a score; give longer recordings"),
+        ],
+    )
+    def test_conditions_without_a_score(self, blank, why):
+        scores, sessions = tables_of({"a": [0.9, 0.8], "b": [0.9, 0.8]})
+        sessions.loc[sessions["condition"].isin(blank), "auc"] = np.nan
+        tables, (finding,) = comparison_table(asked("a", "b"), scores, sessions)
+        assert tables == []
+        assert why in str(finding)
+
+    @settings(deadline=None, max_examples=20)
+    @given(st.lists(st.floats(0.5, 1), min_size=10, max_size=10))
+    def test_the_order_of_two_conditions_changes_the_sign_alone(self, auc):
+        scores, sessions = tables_of({"a": auc[:5], "b": auc[5:]})
+        (forth,), _ = comparison_table(asked("a", "b"), scores, sessions)
+        (back,), _ = comparison_table(asked("b", "a"), scores, sessions)
+        np.testing.assert_allclose(forth["effect"], -back["effect"], atol=1e-12)
+        own = forth["method"].isin([PAIRED_T, SIGN_FLIP])
+        np.testing.assert_allclose(forth[own]["p"], back[own]["p"], rtol=1e-6)
+        assert not (forth["p"] <= 0).any()
+
+    def test_families_are_adjusted_apart(self):
+        rng = np.random.default_rng(1)
+        scores, sessions = tables_of({name: 0.8 + 0.02 * rng.normal(size=5) for name in "abc"})
+        twice = asked("a", "b", name="one") + asked("a", "c", name="one")
+        (together,), _ = comparison_table(twice, scores, sessions)
+        (alone,), _ = comparison_table(
+            asked("a", "b", name="one") + asked("a", "c", name="two"), scores, sessions
+        )
+        own = together["method"] == PAIRED_T
+        assert (together[own]["p_holm"] >= alone[own]["p_holm"]).all()
+        assert (together[own]["p_holm"] > alone[own]["p_holm"]).any()
+
+
+def test_the_spread_of_decoders_is_told_apart(mapped):
+    _, run, _, _ = mapped
+    table = run.read_table("variance_shares").set_index("condition")
+    row = table.loc["linear"]
+    assert (row["n_animals"], row["n_splits"], row["n_seeds"]) == (3, 3, 1)
+    scores, _ = tables_of({"a": [0.9, 0.7, 0.5]})
+    other = scores.assign(fold=scores["fold"] + "-b", auc=scores["auc"] + 0.01)
+    (shares,) = variance_tables(pd.concat([scores, other]))
+    assert shares["share_test_animal"].item() > 0.99
+
+
+class TestInARun:
+    def test_comparisons_are_written(self, mapped):
+        folder, run, _, _ = mapped
+        table = run.read_table("comparisons")
+        assert set(table["comparison"]) == {"controls"}
+        primary = table[table["method"] == PAIRED_T].set_index("condition_b")
+        assert primary.loc["linear, permuted", "effect"] > 0.2
+        assert (primary["n"] == 3).all()
+        assert (
+            read_study(run.study_path).comparisons == read_study(folder / "study.toml").comparisons
+        )
+
+    def test_labels_in_other_orders(self, mapped):
+        _, run, _, _ = mapped
+        table = run.read_table("nulls")
+        assert "linear, permuted" not in set(table["condition"])
+        own = table[table["condition"] == "linear"].set_index("animal")
+        assert set(own.index) == {"m1", "m2", "m3", COHORT}
+        assert (own["value"] > own["chance"] + 0.2).all()
+        assert (own["p"] >= own["smallest_p"]).all()
+        assert own["p"].min() > 0
+        trends = run.read_table("day_trends")
+        assert set(trends["quantity"]) >= {"run_fraction", "mean_score"}
+
+    def test_nulls_are_kept_while_their_fits_are_the_same(self, mapped):
+        _, run, _, tasks = mapped
+        fits = [
+            task for task in tasks if isinstance(task, FitTask) and task.condition.name == "linear"
+        ]
+
+        def unread(folder):
+            raise AssertionError(f"{folder} was read again")
+
+        again = null_tables(run, fits, unread)
+        assert len(again.by_animal[0]) == 4
+        kept = json.loads((run.condition_folder("linear") / "null.json").read_text("utf-8"))
+        assert len(kept["animals"]) == 4
+
+
+class TestFaults:
+    @pytest.mark.parametrize(
+        ("conditions", "message"),
+        [
+            (["linear", "liner"], "names 'liner', which is no condition; did you mean 'linear'?"),
+            (["linear", "linear"], "names 'linear' more than once; give each condition once"),
+            (["linear", "speed"], "classes and values have no score in common"),
+            (
+                ["linear", "fast"],
+                "decode other labels (target.signal 'run' and 'speed', target.above",
+            ),
+            (["linear"], "conditions"),
+        ],
+    )
+    def test_of_names(self, linear_cohort, conditions, message):
+        path = linear_cohort / "study.toml"
+        speed = '[[condition]]\nname = "speed"\nlike = "linear"\n'
+        speed += 'target = { signal = "speed", kind = "value" }\n'
+        speed += '[[condition]]\nname = "fast"\nlike = "linear"\n'
+        speed += 'target = { signal = "speed", kind = "binary", above = 2.0 }\n'
+        added = f'[[comparison]]\nname = "a"\nconditions = {json.dumps(conditions)}\n'
+        path.write_text(path.read_text("utf-8") + speed + added, "utf-8")
+        with pytest.raises(StudyError) as caught:
+            read_study(path)
+        assert message in str(caught.value)

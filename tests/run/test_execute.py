@@ -1,0 +1,750 @@
+"""Runs: what they write, what they keep, and what they survive."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from corticode.data.catalogue import read_catalogue
+from corticode.data.preprocess import moving_mean
+from corticode.decode import training_loop
+from corticode.decode.predictions import Predictions
+from corticode.errors import RunError, StudyError
+from corticode.evaluate.references import compare_with_references
+from corticode.run.execute import run_study
+from corticode.run.folder import Run, read_done
+from corticode.study.study import read_study
+
+SCORES = [
+    *("condition", "fold", "test_animal", "valid_animal", "seed", "n_windows", "base_rate"),
+    *("auc", "average_precision", "balanced_accuracy", "accuracy", "brier"),
+    *("balanced_accuracy_carried", "accuracy_carried", "threshold_carried"),
+    *("auc_session_mean", "look_ahead_s"),
+]
+# Far above what is needed: what is tested is that it ends, on a busy machine too.
+LONG_S = 300
+FIT_FILES = {"decoder.safetensors", "decoder.json", "history.csv", "predictions.npz", "done.json"}
+
+
+def decoders(folder):
+    """Bytes of every decoder of a run, by fit."""
+    paths = sorted((folder / "fits").rglob("decoder.safetensors"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def command(folder, out, *options):
+    arguments = ["run", folder / "study.toml", "--out", out, "--device", "cpu", *options]
+    return [sys.executable, "-m", "corticode", *map(str, arguments)]
+
+
+def wait_for(condition, seconds=600.0):
+    """Wait until something is so; whether it became so."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        # A folder may go while it is looked through.
+        with suppress(FileNotFoundError):
+            if condition():
+                return True
+        time.sleep(0.02)
+    return False
+
+
+def workers_of(process_id):
+    """Worker processes below a process; one may end while it is looked at."""
+    found = []
+    for process in psutil.Process(process_id).children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if any("spawn_main" in part for part in process.cmdline()):
+                found.append(process)
+    return found
+
+
+class TestRunFolder:
+    def test_files(self, finished_run):
+        folder = finished_run.folder
+        assert {path.name for path in folder.iterdir()} == {
+            *("study.toml", "provenance.json", "fits", "prepared"),
+            *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
+            *("region_correlations.csv", "nulls.csv", "day_trends.csv"),
+            "variance_shares.csv",
+            *("methods.md", "published.csv", "run.lock"),
+        }
+        fits = [path.parent for path in folder.rglob("done.json")]
+        assert len(fits) == 8
+        assert all({path.name for path in fit.iterdir()} == FIT_FILES for fit in fits)
+        assert not list(folder.rglob("*.part"))
+
+    def test_columns(self, finished_run):
+        assert list(finished_run.read_table("scores").columns) == SCORES
+        assert list(finished_run.read_table("session_scores").columns) == [
+            *("condition", "fold", "seed", "test_animal", "valid_animal", "animal", "session"),
+            *("first_frame", "last_frame", "n_windows", "base_rate"),
+            *("auc", "average_precision", "balanced_accuracy", "accuracy", "brier"),
+            *("balanced_accuracy_carried", "accuracy_carried"),
+            *("n_bouts_0", "n_bouts_1", "blank_because", "look_ahead_s"),
+        ]
+        assert list(finished_run.read_table("animal_scores").columns) == [
+            *("condition", "animal", "metric", "value", "sd_decoders"),
+            *("n_decoders", "n_sessions", "n_bouts"),
+        ]
+        assert list(finished_run.read_table("excluded").columns) == [
+            *("what", "animal", "session", "item", "count", "reason"),
+        ]
+
+    def test_rows(self, finished_run):
+        scores = finished_run.read_table("scores")
+        assert scores.groupby("condition", sort=False).size().to_dict() == {"gru": 4, "linear": 4}
+        assert list(scores["fold"][:2]) == ["test-m1_valid-m2", "test-m2_valid-m3"]
+        assert (scores["look_ahead_s"] == np.inf).all()  # min-max over the session
+        assert len(finished_run.read_table("session_scores")) == 24
+        animals = finished_run.read_table("animal_scores").set_index(["condition", "animal"])
+        sessions = finished_run.read_table("session_scores")
+        expected = sessions.groupby(["condition", "animal"])["auc"].mean()
+        np.testing.assert_allclose(animals["value"], expected.reindex(animals.index), atol=1e-12)
+        assert animals["sd_decoders"].isna().all()  # one decoder an animal
+        assert (animals["n_sessions"] == 3).all()
+
+    def test_history(self, finished_run):
+        fit = finished_run.fit_folder("gru", "test-m1_valid-m2", 0)
+        history = pd.read_csv(fit / "history.csv")
+        assert list(history["epoch"]) == [1, 2]
+        assert read_done(fit)["best_epoch"] == 1 + int(history["valid_loss"].argmin())
+
+    def test_provenance(self, finished_run, cohort):
+        told = json.loads(finished_run.provenance_path.read_text("utf-8"))
+        assert {"python", "corticode", "torch", "numpy"} <= set(told["versions"])
+        assert {"system", "processor", "n_cores", "device"} == set(told["machine"])
+        assert told["seeds"] == [0]
+        names = [recording.name for recording in read_catalogue(cohort / "sessions.csv")]
+        assert list(told["recordings"]) == names
+        assert len(set(told["recordings"].values())) == 12
+        assert "commit" in told
+        if told["commit"] is not None:
+            assert len(told["commit"]) == 40
+
+    def test_resolved_study_is_the_same_study(self, finished_run, run_inline):
+        before = decoders(finished_run.folder)
+        summary, fitted = run_inline(finished_run.folder, finished_run.folder)
+        assert fitted == []
+        assert (summary.n_fits, summary.n_kept, summary.n_changed) == (8, 8, 0)
+        assert decoders(finished_run.folder) == before
+
+
+class TestGoingOn:
+    def test_second_call_fits_nothing(self, linear_cohort, run_inline, tmp_path):
+        first, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert len(fitted) == 12
+        paths = sorted((tmp_path / "run" / "fits").rglob("*.*"))
+        times = [path.stat().st_mtime_ns for path in paths]
+        tables = [Run(tmp_path / "run").table_path("scores").read_bytes()]
+        second, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert fitted == []
+        assert (first.n_kept, second.n_kept) == (0, 12)
+        assert [path.stat().st_mtime_ns for path in paths] == times
+        assert [Run(tmp_path / "run").table_path("scores").read_bytes()] == tables
+        pd.testing.assert_frame_equal(first.animal_scores, second.animal_scores)
+
+    def test_one_missing_fit_is_done_again(self, linear_cohort, run_inline, tmp_path):
+        run_inline(linear_cohort, tmp_path / "run")
+        before = decoders(tmp_path / "run")
+        fold = "test-m2_valid-m4"
+        (Run(tmp_path / "run").fit_folder("linear", fold, 0) / "done.json").unlink()
+        summary, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert [task.fold.name for task in fitted] == [fold]
+        assert (summary.n_kept, summary.n_changed) == (11, 0)
+        assert decoders(tmp_path / "run") == before
+
+    def test_changed_setting_redoes_its_condition_alone(self, cohort, run_inline, tmp_path):
+        folder = tmp_path / "study"
+        folder.mkdir()
+        text = (cohort / "study.toml").read_text("utf-8").replace("epochs = 2", "epochs = 1")
+        text = text.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
+        (folder / "study.toml").write_text(text, "utf-8")
+        run_inline(folder, tmp_path / "run")
+        (folder / "study.toml").write_text(text.replace("[0.01]", "[0.02]"), "utf-8")
+        told = []
+        summary, fitted = run_inline(
+            folder, tmp_path / "run", on_plan=lambda _, kept, changed: told.append((kept, changed))
+        )
+        assert {task.condition.name for task in fitted} == {"linear"}
+        assert told == [(4, 4)]
+        assert (summary.n_fits, summary.n_kept, summary.n_changed) == (8, 4, 4)
+
+    def test_one_changed_byte_redoes_all_that_saw_it(self, linear_cohort, run_inline, tmp_path):
+        study = (linear_cohort / "study.toml").read_text("utf-8")
+        (linear_cohort / "study.toml").write_text(study.replace('"animal"', '"session"'), "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        path = linear_cohort / "m2_s1.npy"
+        content = bytearray(path.read_bytes())
+        content[-2] ^= 1
+        path.write_bytes(content)
+        summary, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert {task.fold.animals for task in fitted} == {("m2",)}
+        assert (len(fitted), summary.n_changed, summary.n_kept) == (3, 3, 9)
+
+    def test_moved_recordings_are_the_same(self, linear_cohort, run_inline, tmp_path):
+        run_inline(linear_cohort, tmp_path / "run")
+        moved = linear_cohort.rename(tmp_path / "elsewhere")
+        for path in moved.glob("m*_s*"):
+            path.rename(path.with_name(f"new_{path.name}"))
+            os.utime(path.with_name(f"new_{path.name}"))
+        catalogue = pd.read_csv(moved / "sessions.csv", dtype=str)
+        for name in ("traces", "behavior"):
+            catalogue[name] = "new_" + catalogue[name]
+        catalogue["group"] = "wild type"
+        catalogue.to_csv(moved / "sessions.csv", index=False)
+        summary, fitted = run_inline(moved, tmp_path / "run")
+        assert fitted == []
+        assert summary.n_kept == 12
+
+    def test_removed_condition_leaves_the_tables(self, linear_cohort, run_inline, tmp_path):
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8")
+        more = '[[condition]]\nname = "one frame"\nlike = "linear"\n'
+        study.write_text(text + more + 'network = { kind = "linear-frame" }\n', "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert set(run.read_table("scores")["condition"]) == {"linear", "one frame"}
+        study.write_text(text, "utf-8")
+        _, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert fitted == []
+        for name in ("scores", "session_scores", "animal_scores"):
+            assert set(run.read_table(name)["condition"]) == {"linear"}
+        assert read_done(run.fit_folder("one frame", "test-m1_valid-m2", 0)) is not None
+
+    def test_files_about_to_change_are_vouched_for_by_nothing(
+        self, linear_cohort, run_inline, tmp_path, monkeypatch
+    ):
+        """A run with other settings dies between two files; the first settings come back."""
+        run_inline(linear_cohort, tmp_path / "run")
+        before = decoders(tmp_path / "run")
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8")
+        study.write_text(text.replace("[0.01]", "[0.5]"), "utf-8")
+
+        def die(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("corticode.run.fits.write_table", die)
+            with pytest.raises(KeyboardInterrupt):
+                run_inline(linear_cohort, tmp_path / "run")
+        assert decoders(tmp_path / "run") != before
+        study.write_text(text, "utf-8")
+        _, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert len(fitted) == 1
+        assert decoders(tmp_path / "run") == before
+
+    def test_damaged_done(self, linear_cohort, run_inline, tmp_path):
+        run_inline(linear_cohort, tmp_path / "run")
+        fit = Run(tmp_path / "run").fit_folder("linear", "test-m1_valid-m2", 0)
+        done = (fit / "done.json").read_text("utf-8")
+        (fit / "done.json").write_text(done[:50], "utf-8")
+        with pytest.raises(RunError, match=r"done.json is damaged .* only this fit is redone"):
+            run_inline(linear_cohort, tmp_path / "run")
+
+
+class TestSeeds:
+    def test_two_seeds(self, linear_cohort, run_inline, tmp_path):
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8").replace('by = "animal"', 'only = ["test-m1_valid-m2"]')
+        text = text.replace('kind = "linear-window" ', 'kind = "gru", units = 4 ')
+        study.write_text(text.replace("penalty = [0.01]", "epochs = 1, batch_size = 64"), "utf-8")
+        run_inline(linear_cohort, tmp_path / "run", n_seeds=2)
+        run = Run(tmp_path / "run")
+        fits = [run.fit_folder("linear", "test-m1_valid-m2", seed) for seed in (0, 1)]
+        assert [fit.name for fit in fits] == ["seed-0", "seed-1"]
+        zero, one = (fit / "decoder.safetensors" for fit in fits)
+        assert zero.read_bytes() != one.read_bytes()
+        assert list(run.read_table("scores")["seed"]) == [0, 1]
+        assert run.read_table("animal_scores")["n_decoders"].item() == 2
+        assert json.loads(run.provenance_path.read_text("utf-8"))["seeds"] == [0, 1]
+        # With fewer seeds the others leave the tables, and nothing is fitted again.
+        _, fitted = run_inline(linear_cohort, tmp_path / "run", n_seeds=1)
+        assert fitted == []
+        assert list(run.read_table("scores")["seed"]) == [0]
+
+
+class TestSharedTraining:
+    @pytest.fixture
+    def folder(self, linear_cohort):
+        study = linear_cohort / "study.toml"
+        text = study.read_text("utf-8")
+        text = text.replace('kind = "linear-window" ', 'kind = "gru", units = 4 ')
+        study.write_text(text.replace("penalty = [0.01]", "epochs = 2, batch_size = 64"), "utf-8")
+        return linear_cohort
+
+    def test_trained_once_and_chosen_twice_is_trained_twice(
+        self, folder, run_inline, tmp_path, monkeypatch
+    ):
+        legs = []
+        real = training_loop._train_leg
+        monkeypatch.setattr(training_loop, "_train_leg", lambda *a: legs.append(real(*a)))
+        run_inline(folder, tmp_path / "shared")
+        assert len(legs) == 6 * 2  # of twelve folds, six train
+        with monkeypatch.context() as patch:
+            patch.setattr("corticode.run.tasks.can_share", lambda *_: False)
+            run_inline(folder, tmp_path / "apart")
+        assert len(legs) == 12 + 12 * 2
+        assert decoders(tmp_path / "shared") == decoders(tmp_path / "apart")
+        tables = [Run(tmp_path / name).read_table("scores") for name in ("shared", "apart")]
+        pd.testing.assert_frame_equal(*tables)
+        assert not list((tmp_path / "shared").rglob("legs-*"))
+
+    def test_a_fit_whose_like_is_gone_trains_itself(self, folder, run_inline, tmp_path):
+        run_inline(folder, tmp_path / "run")
+        before = decoders(tmp_path / "run")
+        shutil.rmtree(Run(tmp_path / "run").fit_folder("linear", "test-m2_valid-m1", 0))
+        _, fitted = run_inline(folder, tmp_path / "run")
+        assert len(fitted) == 1
+        assert decoders(tmp_path / "run") == before
+
+
+class TestBadFolds:
+    def one_class(self, folder, animal):
+        for path in folder.glob(f"{animal}_*.csv"):
+            table = pd.read_csv(path)
+            table["run"] = 1
+            table.to_csv(path, index=False)
+
+    def test_one_animal_of_one_class(self, linear_cohort, run_inline, tmp_path):
+        self.one_class(linear_cohort, "m1")
+        told = []
+        summary, _ = run_inline(
+            linear_cohort, tmp_path / "run", on_plan=lambda plan, *_: told.extend(plan.findings)
+        )
+        run = Run(tmp_path / "run")
+        scores = run.read_table("scores").set_index("fold")
+        assert len(scores) == 12
+        is_test = scores["test_animal"] == "m1"
+        assert scores["auc"].isna().to_numpy().tolist() == is_test.tolist()
+        assert scores.loc[is_test, "accuracy"].notna().all()
+        assert scores.loc[is_test, "brier"].notna().all()
+        selected = {
+            read_done(run.fit_folder("linear", fold, 0))["selected_by"]
+            for fold in scores.index[scores["valid_animal"] == "m1"]
+        }
+        assert selected == {"training loss"}
+        animals = run.read_table("animal_scores").set_index("animal")
+        assert np.isnan(animals.loc["m1", "value"])
+        assert (animals.loc[["m2", "m3", "m4"], "value"] > 0.9).all()
+        excluded = run.read_table("excluded")
+        assert set(excluded["what"]) == {"fold", "session"}
+        reasons = excluded.groupby("reason")["item"].agg(list).to_dict()
+        valid = "its validation part has one class; the epoch is chosen by training loss"
+        test = "its test part has one class; AUC is empty"
+        assert sorted(reasons[valid]) == [f"test-m{k}_valid-m1" for k in (2, 3, 4)]
+        assert sorted(reasons[test]) == [f"test-m1_valid-m{k}" for k in (2, 3, 4)]
+        # Of folds all was told before anything was fitted, in the same words.
+        assert tuple(told) == tuple(f for f in summary.findings if f.what == "fold")
+
+    def test_training_parts_of_one_class_are_left_out(self, linear_cohort, run_inline, tmp_path):
+        for animal in ("m1", "m2"):
+            self.one_class(linear_cohort, animal)
+        summary, _ = run_inline(linear_cohort, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert summary.n_fits == 10
+        assert len(run.read_table("scores")) == 10
+        excluded = run.read_table("excluded")
+        left_out = excluded[excluded["reason"].str.startswith("left out")]
+        assert sorted(left_out["item"]) == ["test-m3_valid-m4", "test-m4_valid-m3"]
+        assert left_out["reason"].iloc[0] == (
+            "left out of 'linear': its training part has one class; there is nothing to tell apart"
+        )
+        again, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert fitted == []
+        assert again.n_fits == 10
+
+    def test_no_fold_left(self, linear_cohort, run_inline, tmp_path):
+        for k in range(1, 5):
+            self.one_class(linear_cohort, f"m{k}")
+        message = (
+            "no fold is left to decode: left out of 'linear': its training part has one class; "
+            r"there is nothing to tell apart \(12 folds, the first 'test-m1_valid-m2'\)$"
+        )
+        with pytest.raises(StudyError, match=message):
+            run_inline(linear_cohort, tmp_path / "run")
+        assert not list((tmp_path / "run").glob("*.csv"))
+
+    def test_a_fit_that_fails_leaves_the_others(
+        self, linear_cohort, run_inline, tmp_path, monkeypatch
+    ):
+        from corticode.run import fits as experiment
+
+        fit = experiment.fit
+
+        def diverge(train, *arguments, **named):
+            if "m1" not in {train.animal_names[k] for k in np.unique(train.animal)}:
+                raise StudyError("the loss of epoch 1 is nan; lower the learning rate")
+            return fit(train, *arguments, **named)
+
+        monkeypatch.setattr(experiment, "fit", diverge)
+        summary, _ = run_inline(linear_cohort, tmp_path / "run")
+        assert summary.n_fits == 6
+        reasons = Run(tmp_path / "run").read_table("excluded")["reason"]
+        assert set(reasons) == {
+            "left out of 'linear': the loss of epoch 1 is nan; lower the learning rate"
+        }
+
+
+class TestIndependence:
+    def test_of_other_folds_and_conditions(self, finished_run, cohort, run_inline, tmp_path):
+        text = (cohort / "study.toml").read_text("utf-8")
+        text = text.replace('"test-m1_valid-m2", ', "").replace(', "test-m4_valid-m1"', "")
+        text = text.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
+        start = text.index('[[condition]]\nname = "linear"')
+        (tmp_path / "study.toml").write_text(text[:start], "utf-8")
+        run_inline(tmp_path, tmp_path / "run")
+        alone, together = decoders(tmp_path / "run"), decoders(finished_run.folder)
+        assert len(alone) == 2
+        assert all(together[name] == content for name, content in alone.items())
+
+    def test_of_workers(self, finished_run, cohort, tmp_path):
+        """Two processes; one of them is killed on the way and the pool is made anew."""
+        study = read_study(cohort / "study.toml")
+        killed = []
+
+        def kill_once(_):
+            if not killed:
+                workers = workers_of(os.getpid())
+                killed.append(len(workers))
+                workers[0].kill()
+
+        summary = run_study(study, tmp_path / "run", n_workers=2, on_progress=kill_once)
+        assert killed == [2]
+        assert summary.n_fits == 8
+        assert decoders(tmp_path / "run") == decoders(finished_run.folder)
+
+
+class InThisProcess:
+    def submit(self, function, *arguments):
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except RunError as error:
+            future.set_exception(error)
+        return future
+
+
+class BrokenExecutor:
+    def submit(self, *_):
+        future = Future()
+        future.set_exception(BrokenProcessPool("ended"))
+        return future
+
+
+def test_workers_that_always_die(linear_cohort, tmp_path):
+    study = read_study(linear_cohort / "study.toml")
+    message = "worker processes ended 4 times .* run the same command again with fewer --workers"
+    with pytest.raises(RunError, match=message):
+        run_study(study, tmp_path / "run", executor=BrokenExecutor())
+    assert not Run(tmp_path / "run").table_path("scores").exists()
+
+
+class TestInterrupted:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def long_cohort(cohort, tmp_path_factory):
+        """A study whose fits take a second or more."""
+        folder = tmp_path_factory.mktemp("long")
+        text = (cohort / "study.toml").read_text("utf-8").replace("epochs = 2", "epochs = 6")
+        text = text.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
+        text = text.replace(', "test-m3_valid-m4", "test-m4_valid-m1"', "")
+        (folder / "study.toml").write_text(text, "utf-8")
+        return folder
+
+    def test_goes_on_to_the_same_bytes(self, long_cohort, run_inline, tmp_path):
+        """Ctrl-C within the first fit: one message, no worker left, and the rest is done later."""
+        parent = subprocess.Popen(
+            command(long_cohort, tmp_path / "run"),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Whoever runs tests in the background of a shell hands on that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        fits = tmp_path / "run" / "fits"
+        assert wait_for(lambda: list(fits.rglob("*-state.safetensors")))
+        workers = psutil.Process(parent.pid).children(recursive=True)
+        os.killpg(parent.pid, signal.SIGINT)
+        _, errors = parent.communicate(timeout=LONG_S)
+        assert parent.returncode == 130
+        assert errors.splitlines()[-1] == "stopped; run the same command again to go on"
+        assert "Traceback" not in errors
+        assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
+        # A busy machine may have finished a fit before the signal came.
+        n_done = len(list(fits.rglob("done.json")))
+        assert n_done < 4
+        assert n_done or list(fits.rglob("*-state.safetensors"))
+        summary, _ = run_inline(long_cohort, tmp_path / "run")
+        assert (summary.n_fits, summary.n_kept) == (4, n_done)
+        assert not list(fits.rglob("*-state.safetensors"))
+        run_inline(long_cohort, tmp_path / "whole")
+        assert decoders(tmp_path / "run") == decoders(tmp_path / "whole")
+
+    def test_workers_end_with_their_parent(self, long_cohort, tmp_path):
+        parent = subprocess.Popen(
+            command(long_cohort, tmp_path / "run"),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        assert wait_for(lambda: list(tmp_path.rglob("*-state.safetensors")))
+        workers = psutil.Process(parent.pid).children(recursive=True)
+        assert workers
+        parent.kill()
+        parent.wait()
+        assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
+
+    def test_a_killed_worker_is_replaced(self, long_cohort, tmp_path):
+        """The run itself goes on; nothing has to be started again."""
+        parent = subprocess.Popen(
+            command(long_cohort, tmp_path / "run"),
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        assert wait_for(lambda: list(tmp_path.rglob("*-state.safetensors")))
+        for process in workers_of(parent.pid):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        assert parent.wait(timeout=LONG_S) == 0
+        assert len(Run(tmp_path / "run").read_table("scores")) == 4
+        assert not list(tmp_path.rglob("*.part"))
+
+
+class TestDisk:
+    @pytest.fixture
+    def disk(self, tmp_path):
+        """A small disk of its own, and a way to mount it again with other options."""
+        folder = tmp_path / "disk"
+        folder.mkdir()
+
+        def mount(options):
+            called = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+            return subprocess.run(called, check=False, capture_output=True).returncode == 0
+
+        if shutil.which("mount") is None or not mount("size=64m"):
+            pytest.skip("mounting a disk is not allowed here")
+        yield folder, lambda options: mount(f"remount,size=64m,{options}")
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    @staticmethod
+    def run_until(folder, out, n_tasks, happens):
+        """A run in which something happens to the disk after so many fits."""
+        handed = []
+
+        class Disturbed(InThisProcess):
+            def submit(self, function, task):
+                handed.append(task)
+                if len(handed) == n_tasks + 1:
+                    happens()
+                return super().submit(function, task)
+
+        return run_study(read_study(folder / "study.toml"), out, executor=Disturbed())
+
+    def goes_on(self, linear_cohort, run_inline, out, n_kept):
+        summary, fitted = run_inline(linear_cohort, out)
+        assert (summary.n_kept, len(fitted)) == (n_kept, 12 - n_kept)
+        assert not list(out.rglob("*.part"))
+        run_inline(linear_cohort, linear_cohort / "whole")
+        for name in ("scores", "session_scores", "animal_scores"):
+            whole = Run(linear_cohort / "whole").table_path(name).read_bytes()
+            assert Run(out).table_path(name).read_bytes() == whole
+
+    def test_that_fills_up(self, disk, linear_cohort, run_inline):
+        folder, _ = disk
+        filler = folder / "filler"
+
+        def fill():
+            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(bytes(4096))
+
+        with pytest.raises(RunError, match=r"cannot write .*No space left on device; free some"):
+            self.run_until(linear_cohort, folder / "run", 3, fill)
+        assert not list(folder.rglob("*.part"))
+        filler.unlink()
+        self.goes_on(linear_cohort, run_inline, folder / "run", 3)
+
+    def test_that_is_read_only(self, disk, linear_cohort, run_inline):
+        folder, remount = disk
+
+        def stop():
+            raise RunError("stopped")
+
+        with pytest.raises(RunError, match="stopped"):
+            self.run_until(linear_cohort, folder / "run", 3, stop)
+        assert remount("ro")
+        with pytest.raises(RunError, match=r"cannot write in .*Read-only file system"):
+            run_inline(linear_cohort, folder / "run")
+        assert remount("rw")
+        self.goes_on(linear_cohort, run_inline, folder / "run", 3)
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_clock_that_was_set_changes_nothing(linear_cohort, run_inline, tmp_path, years):
+    run_inline(linear_cohort, tmp_path / "run")
+    before = Run(tmp_path / "run").table_path("scores").read_bytes()
+    seconds = time.time() + years * 365 * 86_400
+    for path in [*linear_cohort.rglob("*"), *(tmp_path / "run").rglob("*")]:
+        os.utime(path, (seconds, seconds))
+    _, fitted = run_inline(linear_cohort, tmp_path / "run")
+    assert fitted == []
+    assert Run(tmp_path / "run").table_path("scores").read_bytes() == before
+
+
+def test_progress_counts_to_the_end(linear_cohort, run_inline, tmp_path):
+    seen = []
+    run_inline(linear_cohort, tmp_path / "run", on_progress=seen.append)
+    assert [progress.n_done for progress in seen] == list(range(1, 13))
+    assert {progress.n_total for progress in seen} == {12}
+    assert seen[-1].seconds_left == 0
+    assert seen[0].last.startswith("linear, test-m")
+    (Run(tmp_path / "run").fit_folder("linear", "test-m1_valid-m2", 0) / "done.json").unlink()
+    seen.clear()
+    run_inline(linear_cohort, tmp_path / "run", on_progress=seen.append)
+    assert [progress.n_done for progress in seen] == [12]
+
+
+def test_prepared_sessions_may_be_deleted(linear_cohort, run_inline, tmp_path):
+    run_inline(linear_cohort, tmp_path / "run")
+    before = decoders(tmp_path / "run")
+    for path in sorted((tmp_path / "run" / "prepared").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    for path in Path(tmp_path / "run").rglob("done.json"):
+        path.unlink()
+    run_inline(linear_cohort, tmp_path / "run")
+    assert decoders(tmp_path / "run") == before
+
+
+SHIFTS = """
+preset = "code"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "run"
+[folds]
+only = ["test-m1_valid-m2", "test-m2_valid-m3"]
+[[condition]]
+name = "now"
+preprocess = { detrend_frames = 20 }
+window = { before = 2, after = 2 }
+network = { kind = "linear-window" }
+training = { penalty = [0.01] }
+[[condition]]
+name = "later"
+like = "now"
+window = { shift = 4 }
+[[condition]]
+name = "later, without its like"
+like = "now"
+window = { before = 3, shift = 4 }
+[[condition]]
+name = "speed"
+like = "now"
+target = { signal = "speed", kind = "value" }
+[[condition]]
+name = "speed later"
+like = "speed"
+window = { shift = 4 }
+"""
+
+
+class TestTablesBesideTheScores:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls, cohort, run_inline, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("shifts")
+        study = SHIFTS.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
+        (folder / "study.toml").write_text(study, "utf-8")
+        run_inline(folder, folder / "run", n_seeds=2)
+        return Run(folder / "run")
+
+    def test_each_shifted_decoder_stands_beside_its_reference_lines(self, run):
+        table = run.read_table("shift_references")
+        assert table.columns.tolist() == [
+            "condition",
+            "fold",
+            "seed",
+            "animal",
+            "shift",
+            "auc",
+            "persistence_auc",
+            "unshifted_auc",
+            "above_both",
+        ]
+        assert table[["condition", "fold", "seed", "animal", "shift"]].to_numpy().tolist() == [
+            ["later", "test-m1_valid-m2", 0, "m1", 4],
+            ["later", "test-m1_valid-m2", 1, "m1", 4],
+            ["later", "test-m2_valid-m3", 0, "m2", 4],
+            ["later", "test-m2_valid-m3", 1, "m2", 4],
+        ]
+        scores = run.read_table("scores").set_index(["condition", "fold", "seed"])
+        for row in table.itertuples():
+            auc = scores.loc[("later", row.fold, row.seed), "auc_session_mean"]
+            assert row.auc == pytest.approx(auc, abs=1e-12)
+            assert row.above_both == (row.auc > max(row.persistence_auc, row.unshifted_auc))
+
+    def test_the_lines_are_those_of_its_like(self, run):
+        table = run.read_table("shift_references")
+        for row in table.itertuples():
+            now, later = (
+                Predictions.load(run.fit_folder(name, row.fold, row.seed) / "predictions.npz")
+                for name in ("now", "later")
+            )
+            lines = compare_with_references(now, later, 4)
+            assert lines["unshifted_auc"].item() == pytest.approx(row.unshifted_auc, abs=1e-12)
+            assert lines["persistence_auc"].item() == pytest.approx(row.persistence_auc, abs=1e-12)
+
+    def test_regions_are_correlated_with_the_first_target(self, run, cohort):
+        table = run.read_table("region_correlations")
+        assert table.columns.tolist() == ["animal", "session", "region", "pearson_r"]
+        assert len(table) == 4 * 3 * 6
+        assert table["region"].tolist() == ["1", "2", "3", "4", "5", "6"] * 12
+        rows = table[(table["animal"] == "m3") & (table["session"] == "s2")]
+        traces = np.load(cohort / "m3_s2.npy").astype(np.float64)
+        label = pd.read_csv(cohort / "m3_s2.csv")["run"]
+        detrended = traces - moving_mean(traces, 20)
+        expected = [np.corrcoef(region, label)[0, 1] for region in detrended.T]
+        np.testing.assert_allclose(rows["pearson_r"], expected, rtol=0, atol=1e-5)
+
+    def test_go_when_the_study_has_no_use_for_them(self, linear_cohort, run_inline, tmp_path):
+        study = linear_cohort / "study.toml"
+        study.write_text(SHIFTS.replace("m2_valid-m3", "m3_valid-m2"), "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert run.table_path("shift_references").is_file()
+        text = SHIFTS[: SHIFTS.index('[[condition]]\nname = "later"')]
+        text = text.replace('signal = "run"', 'signal = "act"\nkind = "classes"')
+        study.write_text(text, "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        assert not run.table_path("shift_references").exists()
+        assert not run.table_path("region_correlations").exists()
+
+    def test_predictions_that_are_gone(self, linear_cohort, run_inline, tmp_path):
+        (linear_cohort / "study.toml").write_text(SHIFTS, "utf-8")
+        run_inline(linear_cohort, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        before = run.table_path("shift_references").read_bytes()
+        folder = run.fit_folder("now", "test-m1_valid-m2", 0)
+        (folder / "predictions.npz").write_bytes(b"PK")
+        told = f"predictions.npz is missing or damaged; delete the folder {folder} and run the same"
+        with pytest.raises(RunError, match=re.escape(told)):
+            run_inline(linear_cohort, tmp_path / "run")
+        shutil.rmtree(folder)
+        _, fitted = run_inline(linear_cohort, tmp_path / "run")
+        assert [task.folder for task in fitted] == [folder]
+        assert run.table_path("shift_references").read_bytes() == before

@@ -1,0 +1,202 @@
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from corticode.errors import MissingDataError, RunError
+from corticode.run.folder import (
+    FORMAT,
+    LONGEST_SLUG,
+    Run,
+    check_format,
+    hash_of,
+    other_fits,
+    provenance,
+    read_done,
+    slug,
+    write_done,
+    write_table,
+)
+
+DONE = {"key": "abc", "fit": {"condition": "gru"}, "left_out": "one class"}
+
+
+class TestSlug:
+    @pytest.mark.parametrize(
+        ("name", "legible"),
+        [
+            ("gru", "gru"),
+            ("gru, FLa&HLa only", "gru-fla-hla-only"),
+            ("test-m1_valid-m2", "test-m1_valid-m2"),
+            ("../../etc", "etc"),
+            ("Größe 3.5", "gr-e-3.5"),
+        ],
+    )
+    def test_keeps_what_is_legible(self, name, legible):
+        assert re.fullmatch(re.escape(legible) + "-[0-9a-f]{8}", slug(name))
+
+    def test_of_nothing_legible(self):
+        assert re.fullmatch("[0-9a-f]{8}", slug("日本"))
+
+    @given(st.text())
+    @example("..")
+    @example("-rf")
+    @example("a/" * 100)
+    @example("x" * 59 + "-y")
+    def test_is_a_safe_folder_name(self, name):
+        found = slug(name)
+        assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*[0-9a-f]", found)
+        assert len(found) <= LONGEST_SLUG + 9
+        assert Path("fits", found).parent == Path("fits")
+        assert slug(name) == found
+
+    @given(st.sets(st.text(), min_size=2, max_size=30))
+    @example({"a", "A", "a ", "á", "a-", "a" * 100, "a" * 101})
+    def test_differs_where_names_differ(self, names):
+        assert len({slug(name) for name in names}) == len(names)
+
+
+class TestRun:
+    def test_paths(self):
+        run = Run(Path("run"))
+        assert run.study_path == Path("run/study.toml")
+        assert run.provenance_path == Path("run/provenance.json")
+        assert run.table_path("scores") == Path("run/scores.csv")
+        assert run.prepared_folder("k") == Path("run/prepared/k")
+        fit = run.fit_folder("gru", "f", 3)
+        assert fit.parts == ("run", "fits", slug("gru"), slug("f"), "seed-3")
+
+    def test_tables_come_back_as_they_were(self, tmp_path):
+        run = Run(tmp_path)
+        table = pd.DataFrame(
+            {
+                "condition": ["gru", "NA", "None"],
+                "animal": ["007", "7", "nan"],
+                "session": ["20240531", "1e5", ""],
+                "seed": [0, 1, 2],
+                "auc": [0.1 + 0.2, np.nan, 1.0],
+                "look_ahead_s": [np.inf, 0.5, np.nan],
+            }
+        )
+        write_table(run.table_path("session_scores"), table)
+        pd.testing.assert_frame_equal(
+            run.read_table("session_scores").astype(object), table.astype(object)
+        )
+
+    def test_tables_without_rows(self, tmp_path):
+        run = Run(tmp_path)
+        write_table(run.table_path("excluded"), pd.DataFrame(columns=["what", "count"]))
+        assert run.read_table("excluded").shape == (0, 2)
+
+    def test_tables_of_a_run_that_is_not_finished(self, tmp_path):
+        with pytest.raises(MissingDataError, match=r"scores.csv does not exist; finish the run"):
+            Run(tmp_path).read_table("scores")
+
+
+def test_fits_of_an_earlier_study(tmp_path):
+    run = Run(tmp_path)
+    kept, other, unfinished = (run.fit_folder("gru", "f", seed) for seed in range(3))
+    for folder in (kept, other):
+        write_done(folder, {})
+    unfinished.mkdir(parents=True)
+    assert other_fits(run, [kept]) == [other]
+    assert other_fits(run, [kept, other]) == []
+    assert other_fits(Run(tmp_path / "none"), [kept]) == []
+
+
+class TestDone:
+    def test_comes_back(self, tmp_path):
+        write_done(tmp_path / "fit", DONE | {"auc": 0.1 + 0.2, "sd": None})
+        assert read_done(tmp_path / "fit") == DONE | {"auc": 0.1 + 0.2, "sd": None}
+
+    def test_of_a_fit_that_is_not_finished(self, tmp_path):
+        assert read_done(tmp_path) is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{",
+            b"\xff",
+            b"[]",
+            b"null",
+            b'"key"',
+            b"{}",
+            b'{"key": "abc"}',
+            b'{"key": 3, "fit": {}}',
+            b'{"key": "abc", "fit": null}',
+        ],
+    )
+    def test_damaged(self, tmp_path, content):
+        (tmp_path / "done.json").write_bytes(content)
+        with pytest.raises(RunError, match=r"done.json is damaged") as caught:
+            read_done(tmp_path)
+        assert f"delete the folder {tmp_path} and run the same command again" in str(caught.value)
+
+
+class TestHash:
+    @given(st.dictionaries(st.text(), st.integers() | st.text() | st.booleans() | st.none()))
+    def test_does_not_hang_on_order(self, content):
+        assert hash_of(content) == hash_of(dict(reversed(content.items())))
+
+    def test_differs_with_content(self):
+        contents = [{"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, {"a": True}, {"a": [1]}, {"a": 1.5}]
+        assert len({hash_of(content) for content in contents}) == len(contents)
+
+    def test_takes_tuples_as_lists(self):
+        assert hash_of({"a": 1, "b": (2, "x")}) == hash_of({"b": [2, "x"], "a": 1})
+
+    def test_is_the_same_in_every_process(self):
+        assert hash_of({"a": 1}) == hashlib.sha256(b'{"a": 1}').hexdigest()[:32]
+
+
+def test_statistics_of_a_movie_are_found_by_its_recording(tmp_path):
+    run = Run(tmp_path)
+    for name in ("m1/a none 9", "m1/a reference 9", "m2/a none 9"):
+        path = run.movie_statistics_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert len(run.movie_statistics_paths("m1/a")) == 2
+    assert run.movie_statistics_paths("m3/a") == []
+
+
+class TestProvenance:
+    def test_of_a_checkout(self):
+        told = provenance({"m1/a": "abc"}, range(2), "cpu")
+        assert told["recordings"] == {"m1/a": "abc"}
+        assert told["seeds"] == [0, 1]
+        assert told["simulated"] is False
+        assert told["machine"]["device"] == "cpu"
+        assert {"python", "corticode", "torch", "numpy"} <= set(told["versions"])
+        assert json.loads(json.dumps(told)) == told
+
+    def test_of_an_installed_package(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(
+            "corticode.run.folder.__file__", str(tmp_path / "a" / "b" / "c" / "folder.py")
+        )
+        assert provenance({}, [0], "cpu")["commit"] is None
+
+    def test_where_git_is_not_there(self, tmp_path, monkeypatch):
+        (tmp_path / ".git").mkdir()
+        monkeypatch.setattr(
+            "corticode.run.folder.__file__", str(tmp_path / "a" / "b" / "c" / "folder.py")
+        )
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert provenance({}, [0], "cpu")["commit"] is None
+
+
+def test_a_run_of_a_newer_version_is_refused(tmp_path):
+    run = Run(tmp_path)
+    check_format(run)
+    told = {"format": FORMAT + 1, "versions": {"corticode": "9.9"}}
+    run.provenance_path.write_text(json.dumps(told), "utf-8")
+    with pytest.raises(RunError, match=r"by corticode 9\.9 in format 2.*; update corticode"):
+        check_format(run)
+    run.provenance_path.write_text(json.dumps(told | {"format": FORMAT}), "utf-8")
+    check_format(run)

@@ -1,0 +1,310 @@
+"""From a study to its fits, and what `check` finds."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from corticode.data.catalogue import read_catalogue
+from corticode.errors import DataError, StudyError
+from corticode.run.folder import Run
+from corticode.run.tasks import (
+    check_study,
+    fit_key,
+    groups_of,
+    lay_out,
+    make_folds,
+    read_files,
+    recording_key,
+)
+from corticode.study.study import read_study, resolve
+
+
+def change_study(folder, *pairs):
+    """Replace pieces of the study's text and read it."""
+    path = folder / "study.toml"
+    text = path.read_text("utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, "utf-8")
+    return read_study(path)
+
+
+class TestReadFiles:
+    def test_in_the_order_of_the_catalogue(self, cohort):
+        content = read_files(read_study(cohort / "study.toml"))
+        assert [r.name for r in content.recordings] == [s.name for s in content.sessions]
+        assert content.sessions[4].name == "m2/s2"
+        assert content.sessions[4].traces.shape == (400, 6)
+        assert content.frame_rate_hz == 10.0
+        assert content.table is None
+
+    def test_reads_the_signals_that_are_decoded(self, cohort):
+        content = read_files(read_study(cohort / "study.toml"))
+        assert {tuple(session.behavior) for session in content.sessions} == {("run",)}
+
+    def test_with_a_region_table(self, own_cohort):
+        table = "name,side\nV1,left\nV2,right\nS1,left\nS2,right\nM1,left\nM2,right\n"
+        (own_cohort / "regions.csv").write_text(table, "utf-8")
+        named = 'catalogue = "sessions.csv"\nregions = "regions.csv"'
+        study = change_study(own_cohort, ('catalogue = "sessions.csv"', named))
+        assert read_files(study).sessions[0].regions == ("V1", "V2", "S1", "S2", "M1", "M2")
+
+    def test_an_image_of_regions_that_holds_none_is_refused(self, own_cohort):
+        np.save(own_cohort / "atlas.npy", np.zeros((4, 4), np.uint8))
+        named = 'catalogue = "sessions.csv"\nregion_image = "atlas.npy"'
+        study = change_study(own_cohort, ('catalogue = "sessions.csv"', named))
+        with pytest.raises(DataError, match="the label image is 0 everywhere"):
+            read_files(study)
+
+
+class TestLayOut:
+    @pytest.fixture
+    def plan(self, cohort, tmp_path):
+        return lay_out(read_study(cohort / "study.toml"), Run(tmp_path), n_seeds=2)
+
+    def test_conditions_by_folds_by_seeds(self, plan):
+        told = [(task.condition.name, task.fold.name, task.seed) for task in plan.tasks]
+        assert told[:3] == [
+            ("gru", "test-m1_valid-m2", 0),
+            ("gru", "test-m1_valid-m2", 1),
+            ("gru", "test-m2_valid-m3", 0),
+        ]
+        assert len(told) == len(set(told)) == 2 * 4 * 2
+        assert len({task.key for task in plan.tasks}) == 16
+        assert len({task.folder for task in plan.tasks}) == 16
+
+    def test_conditions_share_what_is_prepared_alike(self, plan):
+        assert len({task.prepared for task in plan.tasks}) == 1
+
+    def test_names_each_recording_by_its_content(self, plan):
+        assert list(plan.recording_keys)[:2] == ["m1/s1", "m1/s2"]
+        assert len(set(plan.recording_keys.values())) == 12
+
+    def test_faults_of_a_condition_come_before_any_fit(self, own_cohort, tmp_path):
+        study = change_study(own_cohort, ('name = "linear"', 'name = "few"\nregions = ["V1"]'))
+        message = "condition 'few': regions holds 'V1', which is no region, group or side"
+        with pytest.raises(StudyError, match=message):
+            lay_out(study, Run(tmp_path / "run"))
+        assert not (tmp_path / "run" / "fits").exists()
+
+    def test_of_sessions_that_are_too_short(self, own_cohort, tmp_path):
+        study = change_study(own_cohort, ("after = 5", "after = 500"))
+        message = r"condition 'gru': session 'm1/s1' has 400 frames; a window needs 506 \(5 before"
+        with pytest.raises(DataError, match=message):
+            lay_out(study, Run(tmp_path / "run"))
+
+    def test_of_a_gap_that_is_too_small(self, own_cohort, tmp_path):
+        only = 'only = ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4", '
+        only += '"test-m4_valid-m1"]'
+        study = change_study(own_cohort, (only, 'by = "block"\ngap_frames = 3'))
+        message = r"condition 'gru': fold 'm1_s1_test-0_valid-1': .* gap_frames of at least 11"
+        with pytest.raises(StudyError, match=message):
+            lay_out(study, Run(tmp_path / "run"))
+
+
+class TestMakeFolds:
+    @pytest.fixture
+    def content(self, cohort):
+        study = read_study(cohort / "study.toml")
+        return study, read_files(study).sessions, resolve(study.conditions[0], 10.0)
+
+    def folds(self, content, **keys):
+        study, sessions, condition = content
+        folds = study.folds.model_copy(update={"only": None} | keys)
+        return make_folds(replace(study, folds=folds), sessions, condition)
+
+    def test_by_animal(self, content):
+        assert len(self.folds(content)) == 12
+
+    def test_by_session(self, content):
+        assert len(self.folds(content, by="session")) == 12
+
+    def test_by_block(self, content):
+        folds = self.folds(content, by="block", blocks=4)
+        assert len(folds) == 12 * 4
+        first, second = folds[0].test[0], folds[0].valid[0]
+        assert second.first_frame - first.stop_frame == 11  # the window's length
+
+    def test_by_block_with_a_gap_in_seconds(self, content):
+        folds = self.folds(content, by="block", gap_s=2.0)
+        assert folds[0].valid[0].first_frame - folds[0].test[0].stop_frame == 20
+
+    def test_those_that_are_named(self, content):
+        folds = self.folds(content, only=["test-m4_valid-m1", "test-m1_valid-m4"])
+        assert [fold.name for fold in folds] == ["test-m1_valid-m4", "test-m4_valid-m1"]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("test-m1_vaild-m2", "no fold; did you mean 'test-m1_valid-m2'"),
+            ("zzz", "no fold; there are test-m1_valid-m2, test-m1_valid-m3, test-m1_valid-m4, ..."),
+        ],
+    )
+    def test_that_do_not_exist(self, content, name, message):
+        with pytest.raises(StudyError, match=message):
+            self.folds(content, only=[name])
+
+
+def test_groups_of_animals(cohort):
+    study = read_study(cohort / "study.toml")
+    sessions, condition = read_files(study).sessions, resolve(study.conditions[0], 10.0)
+    folds = make_folds(study, sessions, condition)
+    assert [members for members, _ in groups_of(study, sessions, folds)] == [list(range(12))]
+    by_session = study.folds.model_copy(update={"by": "session", "only": None})
+    study = replace(study, folds=by_session)
+    folds = [fold for fold in make_folds(study, sessions, condition) if fold.animals != ("m2",)]
+    groups = list(groups_of(study, sessions, folds))
+    assert [members for members, _ in groups] == [[0, 1, 2], [6, 7, 8], [9, 10, 11]]
+    assert [len(own) for _, own in groups] == [3, 3, 3]
+
+
+class TestKeys:
+    @pytest.fixture
+    def recording(self, own_cohort):
+        return read_catalogue(own_cohort / "sessions.csv")[0]
+
+    def test_a_recording_is_its_content(self, recording, tmp_path):
+        key = recording_key(recording)
+        moved = shutil.copy(recording.traces.path, tmp_path / "other name.npy")
+        traces = replace(recording.traces, path=tmp_path / "other name.npy")
+        assert recording_key(replace(recording, traces=traces)) == key
+        assert recording_key(replace(recording, group="wild type", date="2024-05-31")) == key
+        np.save(moved, np.load(moved) + 1)
+        assert recording_key(replace(recording, traces=traces)) != key
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"frame_rate_hz": 30.0},
+            {"session": "other"},
+            {"segment": "trial"},
+            {"traces_axes": ("region", "time")},
+            {"history": "detrended-1000"},
+        ],
+    )
+    def test_a_recording_is_what_its_row_says(self, recording, change):
+        assert recording_key(replace(recording, **change)) != recording_key(recording)
+
+    def test_a_fit_is_all_that_it_depends_on(self, cohort):
+        study = read_study(cohort / "study.toml")
+        condition = resolve(study.conditions[0], 10.0)
+        content = read_files(study)
+        folds = make_folds(study, content.sessions, condition)
+        recordings = [recording_key(recording) for recording in content.recordings]
+
+        def key(condition=condition, fold=folds[0], seed=0, recordings=recordings):
+            return fit_key(study, recordings, condition, fold, seed, None)
+
+        keys = {
+            key(),
+            key(seed=1),
+            key(fold=folds[1]),
+            key(recordings=recordings[1:]),
+            key(replace(condition, window=replace(condition.window, shift=1))),
+            key(replace(condition, training=replace(condition.training, epochs=3))),
+            key(replace(condition, permute_labels="frames")),
+            key(replace(condition, regions=(1, 2))),
+            key(replace(condition, keep_train=True)),
+        }
+        assert len(keys) == 9
+        assert key(replace(condition, name="another name")) == key()
+
+
+class TestCheck:
+    def test_clean(self, cohort):
+        report = check_study(read_study(cohort / "study.toml"))
+        assert report.faults == []
+        assert report.findings == []
+        assert report.facts == [
+            "12 sessions of 4 animals, 4,800 frames at 10 Hz",
+            "gru: 4 folds",
+            "linear: 4 folds",
+        ]
+
+    def test_trains_nothing_and_writes_nothing(self, own_cohort):
+        before = sorted(own_cohort.rglob("*"))
+        check_study(read_study(own_cohort / "study.toml"))
+        assert sorted(own_cohort.rglob("*")) == before
+
+    def test_every_fault_of_the_files(self, own_cohort):
+        (own_cohort / "m1_s1.npy").write_bytes(b"no array")
+        pd.DataFrame({"speed": np.zeros(400)}).to_csv(own_cohort / "m2_s2.csv", index=False)
+        np.save(own_cohort / "m3_s3.npy", np.zeros((390, 6)))
+        report = check_study(read_study(own_cohort / "study.toml"))
+        (fault,) = report.faults
+        assert fault.startswith("the catalogue's sessions have 3 faults:\n  1. ")
+        assert "m1_s1.npy" in fault
+        assert "has no signal 'run'; its signals are speed" in fault
+        assert "session m3/s3 has unequal numbers of frames: traces 390" in fault
+
+    def test_every_fault_of_the_conditions(self, own_cohort):
+        study = change_study(
+            own_cohort,
+            ("after = 5", "after = 500"),
+            ('name = "linear"', 'name = "few"\nwindow = { after = 5 }\nregions = ["V1"]'),
+        )
+        report = check_study(study)
+        assert len(report.faults) == 2
+        assert report.faults[0].startswith("condition 'gru': session 'm1/s1' has 400 frames; a")
+        assert report.faults[1].startswith("condition 'few': regions holds 'V1'")
+
+    def test_the_same_recording_under_two_animals(self, own_cohort):
+        shutil.copy(own_cohort / "m1_s2.npy", own_cohort / "m3_s1.npy")
+        report = check_study(read_study(own_cohort / "study.toml"))
+        (fault,) = report.faults  # once, though both conditions have it
+        assert fault.startswith("recordings m1/s2 and m3/s1 hold the same data; fold 'test-m1")
+        assert fault.endswith("correct the catalogue")
+
+    def test_detrending_twice(self, own_cohort):
+        catalogue = pd.read_csv(own_cohort / "sessions.csv")
+        catalogue.assign(history="detrended-1000").to_csv(own_cohort / "sessions.csv", index=False)
+        study = change_study(own_cohort, ("detrend_frames = 0", "detrend_frames = 1000"))
+        (fault,) = check_study(study).faults
+        assert fault.startswith("session m1/s1 was detrended before it was read (detrended-1000)")
+
+    def test_leaks_between_blocks(self, own_cohort):
+        only = 'only = ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4", '
+        only += '"test-m4_valid-m1"]'
+        study = change_study(
+            own_cohort, (only, 'by = "block"'), ("detrend_frames = 0", "detrend_frames = 50")
+        )
+        report = check_study(study)
+        assert report.faults == []
+        told = [finding.reason for finding in report.findings if finding.what == "leak"]
+        assert "min-max scaling uses the whole session" in told[0]
+        assert "detrending over 50 frames" in told[1]
+
+    def test_folds_of_one_class(self, own_cohort):
+        for path in own_cohort.glob("m1_*.csv"):
+            pd.read_csv(path).assign(run=0).to_csv(path, index=False)
+        report = check_study(read_study(own_cohort / "study.toml"))
+        assert report.faults == []
+        assert [str(finding) for finding in report.findings] == [
+            "fold 'test-m1_valid-m2': its test part has one class; AUC is empty",
+            "fold 'test-m4_valid-m1': its validation part has one class; the epoch is chosen by "
+            "training loss",
+        ]
+
+    def test_lengths_in_seconds_without_a_frame_rate(self, own_cohort):
+        catalogue = pd.read_csv(own_cohort / "sessions.csv").drop(columns="frame_rate_hz")
+        catalogue.to_csv(own_cohort / "sessions.csv", index=False)
+        study = change_study(own_cohort, ("before = 5", "before_s = 0.5"))
+        report = check_study(study)
+        assert report.facts == ["12 sessions of 4 animals, 4,800 frames"]
+        assert report.faults[0].startswith("condition 'gru': before_s is in seconds, but the")
+
+
+def test_a_condition_without_any_fold_is_a_fault(own_cohort):
+    text = (own_cohort / "study.toml").read_text("utf-8")
+    text = text.replace('signal = "run"', 'signal = "speed"\nabove = 500')
+    (own_cohort / "study.toml").write_text(text, "utf-8")
+    report = check_study(read_study(own_cohort / "study.toml"))
+    assert len(report.faults) == 2
+    fault = report.faults[0]
+    assert "condition 'gru': none of its 4 folds can be fitted: its training part has one" in fault
+    assert "'speed' runs from" in fault
+    assert fault.endswith("and the target is above 500")
