@@ -28,16 +28,16 @@ from corticode.data.folds import leave_animals_out, split_windows
 from corticode.data.layouts import read_published_regions
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
-from corticode.data.synthetic.dials import resolve_dials
-from corticode.data.synthetic.session import FRAME_RATE_HZ, simulate_mouse, simulate_session
-from corticode.data.synthetic.sizes import SIZES
-from corticode.data.synthetic.weights import LIMB_REGIONS
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.fit import fit
 from corticode.decode.predict import predict
 from corticode.decode.settings import Training
 from corticode.evaluate.metrics import binary_scores
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.session import FRAME_RATE_HZ, simulate_mouse, simulate_session
+from corticode.simulate.sizes import SIZES
+from corticode.simulate.weights import LIMB_REGIONS
 
 FOLDS = tuple(f"test-m{k}_valid-m{k % 5 + 1}" for k in range(1, 6))
 EVERY_MOUSE, SOME_MICE = (1, 2, 3, 4, 5), (1, 3)

@@ -26,8 +26,6 @@ from results_file import write_result
 from corticode.data.folds import Split
 from corticode.data.layouts import import_study2024
 from corticode.data.store import load_sessions
-from corticode.data.synthetic.cohort import simulate_cohort
-from corticode.data.synthetic.sizes import SIZES
 from corticode.decode.batches import iterate_batches
 from corticode.decode.decoder import build_network, count_outputs
 from corticode.decode.fit import fit
@@ -39,6 +37,8 @@ from corticode.run.fit_speeds import kind_of
 from corticode.run.fits import FitTask, condition_windows, split_fold
 from corticode.run.folder import Run
 from corticode.run.tasks import Plan, lay_out
+from corticode.simulate.cohort import simulate_cohort
+from corticode.simulate.sizes import SIZES
 from corticode.study.shipped import shipped
 from corticode.study.study import Study, resolve, study_of
 

@@ -25,7 +25,7 @@ import psutil
 from results_file import write_result
 
 from corticode.data.layouts import import_study2024
-from corticode.data.synthetic.cohort import simulate_cohort
+from corticode.simulate.cohort import simulate_cohort
 
 KINDS = ("a worker", "the parent alone", "all")
 GRACE_S, SEED, N_KILLS = 5.0, 606, 20

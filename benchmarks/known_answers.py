@@ -21,11 +21,11 @@ from scipy.io import loadmat, savemat
 from scipy.stats import t
 
 from corticode.data.layouts import import_study2024
-from corticode.data.synthetic.cohort import simulate_cohort
-from corticode.data.synthetic.dials import BEHAVIOR_DRIVEN
-from corticode.data.synthetic.sizes import SIZES
 from corticode.run.execute import run_study
 from corticode.run.folder import Run
+from corticode.simulate.cohort import simulate_cohort
+from corticode.simulate.dials import BEHAVIOR_DRIVEN
+from corticode.simulate.sizes import SIZES
 from corticode.study.study import read_study
 
 UNSEEN = 404

@@ -43,11 +43,6 @@ from corticode.data.movies import attach_movies
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.store import load_sessions
-from corticode.data.synthetic.cohort import simulate_cohort
-from corticode.data.synthetic.dials import resolve_dials
-from corticode.data.synthetic.session import simulate_mouse, simulate_session
-from corticode.data.synthetic.sizes import SIZES
-from corticode.data.synthetic.weights import LIMB_REGIONS, REDUNDANT_REGIONS
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.decoder import load_decoder
@@ -66,6 +61,11 @@ from corticode.run.fits import condition_windows
 from corticode.run.folder import Run
 from corticode.run.maps import explained_and_background, masks_of
 from corticode.run.tasks import lay_out
+from corticode.simulate.cohort import simulate_cohort
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.session import simulate_mouse, simulate_session
+from corticode.simulate.sizes import SIZES
+from corticode.simulate.weights import LIMB_REGIONS, REDUNDANT_REGIONS
 from corticode.study.study import read_study
 
 UNSEEN = (111, 222, 333)

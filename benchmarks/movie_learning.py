@@ -27,7 +27,6 @@ from corticode.data.layouts import import_study2024
 from corticode.data.movies import prepare_movies
 from corticode.data.pixels import PixelPreprocessing
 from corticode.data.session import read_session
-from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, session_targets, windows_of
 from corticode.decode.decoder import Decoder, build_network
@@ -39,6 +38,7 @@ from corticode.decode.settings import Network, Training
 from corticode.decode.training_loop import train_network
 from corticode.decode.training_state import TrainingState
 from corticode.evaluate.metrics import binary_scores
+from corticode.simulate.cohort import simulate_cohort
 
 COHORT_SEED, SEEDS = 606, (0, 1, 2)
 N_WINDOWS, N_POINTS, N_TEST, N_VALID = 2_400, 4, 900, 200

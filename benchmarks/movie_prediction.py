@@ -23,7 +23,6 @@ from corticode.data.catalogue import Recording
 from corticode.data.movies import StoredStatistics, prepare_movies
 from corticode.data.pixels import PixelPreprocessing
 from corticode.data.session import Session
-from corticode.data.synthetic.movie import write_movie
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, windows_of
 from corticode.decode.decoder import build_network
@@ -31,6 +30,7 @@ from corticode.decode.movie_batches import MovieFrames, images_of
 from corticode.decode.predict import IMAGES_BATCH, outputs_of_movies
 from corticode.decode.runs_of_windows import make_batch
 from corticode.decode.settings import Network
+from corticode.simulate.movie import write_movie
 
 N_FRAMES, SIDE, TIMED_FRAMES, TURNS = 18_000, 128, 400, 5
 NETWORK = Network("cnn-gru", backbone="efficientnet-b0", flavour="tensorflow", weights="none")

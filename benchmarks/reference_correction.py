@@ -19,10 +19,10 @@ from results_file import write_result
 from corticode.data.brain_mask import find_brain
 from corticode.data.movie_means import smoothed_frames
 from corticode.data.movie_statistics import measure_movie
-from corticode.data.synthetic.dials import resolve_dials
-from corticode.data.synthetic.movie import bad_pixels, movie_blocks
-from corticode.data.synthetic.optics import Physiology
-from corticode.data.synthetic.session import simulate_mouse, simulate_session, stream
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.movie import bad_pixels, movie_blocks
+from corticode.simulate.optics import Physiology
+from corticode.simulate.session import simulate_mouse, simulate_session, stream
 
 N_FRAMES, N_PIXELS, LOWPASS_FRAMES = 6_000, 64, 9
 QUIET = {"shot_noise": 0.0, "read_noise": 0.0}

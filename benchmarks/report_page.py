@@ -26,12 +26,12 @@ import pandas as pd
 from results_file import write_result
 
 from corticode.data.layouts import read_published_regions
-from corticode.data.synthetic.sizes import published_sessions
 from corticode.decode.predictions import Predictions
 from corticode.evaluate.tables import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.joined_map import join_maps
 from corticode.run.folder import Run, provenance, write_table
+from corticode.simulate.sizes import published_sessions
 from corticode.study.study import resolve, study_of, write_resolved
 
 RATE_HZ, MARGIN = 30.0, 15

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from results_file import write_result
 
-from corticode.data.synthetic.dials import resolve_dials
-from corticode.data.synthetic.movie import bad_pixels, movie_blocks, write_movie
-from corticode.data.synthetic.session import simulate_mouse, simulate_session, stream
-from corticode.data.synthetic.sizes import SIZES
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.movie import bad_pixels, movie_blocks, write_movie
+from corticode.simulate.session import simulate_mouse, simulate_session, stream
+from corticode.simulate.sizes import SIZES
 
 CASES = (
     ("study", "traces"),

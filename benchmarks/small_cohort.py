@@ -20,8 +20,8 @@ import pandas as pd
 from results_file import write_result
 
 from corticode.data.layouts import import_study2024
-from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.run.execute import run_study
+from corticode.simulate.cohort import simulate_cohort
 from corticode.study.study import read_study
 
 UNSEEN = (101, 202, 303)

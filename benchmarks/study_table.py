@@ -22,10 +22,10 @@ import tomli_w
 from results_file import RESULTS, write_result
 
 from corticode.data.layouts import import_study2024
-from corticode.data.synthetic.cohort import simulate_cohort
-from corticode.data.synthetic.sizes import SIZES
 from corticode.run.execute import Progress, run_study
 from corticode.run.folder import Run
+from corticode.simulate.cohort import simulate_cohort
+from corticode.simulate.sizes import SIZES
 from corticode.study.study import read_study
 
 PRESET = "traces2024.toml"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 import corticode as cc
-from corticode.data.synthetic.in_memory import simulate_sessions
 from corticode.report.canvas import save_figure
 from corticode.report.score_figures import draw_sweep
+from corticode.simulate.in_memory import simulate_sessions
 
 LENGTHS = (100, 300, 1000, 0)
 

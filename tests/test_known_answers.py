@@ -11,9 +11,9 @@ from scipy.io import loadmat, savemat
 from scipy.stats import t
 
 from corticode.data.layouts import import_study2024
-from corticode.data.synthetic.cohort import simulate_cohort
-from corticode.data.synthetic.dials import BEHAVIOR_DRIVEN
 from corticode.run.folder import Run
+from corticode.simulate.cohort import simulate_cohort
+from corticode.simulate.dials import BEHAVIOR_DRIVEN
 
 ACROSS = """only = ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4", "test-m4_valid-m5",
     "test-m5_valid-m1"]"""

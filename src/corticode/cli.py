@@ -117,7 +117,7 @@ def simulate(
             )
         _simulate_like(like, destination, seed)
         return
-    from corticode.data.synthetic.cohort import simulate_cohort
+    from corticode.simulate.cohort import simulate_cohort
 
     folder = simulate_cohort(
         destination,
@@ -137,8 +137,8 @@ def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
     import tomli_w
 
     from corticode.data.files import write_bytes, write_text
-    from corticode.data.synthetic.like import adapt_study, simulate_like
     from corticode.run.tasks import read_files
+    from corticode.simulate.like import adapt_study, simulate_like
     from corticode.study.study import read_study
 
     study = read_study(study_path)

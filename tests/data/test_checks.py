@@ -9,10 +9,10 @@ import pytest
 from corticode.data.catalogue import Recording
 from corticode.data.checks import check_parity, list_faults, read_all
 from corticode.data.readers.arrays import ArrayLocation
-from corticode.data.synthetic.dials import resolve_dials
-from corticode.data.synthetic.movie import bad_pixels, movie_blocks
-from corticode.data.synthetic.session import simulate_mouse, simulate_session, stream
 from corticode.errors import DataError
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.movie import bad_pixels, movie_blocks
+from corticode.simulate.session import simulate_mouse, simulate_session, stream
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from corticode.data.catalogue import read_catalogue
 from corticode.data.layouts import import_study2024, read_published_regions
 from corticode.data.readers.arrays import read_array, read_signal
 from corticode.data.regions import read_regions, select_regions
-from corticode.data.synthetic.cohort import simulate_cohort
 from corticode.errors import DataError, MissingDataError, RunError
+from corticode.simulate.cohort import simulate_cohort
 
 SESSIONS = {"0125_LR_1": 1, "0125_non_1": 2, "0126_LR_10": 1, "0321_non_1": 3}
 N_FRAMES = 40

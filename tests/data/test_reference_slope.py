@@ -13,10 +13,10 @@ from corticode.data.reference_slope import (
     fast_part,
     reference_slope,
 )
-from corticode.data.synthetic.dials import resolve_dials
-from corticode.data.synthetic.movie import bad_pixels, movie_blocks
-from corticode.data.synthetic.session import simulate_mouse, simulate_session, stream
 from corticode.errors import DataError
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.movie import bad_pixels, movie_blocks
+from corticode.simulate.session import simulate_mouse, simulate_session, stream
 
 SHAPE = (12, 16)
 SEEN = np.ones(SHAPE, bool)

@@ -128,7 +128,7 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
 
     Examples
     --------
-    >>> from corticode.data.synthetic.cohort import simulate_cohort
+    >>> from corticode.simulate.cohort import simulate_cohort
     >>> folder = Path(tempfile.mkdtemp())
     >>> summary = import_study2024(simulate_cohort(folder / "cohort"), folder / "study")
     >>> summary.n_animals, summary.n_sessions, summary.catalogue.name

@@ -133,7 +133,7 @@ def open_session(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from corticode.data.synthetic.cohort import simulate_cohort
+    >>> from corticode.simulate.cohort import simulate_cohort
     >>> from corticode.data.layouts import import_study2024
     >>> from corticode.data.catalogue import read_catalogue
     >>> folder = Path(tempfile.mkdtemp())

@@ -27,7 +27,6 @@ from corticode.data.region_traces import pixels_of_labels, read_label_image
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
-from corticode.data.synthetic.truth import is_simulated
 from corticode.decode.decoder import FORMAT
 from corticode.decode.leaks import find_leaks
 from corticode.decode.shared_training import can_share
@@ -37,6 +36,7 @@ from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of
 from corticode.run.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
 from corticode.run.maps import MapTask
+from corticode.simulate.truth import is_simulated
 from corticode.study.keys import ComparisonKeys, RegionSetKeys
 from corticode.study.study import Condition, Study, gap_frames, resolve
 

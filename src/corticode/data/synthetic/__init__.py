@@ -1,1 +1,0 @@
-"""Simulated cohorts with a planted, known truth, in the real file formats."""

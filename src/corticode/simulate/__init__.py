@@ -1,0 +1,1 @@
+"""Simulated animals with a planted truth, as files and in memory."""

@@ -1,0 +1,163 @@
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter1d
+
+from corticode.simulate.dials import resolve_dials
+from corticode.simulate.session import RUN_FRACTIONS, simulate_mouse, simulate_session
+from corticode.simulate.sizes import SIZES
+from corticode.simulate.weights import LIMB_REGIONS
+
+AROUSED_REGIONS = {1, 2, 13, 17, 26, 27, 38, 42}
+FROZEN = {
+    "tiny": (
+        [3.660948953715006, 21.872072560932523, 0.001045938113428471, 70.19915187481516],
+        "4c92dcea5ab3ddf9",
+    ),
+    "grid": (
+        [2.1866318578592936, 9.665371566499596, 0.0006236570713196213, 69.03042751070475],
+        "99c79ccdaaff46c5",
+    ),
+}
+
+
+def simulate_all(size="tiny", seed=0, **dials):
+    extent, values = SIZES[size], resolve_dials(dials)
+    sessions = []
+    for number, n_sessions in enumerate(extent.n_sessions, start=1):
+        mouse = simulate_mouse(number, n_sessions, seed, values)
+        sessions += [
+            simulate_session(mouse, k, extent.n_frames, extent.n_pixels, seed)
+            for k in range(n_sessions)
+        ]
+    return sessions
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    return simulate_all()
+
+
+def of_study_length(n_sessions=2):
+    """The first sessions of each mouse of the cohort of size study."""
+    extent, sessions = SIZES["study"], []
+    for number, n_all in enumerate(extent.n_sessions, start=1):
+        mouse = simulate_mouse(number, n_all, 0, resolve_dials(None))
+        sessions += [
+            simulate_session(mouse, k, extent.n_frames, extent.n_pixels, 0)
+            for k in range(n_sessions)
+        ]
+    return sessions
+
+
+def correlations(sessions):
+    """Mean Pearson r of each region's detrended trace with running, over sessions."""
+    by_session = [
+        np.corrcoef(np.column_stack([s.behavior.is_running, detrended(s.traces)]).T)[0, 1:]
+        for s in sessions
+    ]
+    return np.mean(by_session, axis=0)
+
+
+def detrended(traces):
+    return traces - uniform_filter1d(traces, 1000, axis=0)
+
+
+def summarise(sessions):
+    """Numbers that any change to any trace changes, and a hash of behaviour.
+
+    Processors differ in the last digits of traces, so that these are compared, not hashed.
+    """
+    digest, numbers = hashlib.sha256(), []
+    for session in sessions:
+        # Adding 0 turns -0 into 0.
+        digest.update((np.round(session.behavior.speed_cm_per_s, 3) + 0.0).tobytes())
+        digest.update(session.behavior.is_running.tobytes())
+        traces = session.traces.astype(np.float64)
+        waves = np.cos(np.arange(traces.size)).reshape(traces.shape)
+        numbers.append([np.abs(traces).mean(), (traces**2).mean(), (traces * waves).mean()])
+    return [*np.mean(numbers, axis=0), np.abs(numbers).max()], digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("size", sorted(FROZEN))
+def test_the_default_cohort_is_frozen(size):
+    """A change here changes every figure made from simulated mice: say so in the changelog."""
+    numbers, behavior = summarise(simulate_all(size))
+    assert behavior == FROZEN[size][1]
+    assert numbers == pytest.approx(FROZEN[size][0], rel=1e-5, abs=1e-7)
+
+
+def test_mice_run_as_published(sessions):
+    for mouse, published in enumerate(RUN_FRACTIONS):
+        own = [s.behavior.is_running.mean() for s in sessions[3 * mouse : 3 * mouse + 3]]
+        assert abs(np.mean(own) - published) < 0.08
+
+
+def test_one_component_is_shared_by_all_regions():
+    shares = []
+    for session in of_study_length():
+        covariance = np.cov(session.traces.T)
+        shares.append(np.linalg.eigvalsh(covariance)[-1] / np.trace(covariance))
+    assert 0.4 < np.mean(shares) < 0.7
+
+
+def test_correlation_does_not_point_to_the_limbs():
+    r = correlations(simulate_all("small", 3))
+    best = set((1 + np.argsort(-np.abs(r))[:8]).tolist())
+    assert not best & set(LIMB_REGIONS)
+    assert len(best & AROUSED_REGIONS) >= 5
+    limbs = r[np.array(LIMB_REGIONS) - 1]
+    assert 0.1 < limbs.min() < limbs.max() < 0.4
+
+
+def test_without_signal_traces_do_not_follow_behaviour():
+    assert np.abs(correlations(simulate_all(signal=0))).max() < 0.2
+    mouse = simulate_mouse(1, 3, 0, resolve_dials({"signal": 0}))
+    still = simulate_session(mouse, 0, 1000, 32, 0).physiology
+    assert not still.blood.locomotion.any()
+    assert not still.movement.blur.any()
+    assert not still.body.heart.any()
+
+
+def test_dials_of_the_cortex_leave_behaviour_as_it_is(sessions):
+    mouse = simulate_mouse(2, 3, 0, resolve_dials({"signal": 0, "noise": 2}))
+    quiet = simulate_session(mouse, 1, 3000, 64, 0)
+    np.testing.assert_array_equal(
+        quiet.behavior.speed_cm_per_s, sessions[4].behavior.speed_cm_per_s
+    )
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_same_seed_gives_the_same_session(seed):
+    drawn = []
+    for _ in range(2):
+        mouse = simulate_mouse(3, 3, seed, resolve_dials(None))
+        drawn.append(simulate_session(mouse, 2, 1000, 32, seed).traces)
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_mishaps_happen_where_they_are_asked_for():
+    dials = resolve_dials({"unplugged_wheel": 1, "light_leak": 1, "interictal": 1})
+    third, second = (simulate_mouse(number, 3, 0, dials) for number in (3, 2))
+    assert not simulate_session(third, 1, 1000, 32, 0).behavior.is_running.any()
+    assert simulate_session(third, 0, 1000, 32, 0).behavior.is_running.any()
+    leaking = simulate_session(second, 1, 1000, 32, 0)
+    assert leaking.physiology.leak.any()
+    assert not simulate_session(second, 0, 1000, 32, 0).physiology.leak.any()
+    calm = simulate_session(simulate_mouse(2, 3, 0, resolve_dials(None)), 0, 3000, 32, 0)
+    struck = simulate_session(second, 0, 3000, 32, 0)
+    gap = struck.physiology.calcium.mean(axis=1) - calm.physiology.calcium.mean(axis=1)
+    assert gap.max() > 2
+
+
+def test_frames_that_are_lost_are_lost_from_everything():
+    dials = resolve_dials({"dropped_frames": 20, "missing_end": 1})
+    session = simulate_session(simulate_mouse(1, 3, 0, dials), 0, 1000, 32, 0)
+    n_frames = session.frames.size
+    assert n_frames < 997
+    assert session.traces.shape[0] == session.physiology.calcium.shape[0] == n_frames
+    assert session.behavior.is_running.size == session.behavior_times.size == 1000
