@@ -25,7 +25,7 @@ from results_file import write_result
 from scipy.ndimage import uniform_filter1d
 
 from corticode.data.folds import leave_animals_out, split_windows
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.targets import Target

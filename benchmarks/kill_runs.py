@@ -24,7 +24,7 @@ import pandas as pd
 import psutil
 from results_file import write_result
 
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.simulate.cohort import simulate_cohort
 
 KINDS = ("a worker", "the parent alone", "all")

@@ -20,7 +20,7 @@ from results_file import write_result
 from scipy.io import loadmat, savemat
 from scipy.stats import t
 
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.run.execute import run_study
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort

@@ -38,8 +38,8 @@ from results_file import write_result
 from small_cohort import HEAD, LIKE_GRU
 
 from corticode.data.folds import leave_animals_out, split_windows
-from corticode.data.layouts import import_study2024
-from corticode.data.movies import attach_movies
+from corticode.data.layouts.study2024 import import_study2024
+from corticode.data.movie_sessions import attach_movies
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.store import load_sessions

@@ -20,8 +20,8 @@ import torch
 from results_file import write_result
 
 from corticode.data.catalogue import Recording
-from corticode.data.movies import StoredStatistics, prepare_movies
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.movie_sessions import StoredStatistics, prepare_movies
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, windows_of

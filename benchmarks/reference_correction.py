@@ -5,8 +5,8 @@ reference in turn. The slope is fitted on the movie as it would be recorded: wit
 breathing, motion, bleaching, flicker, bad pixels. What it does is measured on the same session with
 blood alone and with calcium alone, without noise: variance over time, summed over the brain's
 pixels. "Least squares" is the plain regression of the movie on the low-passed reference, "ratio"
-the ratio of both channels' mean brightness, "corticode" `corticode.data.reference_slope`, fitted on
-the whole session or (causal) on its first 256 frames.
+the ratio of both channels' mean brightness, "corticode" `corticode.data.movies.reference`, fitted
+on the whole session or (causal) on its first 256 frames.
 Results on simulated mice prove the arithmetic, not the biology.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from results_file import write_result
 
-from corticode.data.brain_mask import find_brain
-from corticode.data.movie_means import smoothed_frames
-from corticode.data.movie_statistics import measure_movie
+from corticode.data.movies.brain import find_brain
+from corticode.data.movies.passes import smoothed_frames
+from corticode.data.movies.statistics import measure_movie
 from corticode.simulate.dials import resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks
 from corticode.simulate.optics import Physiology

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from results_file import write_result
 
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 from corticode.decode.predictions import Predictions
 from corticode.evaluate.tables import score_animals
 from corticode.explain.importance_map import ImportanceMap

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 from results_file import write_result
 
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.run.execute import run_study
 from corticode.simulate.cohort import simulate_cohort
 from corticode.study.study import read_study

@@ -21,7 +21,7 @@ import pandas as pd
 import tomli_w
 from results_file import RESULTS, write_result
 
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.run.execute import Progress, run_study
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort

@@ -10,7 +10,7 @@ import pytest
 from scipy.io import loadmat, savemat
 from scipy.stats import t
 
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort
 from corticode.simulate.dials import BEHAVIOR_DRIVEN

@@ -49,7 +49,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_data_layer_and_tables_load_no_torch():
     code = (
-        "import sys, corticode.data.windows, corticode.data.folds, corticode.data.layouts;"
+        "import sys, corticode.data.windows, corticode.data.layouts.study2024;"
         "import corticode.simulate.cohort, corticode.evaluate.tables;"
         "print('torch' in sys.modules)"
     )

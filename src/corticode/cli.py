@@ -162,7 +162,7 @@ def import_study(
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="Where sessions.csv goes.")],
 ) -> None:
     """Make a catalogue of data laid out as by Ajioka et al. (2024)."""
-    from corticode.data.layouts import import_study2024
+    from corticode.data.layouts.study2024 import import_study2024
 
     summary = import_study2024(source, destination)
     for note in summary.notes:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 from corticode.report.region_outlines import circle, outline, outlines_of
 
 NONE = pd.DataFrame({"name": [], "row": [], "column": []})

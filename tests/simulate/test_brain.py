@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.data.brain_mask import find_brain
+from corticode.data.movies.brain import find_brain
 from corticode.simulate.brain import (
     Pose,
     make_anatomy,

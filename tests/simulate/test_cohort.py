@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.data.session import read_session
 from corticode.errors import DataError, StudyError
 from corticode.simulate.cohort import simulate_cohort

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.layouts import import_study2024
+from corticode.data.layouts.study2024 import import_study2024
 from corticode.data.session import open_session
 from corticode.errors import StudyError
 from corticode.simulate.cohort import TIMED, simulate_cohort

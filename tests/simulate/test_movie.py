@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from corticode.data.motion import measure_motion
+from corticode.data.movies.motion import measure_motion
 from corticode.data.readers.tiff import read_array
 from corticode.simulate.dials import resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks, write_movie

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 from corticode.simulate.dials import resolve_dials
 from corticode.simulate.weights import (
     LIMB_REGIONS,

@@ -7,7 +7,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import read_regions, select_regions
 from corticode.data.targets import Target

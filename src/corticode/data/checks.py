@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
-from corticode.data.movie_means import means_over_pixels
+from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session, read_session
 from corticode.errors import CorticodeError, DataError
 

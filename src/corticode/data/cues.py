@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
-from corticode.data.motion import measure_motion
-from corticode.data.movie_means import mean_image, means_over_pixels
+from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
+from corticode.data.movies.motion import measure_motion
+from corticode.data.movies.passes import mean_image, means_over_pixels
 from corticode.data.regression import regress_out
 from corticode.data.session import Session
 from corticode.errors import DataError, Finding, MissingDataError, StudyError
@@ -88,7 +88,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
         ``"traces"`` returns the session as it is.
     brain
         (row, column), True where the brain is, for ``"outside-mask"``; None finds it in the mean
-        image, see `corticode.data.brain_mask.find_brain`.
+        image, see `corticode.data.movies.brain.find_brain`.
 
     Returns
     -------

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.clocks import is_same_rate
-from corticode.data.normalised_movie import NormalisedMovie
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.movies.normalise import PixelPreprocessing
+from corticode.data.movies.normalised_movie import NormalisedMovie
 from corticode.data.preprocess import Preprocessing, preprocess_traces
 from corticode.data.session import Session
 from corticode.data.signals import holds_numbers

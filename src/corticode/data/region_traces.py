@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.movie_means import frame_blocks
+from corticode.data.movies.passes import frame_blocks
 from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation, read_array
 from corticode.data.regions import RegionTable

@@ -134,7 +134,7 @@ def open_session(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from corticode.simulate.cohort import simulate_cohort
-    >>> from corticode.data.layouts import import_study2024
+    >>> from corticode.data.layouts.study2024 import import_study2024
     >>> from corticode.data.catalogue import read_catalogue
     >>> folder = Path(tempfile.mkdtemp())
     >>> cohort = simulate_cohort(folder / "cohort", seed=0)

@@ -12,7 +12,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
 from corticode.data.files import write_text, write_with, writing
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.prepared import (
     PreparedSessions,
     check_together,
@@ -56,7 +56,7 @@ def store_sessions(
 
 
 def store_movies(folder: Path, prepared: PreparedSessions, key: str) -> None:
-    """Write what `corticode.data.movies.prepare_movies` gave, but for the movies themselves.
+    """Write what `prepare_movies` gave, but for the movies themselves.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from corticode.data.files import write_bytes, write_text
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape

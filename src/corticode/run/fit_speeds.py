@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from corticode.data.movies import prepare_movies
+from corticode.data.movie_sessions import prepare_movies
 from corticode.data.prepared import PreparedSessions
 from corticode.data.regions import RegionTable
 from corticode.data.session import Session

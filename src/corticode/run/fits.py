@@ -14,7 +14,7 @@ from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
 from corticode.data.cues import cue_session, without_cues
 from corticode.data.folds import Fold, Split, split_windows
-from corticode.data.movies import StoredStatistics, attach_movies, prepare_movies
+from corticode.data.movie_sessions import StoredStatistics, attach_movies, prepare_movies
 from corticode.data.permutation import permute_labels
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.regions import RegionTable, select_regions

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.folds import Fold, Split, split_windows
-from corticode.data.movies import StoredStatistics, attach_movies
+from corticode.data.movie_sessions import StoredStatistics, attach_movies
 from corticode.data.regions import RegionTable
 from corticode.data.store import load_sessions
 from corticode.data.windows import Windows

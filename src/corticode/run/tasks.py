@@ -20,15 +20,15 @@ from corticode.data.folds import (
     leave_blocks_out,
     leave_sessions_out,
 )
-from corticode.data.movie_statistics import load_statistics
-from corticode.data.movies import StoredStatistics, prepare_movies, stand_in_movies
+from corticode.data.leaks import find_leaks
+from corticode.data.movie_sessions import StoredStatistics, prepare_movies, stand_in_movies
+from corticode.data.movies.statistics import load_statistics
 from corticode.data.prepared import PreparedSessions, check_together, prepare_sessions
 from corticode.data.region_traces import pixels_of_labels, read_label_image
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
 from corticode.decode.decoder import FORMAT
-from corticode.decode.leaks import find_leaks
 from corticode.decode.shared_training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import CorticodeError, DataError, Finding, StudyError

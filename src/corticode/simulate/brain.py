@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 
 REFERENCE_PIXELS = 128
 """Side of the image in which positions are given: pixels of about 80 um."""

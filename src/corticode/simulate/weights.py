@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.layouts import read_published_regions
+from corticode.data.layouts.study2024 import read_published_regions
 
 LIMB_REGIONS = (6, 8, 31, 33)
 REDUNDANT_REGIONS = (6, 31)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from corticode.data.motion import measure_motion
+from corticode.data.movies.motion import measure_motion
 from corticode.errors import DataError
 
 SIDE = 64

@@ -8,7 +8,7 @@ from scipy.io import savemat
 from tifffile import imwrite
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.layouts import import_study2024, read_published_regions
+from corticode.data.layouts.study2024 import import_study2024, read_published_regions
 from corticode.data.readers.arrays import read_array, read_signal
 from corticode.data.regions import read_regions, select_regions
 from corticode.errors import DataError, MissingDataError, RunError

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from corticode.data.movie_means import smoothed_frames
-from corticode.data.movie_statistics import (
+from corticode.data.movies.passes import smoothed_frames
+from corticode.data.movies.statistics import (
     load_statistics,
     measure_movie,
     odd_statistics,

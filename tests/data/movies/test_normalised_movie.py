@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from corticode.data.normalised_movie import (
+from corticode.data.movies.normalised_movie import (
     NormalisedMovie,
     lowpassed_reference,
     moving_part,

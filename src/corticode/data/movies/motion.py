@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from corticode.data.movie_means import frame_blocks, mean_image
+from corticode.data.movies.passes import frame_blocks, mean_image
 from corticode.errors import DataError
 
 SMALLEST_SIDE = 16  # pixels

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from corticode.data.movie_sums import (
+from corticode.data.movies.sums import (
     MovieSums,
     first_valid_frame,
     seen_pixels,

@@ -3,14 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from corticode.data.movie_means import smoothed_frames
-from corticode.data.movie_statistics import measure_movie
-from corticode.data.normalised_movie import lowpassed_reference, normalised_frames
-from corticode.data.pixels import (
+from corticode.data.movies.normalise import (
     PixelPreprocessing,
     normalise_movie,
     pixel_look_ahead_frames,
 )
+from corticode.data.movies.normalised_movie import lowpassed_reference, normalised_frames
+from corticode.data.movies.passes import smoothed_frames
+from corticode.data.movies.statistics import measure_movie
 from corticode.errors import DataError, StudyError
 
 SIDE = 24

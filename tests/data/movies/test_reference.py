@@ -3,16 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from corticode.data.brain_mask import find_brain
-from corticode.data.movie_means import smoothed_frames
-from corticode.data.movie_statistics import measure_movie
-from corticode.data.reference_slope import (
+from corticode.data.movies.brain import find_brain
+from corticode.data.movies.passes import smoothed_frames
+from corticode.data.movies.reference import (
     FastSums,
     add_stretch,
     fast_cycles,
     fast_part,
     reference_slope,
 )
+from corticode.data.movies.statistics import measure_movie
 from corticode.errors import DataError
 from corticode.simulate.dials import resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corticode.data import movie_means
-from corticode.data.movie_means import (
+from corticode.data.movies import passes as movie_means
+from corticode.data.movies.passes import (
     frame_blocks,
     mean_image,
     means_over_pixels,

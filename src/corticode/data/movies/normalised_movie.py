@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.movie_drift import drift_at
-from corticode.data.movie_means import smoothed_frames
+from corticode.data.movies.drift import drift_at
+from corticode.data.movies.passes import smoothed_frames
 from corticode.errors import DataError
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from corticode.data.movie_drift import DriftSums, drift_at, knot_distance
+from corticode.data.movies.drift import DriftSums, drift_at, knot_distance
 from corticode.data.preprocess import moving_mean
 
 

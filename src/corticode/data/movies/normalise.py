@@ -11,11 +11,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.brain_mask import LEAST_SEPARATION, find_brain
-from corticode.data.movie_drift import knot_distance
-from corticode.data.movie_statistics import MovieStatistics, odd_statistics
-from corticode.data.movie_sums import CHECKPOINT_FRAMES
-from corticode.data.normalised_movie import NormalisedMovie
+from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
+from corticode.data.movies.drift import knot_distance
+from corticode.data.movies.normalised_movie import NormalisedMovie
+from corticode.data.movies.statistics import MovieStatistics, odd_statistics
+from corticode.data.movies.sums import CHECKPOINT_FRAMES
 from corticode.errors import DataError, Finding, StudyError
 
 SCALES = ("sd", "variance", "fluctuation", "none")
@@ -40,7 +40,7 @@ class PixelPreprocessing:
         ``"none"``, or ``"brain"``: pixels outside the brain enter as 0.
     correction
         What is done about blood: ``"none"``, ``"reference-regression"`` (the low-passed reference
-        channel is subtracted pixel by pixel, see `corticode.data.reference_slope`) or
+        channel is subtracted pixel by pixel, see `corticode.data.movies.reference`) or
         ``"done-elsewhere"`` (before the movie was given).
     lowpass_frames
         Length of the moving mean over the reference. Nine frames, 0.3 s at 30 Hz: blood changes
@@ -53,7 +53,7 @@ class PixelPreprocessing:
     detrend_frames
         Length of the moving mean that is each pixel's level; None: its mean over the session. It
         is taken at every quarter of that length, and lies on a line in between, see
-        `corticode.data.movie_drift`.
+        `corticode.data.movies.drift`.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def normalise_movie(
     movie, reference
         (frame, row, column); the reference may be None where none is subtracted.
     statistics
-        Of this movie, see `corticode.data.movie_statistics.measure_movie`.
+        Of this movie, see `corticode.data.movies.statistics.measure_movie`.
     preprocessing
         What is to be done.
     brain
@@ -150,8 +150,8 @@ def normalise_movie(
 
     Examples
     --------
-    >>> from corticode.data.movie_statistics import measure_movie
-    >>> from corticode.data.normalised_movie import normalised_frames
+    >>> from corticode.data.movies.statistics import measure_movie
+    >>> from corticode.data.movies.normalised_movie import normalised_frames
     >>> movie = np.array([[[1, 7]], [[3, 7]]], np.uint16)
     >>> normal, findings = normalise_movie(
     ...     movie, None, measure_movie(movie), PixelPreprocessing("none"))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from corticode.data.movie_means import means_over_pixels, row_bands
+from corticode.data.movies.passes import means_over_pixels, row_bands
 from corticode.errors import DataError
 
 FAST_CYCLES = 0.2  # a frame; 6 Hz at 30 frames a second

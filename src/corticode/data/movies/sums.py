@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.movie_drift import DriftSums
-from corticode.data.movie_means import row_bands, smoothed_frames
-from corticode.data.reference_slope import FastSums, add_stretch, reference_slope
+from corticode.data.movies.drift import DriftSums
+from corticode.data.movies.passes import row_bands, smoothed_frames
+from corticode.data.movies.reference import FastSums, add_stretch, reference_slope
 from corticode.errors import DataError
 
 CHECKPOINT_FRAMES = 256
@@ -27,9 +27,9 @@ class MovieSums:
     first
         The first valid frame.
     lowpass_frames, causal
-        The moving mean over the reference, see `corticode.data.movie_means.smoothed_frames`.
+        The moving mean over the reference, see `corticode.data.movies.passes.smoothed_frames`.
     knot_frames
-        Frames between knots of each pixel's drift, see `corticode.data.movie_drift`; 0: it is not
+        Frames between knots of each pixel's drift, see `corticode.data.movies.drift`; 0: it is not
         asked for.
     """
 
@@ -65,7 +65,7 @@ class MovieSums:
         rows
             Which frames, from `start` to before `stop`.
         slowest
-            See `corticode.data.reference_slope.fast_part`.
+            See `corticode.data.movies.reference.fast_part`.
         """
         frames = self.movie[rows]
         valid = valid_frames(frames, self.seen)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.files import write_with
-from corticode.data.movie_drift import knot_distance
-from corticode.data.movie_sums import (
+from corticode.data.movies.drift import knot_distance
+from corticode.data.movies.reference import LEAST_COHERENCE, fast_cycles
+from corticode.data.movies.sums import (
     CHECKPOINT_FRAMES,
     DRIFTS,
     MovieSums,
@@ -18,7 +19,6 @@ from corticode.data.movie_sums import (
     seen_pixels,
     stretches,
 )
-from corticode.data.reference_slope import LEAST_COHERENCE, fast_cycles
 from corticode.errors import DataError, Finding
 
 FORM = 1  # changes whenever statistics of the same movie come out otherwise
@@ -46,7 +46,7 @@ class MovieStatistics:
         Mean of the reference, low-passed; None where no reference was given.
     slope
         Counts of the movie for one of the reference, same shape, see
-        `corticode.data.reference_slope.reference_slope`.
+        `corticode.data.movies.reference.reference_slope`.
     corrected_variance
         Variance of the movie less `slope` times the low-passed reference.
     coherence
@@ -57,7 +57,7 @@ class MovieStatistics:
         Frames between states; 0 where there is one state, of the whole movie.
     drift, reference_drift
         Moving mean of the movie, and of its low-passed reference, less the mean of all frames, at
-        knots (`corticode.data.movie_drift`); counts, shape (knot, row, column). None where no
+        knots (`corticode.data.movies.drift`); counts, shape (knot, row, column). None where no
         movie is to be detrended.
     knot_frames
         Frames between knots; 0 where there are none.

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from corticode.data.brain_mask import LEAST_SEPARATION, find_brain, otsu_threshold
+from corticode.data.movies.brain import LEAST_SEPARATION, find_brain, otsu_threshold
 from corticode.errors import DataError
 
 ROW, COLUMN = np.mgrid[:64, :64] - 31.5

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from corticode.data.catalogue import Recording
-from corticode.data.movie_statistics import measure_movie, save_statistics
-from corticode.data.movies import (
+from corticode.data.movie_sessions import (
     StoredStatistics,
     attach_movies,
     check_movies,
     prepare_movies,
     stand_in_movies,
 )
-from corticode.data.normalised_movie import normalised_frames
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.movies.normalise import PixelPreprocessing
+from corticode.data.movies.normalised_movie import normalised_frames
+from corticode.data.movies.statistics import measure_movie, save_statistics
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session, read_session
 from corticode.data.store import load_sessions, store_movies

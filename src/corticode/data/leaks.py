@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 from corticode.data.catalogue import Recording
 from corticode.data.files import fingerprint
 from corticode.data.folds import ROLES, Fold
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from corticode.data.catalogue import Recording
 from corticode.data.folds import leave_animals_out, leave_blocks_out, leave_sessions_out
-from corticode.data.pixels import PixelPreprocessing
+from corticode.data.leaks import find_leaks
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
-from corticode.decode.leaks import find_leaks
 from corticode.errors import DataError
 
 CLEAN = Preprocessing(scale_over="training")

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
 from corticode.data.imaging import read_imaging
-from corticode.data.movie_statistics import (
+from corticode.data.movies.normalise import PixelPreprocessing, normalise_movie
+from corticode.data.movies.normalised_movie import NormalisedMovie
+from corticode.data.movies.statistics import (
     MovieStatistics,
     load_statistics,
     measure_movie,
     save_statistics,
 )
-from corticode.data.normalised_movie import NormalisedMovie
-from corticode.data.pixels import PixelPreprocessing, normalise_movie
 from corticode.data.prepared import NO_PREPROCESSING, PreparedSessions, lay_out
 from corticode.data.session import Session
 from corticode.errors import DataError, Finding, RunError
