@@ -25,7 +25,7 @@ from results_file import write_result
 
 from corticode.data.folds import Split
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.data.store import load_sessions
+from corticode.data.prepared import load_sessions
 from corticode.decode.batches import iterate_batches
 from corticode.decode.decoder import build_network, count_outputs
 from corticode.decode.fit import fit

@@ -39,10 +39,9 @@ from small_cohort import HEAD, LIKE_GRU
 
 from corticode.data.folds import leave_animals_out, split_windows
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.data.movie_sessions import attach_movies
+from corticode.data.prepared import attach_movies, load_sessions
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
-from corticode.data.store import load_sessions
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.decoder import load_decoder

@@ -24,8 +24,8 @@ from results_file import write_result
 from corticode.data.catalogue import read_catalogue
 from corticode.data.folds import Fold, Part, Split, split_windows
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.data.movie_sessions import prepare_movies
 from corticode.data.movies.normalise import PixelPreprocessing
+from corticode.data.prepared import prepare_movies
 from corticode.data.session import read_session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, session_targets, windows_of

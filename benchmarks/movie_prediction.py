@@ -20,8 +20,8 @@ import torch
 from results_file import write_result
 
 from corticode.data.catalogue import Recording
-from corticode.data.movie_sessions import StoredStatistics, prepare_movies
 from corticode.data.movies.normalise import PixelPreprocessing
+from corticode.data.prepared import StoredStatistics, prepare_movies
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, windows_of
@@ -49,8 +49,8 @@ def write_noise(path: Path, n_frames: int) -> None:
 
 def windows_of_movie(path: Path, n_frames: int, statistics: Path) -> Windows:
     """Windows of 11 images at every frame of the movie that has one."""
-    from corticode.data.imaging import read_imaging
     from corticode.data.readers.arrays import ArrayLocation
+    from corticode.data.session import read_imaging
 
     recording = Recording("m1", "a", movie=ArrayLocation(path))
     movie = read_imaging(recording)[0]["movie"][:n_frames]

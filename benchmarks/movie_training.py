@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from results_file import write_result
 
-from corticode.data.movie_sessions import prepare_movies
 from corticode.data.movies.normalise import PixelPreprocessing
+from corticode.data.prepared import prepare_movies
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, session_targets, windows_of

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from corticode.data.folds import Split, leave_animals_out, split_windows
+from corticode.data.prepared import is_stored, load_sessions, store_sessions
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
-from corticode.data.store import is_stored, load_sessions, store_sessions
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.movie_sessions import prepare_movies
-from corticode.data.movies.normalise import PixelPreprocessing
-from corticode.data.movies.normalised_movie import normalised_frames
+from corticode.data.movies.normalise import PixelPreprocessing, normalised_frames
+from corticode.data.prepared import prepare_movies
 from corticode.data.session import read_session
 from corticode.run.tasks import check_study
 from corticode.study.study import read_study

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from corticode.data.movies.normalise import PixelPreprocessing
-from corticode.data.movies.normalised_movie import NormalisedMovie
+from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
 from corticode.data.prepared import NO_PREPROCESSING, lay_out
 from corticode.data.session import Session
 from corticode.data.targets import Target

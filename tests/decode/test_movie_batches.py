@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from corticode.data.movies.normalised_movie import normalised_frames
+from corticode.data.movies.normalise import normalised_frames
 from corticode.decode.decoder import build_network
 from corticode.decode.movie_batches import MovieBatches, MovieFrames, images_of, read_ahead
 from corticode.decode.settings import Network, Training

@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from corticode.data.movies.normalise import PixelPreprocessing
-from corticode.data.movies.normalised_movie import NormalisedMovie
+from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
 from corticode.data.prepared import NO_PREPROCESSING, lay_out
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session

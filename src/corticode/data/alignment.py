@@ -1,4 +1,4 @@
-"""A session's files brought onto one clock: lengths, times, dropped frames and gaps."""
+"""A session's files brought onto one clock: lengths, times, dropped frames, gaps, another rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,19 +7,233 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
-from corticode.data.clocks import (
-    amounts_on_frames,
-    categories_on_frames,
-    check_clocks,
-    check_times,
-    count_dropped,
-    frame_period,
-    sample_on_frames,
-)
 from corticode.data.readers.arrays import ArrayLocation, read_array
-from corticode.errors import DataError, Finding
+from corticode.data.signals import is_category
+from corticode.errors import DataError, Finding, StudyError
 
+DROPPED_AFTER_PERIODS = 1.5
+# Times carry rounding noise: a sample that ends one exposure must not slip into the next.
+EDGE_PERIODS = 1e-6
+SAME_RATE_SHARE = 1e-3
+MOST_TIMES = 100
 RATE_TOLERANCE = 0.05
+# Spans that are not whole end beside the edge of an old frame by rounding alone.
+EDGE_FRAMES = 1e-6
+
+
+def check_times(times: NDArray[np.float64], name: str) -> None:
+    """Refuse times that are not finite and strictly increasing.
+
+    Parameters
+    ----------
+    times
+        Seconds, shape (sample,).
+    name
+        What the error calls them.
+
+    Raises
+    ------
+    DataError
+        Names the first sample at fault.
+    """
+    if times.ndim != 1 or times.size < 2:
+        raise DataError(
+            f"{name} has shape {times.shape}; it needs one time in seconds for each of two or "
+            "more samples"
+        )
+    wrong = ~np.isfinite(times)
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise DataError(f"{name} holds {times[k]} at sample {k}; give each sample its time")
+    falls = np.diff(times) <= 0
+    if falls.any():
+        k = int(np.argmax(falls)) + 1
+        raise DataError(
+            f"{name} must rise from sample to sample; sample {k} is at {times[k]:g} s, after "
+            f"{times[k - 1]:g} s: sort it or remove what is repeated"
+        )
+
+
+def frame_period(frame_times: NDArray[np.float64]) -> float:
+    """Seconds from one frame to the next: the mean step, steps over dropped frames left out.
+
+    Parameters
+    ----------
+    frame_times
+        Start of each frame's exposure, seconds, shape (frame,).
+
+    Examples
+    --------
+    >>> round(frame_period(np.array([0.0, 0.033, 0.067, 0.1, 0.3, 0.333])), 4)
+    0.0333
+    """
+    step = np.diff(frame_times)
+    # Times rounded to milliseconds: their median may be off by a percent, their mean is not.
+    return float(step[step <= DROPPED_AFTER_PERIODS * np.median(step)].mean())
+
+
+def count_dropped(
+    frame_times: NDArray[np.float64], period_s: float
+) -> tuple[NDArray[np.bool_], int]:
+    """Where frames were dropped: True at each frame that follows a gap, and how many are missing.
+
+    A step of more than 1.5 periods between two frames is a gap.
+
+    Parameters
+    ----------
+    frame_times
+        Start of each frame's exposure, seconds, shape (frame,).
+    period_s
+        Time from one frame to the next, seconds.
+
+    Examples
+    --------
+    >>> after_gap, n_missing = count_dropped(np.array([0.0, 0.1, 0.4, 0.5]), 0.1)
+    >>> after_gap.tolist(), n_missing
+    ([False, False, True, False], 2)
+    """
+    step = np.diff(frame_times, prepend=frame_times[0] - period_s) / period_s
+    after_gap = step > DROPPED_AFTER_PERIODS
+    return after_gap, int(np.sum(np.round(step[after_gap]) - 1))
+
+
+def check_clocks(
+    frame_times: NDArray[np.float64], behavior_times: NDArray[np.float64], name: str
+) -> None:
+    """Refuse two clocks that cannot both count seconds.
+
+    Parameters
+    ----------
+    frame_times, behavior_times
+        Shapes (frame,) and (sample,).
+    name
+        The session's, for the message.
+
+    Raises
+    ------
+    DataError
+        One lasts 100 times as long as the other, or behaviour is sampled 100 times more slowly.
+    """
+    spans = [float(times[-1] - times[0]) for times in (frame_times, behavior_times)]
+    steps = [float(np.median(np.diff(times))) for times in (frame_times, behavior_times)]
+    if max(spans) < MOST_TIMES * min(spans) and steps[1] < MOST_TIMES * steps[0]:
+        return
+    raise DataError(
+        f"session {name}: frame_times last {spans[0]:.4g} s in steps of {steps[0]:.4g} s, "
+        f"behavior_times {spans[1]:.4g} s in steps of {steps[1]:.4g} s; one of them is not in "
+        "seconds (milliseconds, or numbers of samples?): give both in seconds"
+    )
+
+
+def is_same_rate(first_hz: float | None, second_hz: float | None) -> bool:
+    """Whether two frame rates agree: within 0.1 %, as clocks measure them, or both unknown."""
+    if first_hz is None or second_hz is None:
+        return first_hz is second_hz
+    return abs(first_hz / second_hz - 1) <= SAME_RATE_SHARE
+
+
+def sample_on_frames(
+    values: NDArray[np.generic],
+    sample_times: NDArray[np.float64],
+    frame_times: NDArray[np.float64],
+    period_s: float,
+) -> NDArray[np.generic]:
+    """A behaviour signal on imaging frames: `amounts_on_frames` or `categories_on_frames`.
+
+    Which of the two is `corticode.data.signals.is_category`'s to say.
+
+    Parameters
+    ----------
+    values, sample_times
+        The signal and its times in seconds, shape (sample,).
+    frame_times
+        Start of each frame's exposure, seconds, shape (frame,).
+    period_s
+        Length of an exposure, seconds.
+
+    Returns
+    -------
+    NDArray
+        Shape (frame,); NaN (text: empty) where the signal says nothing.
+
+    Examples
+    --------
+    >>> speed = np.array([0.0, 2.0, 4.0, 6.5])
+    >>> sample_on_frames(speed, np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 0.2]), 0.2)
+    array([1.  , 5.25])
+    """
+    place = categories_on_frames if is_category(values) else amounts_on_frames
+    return place(values, sample_times, frame_times, period_s)
+
+
+def amounts_on_frames(
+    values: NDArray[np.generic],
+    sample_times: NDArray[np.float64],
+    frame_times: NDArray[np.float64],
+    period_s: float,
+) -> NDArray[np.float64]:
+    """The mean of a signal over each frame's exposure, the period that begins at its time.
+
+    Samples that are not finite are left out. Where no sample falls into the exposure the last
+    earlier one holds, for at most 1.5 of the signal's own periods. A later sample is never used.
+
+    Parameters
+    ----------
+    values, sample_times, frame_times, period_s
+        As in `sample_on_frames`.
+
+    Returns
+    -------
+    NDArray
+        Shape (frame,); NaN where the signal says nothing.
+    """
+    amounts = values.astype(np.float64)
+    edge_s = EDGE_PERIODS * period_s
+    first = np.searchsorted(sample_times, frame_times - edge_s, side="left")
+    stop = np.searchsorted(sample_times, frame_times + period_s - edge_s, side="left")
+    finite = np.isfinite(amounts)
+    total = np.concatenate([[0.0], np.cumsum(np.where(finite, amounts, 0.0))])
+    count = np.concatenate([[0], np.cumsum(finite)])
+    n_samples = count[stop] - count[first]
+    mean = (total[stop] - total[first]) / np.maximum(n_samples, 1)
+    held = np.where(stop > first, np.nan, _hold(amounts, sample_times, frame_times))
+    return np.where(n_samples > 0, mean, held)
+
+
+def categories_on_frames(
+    values: NDArray[np.generic],
+    sample_times: NDArray[np.float64],
+    frame_times: NDArray[np.float64],
+    period_s: float,
+) -> NDArray[np.generic]:
+    """The category that holds in the middle of each frame's exposure.
+
+    It is that of the last sample until then, for at most 1.5 of the signal's own periods.
+
+    Parameters
+    ----------
+    values, sample_times, frame_times, period_s
+        As in `sample_on_frames`.
+
+    Returns
+    -------
+    NDArray
+        Shape (frame,); NaN (text: empty) where the signal says nothing.
+    """
+    return _hold(values, sample_times, frame_times + (0.5 + EDGE_PERIODS) * period_s)
+
+
+def _hold(
+    values: NDArray[np.generic], sample_times: NDArray[np.float64], at_s: NDArray[np.float64]
+) -> NDArray[np.generic]:
+    """The last sample at or before each time; nothing where that is too long ago."""
+    longest_s = DROPPED_AFTER_PERIODS * float(np.median(np.diff(sample_times)))
+    last = np.searchsorted(sample_times, at_s, side="right") - 1
+    held = values[np.maximum(last, 0)]
+    known = (last >= 0) & (at_s - sample_times[np.maximum(last, 0)] <= longest_s)
+    if held.dtype.kind in "US":
+        return np.where(known, held, np.zeros(1, held.dtype))
+    return np.where(known, held.astype(np.float64), np.nan)
 
 
 @dataclass(frozen=True)
@@ -284,3 +498,139 @@ def _change_numbers(values: NDArray[np.generic]) -> NDArray[np.int64]:
     numbers = np.zeros(values.size, dtype=np.int64)
     np.cumsum(is_change, out=numbers[1:])
     return numbers
+
+
+def resample(aligned: AlignedArrays, rate_hz: float, name: str) -> AlignedArrays:
+    """A session's traces and behaviour at a lower frame rate.
+
+    Each new frame is the mean of the old ones it spans; categories are those in its middle. A
+    new frame across a gap in time gets no traces. A rate within 0.1 % of the session's own
+    changes nothing but the number.
+
+    Parameters
+    ----------
+    aligned
+        The session's arrays; a movie is refused.
+    rate_hz
+        The new frame rate.
+    name
+        The session's name, for messages.
+
+    Raises
+    ------
+    StudyError
+        `rate_hz` is not above 0.
+    DataError
+        The session has a movie, no frame rate, or a lower one: frames cannot be invented.
+
+    Examples
+    --------
+    >>> traces = np.array([[1.0], [3.0], [5.0], [9.0]])
+    >>> aligned = AlignedArrays({"traces": traces}, {}, np.zeros(4, np.int32), 20.0)
+    >>> resample(aligned, 10.0, "m1/a").arrays["traces"].tolist()
+    [[2.0], [7.0]]
+    """
+    if not rate_hz > 0:
+        raise StudyError(f"resample_hz is {rate_hz:g}; it must be above 0")
+    if "movie" in aligned.arrays:
+        raise DataError(f"session {name} holds a movie; resample_hz serves traces alone")
+    own_hz = aligned.frame_rate_hz
+    if own_hz is None:
+        raise DataError(
+            f"session {name} has no frame_rate_hz, which resample_hz needs; add it to the catalogue"
+        )
+    if is_same_rate(own_hz, rate_hz):
+        return replace(aligned, frame_rate_hz=rate_hz)
+    if rate_hz > own_hz:
+        raise DataError(
+            f"session {name} has {own_hz:g} frames/s; resample_hz = "
+            f"{rate_hz:g} would invent frames: choose at most the lowest rate of the study"
+        )
+    ratio = own_hz / rate_hz
+    n_new = int(aligned.segment.size / ratio + EDGE_FRAMES)
+    if not n_new:
+        raise DataError(
+            f"session {name} has {aligned.segment.size} frames at {own_hz:g} Hz, less than one "
+            f"at resample_hz = {rate_hz:g}; choose a higher rate or leave the session out"
+        )
+    traces = resample_amounts(aligned.arrays["traces"], ratio, n_new)
+    traces[spans_gap(aligned.segment, ratio, n_new)] = np.nan
+    return replace(
+        aligned,
+        arrays={"traces": traces},
+        behavior={
+            signal: resample_categories(values, ratio, n_new)
+            if is_category(values)
+            else resample_amounts(values, ratio, n_new)
+            for signal, values in aligned.behavior.items()
+        },
+        segment=resample_categories(aligned.segment, ratio, n_new).astype(np.int32),
+        frame_rate_hz=rate_hz,
+    )
+
+
+def spans_gap(segment: NDArray[np.int32], ratio: float, n_new: int) -> NDArray[np.bool_]:
+    """Which new frames span old ones on both sides of a gap in time.
+
+    Parameters
+    ----------
+    segment
+        Shape (frame,); rises at each gap.
+    ratio, n_new
+        As in `resample_amounts`.
+
+    Examples
+    --------
+    >>> spans_gap(np.array([0, 0, 0, 1, 1, 1], np.int32), 2.0, 3).tolist()
+    [False, True, False]
+    """
+    edges = np.minimum(np.arange(n_new + 1) * ratio, segment.size)
+    first = (edges[:-1] + EDGE_FRAMES).astype(np.int64)
+    last = (np.ceil(edges[1:] - EDGE_FRAMES) - 1).astype(np.int64)
+    return np.asarray(segment[first] != segment[last])
+
+
+def resample_amounts(values: NDArray[np.generic], ratio: float, n_new: int) -> NDArray[np.float64]:
+    """An array at a lower frame rate: each new frame is the mean over the old ones it spans.
+
+    Parameters
+    ----------
+    values
+        Shape (frame, ...). A new frame that touches a non-finite old one becomes NaN there.
+    ratio
+        Old frames a new frame, at least 1; need not be whole.
+    n_new
+        Number of new frames; ``n_new * ratio`` may not exceed the old number.
+
+    Examples
+    --------
+    >>> resample_amounts(np.array([1.0, 3.0, 5.0, 9.0, 0.0]), 2.0, 2)
+    array([2., 7.])
+    """
+    amounts = values.astype(np.float64)
+    missing = ~np.isfinite(amounts)
+    return np.where(
+        _span_means(missing.astype(np.float64), ratio, n_new) > 1e-9,
+        np.nan,
+        _span_means(np.where(missing, 0.0, amounts), ratio, n_new),
+    )
+
+
+def _span_means(values: NDArray[np.float64], ratio: float, n_new: int) -> NDArray[np.float64]:
+    zero = np.zeros((1, *values.shape[1:]))
+    total = np.concatenate([zero, np.cumsum(values, axis=0)])
+    edges = np.minimum(np.arange(n_new + 1) * ratio, values.shape[0])
+    whole = np.minimum(edges.astype(np.int64), values.shape[0] - 1)
+    part = (edges - whole).reshape(-1, *[1] * (values.ndim - 1))
+    at_edge = total[whole] + part * values[whole]
+    means: NDArray[np.float64] = np.diff(at_edge, axis=0) / ratio
+    return means
+
+
+def resample_categories(
+    values: NDArray[np.generic], ratio: float, n_new: int
+) -> NDArray[np.generic]:
+    """A categorical signal at a lower frame rate: the category in the middle of each new frame."""
+    middle = ((np.arange(n_new) + 0.5) * ratio).astype(np.int64)
+    taken: NDArray[np.generic] = values[np.minimum(middle, values.shape[0] - 1)]
+    return taken

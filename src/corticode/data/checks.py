@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
-from corticode.data.clocks import is_same_rate
 from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session, read_session
 from corticode.errors import CorticodeError, DataError

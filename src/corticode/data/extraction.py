@@ -8,19 +8,260 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.catalogue import Recording, write_catalogue
-from corticode.data.catalogue_rules import TRACES_AXES
+from corticode.data.catalogue import TRACES_AXES, Recording, write_catalogue
 from corticode.data.files import write_text, write_with
-from corticode.data.imaging import read_imaging
-from corticode.data.readers.arrays import ArrayLocation
-from corticode.data.region_traces import (
-    extract_traces,
-    pixels_of_discs,
-    pixels_of_labels,
-    read_label_image,
-)
+from corticode.data.movies.passes import frame_blocks
+from corticode.data.preprocess import moving_mean
+from corticode.data.readers.arrays import ArrayLocation, read_array
 from corticode.data.regions import RegionTable
+from corticode.data.session import read_imaging
 from corticode.errors import CorticodeError, DataError, Finding, StudyError
+
+BASELINES = ("mean", "percentile", "running")
+RADIUS_PIXELS = 4.0
+
+
+def extract_traces(
+    movie: NDArray[Any],
+    regions: Sequence[NDArray[np.intp]],
+    names: Sequence[str],
+    *,
+    baseline: str = "mean",
+    percentile: float = 10.0,
+    baseline_frames: int = 1800,
+    causal: bool = False,
+) -> tuple[NDArray[np.float32], list[Finding]]:
+    """dF/F of each region in percent: 100 (F - F0) / F0, F the mean of its pixels; one pass.
+
+    Parameters
+    ----------
+    movie
+        (frame, row, column), counts; may be memory-mapped and is never held whole.
+    regions
+        The pixels of each region, numbered along rows, see `pixels_of_labels`, `pixels_of_discs`.
+    names
+        What each region is called.
+    baseline
+        F0: ``"mean"`` or ``"percentile"`` of F over the session, or ``"running"``, the mean of F
+        over `baseline_frames` frames, see `corticode.data.preprocess.moving_mean`.
+    percentile
+        Which, 0 to 100, for ``"percentile"``.
+    baseline_frames
+        For ``"running"``: 1800, a minute at 30 Hz, keeps bouts of behaviour and takes bleaching.
+    causal
+        For ``"running"``: over the frame and those before it. The others need the whole session.
+
+    Returns
+    -------
+    traces
+        (frame, region), percent; NaN where one of the region's pixels is not finite.
+    findings
+        Frames with a region without a finite value.
+
+    Raises
+    ------
+    StudyError
+        The baseline is unknown, or causal and of the whole session.
+    DataError
+        A region has no pixel, or none with a finite value, or a baseline of 0 or less.
+
+    Examples
+    --------
+    >>> movie = np.array([[[1, 3], [5, 5]], [[3, 5], [5, 5]]], np.uint8)
+    >>> regions, names = pixels_of_labels(np.array([[7, 7], [0, 2]]))
+    >>> traces, findings = extract_traces(movie, regions, names)
+    >>> names, traces.round(1).tolist()
+    (('2', '7'), [[0.0, -33.29999923706055], [0.0, 33.29999923706055]])
+    """
+    _check_baseline(baseline, percentile, causal)
+    brightness = _brightness(movie, regions, names)
+    finite = np.isfinite(brightness)
+    never = np.flatnonzero(~finite.any(axis=0))
+    if never.size:
+        raise DataError(
+            f"in every frame, region {names[never[0]]!r} has a pixel without a finite value; leave "
+            "those pixels out of the region"
+        )
+    level = _level(brightness, baseline, percentile, baseline_frames, causal)
+    low = ~(level > 0) & np.isfinite(level)
+    if low.any():
+        region = int(low.any(axis=0).argmax())
+        raise DataError(
+            f"region {names[region]!r} has a baseline of {level[low[:, region], region][0]:g}; "
+            "dF/F needs brightness above 0: give the movie in counts as recorded, not as dF/F"
+        )
+    traces = 100 * (brightness - level) / level
+    return traces.astype(np.float32), _invalid(finite)
+
+
+def pixels_of_labels(
+    image: NDArray[Any], shape: tuple[int, int] | None = None
+) -> tuple[list[NDArray[np.intp]], tuple[str, ...]]:
+    """The pixels of each region of a label image, and the regions' names.
+
+    Parameters
+    ----------
+    image
+        (row, column), whole numbers: which region each pixel belongs to; 0: none.
+    shape
+        Rows and columns of the movie's frames, if it is to be checked.
+
+    Returns
+    -------
+    regions
+        Numbers of pixels along rows, one array a region, in the order of the labels.
+    names
+        The labels, as text.
+
+    Raises
+    ------
+    DataError
+        The image is of another shape, or holds no region or values that are not whole.
+
+    Examples
+    --------
+    >>> pixels_of_labels(np.array([[0, 1], [3, 1]]))
+    ([array([1, 3]), array([2])], ('1', '3'))
+    """
+    whole = image.dtype.kind in "iub" or bool(np.all(np.mod(image, 1) == 0))
+    if image.ndim != 2 or not whole or (shape is not None and image.shape != shape):
+        wanted = "rows and columns" if shape is None else f"the frames' shape {shape}"
+        raise DataError(
+            f"the label image holds {image.dtype} values of shape {image.shape}; it needs one "
+            f"whole number a pixel, {wanted}"
+        )
+    labels = image.astype(np.int64).ravel()
+    names = [int(label) for label in np.unique(labels) if label != 0]
+    if not names:
+        raise DataError("the label image is 0 everywhere; number each region's pixels from 1")
+    return [np.flatnonzero(labels == label) for label in names], tuple(map(str, names))
+
+
+def pixels_of_discs(
+    table: RegionTable, shape: tuple[int, int], radius_pixels: float = RADIUS_PIXELS
+) -> tuple[list[NDArray[np.intp]], tuple[str, ...]]:
+    """The pixels within a radius of each region's centre, and the regions' names.
+
+    Parameters
+    ----------
+    table
+        Its rows and columns are centres in pixels of the movie, from 0.
+    shape
+        Rows and columns of the movie's frames. A disc may be cut off by the image's edge.
+    radius_pixels
+        Of each disc.
+
+    Raises
+    ------
+    DataError
+        A region has no centre, one outside the image, or no pixel within the radius.
+
+    Examples
+    --------
+    >>> table = RegionTable(("a",), rows=(1.0,), columns=(0.0,))
+    >>> pixels_of_discs(table, (3, 3), 1.0)
+    ([array([0, 3, 4, 6])], ('a',))
+    """
+    rows, columns = np.indices(shape)
+    if not table.rows or not table.columns:
+        raise DataError("the region table has no centres; give its columns 'row' and 'column'")
+    regions = []
+    for name, row, column in zip(table.names, table.rows, table.columns, strict=True):
+        inside = -0.5 <= row <= shape[0] - 0.5 and -0.5 <= column <= shape[1] - 0.5
+        if not inside:
+            raise DataError(
+                f"the centre of region {name!r} is row {row:g}, column {column:g}, outside the "
+                f"frames of {shape[0]} x {shape[1]} pixels; count pixels from 0, or leave it out"
+            )
+        near = np.flatnonzero((rows - row) ** 2 + (columns - column) ** 2 <= radius_pixels**2)
+        if not near.size:
+            raise DataError(
+                f"region {name!r} has no pixel within {radius_pixels:g} pixels of its centre; give "
+                "a larger radius"
+            )
+        regions.append(near)
+    return regions, table.names
+
+
+def read_label_image(location: ArrayLocation) -> NDArray[Any]:
+    """A label image from any file that arrays are read from, (row, column).
+
+    Raises
+    ------
+    MissingDataError
+        The file, or the array in it, does not exist.
+    DataError
+        It cannot be read, or is no image.
+    """
+    image = read_array(location)
+    if image.ndim == 3 and image.shape[0] == 1:
+        image = image[0]
+    if image.ndim != 2 or image.dtype.kind not in "iufb":
+        raise DataError(
+            f"{location} holds {image.dtype} values of shape {image.shape}; a label image has rows "
+            "and columns, and a whole number a pixel"
+        )
+    return image
+
+
+def _check_baseline(baseline: str, percentile: float, causal: bool) -> None:
+    if baseline not in BASELINES:
+        raise StudyError(f"baseline is {baseline!r}; it must be one of {', '.join(BASELINES)}")
+    if causal and baseline != "running":
+        raise StudyError(
+            f"baseline = {baseline!r} needs the whole session and is not causal; take 'running'"
+        )
+    if not 0 <= percentile <= 100:
+        raise StudyError(f"percentile is {percentile}; it must be between 0 and 100")
+
+
+def _brightness(
+    movie: NDArray[Any], regions: Sequence[NDArray[np.intp]], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Mean over the pixels of each region, (frame, region)."""
+    for name, pixels in zip(names, regions, strict=True):
+        if not pixels.size:
+            raise DataError(f"region {name!r} has no pixel; leave it out, or give it some")
+    sizes = np.array([pixels.size for pixels in regions])
+    # One gathering and one sum serve regions that overlap as well as those that do not.
+    gathered = np.concatenate(regions)
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    means = np.empty((len(movie), len(regions)))
+    for rows in frame_blocks(movie):
+        pixels = movie[rows].reshape(rows.stop - rows.start, -1)[:, gathered]
+        with np.errstate(invalid="ignore"):  # infinite values of both signs have no mean
+            np.add.reduceat(pixels, first, axis=1, dtype=np.float64, out=means[rows])
+    means /= sizes
+    return means
+
+
+def _level(
+    brightness: NDArray[np.float64],
+    baseline: str,
+    percentile: float,
+    baseline_frames: int,
+    causal: bool,
+) -> NDArray[np.float64]:
+    """F0, (frame, region)."""
+    if baseline == "running":
+        return moving_mean(brightness, baseline_frames, causal=causal)
+    known = np.where(np.isfinite(brightness), brightness, np.nan)
+    if baseline == "mean":
+        level = np.nanmean(known, axis=0)
+    else:
+        level = np.nanpercentile(known, percentile, axis=0)
+    return np.broadcast_to(level, brightness.shape)
+
+
+def _invalid(finite: NDArray[np.bool_]) -> list[Finding]:
+    n_invalid = int((~finite.all(axis=1)).sum())
+    if not n_invalid:
+        return []
+    reason = (
+        f"{n_invalid} of {len(finite)} frames have a region with a pixel without a finite value; "
+        "windows avoid them"
+    )
+    return [Finding("frames", reason, count=n_invalid)]
 
 
 def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline is
@@ -52,7 +293,7 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     table, radius_pixels
         a region table with centres, and the radius of the disc around each.
     baseline, percentile, baseline_frames
-        What F0 is, see `corticode.data.region_traces.extract_traces`.
+        What F0 is, see `corticode.data.extraction.extract_traces`.
     on_session
         Told each session's name when it is done.
 

@@ -1,18 +1,30 @@
-"""Sessions that are decoded together: preprocessed and laid end to end."""
+"""Sessions that are decoded together: preprocessed, laid end to end, and kept on disk."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
-from corticode.data.clocks import is_same_rate
-from corticode.data.movies.normalise import PixelPreprocessing
-from corticode.data.movies.normalised_movie import NormalisedMovie
+from corticode.data.alignment import is_same_rate
+from corticode.data.catalogue import Recording
+from corticode.data.files import write_text, write_with, writing
+from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing, normalise_movie
+from corticode.data.movies.statistics import (
+    MovieStatistics,
+    load_statistics,
+    measure_movie,
+    save_statistics,
+)
 from corticode.data.preprocess import Preprocessing, preprocess_traces
-from corticode.data.session import Session
+from corticode.data.session import Session, read_imaging
 from corticode.data.signals import holds_numbers
-from corticode.errors import DataError, Finding
+from corticode.errors import DataError, Finding, RunError
 
 NO_PREPROCESSING = Preprocessing(scale="none")
 
@@ -259,3 +271,338 @@ def _join_signal(name: str, sessions: Sequence[Session]) -> NDArray[np.generic]:
             f"{holding[False]}; write it the same way in all behaviour files"
         )
     return np.concatenate([session.behavior[name] for session in sessions])
+
+
+def store_sessions(
+    folder: Path, sessions: Sequence[Session], preprocessing: Preprocessing, key: str
+) -> None:
+    """Write prepared sessions to a folder, ``prepared.json`` last: it is whole or absent.
+
+    Raises
+    ------
+    DataError
+        As `prepare_sessions`.
+    RunError
+        The disk is full or cannot be written.
+    """
+    regions, findings = check_together(sessions, preprocessing)
+    n_frames = int(first_frames(sessions)[-1])
+    with writing(folder / "traces.npy") as file:
+        # Written, not memory-mapped: on a full disk a mapped page kills the process.
+        _write_header(file, (n_frames, len(regions)))
+        valid, found = prepare_each(
+            sessions,
+            regions,
+            preprocessing,
+            lambda _, traces: file.write(np.ascontiguousarray(traces).data),
+        )
+        # What described the old arrays must not stand beside the new ones.
+        (folder / "prepared.json").unlink(missing_ok=True)
+    traces = np.load(folder / "traces.npy", mmap_mode="r", allow_pickle=False)
+    prepared = lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
+    _store_frames(folder, prepared, key)
+
+
+def store_movies(folder: Path, prepared: PreparedSessions, key: str) -> None:
+    """Write what `prepare_movies` gave, but for the movies themselves.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written.
+    """
+    with writing(folder / "traces.npy") as file:
+        _write_header(file, prepared.traces.shape)
+        (folder / "prepared.json").unlink(missing_ok=True)
+    _store_frames(folder, prepared, key)
+
+
+def _store_frames(folder: Path, prepared: PreparedSessions, key: str) -> None:
+    """Write all that there is beside the traces, the description last."""
+    signals = sorted(prepared.behavior)
+    arrays: dict[str, NDArray[np.generic]] = {
+        f"behavior-{k}": prepared.behavior[signal] for k, signal in enumerate(signals)
+    }
+    arrays |= {name: getattr(prepared, name) for name in ("first_frame", "run", "valid")}
+    for name, array in arrays.items():
+        write_with(folder / f"{name}.npy", partial(np.save, arr=array, allow_pickle=False))
+    description = {
+        "key": key,
+        "animals": prepared.animals,
+        "sessions": prepared.sessions,
+        "regions": prepared.regions,
+        "left_out_regions": prepared.left_out_regions,
+        "signals": signals,
+        "preprocessing": asdict(prepared.preprocessing),
+        "pixels": None if prepared.pixels is None else asdict(prepared.pixels),
+        "image_shape": prepared.image_shape,
+        "frame_rate_hz": prepared.frame_rate_hz,
+        "findings": [asdict(finding) for finding in prepared.findings],
+    }
+    write_text(folder / "prepared.json", json.dumps(description, indent=1))
+
+
+def is_stored(folder: Path, key: str) -> bool:
+    """Whether `folder` holds prepared sessions made from the same files in the same way."""
+    try:
+        return bool(json.loads((folder / "prepared.json").read_text("utf-8"))["key"] == key)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def load_sessions(folder: Path) -> PreparedSessions:
+    """Prepared sessions from disk, their arrays memory-mapped.
+
+    Raises
+    ------
+    RunError
+        The folder is damaged; the message says what to delete.
+    """
+    try:
+        described = json.loads((folder / "prepared.json").read_text("utf-8"))
+        arrays = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ("traces", "first_frame", "run", "valid")
+        }
+        behavior = {
+            signal: np.load(folder / f"behavior-{k}.npy", mmap_mode="r", allow_pickle=False)
+            for k, signal in enumerate(described["signals"])
+        }
+        pixels, shape = described["pixels"], described["image_shape"]
+        prepared = PreparedSessions(
+            animals=tuple(described["animals"]),
+            sessions=tuple(described["sessions"]),
+            regions=tuple(described["regions"]),
+            left_out_regions=tuple(described["left_out_regions"]),
+            behavior=behavior,
+            preprocessing=Preprocessing(**described["preprocessing"]),
+            frame_rate_hz=described["frame_rate_hz"],
+            findings=tuple(Finding(**finding) for finding in described["findings"]),
+            pixels=None if pixels is None else PixelPreprocessing(**pixels),
+            image_shape=None if shape is None else (int(shape[0]), int(shape[1])),
+            **arrays,
+        )
+        _check_sizes(prepared)
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"prepared sessions in {folder} cannot be read ({error}); delete the folder and run "
+            "the same command again"
+        ) from error
+    return prepared
+
+
+def _check_sizes(prepared: PreparedSessions) -> None:
+    n_frames, n_regions = int(prepared.first_frame[-1]), len(prepared.regions)
+    frames = [prepared.run, prepared.valid, *prepared.behavior.values()]
+    if prepared.traces.shape != (n_frames, n_regions) or any(
+        array.shape != (n_frames,) for array in frames
+    ):
+        raise ValueError(f"its arrays do not all hold {n_frames} frames and {n_regions} regions")
+    if not len(prepared.animals) == prepared.n_sessions == prepared.first_frame.size - 1:
+        raise ValueError(f"it does not hold {prepared.n_sessions} sessions")
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, int]) -> None:
+    descr = dtype_to_descr(np.dtype(np.float32))
+    write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+
+
+@dataclass(frozen=True)
+class StoredStatistics:
+    """Where the statistics of a session's movie are kept.
+
+    Parameters
+    ----------
+    recording
+        The files of the session.
+    path
+        Where the statistics are kept.
+    key
+        Hash of what the files hold: statistics with another key are taken again.
+    """
+
+    recording: Recording
+    path: Path
+    key: str
+
+
+def check_movies(sessions: Sequence[Session], pixels: PixelPreprocessing) -> tuple[int, int]:
+    """Rows and columns of the movies' frames, which can be decoded together.
+
+    Raises
+    ------
+    DataError
+        A session has no movie, or no reference channel where one is asked for; frames differ in
+        size, or frame rates do.
+    """
+    if not sessions:
+        raise DataError("no sessions were given; at least one is needed")
+    without = [session.name for session in sessions if session.movie is None]
+    if without:
+        raise DataError(
+            f"session {without[0]} has no movie; name it in the catalogue's column 'movie'"
+        )
+    shapes = {
+        session.name: session.movie.shape[1:] for session in sessions if session.movie is not None
+    }
+    if len(set(shapes.values())) > 1:
+        shown = ", ".join(f"{name} {r} x {c}" for name, (r, c) in list(shapes.items())[:6])
+        raise DataError(
+            f"movies have frames of different sizes ({shown}); bring all to one size, or decode "
+            "within animals with [folds] by = 'block'"
+        )
+    rate_hz = sessions[0].frame_rate_hz
+    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
+        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
+        raise DataError(f"frame rates of movies differ ({shown}); bring all to one rate")
+    lacking = [session.name for session in sessions if session.reference is None]
+    if pixels.correction == "reference-regression" and lacking:
+        raise DataError(
+            f"session {lacking[0]} has no reference channel; give channels = 'calcium,reference' "
+            "or movie_reference in the catalogue, or correction = 'none' or 'done-elsewhere'"
+        )
+    shape = shapes[sessions[0].name]
+    return int(shape[0]), int(shape[1])
+
+
+def prepare_movies(
+    sessions: Sequence[Session],
+    pixels: PixelPreprocessing,
+    stored: Sequence[StoredStatistics] | None = None,
+) -> PreparedSessions:
+    """Sessions whose movies are decoded: their movies normalised when read, behaviour end to end.
+
+    Parameters
+    ----------
+    sessions
+        Sessions with movies of one size.
+    pixels
+        What is done to the movies.
+    stored
+        Where statistics are kept, one a session; None takes them anew and keeps them nowhere.
+
+    Raises
+    ------
+    DataError
+        As `check_movies`, or no pixel of a movie ever changes.
+    RunError
+        The disk is full or cannot be written.
+    """
+    shape = check_movies(sessions, pixels)
+    movies, findings = [], []
+    for k, session in enumerate(sessions):
+        where = None if stored is None else stored[k]
+        statistics, found = _statistics(session, pixels, where)
+        findings += found
+        movie, found = _normalised(session, pixels, statistics)
+        findings += found
+        movies.append(movie)
+    return _laid_out(sessions, movies, pixels, shape, findings)
+
+
+def stand_in_movies(sessions: Sequence[Session], pixels: PixelPreprocessing) -> PreparedSessions:
+    """Sessions as from `prepare_movies`, without their movies, none of which is read.
+
+    What can go wrong before a run is looked for in these.
+    """
+    shape = check_movies(sessions, pixels)
+    return _laid_out(sessions, [], pixels, shape, [])
+
+
+def attach_movies(
+    prepared: PreparedSessions, stored: Sequence[StoredStatistics]
+) -> PreparedSessions:
+    """Stored sessions with their movies, opened again.
+
+    Raises
+    ------
+    RunError
+        The statistics of a movie are gone or are those of other content.
+    """
+    if prepared.pixels is None:
+        return prepared
+    movies = []
+    for k, where in enumerate(stored):
+        rows = prepared.rows(k)
+        statistics = load_statistics(where.path, where.key)
+        if statistics is None:
+            raise RunError(
+                f"the statistics of a movie in {where.path} are gone or of other content; run the "
+                "same command again"
+            )
+        imaging, _ = read_imaging(replace(where.recording, traces=None))
+        session = Session(
+            where.recording.animal,
+            where.recording.session,
+            None,
+            (),
+            {},
+            np.zeros(rows.stop - rows.start, np.int32),
+            movie=imaging["movie"][: rows.stop - rows.start],
+            reference=imaging["reference"][: rows.stop - rows.start]
+            if "reference" in imaging
+            else None,
+        )
+        movies.append(_normalised(session, prepared.pixels, statistics)[0])
+    return replace(prepared, movies=tuple(movies))
+
+
+def _statistics(
+    session: Session, pixels: PixelPreprocessing, where: StoredStatistics | None
+) -> tuple[MovieStatistics, list[Finding]]:
+    """Statistics of a session's movie, as kept or taken now, and a word on those that were old."""
+    if where is not None:
+        statistics = load_statistics(where.path, where.key)
+        if statistics is not None:
+            return statistics, []
+    was_there = where is not None and where.path.exists()
+    corrects = pixels.correction == "reference-regression"
+    try:
+        statistics = measure_movie(
+            np.asarray(session.movie),
+            np.asarray(session.reference) if corrects else None,
+            lowpass_frames=pixels.lowpass_frames,
+            causal=pixels.causal,
+            frame_rate_hz=session.frame_rate_hz,
+            detrend_frames=pixels.detrend_frames,
+        )
+    except DataError as error:
+        raise DataError(f"session {session.name}: {error}") from error
+    if where is not None:
+        save_statistics(where.path, statistics, where.key)
+    if not was_there:
+        return statistics, []
+    reason = "its files changed since statistics of the movie were taken; they were taken again"
+    return statistics, [Finding("session", reason, session.animal, session.session)]
+
+
+def _normalised(
+    session: Session, pixels: PixelPreprocessing, statistics: MovieStatistics
+) -> tuple[NormalisedMovie, list[Finding]]:
+    try:
+        movie, reasons = normalise_movie(
+            np.asarray(session.movie),
+            None if session.reference is None else np.asarray(session.reference),
+            statistics,
+            pixels,
+        )
+    except DataError as error:
+        raise DataError(f"session {session.name}: {error}") from error
+    return movie, [replace(r, animal=session.animal, session=session.session) for r in reasons]
+
+
+def _laid_out(
+    sessions: Sequence[Session],
+    movies: Sequence[NormalisedMovie],
+    pixels: PixelPreprocessing,
+    shape: tuple[int, int],
+    findings: Sequence[Finding],
+) -> PreparedSessions:
+    n_frames = sum(session.n_frames for session in sessions)
+    valid: NDArray[np.bool_] = np.ones(n_frames, np.bool_)
+    if movies:
+        valid = np.concatenate([movie.valid for movie in movies])
+    bare = [replace(session, traces=None, regions=()) for session in sessions]
+    traces = np.zeros((n_frames, 0), np.float32)
+    prepared = lay_out(traces, valid, bare, (), NO_PREPROCESSING, findings)
+    return replace(prepared, movies=tuple(movies), pixels=pixels, image_shape=shape)

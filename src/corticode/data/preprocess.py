@@ -5,25 +5,309 @@ far ahead a form looks is a number (`look_ahead_frames`).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.scaling import (
-    check_causal_scale,
-    check_scale,
-    finite_or_nan,
-    is_flat_so_far,
-    largest_so_far,
-    largest_value,
-    running_scale,
-    scale_session,
-)
 from corticode.errors import DataError, StudyError
 
+SCALES = ("min-max", "z-score", "robust", "none")
+FLAT_SHARE = 1e-6  # about eight steps of float32
+FLAT_FLOOR = 1e-12  # what rounding leaves of a constant trace around 0
+CHUNK_FRAMES = 8192
+ROBUST_FRAMES = 20_000
 SCALE_OVER = ("session", "training", "causal")
+
+
+def scale_session(
+    values: NDArray[Any], kind: str, *, largest: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Traces scaled by statistics of the whole session, and which regions are flat.
+
+    ``min-max`` maps to 0..1. ``z-score`` takes mean and SD. ``robust`` takes the median and
+    1.4826 times the median absolute deviation; where that is 0 (1e-12 or less), the interquartile
+    range / 1.349, and where that is 0 too, the SD. Frames that are not finite are left out and
+    come back NaN.
+
+    A region is flat where its range is at most 1e-6 of its largest absolute value (or 1e-12); it
+    comes back as 0. A region without a finite frame stays NaN and is not called flat.
+
+    Parameters
+    ----------
+    values
+        (frame, region).
+    kind
+        ``"min-max"``, ``"z-score"``, ``"robust"`` or ``"none"``.
+    largest
+        (region,): the size that flat is judged against; ``None``: the largest absolute value.
+
+    Returns
+    -------
+    scaled
+        (frame, region).
+    flat
+        (region,).
+
+    Raises
+    ------
+    StudyError
+        An unknown `kind`.
+
+    Examples
+    --------
+    >>> scaled, flat = scale_session(np.array([[2.0, 7.0], [4.0, 7.0], [3.0, 7.0]]), "min-max")
+    >>> scaled.tolist(), flat.tolist()
+    ([[0.0, 0.0], [1.0, 0.0], [0.5, 0.0]], [False, True])
+    """
+    check_scale(kind)
+    data = finite_or_nan(values)
+    return _scale_whole(data, kind, largest_value(data) if largest is None else largest)
+
+
+def running_scale(
+    values: NDArray[Any], kind: str, *, largest: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Traces scaled, at each frame, by the frames seen so far, and which regions stayed flat.
+
+    The first frames of a session are scaled with what little there is: trust them less. A region
+    is 0 until its range so far exceeds 1e-6 of its largest absolute value.
+
+    Parameters
+    ----------
+    values
+        (frame, region).
+    kind
+        ``"min-max"``, ``"z-score"`` or ``"none"``.
+    largest
+        (frame, region): the size so far, that flat is judged against; ``None``: the largest
+        absolute value so far.
+
+    Returns
+    -------
+    scaled
+        (frame, region).
+    flat
+        (region,), True where the region is still flat at the end.
+
+    Raises
+    ------
+    StudyError
+        An unknown `kind`, or ``"robust"``, which has no causal form here.
+
+    Examples
+    --------
+    >>> running_scale(np.array([[2.0], [4.0], [3.0], [6.0]]), "min-max")[0].ravel().tolist()
+    [0.0, 1.0, 0.5, 1.0]
+    """
+    check_scale(kind)
+    check_causal_scale(kind)
+    data = finite_or_nan(values)
+    return _scale_running(data, kind, largest_so_far(data) if largest is None else largest)
+
+
+def fit_scale(
+    traces: Sequence[NDArray[Any]], kind: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Offset and gain of each region over all frames of the training animals.
+
+    A trace is scaled as ``(trace - offset) * gain``. Arrays are read a stretch at a time and may be
+    memory-mapped. ``robust`` reads at most 20,000 evenly spaced frames of each array for
+    the median and the spread. Regions that are flat over all arrays, or never finite, get gain 0.
+
+    Parameters
+    ----------
+    traces
+        One (frame, region) array a session.
+    kind
+        ``"min-max"``, ``"z-score"``, ``"robust"`` or ``"none"``.
+
+    Returns
+    -------
+    offset, gain
+        (region,) each.
+
+    Raises
+    ------
+    DataError
+        No arrays, or arrays of different numbers of regions.
+
+    Examples
+    --------
+    >>> offset, gain = fit_scale([np.array([[1.0], [3.0]]), np.array([[5.0]])], "min-max")
+    >>> offset.tolist(), gain.tolist()
+    ([1.0], [0.25])
+    """
+    check_scale(kind)
+    widths = sorted({np.shape(array)[1:] for array in traces})
+    if len(widths) != 1 or len(widths[0]) != 1:
+        found = ", ".join(map(str, widths)) or "no sessions"
+        raise DataError(
+            f"scaling was given {found} (shapes after the frame axis); it needs (frame, region) "
+            "arrays of at least one training session, with the same regions in each"
+        )
+    n_regions = widths[0][0]
+    if kind == "none":
+        return np.zeros(n_regions, np.float32), np.ones(n_regions, np.float32)
+    low, high, mean, sd = _pooled_moments(traces, n_regions)
+    is_varying = high - low > _tolerance(np.maximum(np.abs(low), np.abs(high)))
+    offset, width = (low, high - low) if kind == "min-max" else (mean, sd)
+    if kind == "robust":
+        sample = np.concatenate([_spread_frames(array) for array in traces])
+        for region in np.flatnonzero(is_varying):
+            column = sample[:, region]
+            column = column[np.isfinite(column)]
+            if column.size:
+                offset[region], spread = _offset_and_width(column, "robust")
+                width[region] = spread if spread > FLAT_FLOOR else sd[region]
+    offset = np.where(np.isfinite(offset), offset, 0)
+    gain = np.divide(1.0, width, out=np.zeros(n_regions), where=is_varying & (width > 0))
+    return offset.astype(np.float32), gain.astype(np.float32)
+
+
+def check_scale(kind: str) -> None:
+    """Refuse, with a `StudyError`, a kind of scale that is unknown."""
+    if kind not in SCALES:
+        raise StudyError(f"scale is {kind!r}; it must be one of {', '.join(SCALES)}")
+
+
+def check_causal_scale(kind: str) -> None:
+    """Refuse, with a `StudyError`, a kind of scale that has no causal form."""
+    if kind == "robust":
+        raise StudyError(
+            "scale = 'robust' has no causal form; take scale = 'z-score' with "
+            "scale_over = 'causal', or 'robust' with scale_over = 'training'"
+        )
+
+
+def finite_or_nan(values: NDArray[Any]) -> NDArray[np.float64]:
+    """A copy of the values, shape kept, NaN where they are not finite."""
+    data = np.array(values, np.float64)
+    data[~np.isfinite(data)] = np.nan
+    return data
+
+
+def largest_value(data: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(region,): the largest absolute value, 0 where there is none."""
+    largest: NDArray[np.float64] = np.fmax.reduce(np.abs(data), axis=0, initial=0.0)
+    return largest
+
+
+def largest_so_far(data: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(frame, region): the largest absolute value up to each frame."""
+    return np.maximum.accumulate(np.nan_to_num(np.abs(data)), axis=0)
+
+
+def is_flat_so_far(data: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(frame, region): where the range up to each frame is rounding beside the size so far."""
+    return _range_so_far(data)[1] <= _tolerance(largest)
+
+
+def _tolerance(largest: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(FLAT_SHARE * largest, FLAT_FLOOR)
+
+
+def _range_so_far(
+    data: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low = np.fmin.accumulate(data, axis=0)
+    return low, np.fmax.accumulate(data, axis=0) - low
+
+
+def _offset_and_width(column: NDArray[np.float64], kind: str) -> tuple[float, float]:
+    """What is subtracted from one region's finite values and what they are divided by."""
+    if kind == "min-max":
+        return float(column.min()), float(np.ptp(column))
+    if kind == "z-score":
+        return float(column.mean()), float(column.std())
+    low, median, high = np.percentile(column, [25, 50, 75])
+    width = 1.4826 * float(np.median(np.abs(column - median)))
+    for fallback in (float(high - low) / 1.349, float(column.std())):
+        if width <= FLAT_FLOOR:
+            width = fallback
+    return float(median), width
+
+
+def _scale_whole(
+    data: NDArray[np.float64], kind: str, largest: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    finite = np.isfinite(data)
+    width = np.fmax.reduce(data, axis=0, initial=-np.inf) - np.fmin.reduce(
+        data, axis=0, initial=np.inf
+    )
+    flat = np.logical_and(finite.any(axis=0), width <= _tolerance(largest))
+    if kind == "none":
+        return data.astype(np.float32), flat
+    scaled = np.full(data.shape, np.nan, np.float32)
+    for region in range(data.shape[1]):
+        here = finite[:, region]
+        column = data[here, region]
+        if flat[region]:
+            scaled[here, region] = 0
+        elif column.size:
+            offset, spread = _offset_and_width(column, kind)
+            scaled[here, region] = (column - offset) / spread
+    return scaled, flat
+
+
+def _scale_running(
+    data: NDArray[np.float64], kind: str, largest: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    finite = np.isfinite(data)
+    low, width = _range_so_far(data)
+    is_varying = width > _tolerance(largest)
+    flat = np.logical_and(finite.any(axis=0), ~is_varying.any(axis=0))
+    if kind == "none" or not len(data):
+        return data.astype(np.float32), flat
+    if kind == "min-max":
+        deviation, spread = data - low, width
+    else:
+        # Deviations from the first finite value stay within the range, so that the difference
+        # of squares below keeps its digits.
+        origin = data[finite.argmax(axis=0), np.arange(data.shape[1])]
+        deviation = data - origin
+        filled = np.where(finite, deviation, 0)
+        count = np.maximum(np.cumsum(finite, axis=0), 1)
+        mean = np.cumsum(filled, axis=0) / count
+        variance = np.cumsum(filled**2, axis=0) / count - mean**2
+        deviation, spread = deviation - mean, np.sqrt(np.maximum(variance, 0))
+    usable = is_varying & (spread > 0)
+    scaled = np.divide(deviation, spread, out=np.zeros(data.shape), where=usable)
+    scaled[~finite] = np.nan
+    return scaled.astype(np.float32), flat
+
+
+def _pooled_moments(
+    traces: Sequence[NDArray[Any]], n_regions: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest, highest, mean and SD of each region, combined stretch by stretch."""
+    low, high = np.full(n_regions, np.inf), np.full(n_regions, -np.inf)
+    count, mean, squares = np.zeros(n_regions), np.zeros(n_regions), np.zeros(n_regions)
+    for array in traces:
+        for start in range(0, len(array), CHUNK_FRAMES):
+            data = finite_or_nan(array[start : start + CHUNK_FRAMES])
+            finite = np.isfinite(data)
+            low = np.fmin(low, np.fmin.reduce(data, axis=0))
+            high = np.fmax(high, np.fmax.reduce(data, axis=0))
+            n_here = finite.sum(axis=0)
+            n_all = np.maximum(count + n_here, 1)
+            mean_here = np.where(finite, data, 0).sum(axis=0) / np.maximum(n_here, 1)
+            step = mean_here - mean
+            # Chan, Golub & LeVeque (1983), doi:10.1080/00031305.1983.10483115
+            squares += np.where(finite, (data - mean_here) ** 2, 0).sum(axis=0)
+            squares += step**2 * count * n_here / n_all
+            mean += step * n_here / n_all
+            count += n_here
+    return low, high, mean, np.sqrt(squares / np.maximum(count, 1))
+
+
+def _spread_frames(array: NDArray[Any]) -> NDArray[np.float64]:
+    if len(array) <= ROBUST_FRAMES:
+        return finite_or_nan(array[:])
+    chosen = np.linspace(0, len(array) - 1, ROBUST_FRAMES).astype(np.intp)
+    return finite_or_nan(array[chosen])
 
 
 @dataclass(frozen=True)
@@ -42,7 +326,7 @@ class Preprocessing:
         ``"min-max"``, ``"z-score"``, ``"robust"`` or ``"none"``.
     scale_over
         ``"session"`` (the whole session, its future included), ``"training"`` (fitted on the
-        training animals, see `corticode.data.scaling.fit_scale`) or ``"causal"`` (frames up to
+        training animals, see `corticode.data.preprocess.fit_scale`) or ``"causal"`` (frames up to
         the present one).
     regress_out
         ``"cues"``: what is not cortex and moves with the animal is regressed out of the whole
@@ -173,7 +457,7 @@ def preprocess_traces(
 
     Flat is judged after detrending, against the size of the trace before it, so that the rounding
     left of a constant trace is never blown up. Values that are not finite come back NaN. With
-    ``scale_over = "training"`` they come back unscaled, for `corticode.data.scaling.fit_scale`.
+    ``scale_over = "training"`` they come back unscaled, for `corticode.data.preprocess.fit_scale`.
 
     Parameters
     ----------

@@ -9,8 +9,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from corticode.data.cues import WHOLE_SESSION_INPUTS
-from corticode.data.movies.normalise import PixelPreprocessing, pixel_look_ahead_frames
-from corticode.data.movies.normalised_movie import NormalisedMovie
+from corticode.data.movies.normalise import (
+    NormalisedMovie,
+    PixelPreprocessing,
+    pixel_look_ahead_frames,
+)
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from corticode.data.scaling import fit_scale
+from corticode.data.preprocess import fit_scale
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, ScaledNetwork, build_network, count_outputs
 from corticode.decode.linear import LinearProblem, fit_linear

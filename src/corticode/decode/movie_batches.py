@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from corticode.data.movies.normalised_movie import NormalisedMovie, moving_part, states_of
+from corticode.data.movies.normalise import NormalisedMovie, moving_part, states_of
 from corticode.data.windows import Windows
 from corticode.decode.runs_of_windows import (
     WindowBatch,
@@ -32,7 +32,7 @@ class MovieFrames:
 
     Movies stay as recorded, 8 or 16 bit: memory-mapped, or, where they take less than half of a
     GPU's free memory, resident on it. What normalises them is the same arithmetic as
-    `corticode.data.movies.normalised_movie.normalised_frames`.
+    `corticode.data.movies.normalise.normalised_frames`.
 
     Parameters
     ----------

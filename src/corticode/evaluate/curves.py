@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from corticode.data.bouts import bouts
+from corticode.data.targets import bouts
 from corticode.errors import DataError
 from corticode.evaluate.metrics import binary_scores
 

@@ -11,8 +11,8 @@ from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, build_network, count_outputs
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.stability import TOP_REGIONS
 
-TOP_REGIONS = 4
 ENOUGH = 20
 PERCENTILE = 95.0
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from corticode.errors import DataError, StudyError
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.random_decoders import TOP_REGIONS, ShareCheck, check_share
+from corticode.explain.random_decoders import ShareCheck, check_share
+from corticode.explain.stability import TOP_REGIONS
 
 
 def share_of_regions(found: ImportanceMap, regions: Sequence[str]) -> float:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from corticode.data.prepared import load_sessions
 from corticode.data.regions import read_regions
-from corticode.data.store import load_sessions
 from corticode.decode.predictions import Predictions
 from corticode.errors import CorticodeError, MissingDataError
 from corticode.evaluate.curves import auc_around_onset, reliability, roc_curve

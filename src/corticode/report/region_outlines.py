@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from corticode.data.extraction import RADIUS_PIXELS
 from corticode.data.layouts.study2024 import read_published_regions
-from corticode.data.region_traces import RADIUS_PIXELS
 from corticode.report.canvas import in_order
 
 PUBLISHED_SIDE = 128

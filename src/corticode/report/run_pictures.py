@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording, read_catalogue
-from corticode.data.imaging import read_imaging
+from corticode.data.extraction import read_label_image
 from corticode.data.movie_clips import cut_clip
+from corticode.data.prepared import load_sessions
 from corticode.data.readers.arrays import parse_location
-from corticode.data.region_traces import read_label_image
-from corticode.data.store import load_sessions
+from corticode.data.session import read_imaging
 from corticode.errors import CorticodeError, DataError, MissingDataError, StudyError
 from corticode.explain.masks import SquareGrid, cells_of_squares
 from corticode.report.movie_player import ShownClip

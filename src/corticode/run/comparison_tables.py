@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.data.files import write_text
-from corticode.data.store import load_sessions
+from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import Comparison, compare_pair, with_families

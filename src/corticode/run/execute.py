@@ -26,7 +26,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from corticode.data.files import write_text
-from corticode.data.store import load_sessions
+from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions
 from corticode.errors import (
     DataError,

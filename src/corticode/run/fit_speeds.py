@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from corticode.data.movie_sessions import prepare_movies
-from corticode.data.prepared import PreparedSessions
+from corticode.data.prepared import PreparedSessions, prepare_movies
 from corticode.data.regions import RegionTable
 from corticode.data.session import Session
 from corticode.data.windows import Windows

@@ -10,16 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
-from corticode.data.clocks import is_same_rate
 from corticode.data.cues import cue_session, without_cues
 from corticode.data.folds import Fold, Split, split_windows
-from corticode.data.movie_sessions import StoredStatistics, attach_movies, prepare_movies
 from corticode.data.permutation import permute_labels
-from corticode.data.prepared import PreparedSessions, prepare_sessions
+from corticode.data.prepared import (
+    PreparedSessions,
+    StoredStatistics,
+    attach_movies,
+    load_sessions,
+    prepare_movies,
+    prepare_sessions,
+)
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session, read_session
-from corticode.data.store import load_sessions
 from corticode.data.targets import TargetTrace
 from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
 from corticode.decode.decoder import Decoder, load_decoder

@@ -15,9 +15,10 @@ from corticode.explain.input_spread import divide_by_spread
 from corticode.explain.joined_map import join_maps, map_of_occlusion
 from corticode.explain.masks import SquareGrid, cells_of_squares
 from corticode.explain.occlusion_summary import summarise_masks, summarise_squares
-from corticode.explain.random_decoders import TOP_REGIONS, check_share
+from corticode.explain.random_decoders import check_share
 from corticode.explain.same_regions import check_same_regions
 from corticode.explain.stability import (
+    TOP_REGIONS,
     DecoderMap,
     DecoderValues,
     Stability,

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.folds import Fold, Split, split_windows
-from corticode.data.movie_sessions import StoredStatistics, attach_movies
+from corticode.data.prepared import StoredStatistics, attach_movies, load_sessions
 from corticode.data.regions import RegionTable
-from corticode.data.store import load_sessions
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, load_decoder
 from corticode.errors import DataError, DecoderError, Finding, StudyError

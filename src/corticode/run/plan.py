@@ -12,8 +12,7 @@ import pandas as pd
 
 from corticode.data.cues import stand_ins
 from corticode.data.folds import Fold, split_windows
-from corticode.data.movie_sessions import stand_in_movies
-from corticode.data.prepared import PreparedSessions, prepare_sessions
+from corticode.data.prepared import PreparedSessions, prepare_sessions, stand_in_movies
 from corticode.data.regions import RegionTable
 from corticode.data.session import Session
 from corticode.decode.predictions import COLUMNS

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from corticode.data.store import load_sessions
+from corticode.data.prepared import load_sessions
 from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.necessity import SetConditions, set_names, set_side_by_side
 from corticode.evaluate.region_sets import EVERY, RegionSets, compare_region_sets

@@ -12,6 +12,7 @@ import numpy as np
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
 from corticode.data.cues import check_input, cue_sessions, stand_ins, without_cues
+from corticode.data.extraction import pixels_of_labels, read_label_image
 from corticode.data.files import fingerprint
 from corticode.data.folds import (
     Fold,
@@ -21,13 +22,21 @@ from corticode.data.folds import (
     leave_sessions_out,
 )
 from corticode.data.leaks import find_leaks
-from corticode.data.movie_sessions import StoredStatistics, prepare_movies, stand_in_movies
 from corticode.data.movies.statistics import load_statistics
-from corticode.data.prepared import PreparedSessions, check_together, prepare_sessions
-from corticode.data.region_traces import pixels_of_labels, read_label_image
+from corticode.data.prepared import (
+    PreparedSessions,
+    StoredStatistics,
+    check_together,
+    is_stored,
+    load_sessions,
+    prepare_movies,
+    prepare_sessions,
+    stand_in_movies,
+    store_movies,
+    store_sessions,
+)
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
-from corticode.data.store import is_stored, load_sessions, store_movies, store_sessions
 from corticode.decode.decoder import FORMAT
 from corticode.decode.shared_training import can_share
 from corticode.decode.weights import check_weights

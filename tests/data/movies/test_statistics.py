@@ -1,3 +1,5 @@
+"""Tests."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -5,11 +7,20 @@ import pytest
 
 from corticode.data.movies.passes import smoothed_frames
 from corticode.data.movies.statistics import (
+    DriftSums,
+    MovieSums,
+    drift_at,
+    first_valid_frame,
+    knot_distance,
     load_statistics,
     measure_movie,
     odd_statistics,
     save_statistics,
+    seen_pixels,
+    stretches,
+    valid_frames,
 )
+from corticode.data.preprocess import moving_mean
 from corticode.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -173,3 +184,85 @@ class TestRefused:
         movie = a_movie("u1", 30)
         with pytest.raises(DataError, match=r"a reference of shape \(29, 7, 5\)"):
             measure_movie(movie, movie[1:])
+
+
+def test_sums_so_far():
+    movie = np.array([[[1, 7]], [[3, 7]], [[8, 7]]], np.uint8)
+    sums = MovieSums(movie, None, np.ones((1, 2), bool), 0, 1, False)
+    assert sums.add(slice(0, 2), 0.2).tolist() == [True, True]
+    assert sums.images()["mean"].tolist() == [[2, 7]]
+    sums.add(slice(2, 3), 0.2)
+    assert sums.images()["mean"].tolist() == [[4, 7]]
+    np.testing.assert_allclose(sums.images()["variance"], [[26 / 3, 0]])
+
+
+def test_stretches_are_whole():
+    assert sum(rows.stop - rows.start for rows in stretches(1000)) == 1000
+
+
+def test_a_cut_out_brain_and_a_bad_frame():
+    movie = np.ones((40, 2, 2), np.float32)
+    movie[:, 0, 0], movie[0, 1, 1], movie[7, 1, 0] = np.nan, np.inf, np.nan
+    seen = seen_pixels(movie)
+    assert seen.tolist() == [[False, True], [True, True]]
+    assert np.flatnonzero(~valid_frames(movie, seen)).tolist() == [0, 7]
+    assert first_valid_frame(movie, None, seen) == 1
+    reference = np.ones_like(movie)
+    reference[1, 1, 1] = np.nan
+    assert first_valid_frame(movie, reference, seen) == 2
+
+
+def test_no_valid_frame():
+    movie = np.full((3, 2, 2), np.nan)
+    with pytest.raises(DataError, match=r"none of 3 frames of the movie has finite values"):
+        first_valid_frame(movie, None, seen_pixels(movie))
+
+
+def means_of(values, knot_frames, valid=None, cuts=()):
+    valid = np.ones(len(values), bool) if valid is None else valid
+    sums = DriftSums(len(values), values.shape[1:], knot_frames)
+    for rows in np.split(np.arange(len(values)), cuts):
+        sums.count(rows[0], valid[rows])
+        for band in (slice(0, 1), slice(1, 3)):
+            sums.add(rows[0], valid[rows], values[rows][valid[rows], band], band)
+    return sums.means()
+
+
+@pytest.fixture
+def values():
+    return np.cumsum(np.random.default_rng(0).normal(size=(230, 3, 2)), axis=0)
+
+
+def test_knots_are_those_of_a_moving_mean(values):
+    means = means_of(values, 10)
+    flat = values.reshape(230, -1)
+    exact = np.column_stack([moving_mean(trace, 40) for trace in flat.T])
+    # A centred mean of even length holds one frame more before than after.
+    np.testing.assert_allclose(means.reshape(24, -1)[:-1], exact[::10], atol=1e-12)
+
+
+def test_however_frames_come(values):
+    expected = means_of(values, 10)
+    for cuts in ([1], [7, 64, 65, 200], [229]):
+        np.testing.assert_allclose(means_of(values, 10, cuts=cuts), expected, atol=1e-12)
+
+
+def test_frames_that_are_not_valid_are_left_out(values):
+    valid = np.ones(230, bool)
+    valid[3:8] = valid[100:190] = False
+    spoilt = values.copy()
+    spoilt[~valid] = 1e9
+    means = means_of(spoilt, 10, valid, cuts=[64])
+    np.testing.assert_allclose(means[0], values[[0, 1, 2, *range(8, 20)]].mean(axis=0))
+    # No frame within two blocks: the mean of all that are valid.
+    np.testing.assert_allclose(means[14], values[valid].mean(axis=0))
+
+
+def test_between_knots_is_a_line():
+    means = np.array([[1.0], [3.0], [-1.0]], np.float32)
+    found = drift_at(means, np.array([0, 3, 4, 7]), 4).ravel()
+    np.testing.assert_allclose(found, [1.0, 2.5, 3.0, 0.0])
+
+
+def test_knots_are_never_nearer_than_a_frame():
+    assert [knot_distance(n) for n in (1, 4, 999, 1001)] == [1, 1, 250, 250]

@@ -1,6 +1,7 @@
 """What a movie's normalisation needs to know of it, found in one pass and kept beside it."""
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,297 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.files import write_with
-from corticode.data.movies.drift import knot_distance
-from corticode.data.movies.reference import LEAST_COHERENCE, fast_cycles
-from corticode.data.movies.sums import (
-    CHECKPOINT_FRAMES,
-    DRIFTS,
-    MovieSums,
-    first_valid_frame,
-    seen_pixels,
-    stretches,
+from corticode.data.movies.passes import row_bands, smoothed_frames
+from corticode.data.movies.reference import (
+    LEAST_COHERENCE,
+    FastSums,
+    add_stretch,
+    fast_cycles,
+    reference_slope,
 )
 from corticode.errors import DataError, Finding
 
+KNOTS_A_LENGTH = 4
+_REACH = KNOTS_A_LENGTH // 2  # blocks on each side of a knot
+CHECKPOINT_FRAMES = 256
+DRIFTS = ("drift", "reference_drift")
 FORM = 1  # changes whenever statistics of the same movie come out otherwise
 _IMAGES = ("mean", "variance", "reference_mean", "slope", "corrected_variance")
 _OPTIONAL = ("reference_mean", "slope", "corrected_variance", "coherence", *DRIFTS)
+
+
+def knot_distance(detrend_frames: int) -> int:
+    """Frames between knots of a moving mean of a length: a quarter of it.
+
+    Examples
+    --------
+    >>> knot_distance(1000), knot_distance(3)
+    (250, 1)
+    """
+    return max(1, round(detrend_frames / KNOTS_A_LENGTH))
+
+
+class DriftSums:
+    """Sums over blocks of a movie's frames, from which its moving mean is made.
+
+    A mean over a thousand frames changes little from one to the next: it is taken at every 250th,
+    a knot, over the two blocks before and the two after, and lies on a line in between
+    (`drift_at`). At both ends of the movie there are fewer blocks.
+
+    Parameters
+    ----------
+    n_frames, shape
+        The movie's frames, and the (row, column) of each.
+    knot_frames
+        Frames a block, see `knot_distance`.
+
+    Examples
+    --------
+    >>> sums, valid = DriftSums(4, (1, 1), knot_frames=2), np.ones(4, bool)
+    >>> sums.count(0, valid)
+    >>> sums.add(0, valid, np.arange(0.0, 8, 2).reshape(4, 1, 1))
+    >>> sums.means().ravel().tolist()
+    [3.0, 3.0, 3.0]
+    """
+
+    def __init__(self, n_frames: int, shape: tuple[int, ...], knot_frames: int) -> None:
+        n_blocks = -(-n_frames // knot_frames)
+        self.knot_frames = knot_frames
+        self.sums = np.zeros((n_blocks, *shape))
+        self.counts = np.zeros(n_blocks, np.int64)
+
+    def count(self, first: int, valid: NDArray[np.bool_]) -> None:
+        """Count frames that follow each other, from the number `first` on."""
+        blocks, counts = np.unique(self._blocks(first, valid), return_counts=True)
+        self.counts[blocks] += counts
+
+    def add(
+        self,
+        first: int,
+        valid: NDArray[np.bool_],
+        values: NDArray[np.float64],
+        band: slice = slice(None),
+    ) -> None:
+        """Add some image rows of frames that follow each other.
+
+        Parameters
+        ----------
+        first
+            Number of the first frame.
+        valid
+            (frame,): those that count.
+        values
+            Of these, (valid frame, row, column).
+        band
+            Which rows of the image they are.
+        """
+        if valid.any():
+            blocks, starts = np.unique(self._blocks(first, valid), return_index=True)
+            self.sums[blocks, band] += np.add.reduceat(values, starts, axis=0)
+
+    def _blocks(self, first: int, valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+        return (first + np.flatnonzero(valid)) // self.knot_frames
+
+    def means(self) -> NDArray[np.float64]:
+        """The moving mean at each knot, shape (knot, ...): one before each block, and one after.
+
+        Where no frame near a knot is valid, the mean of all takes its place.
+        """
+        n_blocks = len(self.counts)
+        means = np.empty((n_blocks + 1, *self.sums.shape[1:]))
+        for knot in range(n_blocks + 1):
+            near = slice(max(0, knot - _REACH), knot + _REACH)
+            if not self.counts[near].any():
+                near = slice(None)
+            means[knot] = self.sums[near].sum(axis=0) / max(1, self.counts[near].sum())
+        return means
+
+
+def drift_at(
+    means: NDArray[np.float32], frame: NDArray[np.intp], knot_frames: int
+) -> NDArray[np.float32]:
+    """A moving mean at some frames, on the lines between its knots; shape (frame, ...).
+
+    Examples
+    --------
+    >>> drift_at(np.array([0, 10], np.float32), np.array([0, 1, 2]), 4).tolist()
+    [0.0, 2.5, 5.0]
+    """
+    knot, past = np.divmod(frame, knot_frames)
+    weight = (past / knot_frames).astype(np.float32).reshape(-1, *[1] * (means.ndim - 1))
+    found: NDArray[np.float32] = means[knot] * (1 - weight)
+    found += means[knot + 1] * weight
+    return found
+
+
+class MovieSums:
+    """Sums over the frames so far, of deviations from the first valid frame.
+
+    Parameters
+    ----------
+    movie, reference
+        (frame, row, column); the reference may be None.
+    seen
+        (row, column): pixels that hold values, see `seen_pixels`.
+    first
+        The first valid frame.
+    lowpass_frames, causal
+        The moving mean over the reference, see `corticode.data.movies.passes.smoothed_frames`.
+    knot_frames
+        Frames between knots of each pixel's drift (`drift_knots`); 0: it is not asked for.
+    """
+
+    def __init__(
+        self,
+        movie: NDArray[Any],
+        reference: NDArray[Any] | None,
+        seen: NDArray[np.bool_],
+        first: int,
+        lowpass_frames: int,
+        causal: bool,
+        knot_frames: int = 0,
+    ) -> None:
+        self.movie, self.reference, self.seen = movie, reference, seen
+        self.lowpass_frames, self.causal = lowpass_frames, causal
+        shape = movie.shape[1:]
+        self.n = 0
+        self.origin = np.where(seen, movie[first], 0).astype(np.float64)
+        # Of the movie, its square, the low-passed reference, its square, their product.
+        self.sums = np.zeros((5 if reference is not None else 2, *shape))
+        self.fast = FastSums(np.zeros(shape, np.complex128), np.zeros(shape))
+        if reference is not None:
+            self.reference_origin = np.where(seen, reference[first], 0).astype(np.float64)
+        # Of the movie, then of the reference.
+        n_drifting = (1 + (reference is not None)) if knot_frames else 0
+        self.drifting = [DriftSums(len(movie), shape, knot_frames) for _ in range(n_drifting)]
+
+    def add(self, rows: slice, slowest: float) -> NDArray[np.bool_]:
+        """Add some frames; which of them are valid.
+
+        Parameters
+        ----------
+        rows
+            Which frames, from `start` to before `stop`.
+        slowest
+            See `corticode.data.movies.reference.fast_part`.
+        """
+        frames = self.movie[rows]
+        valid = valid_frames(frames, self.seen)
+        if self.reference is not None:
+            valid &= valid_frames(self.reference[rows], self.seen)
+            if valid.all():
+                add_stretch(self.fast, frames, self.reference[rows], self.seen, slowest)
+        for drift in self.drifting:
+            drift.count(rows.start, valid)
+        for band in row_bands(frames):
+            self._add_band(rows, band, valid)
+        self.n += int(valid.sum())
+        return valid
+
+    def _add_band(self, rows: slice, band: slice, valid: NDArray[np.bool_]) -> None:
+        hidden = ~self.seen[band]
+        values = self.movie[rows, band].astype(np.float64)
+        deviation = values if valid.all() else values[valid]
+        deviation -= self.origin[band]
+        deviation[:, hidden] = 0
+        sums = self.sums[:, band]
+        sums[0] += deviation.sum(axis=0)
+        sums[1] += np.einsum("trc,trc->rc", deviation, deviation)
+        for drift in self.drifting[:1]:
+            drift.add(rows.start, valid, deviation, band)
+        if self.reference is None:
+            return
+        smooth = smoothed_frames(
+            self.reference[:, band], rows, self.lowpass_frames, causal=self.causal
+        )[valid]
+        smooth -= self.reference_origin[band]
+        smooth[:, hidden] = 0
+        sums[2] += smooth.sum(axis=0)
+        sums[3] += np.einsum("trc,trc->rc", smooth, smooth)
+        sums[4] += np.einsum("trc,trc->rc", smooth, deviation)
+        for drift in self.drifting[1:]:
+            drift.add(rows.start, valid, smooth, band)
+
+    def drifts(self) -> dict[str, NDArray[np.float32]]:
+        """The moving means at their knots, less the mean of all, by the names in `MovieStatistics`.
+
+        Each of shape (knot, row, column).
+        """
+        mean = self.sums / self.n
+        return {
+            name: (drift.means() - overall).astype(np.float32)
+            for name, drift, overall in zip(
+                DRIFTS, self.drifting, mean[[0, 2][: len(self.drifting)]], strict=False
+            )
+        }
+
+    def images(self) -> dict[str, NDArray[np.float64]]:
+        """What the sums so far say, by the names in `MovieStatistics`."""
+        means = self.sums / self.n
+        variance = np.maximum(means[1] - means[0] ** 2, 0)
+        found = {"mean": self.origin + means[0], "variance": variance}
+        if self.reference is None:
+            return found
+        reference_mean = self.reference_origin + means[2]
+        reference_variance = np.maximum(means[3] - means[2] ** 2, 0)
+        slope = reference_slope(self.fast, found["mean"], reference_mean)
+        slope[(reference_variance == 0) | (variance == 0)] = 0
+        corrected = variance + slope**2 * reference_variance
+        corrected -= 2 * slope * (means[4] - means[0] * means[2])
+        return found | {
+            "reference_mean": reference_mean,
+            "slope": slope,
+            "corrected_variance": np.maximum(corrected, 0),
+        }
+
+
+def stretches(n_frames: int) -> Iterator[slice]:
+    """Frames from one checkpoint to the next, first to last; the last stretch may be shorter.
+
+    Examples
+    --------
+    >>> [(rows.start, rows.stop) for rows in stretches(600)]
+    [(0, 256), (256, 512), (512, 600)]
+    """
+    for first in range(0, n_frames, CHECKPOINT_FRAMES):
+        yield slice(first, min(first + CHECKPOINT_FRAMES, n_frames))
+
+
+def seen_pixels(movie: NDArray[Any]) -> NDArray[np.bool_]:
+    """(row, column): False where none of sixteen frames is finite: a brain cut out by NaN."""
+    if movie.dtype.kind != "f":
+        return np.ones(movie.shape[1:], np.bool_)
+    some = movie[:: -(-len(movie) // 16)]
+    return np.asarray(np.isfinite(some).any(axis=0))
+
+
+def valid_frames(frames: NDArray[Any], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(frame,): True where every pixel that is seen has a finite value."""
+    if frames.dtype.kind != "f":
+        return np.ones(len(frames), np.bool_)
+    return np.asarray((np.isfinite(frames) | ~seen).all(axis=(1, 2)))
+
+
+def first_valid_frame(
+    movie: NDArray[Any], reference: NDArray[Any] | None, seen: NDArray[np.bool_]
+) -> int:
+    """The first frame that is valid in the movie and its reference.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    for rows in stretches(len(movie)):
+        valid = valid_frames(movie[rows], seen)
+        if reference is not None:
+            valid &= valid_frames(reference[rows], seen)
+        if valid.any() and seen.any():
+            return int(rows.start + valid.argmax())
+    raise DataError(
+        f"none of {len(movie)} frames of the movie has finite values in every pixel; check its "
+        "file, or write 0 where there are none"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,7 +334,7 @@ class MovieStatistics:
         Frames between states; 0 where there is one state, of the whole movie.
     drift, reference_drift
         Moving mean of the movie, and of its low-passed reference, less the mean of all frames, at
-        knots (`corticode.data.movies.drift`); counts, shape (knot, row, column). None where no
+        knots (`corticode.data.movies.statistics`); counts, shape (knot, row, column). None where no
         movie is to be detrended.
     knot_frames
         Frames between knots; 0 where there are none.
