@@ -34,10 +34,9 @@ from corticode.decode.fit import fit
 from corticode.decode.predict import predict
 from corticode.decode.settings import Training
 from corticode.evaluate.metrics import binary_scores
-from corticode.simulate.dials import resolve_dials
+from corticode.simulate.cortex import LIMB_REGIONS
+from corticode.simulate.dials import SIZES, resolve_dials
 from corticode.simulate.session import FRAME_RATE_HZ, simulate_mouse, simulate_session
-from corticode.simulate.sizes import SIZES
-from corticode.simulate.weights import LIMB_REGIONS
 
 FOLDS = tuple(f"test-m{k}_valid-m{k % 5 + 1}" for k in range(1, 6))
 EVERY_MOUSE, SOME_MICE = (1, 2, 3, 4, 5), (1, 3)

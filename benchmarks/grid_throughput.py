@@ -38,7 +38,7 @@ from corticode.run.fits import FitTask, condition_windows, split_fold
 from corticode.run.folder import Run
 from corticode.run.tasks import Plan, lay_out
 from corticode.simulate.cohort import simulate_cohort
-from corticode.simulate.sizes import SIZES
+from corticode.simulate.dials import SIZES
 from corticode.study.shipped import shipped
 from corticode.study.study import Study, resolve, study_of
 

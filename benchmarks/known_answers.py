@@ -24,8 +24,7 @@ from corticode.data.layouts.study2024 import import_study2024
 from corticode.run.execute import run_study
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort
-from corticode.simulate.dials import BEHAVIOR_DRIVEN
-from corticode.simulate.sizes import SIZES
+from corticode.simulate.dials import BEHAVIOR_DRIVEN, SIZES
 from corticode.study.study import read_study
 
 UNSEEN = 404

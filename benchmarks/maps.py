@@ -61,10 +61,9 @@ from corticode.run.folder import Run
 from corticode.run.maps import explained_and_background, masks_of
 from corticode.run.tasks import lay_out
 from corticode.simulate.cohort import simulate_cohort
-from corticode.simulate.dials import resolve_dials
+from corticode.simulate.cortex import LIMB_REGIONS, REDUNDANT_REGIONS
+from corticode.simulate.dials import SIZES, resolve_dials
 from corticode.simulate.session import simulate_mouse, simulate_session
-from corticode.simulate.sizes import SIZES
-from corticode.simulate.weights import LIMB_REGIONS, REDUNDANT_REGIONS
 from corticode.study.study import read_study
 
 UNSEEN = (111, 222, 333)

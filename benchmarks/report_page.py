@@ -31,7 +31,7 @@ from corticode.evaluate.tables import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.joined_map import join_maps
 from corticode.run.folder import Run, provenance, write_table
-from corticode.simulate.sizes import published_sessions
+from corticode.simulate.dials import published_sessions
 from corticode.study.study import resolve, study_of, write_resolved
 
 RATE_HZ, MARGIN = 30.0, 15

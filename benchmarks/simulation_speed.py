@@ -13,10 +13,9 @@ from pathlib import Path
 
 from results_file import write_result
 
-from corticode.simulate.dials import resolve_dials
+from corticode.simulate.dials import SIZES, resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks, write_movie
 from corticode.simulate.session import simulate_mouse, simulate_session, stream
-from corticode.simulate.sizes import SIZES
 
 CASES = (
     ("study", "traces"),

@@ -25,7 +25,7 @@ from corticode.data.layouts.study2024 import import_study2024
 from corticode.run.execute import Progress, run_study
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort
-from corticode.simulate.sizes import SIZES
+from corticode.simulate.dials import SIZES
 from corticode.study.study import read_study
 
 PRESET = "traces2024.toml"

@@ -17,7 +17,7 @@ from corticode.evaluate.comparisons import Comparison, compare
 from corticode.report.canvas import save_figure
 from corticode.report.score_figures import draw_points_by_split
 from corticode.report.verdicts import verdicts_of
-from corticode.simulate.in_memory import simulate_sessions
+from corticode.simulate.cohort import simulate_sessions
 
 FAMILY = "decoders"
 

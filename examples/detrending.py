@@ -15,7 +15,7 @@ import pandas as pd
 import corticode as cc
 from corticode.report.canvas import save_figure
 from corticode.report.score_figures import draw_sweep
-from corticode.simulate.in_memory import simulate_sessions
+from corticode.simulate.cohort import simulate_sessions
 
 LENGTHS = (100, 300, 1000, 0)
 

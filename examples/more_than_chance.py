@@ -15,7 +15,7 @@ import corticode as cc
 from corticode.evaluate.nulls import permute_test_labels
 from corticode.evaluate.refits import CohortNull, permute_and_refit
 from corticode.report.canvas import GREY, Figure, new_figure, save_figure, styled
-from corticode.simulate.in_memory import simulate_sessions
+from corticode.simulate.cohort import simulate_sessions
 
 COHORTS = {"signal": {}, "no signal": {"signal": 0.0}}
 

@@ -17,8 +17,8 @@ from corticode.explain.background import draw_background
 from corticode.explain.random_decoders import check_share, random_weight_maps
 from corticode.report.canvas import save_figure
 from corticode.report.map_figures import draw_region_bars
-from corticode.simulate.in_memory import simulate_sessions
-from corticode.simulate.weights import LIMB_REGIONS
+from corticode.simulate.cohort import simulate_sessions
+from corticode.simulate.cortex import LIMB_REGIONS
 
 FEW_WINDOWS = 100
 

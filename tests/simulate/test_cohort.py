@@ -1,3 +1,5 @@
+"""Tests."""
+
 import csv
 import json
 
@@ -11,12 +13,30 @@ from scipy.ndimage import uniform_filter1d
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
-from corticode.data.catalogue import read_catalogue
+from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.data.session import read_session
+from corticode.data.readers.arrays import ArrayLocation
+from corticode.data.session import open_session, read_session
 from corticode.errors import DataError, StudyError
-from corticode.simulate.cohort import simulate_cohort
-from corticode.simulate.sizes import SIZES, CohortSize
+from corticode.simulate.cohort import (
+    TIMED,
+    area_under_curve,
+    describe_cohort,
+    describe_session,
+    fit_discriminant,
+    ideal_decoder,
+    inner_frames,
+    is_simulated,
+    known_patterns,
+    region_weights,
+    simulate_cohort,
+    simulate_sessions,
+    window_features,
+)
+from corticode.simulate.dials import SIZES, CohortSize, resolve_dials
+from corticode.simulate.session import simulate_mouse, simulate_session
+
+EXTENT = CohortSize((3,), 1000, 32, has_movies=False)
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +171,152 @@ def test_a_folder_with_something_in_it_is_left_alone(little, tmp_path):
     empty.mkdir()
     assert (simulate_cohort(empty, size="little") / "truth.json").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "results.txt"]
+
+
+@pytest.fixture(scope="module")
+def mouse():
+    return simulate_mouse(1, 3, 0, resolve_dials({"lag_s": 0.3, "unplugged_wheel": 1}))
+
+
+@settings(max_examples=3, deadline=None)
+@given(number=st.integers(0, 2))
+def test_a_session_is_told_with_its_run_fraction_and_ceiling(mouse, number):
+    session = simulate_session(mouse, number, 1000, 32, 0)
+
+    def perfect(traces):
+        return session.behavior.is_running[15:-15].astype(float)
+
+    told = describe_session("a", mouse, session, perfect)
+    assert told["animal"] == "m1"
+    assert told["run_fraction"] == session.behavior.is_running.mean()
+    assert told["ideal_auc"] == 1
+
+
+def test_a_session_without_running_has_no_ceiling():
+    third = simulate_mouse(3, 3, 0, resolve_dials({"unplugged_wheel": 1}))
+    session = simulate_session(third, 1, 1000, 32, 0)
+    told = describe_session("b", third, session, lambda traces: traces[30:, 0])
+    assert told["ideal_auc"] is None
+
+
+def test_a_cohort_is_told_as_json(mouse):
+    sessions = [
+        {"session": "a", "animal": "m1", "ideal_auc": 0.9},
+        {"session": "b", "animal": "m1", "ideal_auc": None},
+        {"session": "c", "animal": "m1", "ideal_auc": 0.8},
+    ]
+    truth = json.loads(
+        json.dumps(describe_cohort("tiny", EXTENT, 0, mouse.dials, [mouse], sessions))
+    )
+    assert truth["data"] == "simulated"
+    assert truth["ideal_auc"] == pytest.approx(0.85)
+    assert truth["lag_s"] == 0.3
+    animal = truth["animals"]["m1"]
+    assert np.shape(animal["footprints"]["centres"]) == (50, 2)
+    assert animal["footprints"]["radius"] == 1
+    assert np.shape(animal["weights"]["limb, left"]) == (50,)
+    assert truth["n_frames"] == 1000
+
+
+@pytest.mark.parametrize("place", ["truth.json", "traces/truth.json"])
+def test_a_recording_is_known_as_simulated_by_the_truth_beside_it(tmp_path, place):
+    (tmp_path / "traces").mkdir()
+    recording = Recording("m1", "a", traces=ArrayLocation(tmp_path / "traces" / "a.npy"))
+    assert not is_simulated(recording)
+    (tmp_path / place).write_text("{}", "utf-8")
+    assert is_simulated(recording)
+
+
+def test_windows_hold_eleven_lags_of_each_pattern_and_of_the_product():
+    rng = np.random.default_rng(0)
+    traces = rng.normal(size=(2000, 50)).astype(np.float32)
+    known = np.zeros((2, 50))
+    known[0, 3], known[1, 5] = 1.0, 2.0
+    features = window_features(traces, known)
+    assert features.shape == (1970, 3 * 11 + 5)
+    # Far from the ends, the sixth lag of the first pattern is the mean of three frames about the
+    # centre, less that of a thousand.
+    frame = 1000
+    expected = traces[frame - 1 : frame + 2, 3].mean() - traces[500:1500, 3].mean()
+    assert features[frame - 15, 5] == pytest.approx(expected, abs=0.01)
+
+
+@given(st.integers(0, 1000))
+def test_the_score_is_the_area_under_the_roc_curve(seed):
+    rng = np.random.default_rng(seed)
+    is_running = rng.random(200) < 0.5
+    scores = rng.integers(0, 20, 200).astype(float)
+    expected = roc_auc_score(is_running, scores)
+    assert area_under_curve(is_running, scores) == pytest.approx(expected)
+    assert np.isnan(area_under_curve(np.ones(3, bool), np.arange(3.0)))
+
+
+def test_a_discriminant_weighs_what_differs_by_what_scatters():
+    rng = np.random.default_rng(0)
+    is_running = rng.random(20_000) < 0.5
+    features = rng.normal(size=(20_000, 3)) * [1.0, 2.0, 0.0] + np.outer(is_running, [1, 2, 0])
+    weights = fit_discriminant(features, is_running)
+    np.testing.assert_allclose(weights, [1.0, 0.5, 0.0], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("dials", "low", "high"),
+    [({}, 0.95, 1.0), ({"nonlinear": 2}, 0.8, 1.0), ({"signal": 0}, 0.3, 0.7)],
+)
+def test_the_ceiling_is_as_high_as_what_was_planted(dials, low, high):
+    mouse = simulate_mouse(1, 3, 0, resolve_dials(dials))
+    decoder = ideal_decoder(mouse, 0, 32)
+    session = simulate_session(mouse, 0, 3000, 32, 0)
+    label = inner_frames(session.behavior.is_running)
+    assert low < area_under_curve(label, decoder(session.traces)) <= high
+
+
+def test_traces_carry_the_weights_of_their_region_and_a_little_of_its_neighbours():
+    mouse = simulate_mouse(1, 3, 0, resolve_dials(None))
+    scene = simulate_session(mouse, 0, 1000, 64, 0).scene
+    mixed = region_weights(mouse, scene)
+    correlation = [np.corrcoef(mixed[k], mouse.weights[k])[0, 1] for k in range(8)]
+    assert min(correlation) > 0.9
+    known = known_patterns(mouse, scene)
+    assert known.shape[1] == 50
+    assert known.any(axis=1).all()
+
+
+def test_they_are_the_mice_that_are_written_to_files(tmp_path):
+    simulate_cohort(tmp_path / "cohort", size="grid", seed=3, dials={"limb": 2.0})
+    import_study2024(tmp_path / "cohort", tmp_path)
+    written = [open_session(one) for one in read_catalogue(tmp_path / "sessions.csv")]
+    written.sort(key=lambda session: (session.animal, session.session))
+    made = simulate_sessions(1000, seed=3, dials={"limb": 2.0})
+    assert [one.animal for one in made] == [one.animal for one in written]
+    for one in made:
+        same = [
+            w for w in written if w.animal == one.animal and np.array_equal(w.traces, one.traces)
+        ]
+        assert len(same) == 1
+        for name in ("runrest", "speed_rs"):
+            np.testing.assert_array_equal(same[0].behavior[name], one.behavior[name])
+        assert (one.regions, one.frame_rate_hz) == (same[0].regions, 30.0)
+
+
+def test_fewer_mice_are_the_first_ones():
+    three, two = simulate_sessions(1000, n_mice=3), simulate_sessions(1000, n_mice=2)
+    assert [one.name for one in three[::3]] == ["m1/day 1", "m2/day 1", "m3/day 1"]
+    np.testing.assert_array_equal(three[5].traces, two[5].traces)
+
+
+@pytest.mark.parametrize("n_mice", [0, 6])
+def test_as_many_mice_as_there_are(n_mice):
+    with pytest.raises(StudyError, match=f"{n_mice} mice; 1 to 5 can be simulated"):
+        simulate_sessions(200, n_mice=n_mice)
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_what_only_files_tell_is_refused(name):
+    with pytest.raises(StudyError, match=f"dial '{name}' needs files.*use simulate_cohort"):
+        simulate_sessions(200, dials={name: 1.0})
+
+
+def test_fewer_days_than_a_trend_takes():
+    with pytest.raises(StudyError, match="2 sessions a mouse; at least 3 are needed"):
+        simulate_sessions(200, 2)

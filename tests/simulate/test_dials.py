@@ -1,3 +1,5 @@
+"""Tests."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,13 +10,14 @@ from corticode.simulate.dials import (
     DIALS,
     MOUSE_NUMBERS,
     N_MICE,
+    SIZES,
     SPECIAL,
     TYPICAL,
     dials_of_mouse,
+    published_sessions,
     resolve_dials,
 )
 from corticode.simulate.session import RUN_FRACTIONS
-from corticode.simulate.sizes import SIZES
 
 
 def test_typical_features_are_on_and_mishaps_off():
@@ -68,3 +71,20 @@ def test_a_mouse_that_is_not_there_cannot_be_named(name, value):
 
 def test_cohorts_of_every_size_have_the_mice_that_dials_can_name():
     assert {len(size.n_sessions) for size in SIZES.values()} == {N_MICE} == {len(RUN_FRACTIONS)}
+
+
+def test_the_study_has_its_published_sessions():
+    ids = published_sessions()
+    study = SIZES["study"]
+    assert study.n_sessions == tuple(len(ids[mouse]) for mouse in range(1, 6))
+    assert sum(study.n_sessions) == 64
+    assert (study.n_frames, study.n_pixels) == (18_000, 128)
+    assert ids[1][0] == "20180125_Emx1G6_LR_1"
+    # The suffix does not tell the mouse.
+    assert {mouse for mouse in ids if any("_non_" in name for name in ids[mouse])} == {2, 5}
+
+
+def test_every_size_takes_no_more_sessions_than_were_published():
+    for size in SIZES.values():
+        for mouse, n_sessions in enumerate(size.n_sessions, start=1):
+            assert 3 <= n_sessions <= len(published_sessions()[mouse])

@@ -1,3 +1,5 @@
+"""Tests."""
+
 import hashlib
 
 import numpy as np
@@ -6,10 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter1d
 
-from corticode.simulate.dials import resolve_dials
-from corticode.simulate.session import RUN_FRACTIONS, simulate_mouse, simulate_session
-from corticode.simulate.sizes import SIZES
-from corticode.simulate.weights import LIMB_REGIONS
+from corticode.simulate.behavior import simulate_behavior
+from corticode.simulate.cortex import LIMB_REGIONS
+from corticode.simulate.dials import SIZES, resolve_dials
+from corticode.simulate.session import (
+    RUN_FRACTIONS,
+    interictal_events,
+    light_leak,
+    recorded_frames,
+    sample_behavior,
+    simulate_mouse,
+    simulate_session,
+    unplug_wheel,
+    wheel_clock,
+)
 
 AROUSED_REGIONS = {1, 2, 13, 17, 26, 27, 38, 42}
 FROZEN = {
@@ -161,3 +173,43 @@ def test_frames_that_are_lost_are_lost_from_everything():
     assert n_frames < 997
     assert session.traces.shape[0] == session.physiology.calcium.shape[0] == n_frames
     assert session.behavior.is_running.size == session.behavior_times.size == 1000
+
+
+@given(st.integers(0, 1000))
+def test_frames_are_lost_at_random_and_at_the_end(seed):
+    rng = np.random.default_rng(seed)
+    frames = recorded_frames(rng, 20_000, resolve_dials({"dropped_frames": 1, "missing_end": 1}))
+    assert 0 < 20_000 - frames.size < 60
+    assert frames[0] == 0
+    assert np.all(np.diff(frames) >= 1)
+    rng = np.random.default_rng(seed)
+    cut = recorded_frames(rng, 100, resolve_dials({"missing_end": 1}))
+    assert 97 <= cut.size <= 99
+    assert cut[-1] == cut.size - 1
+
+
+def test_clocks_differ_by_10_to_100_ppm():
+    off = wheel_clock(np.random.default_rng(0), 18_001, 30.0, resolve_dials({"clock_drift": 1}))
+    assert 10e-6 <= abs(off[-1] / 600 - 1) <= 100e-6
+    exact = wheel_clock(np.random.default_rng(0), 18_001, 30.0, resolve_dials(None))
+    assert exact[-1] == 600
+
+
+def test_behaviour_is_what_it_was_when_it_was_sampled():
+    behavior = simulate_behavior(np.random.default_rng(0), 1000, 30.0, 0.5)
+    later = sample_behavior(behavior, np.arange(1000) / 30 + 0.1, 30.0)
+    np.testing.assert_array_equal(later.speed_cm_per_s[:-3], behavior.speed_cm_per_s[3:])
+    unplugged = unplug_wheel(np.random.default_rng(0), behavior)
+    assert not unplugged.is_running.any()
+    assert unplugged.speed_cm_per_s.std() == pytest.approx(0.1, rel=0.1)
+    np.testing.assert_array_equal(unplugged.stride_phase, behavior.stride_phase)
+
+
+def test_leaking_light_goes_on_and_off_and_discharges_are_brief():
+    leak = light_leak(np.random.default_rng(0), 18_000, 30.0)
+    assert 0.2 < np.mean(leak > 0) < 0.8
+    assert leak.max() < 200
+    events = interictal_events(np.random.default_rng(0), 18_000, 30.0)
+    n_events = np.count_nonzero(np.diff((events > 0).astype(int)) == 1)
+    assert 8 < n_events < 35
+    assert events.max() == pytest.approx(4)

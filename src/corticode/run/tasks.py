@@ -45,7 +45,7 @@ from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of
 from corticode.run.map_tasks import maps_chosen_from, maps_of_fits, selection_leaks, wanted_maps
 from corticode.run.maps import MapTask
-from corticode.simulate.truth import is_simulated
+from corticode.simulate.cohort import is_simulated
 from corticode.study.keys import ComparisonKeys, RegionSetKeys
 from corticode.study.study import Condition, Study, gap_frames, resolve
 

@@ -1,37 +1,302 @@
-"""Whole simulated cohorts, in the files of the 2024 study, with the planted truth beside them."""
+"""Whole simulated cohorts, as files of the 2024 study or in memory, with the planted truth."""
 
 import io
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.io import savemat
+from scipy.ndimage import uniform_filter1d
 
 from corticode.data.catalogue import Recording, write_catalogue
 from corticode.data.files import write_bytes, write_text
 from corticode.data.readers.arrays import ArrayLocation
+from corticode.data.session import Session
 from corticode.errors import DataError, RunError, StudyError
-from corticode.simulate.dials import resolve_dials
-from corticode.simulate.ideal import ideal_decoder
+from corticode.simulate.behavior import simulate_behavior
+from corticode.simulate.cortex import (
+    INDICATOR_DECAY_S,
+    INDICATOR_RISE_S,
+    LEADS_S,
+    LIMB_REGIONS,
+    PRODUCT_REGIONS,
+    SOURCES,
+)
+from corticode.simulate.dials import SIZES, CohortSize, published_sessions, resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks, write_movie
+from corticode.simulate.optics import (
+    Scene,
+    make_scene,
+    patterns,
+    region_centres,
+    region_radius,
+    region_slopes,
+    region_traces,
+)
 from corticode.simulate.session import (
     FRAME_RATE_HZ,
+    RUN_FRACTIONS,
     Mouse,
     SimulatedSession,
     simulate_mouse,
+    simulate_physiology,
     simulate_session,
     stream,
 )
-from corticode.simulate.sizes import SIZES, CohortSize, published_sessions
-from corticode.simulate.truth import describe_cohort, describe_session
 
+HALF_WINDOW_FRAMES = 15
+STEP_FRAMES = 3
+DETREND_FRAMES = 1000
+STRIDES_HZ = (2.0, 2.5, 3.0, 3.5, 4.0)
+LONG_DRAW_FRAMES = 24_000
+TRUTH = "truth.json"
 TIMED = ("dropped_frames", "missing_end", "clock_drift")
+N_PIXELS = 64
+FEWEST_SESSIONS = 3
+
+
+Decoder = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+
+
+def region_weights(mouse: Mouse, scene: Scene) -> NDArray[np.float64]:
+    """How strongly each source drives each region's trace, in percent; (source, region).
+
+    A trace is the mean over pixels, which neighbouring regions share.
+    """
+    return np.asarray(mouse.weights @ (scene.footprints @ scene.rois.T).astype(np.float64))
+
+
+def known_patterns(mouse: Mouse, scene: Scene) -> NDArray[np.float64]:
+    """Everything that is planted with a pattern over regions; (pattern, region).
+
+    The difference of left and right limbs, the sources, blood, heart beat, breathing, motion,
+    blur, light.
+    """
+    weights = region_weights(mouse, scene)
+    left, right = (weights[SOURCES.index(f"limb, {side}")] for side in ("left", "right"))
+    alike = patterns(scene)[2 * len(scene.footprints) :] @ scene.rois.T
+    slopes, bend = region_slopes(scene)
+    every = [left - right, *weights, *alike, *slopes, bend, np.ones(weights.shape[1])]
+    return np.stack([pattern for pattern in every if pattern.any()])
+
+
+def window_features(traces: NDArray[np.float32], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the regions say about each planted pattern, in windows of +-15 frames (0.5 s at 30 Hz).
+
+    Parameters
+    ----------
+    traces
+        Shape (frame, region).
+    known
+        Shape (pattern, region), as `known_patterns` gives.
+
+    Returns
+    -------
+    NDArray
+        Shape (window, feature): 11 lags of each pattern's course; 11 lags of the product of the
+        two regions that the dial `nonlinear` plants in; the amplitude of the first pattern's
+        course at five stride frequencies. The first window is that of frame 15.
+
+    Examples
+    --------
+    >>> window_features(np.zeros((100, 50), np.float32), np.ones((9, 50))).shape
+    (70, 115)
+    """
+    level = uniform_filter1d(traces, min(DETREND_FRAMES, len(traces)), axis=0)
+    detrended = (traces - level).astype(np.float64)
+    product = np.prod(detrended[:, np.array(PRODUCT_REGIONS) - 1], axis=1, keepdims=True)
+    projected = np.concatenate([detrended @ known.T, product], axis=1)
+    smoothed = uniform_filter1d(projected, STEP_FRAMES, axis=0)
+    length = 2 * HALF_WINDOW_FRAMES + 1
+    lags = sliding_window_view(smoothed, length, axis=0)[:, :, ::STEP_FRAMES]
+    seconds = np.arange(length) / FRAME_RATE_HZ
+    waves = np.exp(2j * np.pi * np.outer(seconds, STRIDES_HZ)) * np.hanning(length)[:, None]
+    waves -= waves.mean(axis=0)
+    strides = np.abs(sliding_window_view(projected[:, 0], length) @ waves)
+    return np.concatenate([lags.reshape(len(lags), -1), strides], axis=1)
+
+
+def ideal_decoder(mouse: Mouse, seed: int, n_pixels: int) -> Decoder:
+    """A function from traces to scores that knows the generator of one mouse: the ceiling.
+
+    It is a matched filter: a linear discriminant over `window_features`. Its spatial part is
+    exact, the mouse's true weights. Its temporal part (the mean course of every pattern around
+    running and rest, lags included, the strides, and the covariance of everything else) comes from
+    a long draw of the same mouse that is no part of the cohort. No decoder of other mice can know
+    as much; a decoder that makes more of the strides than their amplitude may come closer to what
+    is possible.
+
+    Parameters
+    ----------
+    mouse
+        Whose.
+    seed
+        The cohort's.
+    n_pixels
+        Side of the movie's frames.
+
+    Returns
+    -------
+    callable
+        From traces, shape (frame, region), to scores of frames 15 to the 16th from the end.
+    """
+    dials, place = mouse.dials, mouse.number
+    behavior = simulate_behavior(
+        stream(seed, place, 4), LONG_DRAW_FRAMES, FRAME_RATE_HZ, RUN_FRACTIONS[place - 1]
+    )
+    rng = stream(seed, place, 5)
+    scene = make_scene(mouse.anatomy, mouse.anatomy.pose, n_pixels, dials)
+    traces = region_traces(rng, simulate_physiology(rng, mouse, behavior), scene, dials)
+    known = known_patterns(mouse, scene)
+    weights = fit_discriminant(window_features(traces, known), inner_frames(behavior.is_running))
+
+    def score(traces: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.asarray(window_features(traces, known) @ weights)
+
+    return score
+
+
+def inner_frames(values: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The frames that have a whole window."""
+    return values[HALF_WINDOW_FRAMES:-HALF_WINDOW_FRAMES]
+
+
+def fit_discriminant(
+    features: NDArray[np.float64], is_running: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Weights of Fisher's linear discriminant between running and rest; (feature,)."""
+    at_rest, in_run = features[~is_running].mean(axis=0), features[is_running].mean(axis=0)
+    residual = features - np.where(is_running[:, None], in_run, at_rest)
+    covariance = residual.T @ residual / len(residual)
+    # Brought to unit variance, so that small features count as much as large ones; a dial at 0
+    # leaves directions without variance, which the pseudo-inverse leaves out.
+    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+    inverse = np.linalg.pinv(covariance / np.outer(scale, scale), rcond=1e-9, hermitian=True)
+    return np.asarray(inverse @ ((in_run - at_rest) / scale) / scale)
+
+
+def area_under_curve(is_running: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
+    """The area under the ROC curve, run against rest; ties count half, NaN where one is missing.
+
+    Examples
+    --------
+    >>> area_under_curve(np.array([False, True, True]), np.array([0.0, 0.0, 1.0]))
+    0.75
+    """
+    if is_running.all() or not is_running.any():
+        return float("nan")
+    rest, run = np.sort(scores[~is_running]), scores[is_running]
+    below = np.searchsorted(rest, run, "left") + np.searchsorted(rest, run, "right")
+    return float(below.mean() / (2 * rest.size))
+
+
+def is_simulated(recording: Recording) -> bool:
+    """Whether a recording's files lie in a simulated cohort: ``truth.json`` beside or above them.
+
+    Examples
+    --------
+    >>> is_simulated(Recording("m1", "a"))
+    False
+    """
+    named = (recording.traces, recording.movie, recording.behavior)
+    folders = {location.path.parent for location in named if location is not None}
+    return any((one / TRUTH).is_file() for folder in folders for one in (folder, folder.parent))
+
+
+def describe_session(name: str, mouse: Mouse, session: SimulatedSession, ideal: Decoder) -> Any:
+    """What is true of one session: whose it is, how much it ran, how well it can be decoded."""
+    is_running = session.behavior.is_running
+    aligned = is_running[np.minimum(session.frames, is_running.size - 1)]
+    return {
+        "session": name,
+        "animal": f"m{mouse.number}",
+        "run_fraction": float(is_running.mean()),
+        "n_frames": int(session.frames.size),
+        "ideal_auc": _or_none(area_under_curve(inner_frames(aligned), ideal(session.traces))),
+    }
+
+
+def describe_cohort(
+    size: str,
+    extent: CohortSize,
+    seed: int,
+    dials: Mapping[str, float],
+    mice: Sequence[Mouse],
+    sessions: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What is true of a cohort, for ``truth.json``.
+
+    Weights are those of each region's trace, in percent dF/F for a source at 1; leads are seconds
+    by which arousal comes before running, to which the dial `lag_s` is added; footprints are the
+    centres (row, column, in pixels of the movie, from 0) and radius of the pixels a trace is the
+    mean of. ``ideal_auc`` is what `corticode.simulate.cohort.ideal_decoder` scores in each
+    session, averaged over an animal's sessions, then over animals.
+    """
+    animals = {
+        f"m{mouse.number}": {
+            "ideal_auc": _mean(
+                s["ideal_auc"] for s in sessions if s["animal"] == f"m{mouse.number}"
+            ),
+            **_describe_mouse(mouse, extent.n_pixels),
+        }
+        for mouse in mice
+    }
+    return {
+        "data": "simulated",
+        "size": size,
+        **asdict(extent),
+        "seed": seed,
+        "dials": dict(dials),
+        "frame_rate_hz": FRAME_RATE_HZ,
+        "limb_regions": list(LIMB_REGIONS),
+        "arousal_leads_running_s": dict(LEADS_S),
+        "lag_s": dials["lag_s"],
+        "indicator_s": {
+            "rise": INDICATOR_RISE_S * dials["indicator"],
+            "decay": INDICATOR_DECAY_S * dials["indicator"],
+        },
+        "ideal_auc": _mean(animal["ideal_auc"] for animal in animals.values()),
+        "animals": animals,
+        "sessions": list(sessions),
+    }
+
+
+def _describe_mouse(mouse: Mouse, n_pixels: int) -> dict[str, Any]:
+    pose = mouse.anatomy.pose
+    weights = region_weights(mouse, make_scene(mouse.anatomy, pose, n_pixels, mouse.dials))
+    return {
+        "weights": {s: _rounded(row) for s, row in zip(SOURCES, weights, strict=True)},
+        "footprints": {
+            "centres": _rounded(region_centres(pose, n_pixels)),
+            "radius": region_radius(n_pixels),
+        },
+        "pose": asdict(pose),
+        "run_shift_pixels_of_128": _rounded(mouse.dials["motion"] * mouse.run_shift),
+        "noise_percent": round(mouse.noise, 4),
+    }
+
+
+def _rounded(values: NDArray[np.float64]) -> Any:
+    return np.round(values, 4).tolist()
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    told = [value for value in values if value is not None]
+    return float(np.mean(told)) if told else None
+
+
+def _or_none(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if np.isfinite(value) else None
+
+
 """Mishaps after which frames and behaviour need times to be brought together."""
 
 
@@ -73,7 +338,7 @@ def simulate_cohort(
 
     The folder holds ``data_<n>_5mice.csv`` (which session is whose), behaviour, traces and, where
     movies are written, ``data_of_image_<n>_5mice/{id}.tif``. ``truth.json`` tells what was
-    planted, see `corticode.simulate.truth.describe_cohort`. The same size, seed and dials
+    planted, see `corticode.simulate.cohort.describe_cohort`. The same size, seed and dials
     give the same arrays, with movies or without. Where a movie interleaves a reference channel, or
     frames and behaviour need times to be brought together, ``sessions.csv`` is a catalogue that
     says so and spares the import.
@@ -238,3 +503,81 @@ def _write_mat(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     content = buffer.getvalue()
     # The header's text holds the time of writing; without it the same seed gives the same bytes.
     write_bytes(path, b"MATLAB 5.0 MAT-file, simulated".ljust(116) + content[116:])
+
+
+def simulate_sessions(
+    n_frames: int = 3000,
+    n_sessions: int = 3,
+    *,
+    n_mice: int = len(RUN_FRACTIONS),
+    seed: int = 0,
+    dials: Mapping[str, float] | None = None,
+) -> list[Session]:
+    """Sessions of simulated mice: traces of 50 regions at 30 Hz, running and speed.
+
+    The mice are those that `corticode.simulate.cohort.simulate_cohort` writes for the same
+    seed, dials and lengths.
+
+    Parameters
+    ----------
+    n_frames, n_sessions
+        Frames a session, 1,000 or more; sessions a mouse, three or more.
+    n_mice
+        How many, at most five.
+    seed
+        Source of all randomness.
+    dials
+        What to scale, by name: 1 is typical, 0 switches off; see
+        `corticode.simulate.dials.DIALS`.
+
+    Returns
+    -------
+    list of Session
+        Mouse by mouse, in the order of days. Behaviour ``runrest`` is 0 or 1, ``speed_rs`` in cm/s.
+
+    Raises
+    ------
+    StudyError
+        Too many mice, too few sessions, an unknown dial, or one that loses frames or sets clocks
+        apart.
+
+    Examples
+    --------
+    >>> sessions = simulate_sessions(1000, n_mice=2)
+    >>> [session.name for session in sessions[2:4]], sessions[0].traces.shape
+    (['m1/day 3', 'm2/day 1'], (1000, 50))
+    """
+    if not 1 <= n_mice <= len(RUN_FRACTIONS):
+        raise StudyError(f"{n_mice} mice; 1 to {len(RUN_FRACTIONS)} can be simulated")
+    if n_sessions < FEWEST_SESSIONS:
+        raise StudyError(
+            f"{n_sessions} sessions a mouse; at least {FEWEST_SESSIONS} are needed, over which the "
+            "share of running trends"
+        )
+    values = resolve_dials(dials)
+    timed = [name for name in TIMED if values[name]]
+    if timed:
+        raise StudyError(
+            f"dial {timed[0]!r} needs files, which tell the times; use simulate_cohort, or leave "
+            "it out"
+        )
+    mice = [simulate_mouse(number + 1, n_sessions, seed, values) for number in range(n_mice)]
+    return [_session(mouse, day, n_frames, seed) for mouse in mice for day in range(n_sessions)]
+
+
+def _session(mouse: Mouse, day: int, n_frames: int, seed: int) -> Session:
+    simulated = simulate_session(mouse, day, n_frames, N_PIXELS, seed)
+    behavior = simulated.behavior
+    return Session(
+        f"m{mouse.number}",
+        f"day {day + 1}",
+        simulated.traces,
+        tuple(str(k + 1) for k in range(simulated.traces.shape[1])),
+        {
+            "runrest": behavior.is_running.astype(np.float64),
+            "speed_rs": behavior.speed_cm_per_s,
+        },
+        np.zeros(n_frames, np.int32),
+        FRAME_RATE_HZ,
+        history="simulated",
+    )

@@ -1,7 +1,11 @@
 """The dials of a simulated cohort: what each scales, and which are on unless said otherwise."""
 
+import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
+from importlib import resources
 
 import numpy as np
 
@@ -41,8 +45,6 @@ TYPICAL: Mapping[str, str] = {
     "day_trend": "trend of the run fraction over days",
     "encoder_noise": "noise of the wheel's encoder",
 }
-"""Features that are there unless switched off: 1 is typical."""
-
 SPECIAL: Mapping[str, str] = {
     "only_mouse": "number of the one mouse with a signal; 0: all",
     "one_sided": "number of the mouse whose right hemisphere has no signal; 0: none",
@@ -56,17 +58,23 @@ SPECIAL: Mapping[str, str] = {
     "light_leak": "light leaking into the second mouse's second session",
     "interictal": "interictal-like events",
 }
-"""What is off, at 0, unless asked for."""
-
 DIALS: Mapping[str, str] = {**TYPICAL, **SPECIAL}
-"""What each dial scales."""
-
 BEHAVIOR_DRIVEN = ("haemodynamics", "motion", "defocus", "heart", "breathing")
-"""What follows behaviour without being neural."""
-
 NEGATIVE_ALLOWED = ("lag_s",)
 MOUSE_NUMBERS = ("only_mouse", "one_sided")
 N_MICE = 5  # in a cohort of any size
+
+
+"""Features that are there unless switched off: 1 is typical."""
+
+
+"""What is off, at 0, unless asked for."""
+
+
+"""What each dial scales."""
+
+
+"""What follows behaviour without being neural."""
 
 
 def resolve_dials(dials: Mapping[str, float] | None) -> dict[str, float]:
@@ -128,3 +136,53 @@ def dials_of_mouse(dials: Mapping[str, float], mouse: int) -> dict[str, float]:
     if dials["only_mouse"] in (0, mouse):
         return dict(dials)
     return dict(dials) | dict.fromkeys(("signal", *BEHAVIOR_DRIVEN), 0.0)
+
+
+@dataclass(frozen=True)
+class CohortSize:
+    """How much of each mouse is simulated.
+
+    Parameters
+    ----------
+    n_sessions
+        Number of sessions of each mouse.
+    n_frames
+        Frames a session.
+    n_pixels
+        Side of a movie's frames.
+    has_movies
+        Whether movies are written unless traces alone are asked for.
+    """
+
+    n_sessions: tuple[int, ...]
+    n_frames: int
+    n_pixels: int
+    has_movies: bool
+
+
+SIZES: Mapping[str, CohortSize] = {
+    "tiny": CohortSize((3, 3, 3, 3, 3), 3_000, 64, has_movies=False),
+    "small": CohortSize((4, 4, 4, 4, 4), 6_000, 64, has_movies=True),
+    "study": CohortSize((11, 12, 14, 15, 12), 18_000, 128, has_movies=True),
+    "grid": CohortSize((3, 3, 3, 3, 3), 1_000, 64, has_movies=False),
+}
+
+
+@cache
+def published_sessions() -> Mapping[int, tuple[str, ...]]:
+    """Ids of the study's 64 sessions by number of the mouse, in the order of days.
+
+    References
+    ----------
+    Ajioka T, Nakai N, Yamashita O, Takumi T (2024), PLoS Comput Biol 20(3): e1011074,
+    https://doi.org/10.1371/journal.pcbi.1011074
+
+    Examples
+    --------
+    >>> {mouse: len(ids) for mouse, ids in published_sessions().items()}
+    {1: 11, 2: 12, 3: 14, 4: 15, 5: 12}
+    """
+    text = resources.files("corticode.published").joinpath("sessions_64.csv").read_text("utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    mice = sorted({int(row["animal"]) for row in rows})
+    return {m: tuple(row["session"] for row in rows if int(row["animal"]) == m) for m in mice}

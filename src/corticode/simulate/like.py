@@ -19,7 +19,7 @@ from corticode.data.files import write_text, write_with
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session
 from corticode.errors import DataError, StudyError
-from corticode.simulate.truth import TRUTH
+from corticode.simulate.cohort import TRUTH
 
 DEFAULT_RATE_HZ = 30.0
 SHARED_S = (0.4, 4.0, 30.0, 60.0)

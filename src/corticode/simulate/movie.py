@@ -7,15 +7,17 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from corticode.simulate.brain import REFERENCE_BRIGHTNESS, REFERENCE_PIXELS, Scene
-from corticode.simulate.movement import move_frames
 from corticode.simulate.optics import (
+    REFERENCE_BRIGHTNESS,
+    REFERENCE_PIXELS,
     Physiology,
+    Scene,
     courses,
     noise_counts,
     patterns,
     reference_patterns,
 )
+from corticode.simulate.physiology import move_frames
 
 BLOCK_PIXELS = 250 * 128**2
 BAD_SHARE = 2e-4
