@@ -18,8 +18,7 @@ from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, cut_windows
 from corticode.decode.decoder import Decoder, ScaledNetwork
-from corticode.decode.networks.recurrent import CELLS, RecurrentNetwork
-from corticode.decode.networks.speed import SpeedNetwork
+from corticode.decode.networks.traces import CELLS, RecurrentNetwork, SpeedNetwork
 from corticode.decode.settings import Network, Training
 from corticode.explain.deepshap import deep_shap, explain_windows
 

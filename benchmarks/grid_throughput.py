@@ -26,12 +26,11 @@ from results_file import write_result
 from corticode.data.folds import Split
 from corticode.data.layouts.study2024 import import_study2024
 from corticode.data.prepared import load_sessions
-from corticode.decode.batches import iterate_batches
 from corticode.decode.decoder import build_network, count_outputs
 from corticode.decode.fit import fit
-from corticode.decode.optimisers import make_optimiser
 from corticode.decode.settings import LINEAR
-from corticode.decode.training_loop import loss_of
+from corticode.decode.trace_batches import iterate_batches
+from corticode.decode.training import loss_of, make_optimiser
 from corticode.run.execute import Progress, run_study, start_worker
 from corticode.run.fit_speeds import kind_of
 from corticode.run.fits import FitTask, condition_windows, split_fold

@@ -46,8 +46,8 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.decoder import load_decoder
 from corticode.decode.fit import fit
-from corticode.decode.networks.movie import MovieNetwork
-from corticode.decode.runs_of_windows import images_of_windows
+from corticode.decode.movie_batches import images_of_windows
+from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.settings import Training
 from corticode.evaluate.intervals import interval
 from corticode.explain.deepshap import deep_shap

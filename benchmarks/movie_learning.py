@@ -31,12 +31,10 @@ from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, session_targets, windows_of
 from corticode.decode.decoder import Decoder, build_network
 from corticode.decode.fit import fit
-from corticode.decode.optimisers import make_optimiser
+from corticode.decode.movie_batches import stretches
 from corticode.decode.predict import outputs_of_movies
-from corticode.decode.runs_of_windows import stretches
 from corticode.decode.settings import Network, Training
-from corticode.decode.training_loop import train_network
-from corticode.decode.training_state import TrainingState
+from corticode.decode.training import TrainingState, make_optimiser, train_network
 from corticode.evaluate.metrics import binary_scores
 from corticode.simulate.cohort import simulate_cohort
 

@@ -26,9 +26,8 @@ from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, windows_of
 from corticode.decode.decoder import build_network
-from corticode.decode.movie_batches import MovieFrames, images_of
+from corticode.decode.movie_batches import MovieFrames, images_of, make_batch
 from corticode.decode.predict import IMAGES_BATCH, outputs_of_movies
-from corticode.decode.runs_of_windows import make_batch
 from corticode.decode.settings import Network
 from corticode.simulate.movie import write_movie
 

@@ -21,12 +21,10 @@ from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, session_targets, windows_of
 from corticode.decode.decoder import build_network
+from corticode.decode.movie_batches import make_batch, plan_epoch
 from corticode.decode.networks import efficientnet
-from corticode.decode.optimisers import make_optimiser
-from corticode.decode.runs_of_windows import make_batch, plan_epoch
 from corticode.decode.settings import Network, Training
-from corticode.decode.training_loop import train_network
-from corticode.decode.training_state import TrainingState
+from corticode.decode.training import TrainingState, make_optimiser, train_network
 
 N_SESSIONS, N_FRAMES, SIDE, TURNS = 4, 600, 128, 5
 SIDES, N_COMPARED = (64, SIDE), 256

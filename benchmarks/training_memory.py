@@ -15,9 +15,9 @@ import torch
 from results_file import write_result
 from study_size import open_fold, store_study
 
-from corticode.decode.batches import iterate_batches, order_of_epoch
 from corticode.decode.fit import fit
 from corticode.decode.settings import Training
+from corticode.decode.trace_batches import iterate_batches, order_of_epoch
 
 
 def anonymous_mb() -> float:

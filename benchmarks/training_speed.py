@@ -18,9 +18,9 @@ from results_file import write_result
 from study_size import open_fold, store_study
 from torch import nn
 
-from corticode.decode.batches import iterate_batches
 from corticode.decode.fit import fit
 from corticode.decode.settings import Training
+from corticode.decode.trace_batches import iterate_batches
 
 BATCH, BARE_STEPS, WORKER_WINDOWS, ROUNDS = 256, 200, 120_000, 5
 

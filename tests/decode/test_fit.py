@@ -8,7 +8,7 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode import predict as predict_module
-from corticode.decode import training_loop
+from corticode.decode import training as training_loop
 from corticode.decode.decoder import state_bytes
 from corticode.decode.fit import fit
 from corticode.decode.predict import predict

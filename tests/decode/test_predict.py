@@ -8,9 +8,8 @@ from corticode.data.targets import Target
 from corticode.decode import predict as predict_module
 from corticode.decode.decoder import load_decoder
 from corticode.decode.fit import fit
-from corticode.decode.movie_batches import MovieFrames, images_of
+from corticode.decode.movie_batches import MovieFrames, images_of, make_batch
 from corticode.decode.predict import predict
-from corticode.decode.runs_of_windows import make_batch
 from corticode.decode.settings import Network, Training
 from corticode.errors import DecoderError, StudyError
 

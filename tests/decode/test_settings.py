@@ -1,8 +1,8 @@
 import pytest
 
 from corticode.decode.networks.efficientnet import BACKBONES as BUILT
-from corticode.decode.networks.movie import HEADS
-from corticode.decode.networks.recurrent import CELLS
+from corticode.decode.networks.movies import HEADS
+from corticode.decode.networks.traces import CELLS
 from corticode.decode.settings import (
     BACKBONES,
     GRID,

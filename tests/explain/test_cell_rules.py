@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from corticode.decode.networks.keras_gru import KerasGRUNetwork
-from corticode.decode.networks.recurrent import RecurrentNetwork
+from corticode.decode.networks.traces import KerasGRUNetwork, RecurrentNetwork
 from corticode.explain.cell_rules import slope_between
 from corticode.explain.network_rules import rules_of
 

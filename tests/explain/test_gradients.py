@@ -13,7 +13,7 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows, session_targets, windows_of
 from corticode.decode.decoder import Decoder, ScaledNetwork
 from corticode.decode.fit import fit
-from corticode.decode.networks.movie import MovieNetwork
+from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.settings import Network, Training
 from corticode.errors import StudyError
 from corticode.explain.gradients import expected_gradients, integrated_gradients

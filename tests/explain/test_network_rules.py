@@ -2,10 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from corticode.decode.networks.keras_gru import KerasGRUNetwork
-from corticode.decode.networks.linear import LinearNetwork
-from corticode.decode.networks.recurrent import CELLS, RecurrentNetwork
-from corticode.decode.networks.speed import SpeedNetwork
+from corticode.decode.networks.traces import (
+    CELLS,
+    KerasGRUNetwork,
+    LinearNetwork,
+    RecurrentNetwork,
+    SpeedNetwork,
+)
 from corticode.errors import DecoderError
 from corticode.explain.network_rules import rules_of
 

@@ -14,7 +14,7 @@ from corticode.decode import predict as predict_module
 from corticode.decode.decoder import Decoder, ScaledNetwork
 from corticode.decode.fit import fit
 from corticode.decode.movie_batches import MovieFrames
-from corticode.decode.networks.movie import MovieNetwork
+from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.predict import predict
 from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, DecoderError, StudyError

@@ -20,7 +20,7 @@ import pytest
 
 from corticode.data.catalogue import read_catalogue
 from corticode.data.preprocess import moving_mean
-from corticode.decode import training_loop
+from corticode.decode import training as training_loop
 from corticode.decode.predictions import Predictions
 from corticode.errors import RunError, StudyError
 from corticode.evaluate.references import compare_with_references

@@ -19,12 +19,13 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
-from corticode.decode.networks.grid import N_GRID_FEATURES, GridMeans
-from corticode.decode.networks.keras_gru import KerasGRUNetwork
-from corticode.decode.networks.linear import LinearNetwork
-from corticode.decode.networks.movie import MovieNetwork
-from corticode.decode.networks.recurrent import RecurrentNetwork
-from corticode.decode.networks.speed import SpeedNetwork
+from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
+from corticode.decode.networks.traces import (
+    KerasGRUNetwork,
+    LinearNetwork,
+    RecurrentNetwork,
+    SpeedNetwork,
+)
 from corticode.decode.settings import GRID, Network, Training
 from corticode.errors import DecoderError, MissingDataError
 

@@ -11,12 +11,17 @@ from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, ScaledNetwork, build_network, count_outputs
 from corticode.decode.linear import LinearProblem, fit_linear
 from corticode.decode.networks.efficientnet import EfficientNet
-from corticode.decode.networks.linear import LinearNetwork
-from corticode.decode.networks.movie import MovieNetwork
-from corticode.decode.optimisers import make_optimiser
+from corticode.decode.networks.movies import MovieNetwork
+from corticode.decode.networks.traces import LinearNetwork
 from corticode.decode.settings import LINEAR, Network, Training, check_network
-from corticode.decode.training_loop import Report, can_choose, seed_device, train_network
-from corticode.decode.training_state import TrainingState
+from corticode.decode.training import (
+    Report,
+    TrainingState,
+    can_choose,
+    make_optimiser,
+    seed_device,
+    train_network,
+)
 from corticode.decode.weights import load_cnn_weights
 from corticode.errors import DataError, DecoderError, FoldError, StudyError
 

@@ -9,17 +9,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from corticode.data.windows import Windows
-from corticode.decode.batches import iterate_batches
 from corticode.decode.decoder import (
     Decoder,
     ScaledNetwork,
     count_outputs,
     roles_of_animals,
 )
-from corticode.decode.movie_batches import MovieFrames, Read, images_of, read_ahead
-from corticode.decode.networks.movie import MovieNetwork
+from corticode.decode.movie_batches import (
+    IMAGE_FRAMES,
+    MovieFrames,
+    Read,
+    images_of,
+    images_of_windows,
+    read_ahead,
+)
+from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.predictions import PART_NAMES, Predictions
-from corticode.decode.runs_of_windows import IMAGE_FRAMES, images_of_windows
+from corticode.decode.trace_batches import iterate_batches
 from corticode.errors import DataError, DecoderError, Finding, warn_about
 
 PREDICT_BATCH = 2048

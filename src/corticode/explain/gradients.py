@@ -11,8 +11,7 @@ from torch import Tensor
 
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
-from corticode.decode.movie_batches import MovieFrames, images_of
-from corticode.decode.runs_of_windows import IMAGE_FRAMES
+from corticode.decode.movie_batches import IMAGE_FRAMES, MovieFrames, images_of
 from corticode.errors import StudyError
 from corticode.explain.contributions import additivity_error, average_contributions
 from corticode.explain.importance_map import ImportanceMap

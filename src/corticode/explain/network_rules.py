@@ -7,10 +7,12 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from corticode.decode.networks.keras_gru import KerasGRUNetwork
-from corticode.decode.networks.linear import LinearNetwork
-from corticode.decode.networks.recurrent import RecurrentNetwork
-from corticode.decode.networks.speed import SpeedNetwork
+from corticode.decode.networks.traces import (
+    KerasGRUNetwork,
+    LinearNetwork,
+    RecurrentNetwork,
+    SpeedNetwork,
+)
 from corticode.errors import DecoderError
 from corticode.explain.cell_rules import (
     Activity,

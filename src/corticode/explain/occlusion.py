@@ -10,7 +10,7 @@ from torch import Tensor
 
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, count_outputs, roles_of_animals
-from corticode.decode.movie_batches import MovieFrames
+from corticode.decode.movie_batches import MovieFrames, stretches
 from corticode.decode.predict import (
     Versions,
     check_recipe,
@@ -18,7 +18,6 @@ from corticode.decode.predict import (
     predict,
     scores_of,
 )
-from corticode.decode.runs_of_windows import stretches
 from corticode.errors import Finding, StudyError
 from corticode.evaluate.metrics import primary
 from corticode.evaluate.scorable_sessions import scorable_windows

@@ -38,7 +38,7 @@ from corticode.data.prepared import (
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.decode.decoder import FORMAT
-from corticode.decode.shared_training import can_share
+from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import CorticodeError, DataError, Finding, StudyError
 from corticode.run.fits import FitTask, condition_windows, fold_findings

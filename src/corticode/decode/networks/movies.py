@@ -1,13 +1,16 @@
-"""Decoders of movies: a CNN for each image, and what reads its features."""
+"""Decoders of movies: a CNN (or a grid of means) for each image, and what reads its features."""
 
 from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 HEADS = ("cnn", "cnn-gru", "cnn-lstm")
 CELLS: dict[str, type[nn.LSTM | nn.GRU]] = {"cnn-gru": nn.GRU, "cnn-lstm": nn.LSTM}
 DROPOUT = 0.2
+N_CELLS = 16  # along each side
+N_GRID_FEATURES = 3 * N_CELLS**2
 
 
 class MovieNetwork(nn.Module):
@@ -135,3 +138,18 @@ class MovieNetwork(nn.Module):
             return values
         kept = torch.rand(values.shape) >= DROPOUT
         return values * (kept.to(values) / (1 - DROPOUT))
+
+
+class GridMeans(nn.Module):
+    """Means of an image's channels over 16 x 16 cells; nothing is learned.
+
+    Examples
+    --------
+    >>> import torch
+    >>> GridMeans()(torch.ones(4, 3, 64, 64)).shape
+    torch.Size([4, 768])
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Means, shape (image, 768), of images of shape (image, 3, row, column)."""
+        return functional.adaptive_avg_pool2d(images, N_CELLS).flatten(1)

@@ -8,7 +8,7 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
-from corticode.decode.batches import iterate_batches, order_of_epoch, random_start
+from corticode.decode.trace_batches import iterate_batches, order_of_epoch, random_start
 
 
 @pytest.fixture

@@ -1,30 +1,258 @@
-"""The training loop: legs of an epoch, each closed by a validation; resumable at any batch."""
+"""The training loop: legs of an epoch, each closed by a validation; resumable at any batch, shared.
 
+Twenty splits of five mice hold ten training sets: the splits that swap their validation and test
+animal train on the same. Training never looks at validation windows unless patience ends it, so
+that its weights at every validation can be kept, and each fit chooses among them by windows of
+its own, with the result of having trained itself.
+"""
+
+import json
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
-from torch import Tensor
+from safetensors import SafetensorError
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from corticode.data.files import write_bytes
 from corticode.data.windows import Windows
-from corticode.decode.batches import TraceBatches, random_start
-from corticode.decode.decoder import ScaledNetwork
+from corticode.decode.decoder import ScaledNetwork, state_bytes
 from corticode.decode.movie_batches import MovieBatches
-from corticode.decode.networks.movie import MovieNetwork
-from corticode.decode.optimisers import set_step
-from corticode.decode.settings import Training
-from corticode.decode.shared_training import has_legs, keep_leg, read_leg
-from corticode.decode.training_state import TrainingState, load_state, save_state
-from corticode.errors import CorticodeWarning, DecoderError, StudyError
+from corticode.decode.networks.movies import MovieNetwork
+from corticode.decode.settings import LINEAR, Network, Training
+from corticode.decode.trace_batches import TraceBatches, random_start
+from corticode.errors import CorticodeWarning, DecoderError, RunError, StudyError
 
+NUMBERS = (
+    "fit",
+    "epoch",
+    "batch",
+    "loss_sum",
+    "n_seen",
+    "n_parts",
+    "seconds",
+    "history",
+    "best_loss",
+    "best_epoch",
+)
+WARM_UP = 0.25
+FIRST_SHARE, LAST_SHARE = 1 / 25, 1e-5
+FASTAI_BETAS = (0.95, 0.85)
+FASTAI_DECAY = 0.01
 STATE_EVERY_S = 600.0
 
+
+@dataclass
+class TrainingState:
+    """Where training stands; what a killed run needs to go on.
+
+    `fit` says which fit it is in words, so that no other goes on from it. `n_parts` is 2 where the
+    device's memory does not hold a whole batch.
+    """
+
+    network: ScaledNetwork
+    optimiser: torch.optim.Adam
+    fit: str = ""
+    epoch: int = 1
+    batch: int = 0
+    loss_sum: float = 0.0
+    n_seen: int = 0
+    n_parts: int = 1
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+def save_state(state: TrainingState, path: Path) -> None:
+    """Write where training stands, whole or not at all."""
+    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
+    tensors |= {f"best.{k}": v for k, v in state.best.items()}
+    for k, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{k}.{name}": value for name, value in moments.items()}
+    numbers = {name: getattr(state, name) for name in NUMBERS}
+    text = json.dumps(numbers).encode("utf-8")
+    tensors["numbers"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    tensors["random"] = torch.get_rng_state()
+    write_bytes(path, state_bytes(tensors))
+
+
+def load_state(state: TrainingState, path: Path) -> None:
+    """Bring a fresh training to where an interrupted one stood.
+
+    Raises
+    ------
+    RunError
+        The file is damaged, or another fit left it.
+    """
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+        numbers = json.loads(bytes(tensors.pop("numbers").numpy()))
+        found = numbers["fit"]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    if found != state.fit:
+        raise RunError(
+            f"the state of training in {path} was left by another fit ({found}; this one is "
+            f"{state.fit}); delete the file, or give each fit its own"
+        )
+    try:
+        torch.set_rng_state(tensors.pop("random"))
+        state.network.load_state_dict(_under(tensors, "network."))
+        state.best = _under(tensors, "best.")
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(tensors, "adam.").items():
+            k, _, moment = name.partition(".")
+            moments.setdefault(int(k), {})[moment] = value
+        groups = state.optimiser.state_dict()["param_groups"]
+        state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        for name in NUMBERS:
+            setattr(state, name, numbers[name])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    reason = str(error).splitlines()[0]
+    return RunError(
+        f"the state of training in {path} is damaged ({reason}); delete the file, the fit then "
+        "starts again"
+    )
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+Leg = tuple[dict[str, Tensor], dict[str, float]]
+
+
+def can_share(network: Network, training: Training) -> bool:
+    """Whether a training is the same whatever the validation windows are.
+
+    Examples
+    --------
+    >>> can_share(Network("gru"), Training()), can_share(Network("gru"), Training(patience=2))
+    (True, False)
+    """
+    return network.kind not in LINEAR and training.patience is None
+
+
+def keep_leg(
+    folder: Path, number: int, weights: Mapping[str, Tensor], told: Mapping[str, float]
+) -> None:
+    """Keep the weights at a validation (from 1) and what training told of them."""
+    tensors = dict(weights)
+    text = json.dumps(dict(told)).encode("utf-8")
+    tensors["told"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    write_bytes(_path(folder, number), state_bytes(tensors))
+
+
+def has_legs(folder: Path, training: Training) -> bool:
+    """Whether the weights of every validation are kept."""
+    n_legs = training.epochs * training.validations
+    return all(_path(folder, number).is_file() for number in range(1, n_legs + 1))
+
+
+def read_leg(folder: Path, number: int) -> Leg | None:
+    """What `keep_leg` kept; None where it is gone or damaged."""
+    try:
+        tensors = safetensors.torch.load(_path(folder, number).read_bytes())
+        told = json.loads(bytes(tensors.pop("told").numpy()))
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return None
+    return tensors, told
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number:04d}.safetensors"
+
+
+def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Adam:
+    """Adam as PyTorch has it, or with the settings that fastai gives it.
+
+    `fastai-adam`: weight decay 0.01 apart from the gradient, on weights but not on biases and
+    batch norms; second beta 0.99; epsilon 1e-5.
+
+    References
+    ----------
+    Howard J, Gugger S (2020), Information 11(2): 108, https://doi.org/10.3390/info11020108;
+    Loshchilov I, Hutter F (2019), Decoupled weight decay regularization, ICLR.
+    """
+    if training.optimiser == "adam":
+        return torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    groups = [
+        {"params": parameters, "weight_decay": decay}
+        for parameters, decay in zip(_by_decay(network), (FASTAI_DECAY, 0.0), strict=True)
+    ]
+    return torch.optim.AdamW(
+        groups, lr=training.learning_rate, betas=(FASTAI_BETAS[0], 0.99), eps=1e-5
+    )
+
+
+def _by_decay(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters that decay, and those that do not."""
+    decaying: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            free = isinstance(module, _BatchNorm) or "bias" in name
+            (others if free else decaying).append(parameter)
+    return decaying, others
+
+
+def set_step(optimiser: torch.optim.Adam, training: Training, progress: float) -> None:
+    """Set the step size (and fastai's first beta) for where training stands.
+
+    Parameters
+    ----------
+    progress
+        Share of all steps that are done, 0 to 1.
+    """
+    if training.schedule == "constant":
+        return
+    rate = training.learning_rate * one_cycle(progress, FIRST_SHARE, 1.0, LAST_SHARE)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+        if training.optimiser == "fastai-adam":
+            high, low = FASTAI_BETAS
+            group["betas"] = (one_cycle(progress, high, low, high), group["betas"][1])
+
+
+def one_cycle(progress: float, first: float, middle: float, last: float) -> float:
+    """A value that goes from first to middle over the first quarter, then to last, along cosines.
+
+    References
+    ----------
+    Smith LN, Topin N (2019), Super-convergence, https://doi.org/10.1117/12.2520589.
+
+    Examples
+    --------
+    >>> [one_cycle(p, 0.04, 1.0, 0.0) for p in (0.0, 0.25, 1.0)]
+    [0.04, 1.0, 0.0]
+    """
+    if progress < WARM_UP:
+        return _along_cosine(first, middle, progress / WARM_UP)
+    return _along_cosine(middle, last, (progress - WARM_UP) / (1 - WARM_UP))
+
+
+def _along_cosine(first: float, last: float, share: float) -> float:
+    return first + (last - first) * (1 - math.cos(math.pi * share)) / 2
+
+
 Report = Callable[[int, Mapping[str, float]], None]
+
+
 Inputs = tuple[Tensor, ...]
 
 
