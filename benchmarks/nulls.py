@@ -20,9 +20,14 @@ from results_file import write_result
 from scipy.special import ndtr
 
 from corticode.evaluate.intervals import bootstrap_interval, interval
-from corticode.evaluate.ridge_orders import cohort_values, refit_aucs
-from corticode.evaluate.session_orders import day_trends, draw_orders, order_blocks, order_p
-from corticode.evaluate.usable_sessions import slope_over_frames
+from corticode.evaluate.nulls import (
+    day_trends,
+    draw_orders,
+    order_blocks,
+    order_p,
+    slope_over_frames,
+)
+from corticode.evaluate.refits import cohort_values, refit_aucs
 
 LEVEL = 0.05
 N_DRAWS = 39  # p is then exact at 0.05: one of 40 orders or two

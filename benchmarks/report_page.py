@@ -27,7 +27,7 @@ from results_file import write_result
 
 from corticode.data.layouts.study2024 import read_published_regions
 from corticode.decode.predictions import Predictions
-from corticode.evaluate.tables import score_animals
+from corticode.evaluate.scores import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.joined_map import join_maps
 from corticode.run.folder import Run, provenance, write_table

@@ -50,7 +50,7 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_data_layer_and_tables_load_no_torch():
     code = (
         "import sys, corticode.data.windows, corticode.data.layouts.study2024;"
-        "import corticode.simulate.cohort, corticode.evaluate.tables;"
+        "import corticode.simulate.cohort, corticode.evaluate.scores;"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

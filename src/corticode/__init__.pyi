@@ -20,7 +20,7 @@ from .decode.predict import predict as predict
 from .decode.predictions import Predictions as Predictions
 from .decode.settings import Network as Network
 from .decode.settings import Training as Training
-from .evaluate.tables import score as score
+from .evaluate.scores import score as score
 from .explain.deepshap import deep_shap as deep_shap
 from .explain.importance_map import ImportanceMap as ImportanceMap
 from .explain.occlusion import occlude as occlude

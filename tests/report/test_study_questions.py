@@ -3,7 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from corticode.evaluate.detectable import detectable_difference
+from corticode.evaluate.intervals import detectable_difference
 from corticode.report.page_values import RunValues
 from corticode.report.study_questions import (
     blood_words,

@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import LINEAR_STUDY, MAP_STUDY, InlineExecutor
 
 from corticode.errors import StudyError
-from corticode.evaluate.detectable import detectable_difference
+from corticode.evaluate.intervals import detectable_difference
 from corticode.run.execute import run_study
 from corticode.run.folder import Run
 from corticode.run.plan import plan_study, published_sd

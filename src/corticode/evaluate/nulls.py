@@ -3,38 +3,34 @@
 The decoders stay as they are; only the labels they are scored on change places among an animal's
 sessions. That gives each animal its own p. It gives no p for the cohort, as animals share
 training data: `corticode.evaluate.refits` fits anew in every draw.
+
+Sessions of one animal are exchanged, in all orders or within pairs of neighbours. The observed
+order is one of them and is always counted: leaving out the orders in which a session keeps its
+own labels makes p-values far too small with few sessions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations, product
+from math import factorial, prod
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from corticode.data.windows import Windows
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import cannot_reach
-from corticode.evaluate.session_orders import (
-    FEWEST_SESSIONS,
-    LEVEL,
-    N_DRAWS,
-    day_trends,
-    draw_orders,
-    order_blocks,
-    order_p,
-    smallest_p,
-)
-from corticode.evaluate.usable_sessions import (
-    Days,
-    Name,
-    day_of,
-    is_session,
-    mean_known,
-    slope_over_frames,
-    usable_sessions,
-)
+from corticode.evaluate.scores import score_sessions
 
+N_DRAWS = 999
+FEWEST_SESSIONS = 6
+LEVEL = 0.05
+# Means of the same numbers in another order differ by rounding only.
+ROUNDING = 1e-12
+SHORTEST_SHARE = 0.6
+SHORT = f"under {SHORTEST_SHARE:.0%} of the median of its animal"
 COLUMNS = (
     "animal",
     "value",
@@ -51,6 +47,328 @@ WITHIN = ("auto", "all", "pairs")
 COHORT = "cohort"
 
 
+def order_blocks(
+    animals: Sequence[str], days: ArrayLike, paired: Sequence[str] = ()
+) -> NDArray[np.int64]:
+    """The block of each session; labels change places within a block only.
+
+    Parameters
+    ----------
+    animals
+        The animal of each session.
+    days
+        Day, or any number that sorts an animal's sessions, shape (session,).
+    paired
+        Animals whose blocks are pairs of neighbouring sessions, from the first on; with an odd
+        number the last session keeps its labels. Of the others a block is all sessions.
+
+    Returns
+    -------
+    array
+        Shape (session,), whole numbers from 0.
+
+    Examples
+    --------
+    >>> order_blocks(["m1"] * 3 + ["m2"] * 2, [1, 3, 2, 1, 2], paired=["m1"]).tolist()
+    [0, 1, 0, 2, 2]
+    """
+    days = np.asarray(days, dtype=np.float64)
+    if days.shape != (len(animals),):
+        raise DataError(f"{len(animals)} sessions came with days of shape {days.shape}")
+    blocks = np.zeros(len(animals), dtype=np.int64)
+    first = 0
+    for animal in dict.fromkeys(animals):
+        own = np.array([k for k, owner in enumerate(animals) if owner == animal])
+        in_turn = own[np.argsort(days[own], kind="stable")]
+        blocks[in_turn] = first + (np.arange(own.size) // 2 if animal in paired else 0)
+        first = int(blocks[own].max()) + 1
+    return blocks
+
+
+def draw_orders(
+    blocks: Sequence[Hashable] | NDArray[np.int64], n_draws: int = N_DRAWS, *, seed: int = 0
+) -> NDArray[np.intp]:
+    """Orders of label traces, the observed one first.
+
+    Parameters
+    ----------
+    blocks
+        The block of each session, shape (session,).
+    n_draws
+        Orders drawn, each with equal chances, beside the observed one. Where there are no more
+        orders than would be drawn, all are given, each once.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    array
+        Shape (order, session): which session's labels each session has.
+
+    Examples
+    --------
+    >>> draw_orders(["m1", "m1", "m2"]).tolist()
+    [[0, 1, 2], [1, 0, 2]]
+    """
+    members = _members(blocks)
+    observed = np.arange(len(blocks))
+    if n_orders(blocks) <= n_draws + 1:
+        orders = np.tile(observed, (n_orders(blocks), 1))
+        for order, chosen in zip(orders, product(*map(permutations, members)), strict=True):
+            for own, placed in zip(members, chosen, strict=True):
+                order[own] = placed
+        return orders
+    rng = np.random.default_rng(seed)
+    orders = np.tile(observed, (n_draws + 1, 1))
+    for own in members:
+        orders[1:, own] = rng.permuted(orders[1:, own], axis=1)
+    return orders
+
+
+def n_orders(blocks: Sequence[Hashable] | NDArray[np.int64]) -> int:
+    """How many orders there are: the product of the factorials of the blocks' sizes.
+
+    Examples
+    --------
+    >>> n_orders(["m1"] * 3 + ["m2"] * 2)
+    12
+    """
+    return prod(factorial(own.size) for own in _members(blocks))
+
+
+def smallest_p(blocks: Sequence[Hashable] | NDArray[np.int64], n_draws: int | None = None) -> float:
+    """The smallest p that any data can give; with `n_draws`, that so many draws can give.
+
+    Examples
+    --------
+    >>> smallest_p(["m1"] * 3), smallest_p(["m1"] * 12, n_draws=999)
+    (0.16666666666666666, 0.001)
+    """
+    possible = n_orders(blocks)
+    return 1 / (possible if n_draws is None else min(possible, n_draws + 1))
+
+
+def order_p(statistics: ArrayLike) -> float:
+    """The p of the first, observed statistic among those of all orders: how many are as large.
+
+    It counts itself: (1 + b) / (B + 1) with b of B draws as large. NaN where the observed
+    statistic is NaN; orders whose statistic is NaN count as large.
+
+    Parameters
+    ----------
+    statistics
+        One an order, that of the observed order first, shape (order,).
+
+    Examples
+    --------
+    >>> order_p([0.9, 0.5, 0.9, 0.2])
+    0.5
+    """
+    found = np.asarray(statistics, dtype=np.float64)
+    if np.isnan(found[0]):
+        return float("nan")
+    below = found < found[0] - ROUNDING * max(1.0, abs(found[0]))
+    return float(np.count_nonzero(~below) / found.size)
+
+
+def day_trends(sessions: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0) -> pd.DataFrame:
+    """How quantities of an animal's sessions go with the day, each against its own permutations.
+
+    Sessions that trend over days are not exchangeable. With six or more, a correlation is
+    tested by permuting days (in all orders where there are few enough); with fewer, no test
+    would find a trend.
+
+    Parameters
+    ----------
+    sessions
+        One row a session: animal, session, day, and one column a quantity; NaN is left out.
+    n_draws, seed
+        As for `draw_orders`.
+
+    Returns
+    -------
+    DataFrame
+        One row an animal and quantity: animal, quantity, n_sessions, pearson_r (NaN where the
+        quantity or the day is constant), p (two-sided; NaN where it was not tested) and trends
+        (p < 0.05).
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"animal": "m1", "session": list("abcdefg"), "day": range(7),
+    ...     "run_fraction": [0.9, 0.8, 0.8, 0.6, 0.5, 0.3, 0.2]})
+    >>> day_trends(table).round(4)
+      animal      quantity  n_sessions  pearson_r      p  trends
+    0     m1  run_fraction           7    -0.9815  0.002    True
+    """
+    missing = {"animal", "session", "day"} - set(sessions)
+    if missing:
+        raise DataError(f"the table of sessions has no column {', '.join(sorted(missing))}")
+    quantities = [name for name in sessions if name not in ("animal", "session", "day")]
+    rows = []
+    for animal, own in sessions.groupby("animal", sort=False):
+        for quantity in quantities:
+            known = own[["day", quantity]].dropna().to_numpy(dtype=np.float64)
+            r, p = _trend(known[:, 0], known[:, 1], n_draws, seed)
+            row = {"animal": animal, "quantity": quantity, "n_sessions": len(known)}
+            rows.append(row | {"pearson_r": r, "p": p, "trends": bool(p < LEVEL)})
+    columns = ["animal", "quantity", "n_sessions", "pearson_r", "p", "trends"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _members(blocks: Sequence[Hashable] | NDArray[np.int64]) -> list[NDArray[np.intp]]:
+    """The sessions of each block, in the order in which the blocks first come."""
+    codes = pd.factorize(pd.Series(list(blocks)))[0]
+    return [np.flatnonzero(codes == code) for code in range(codes.max(initial=-1) + 1)]
+
+
+def _trend(
+    days: NDArray[np.float64], values: NDArray[np.float64], n_draws: int, seed: int
+) -> tuple[float, float]:
+    """Correlation with day and, with sessions enough, its p."""
+    if days.size < 2 or np.ptp(days) == 0 or np.ptp(values) == 0:
+        return float("nan"), float("nan")
+    about_day, about_value = days - days.mean(), values - values.mean()
+    scale = np.sqrt(np.sum(about_day**2) * np.sum(about_value**2))
+    if days.size < FEWEST_SESSIONS:
+        return float(about_day @ about_value / scale), float("nan")
+    orders = draw_orders(np.zeros(days.size, dtype=np.int64), n_draws, seed=seed)
+    correlations = about_value[orders] @ about_day / scale
+    return float(correlations[0]), order_p(np.abs(correlations))
+
+
+Name = tuple[str, str]
+
+
+Days = Mapping[Name, float]
+
+
+def usable_sessions(predictions: Sequence[Predictions]) -> tuple[list[Name], list[Finding]]:
+    """Names of the test sessions that take part, animal by animal, and why others do not.
+
+    Parameters
+    ----------
+    predictions
+        Each with a test part.
+
+    Returns
+    -------
+    list, list
+        (animal, session) in the order of the name tables; a finding for each session that is
+        under 60 % of its animal's median length or blank for every decoder.
+    """
+    tables = pd.concat([score_sessions(said) for said in predictions])
+    rows = {
+        (str(animal), str(session)): own
+        for (animal, session), own in tables.groupby(["animal", "session"], sort=False)
+    }
+    places = _places(predictions)
+    ordered = sorted(rows, key=lambda name: places[name])
+    findings = short_findings({name: int(rows[name]["n_windows"].max()) for name in ordered})
+    left_out = {(finding.animal, finding.session) for finding in findings}
+    for name in ordered:
+        reasons = rows[name]["blank_because"]
+        # Blank for one decoder only: the others still test it.
+        if (reasons != "").all() and name not in left_out:
+            left_out.add(name)
+            reason = f"has {reasons.iloc[0]}: left out of the permutations"
+            findings.append(Finding("session", reason, name[0], name[1]))
+    return [name for name in ordered if name not in left_out], findings
+
+
+def short_sessions(lengths: Mapping[Name, int]) -> list[Name]:
+    """Sessions under 60 % of the median length of their animal's sessions.
+
+    Parameters
+    ----------
+    lengths
+        Windows or frames of each (animal, session).
+
+    Examples
+    --------
+    >>> short_sessions({("m1", "a"): 100, ("m1", "b"): 90, ("m1", "c"): 50})
+    [('m1', 'c')]
+    """
+    series = pd.Series([*lengths.values()], dtype=np.float64)
+    median = series.groupby([animal for animal, _ in lengths]).transform("median")
+    short = (series < SHORTEST_SHARE * median).to_numpy()
+    return [name for name, is_short in zip(lengths, short, strict=True) if is_short]
+
+
+def short_findings(lengths: Mapping[Name, int]) -> list[Finding]:
+    """A finding for each of `short_sessions`."""
+    return [
+        Finding(
+            "session",
+            f"has {lengths[animal, session]} windows, {SHORT}: left out of the permutations",
+            animal,
+            session,
+        )
+        for animal, session in short_sessions(lengths)
+    ]
+
+
+def is_session(table: Predictions | Windows, name: Name) -> NDArray[np.bool_]:
+    """Which windows are of a session, shape (window,).
+
+    Parameters
+    ----------
+    table
+        Predictions or windows. Their name table may hold a session's name once an animal.
+    name
+        Animal and session.
+    """
+    animals = [k for k, animal in enumerate(table.animal_names) if animal == name[0]]
+    sessions = [k for k, session in enumerate(table.session_names) if session == name[1]]
+    return np.isin(table.animal, animals) & np.isin(table.session, sessions)
+
+
+def day_of(name: Name, place: int, days: Days | None) -> float:
+    """The day of a session, or its place where no days are known.
+
+    Raises
+    ------
+    DataError
+        There are days, but none of this session.
+    """
+    if days is None:
+        return float(place)
+    if name not in days:
+        raise DataError(f"session {name[1]!r} of animal {name[0]!r} has no day; give one for each")
+    return float(days[name])
+
+
+def slope_over_frames(frame: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """Least-squares slope of values over frames; NaN with fewer than two frames."""
+    about = frame - frame.mean()
+    squares = float(about @ about)
+    return float(about @ values) / squares if squares else float("nan")
+
+
+def mean_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean along the last axis over what is known; NaN where nothing is."""
+    known = ~np.isnan(values)
+    n_known = known.sum(axis=-1)
+    total = np.where(known, values, 0).sum(axis=-1)
+    mean: NDArray[np.float64] = np.where(n_known > 0, total / np.maximum(n_known, 1), np.nan)
+    return mean
+
+
+def _places(predictions: Sequence[Predictions]) -> dict[Name, tuple[int, int]]:
+    """Where the name tables put each session, animal by animal."""
+    places: dict[Name, tuple[int, int]] = {}
+    for said in predictions:
+        test = said.of_part("test")
+        for animal, session in np.unique(np.stack([test.animal, test.session]), axis=1).T:
+            name = said.animal_names[animal], said.session_names[session]
+            places.setdefault(name, (int(animal), int(session)))
+    return places
+
+
 @dataclass(frozen=True)
 class LabelNull:
     """What permuting the labels of fitted decoders' test sessions found.
@@ -62,7 +380,7 @@ class LabelNull:
         orders), n_sessions, exchanged (``"all sessions"`` or ``"pairs of neighbouring
         sessions"``), n_orders (with the observed one), p, smallest_p and note.
     trends
-        As from `corticode.evaluate.session_orders.day_trends`.
+        As from `corticode.evaluate.nulls.day_trends`.
     findings
         Sessions that were left out, and why.
     """
@@ -107,7 +425,7 @@ def permute_test_labels(
     The statistic is the mean within-session AUC, over sessions and the decoders that test them.
     Traces of unequal length are cut to the shorter, frame by frame. Left out are sessions under
     60 % of the animal's median length and those with too few bouts or seconds of a class
-    (`corticode.evaluate.tables.score_sessions`).
+    (`corticode.evaluate.scores.score_sessions`).
 
     Parameters
     ----------
@@ -121,7 +439,7 @@ def permute_test_labels(
         neighbouring sessions. ``"auto"``: within pairs for animals of which run fraction, mean
         score or a slope within sessions trends over days, which takes six sessions to tell.
     n_draws, seed
-        As for `corticode.evaluate.session_orders.draw_orders`.
+        As for `corticode.evaluate.nulls.draw_orders`.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from corticode.decode.predictions import Predictions, join
 from corticode.errors import DataError
-from corticode.evaluate.tables import score_sessions
+from corticode.evaluate.scores import score_sessions
 
 SESSION = ["animal", "session"]
 # More frames than a session and a shift can have.

@@ -17,8 +17,8 @@ from corticode.decode.decoder import Decoder
 from corticode.decode.predict import check_recipe, predict
 from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.metrics import primary, score_windows
-from corticode.evaluate.ridge_orders import cohort_values
-from corticode.evaluate.scorable_sessions import scorable_windows
+from corticode.evaluate.refits import cohort_values
+from corticode.evaluate.scores import scorable_windows
 from corticode.explain.fills import thin_windows
 from corticode.explain.importance_map import ImportanceMap
 

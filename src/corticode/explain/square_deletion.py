@@ -14,7 +14,7 @@ from corticode.decode.decoder import Decoder
 from corticode.decode.predict import check_recipe
 from corticode.errors import StudyError
 from corticode.evaluate.metrics import primary
-from corticode.evaluate.scorable_sessions import scorable_windows
+from corticode.evaluate.scores import scorable_windows
 from corticode.explain.deletion import (
     N_RANDOM,
     DeletionCurves,

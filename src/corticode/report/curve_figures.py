@@ -112,7 +112,7 @@ def draw_reliability(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        Columns animal, score, share, n_windows, as from `corticode.evaluate.curves.reliability`.
+        Columns animal, score, share, n_windows, as from `corticode.evaluate.metrics.reliability`.
 
     Returns
     -------

@@ -8,8 +8,7 @@ import pandas as pd
 
 from corticode.errors import DataError
 from corticode.evaluate.intervals import interval
-from corticode.evaluate.nulls import COHORT
-from corticode.evaluate.session_orders import LEVEL
+from corticode.evaluate.nulls import COHORT, LEVEL
 from corticode.report.page_values import RunValues, alike_but, headline_condition, is_permuted
 
 CHANCE = {"auc": 0.5, "r2": 0.0}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from corticode.evaluate.detectable import FORMULA, detectable_difference
+from corticode.evaluate.intervals import FORMULA, detectable_difference
 from corticode.report.checklist import checklist
 from corticode.report.headline import SIMULATED, headline
 from corticode.report.page_values import RunValues, headline_condition

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from corticode.evaluate.nulls import COHORT
-from corticode.evaluate.session_orders import day_trends
-from corticode.evaluate.variance import variance_shares
+from corticode.evaluate.comparisons import variance_shares
+from corticode.evaluate.nulls import COHORT, day_trends
 from corticode.report.headline import (
     METRICS,
     animal_values,

@@ -17,9 +17,8 @@ from corticode.data.prepared import load_sessions
 from corticode.data.regions import read_regions
 from corticode.decode.predictions import Predictions
 from corticode.errors import CorticodeError, MissingDataError
-from corticode.evaluate.curves import auc_around_onset, reliability, roc_curve
-from corticode.evaluate.metrics import binary_scores
-from corticode.evaluate.tables import score_animals
+from corticode.evaluate.metrics import auc_around_onset, binary_scores, reliability, roc_curve
+from corticode.evaluate.scores import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.headline import linear_twin
 from corticode.report.page_values import CurveTables, RunValues, headline_condition

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from corticode.evaluate.detectable import detectable_difference
-from corticode.evaluate.intervals import smallest_sign_flip_p
+from corticode.evaluate.intervals import detectable_difference, smallest_sign_flip_p
 from corticode.report.headline import animal_values, linear_twin, permuted_twins
 from corticode.report.page_values import RunValues, is_permuted
 from corticode.report.study_words import CORRECTIONS, label_rule

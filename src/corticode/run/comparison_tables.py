@@ -13,12 +13,10 @@ from corticode.data.files import write_text
 from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, Finding, StudyError
-from corticode.evaluate.comparisons import Comparison, compare_pair, with_families
-from corticode.evaluate.nulls import COHORT, permute_test_labels
+from corticode.evaluate.comparisons import Comparison, compare_pair, variance_shares, with_families
+from corticode.evaluate.nulls import COHORT, SHORT, permute_test_labels
 from corticode.evaluate.refits import permute_and_refit
-from corticode.evaluate.tables import score_animals
-from corticode.evaluate.usable_sessions import SHORT
-from corticode.evaluate.variance import variance_shares
+from corticode.evaluate.scores import score_animals
 from corticode.run.fits import FitTask, condition_windows
 from corticode.run.folder import Run, hash_of
 from corticode.study.keys import ComparisonKeys

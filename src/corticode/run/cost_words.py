@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import fill
 
-from corticode.evaluate.session_orders import LEVEL
+from corticode.evaluate.nulls import LEVEL
 
 WIDTH = 80
 

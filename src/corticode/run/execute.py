@@ -39,7 +39,7 @@ from corticode.errors import (
 from corticode.evaluate.artefacts import artefact_rows, set_against_cues
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.references import compare_with_references
-from corticode.evaluate.tables import blank_findings, score_animals
+from corticode.evaluate.scores import blank_findings, score_animals
 from corticode.run.comparison_tables import comparison_table, null_tables, variance_tables
 from corticode.run.fits import FitTask, left_out, run_fit
 from corticode.run.folder import Run, check_format, provenance, read_done, write_table

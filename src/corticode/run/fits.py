@@ -39,7 +39,7 @@ from corticode.errors import (
     StudyError,
     warn_about,
 )
-from corticode.evaluate.tables import score_fold, score_sessions
+from corticode.evaluate.scores import score_fold, score_sessions
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_settings import choose_regions
 from corticode.run.folder import read_done, write_done, write_table

@@ -19,9 +19,8 @@ from corticode.decode.predictions import COLUMNS
 from corticode.decode.settings import LINEAR
 from corticode.errors import FoldError, StudyError
 from corticode.evaluate.comparisons import Comparison
-from corticode.evaluate.detectable import FORMULA, detectable_difference
-from corticode.evaluate.intervals import smallest_sign_flip_p
-from corticode.evaluate.session_orders import N_DRAWS, smallest_p
+from corticode.evaluate.intervals import FORMULA, detectable_difference, smallest_sign_flip_p
+from corticode.evaluate.nulls import N_DRAWS, smallest_p
 from corticode.run.cost_words import KindCost, StudyCost
 from corticode.run.fit_speeds import Speed, kind_of, measure_speed
 from corticode.run.fits import condition_windows

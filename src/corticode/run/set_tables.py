@@ -6,8 +6,14 @@ import pandas as pd
 
 from corticode.data.prepared import load_sessions
 from corticode.errors import DataError, Finding, StudyError
-from corticode.evaluate.necessity import SetConditions, set_names, set_side_by_side
-from corticode.evaluate.region_sets import EVERY, RegionSets, compare_region_sets
+from corticode.evaluate.region_sets import (
+    EVERY,
+    RegionSets,
+    SetConditions,
+    compare_region_sets,
+    set_names,
+    set_side_by_side,
+)
 from corticode.run.fits import FitTask, condition_windows
 from corticode.study.keys import RegionSetKeys
 

@@ -1,4 +1,4 @@
-"""What is not neural in a simulated movie: brain motion, blood, bleaching, heart beat and breathing.
+"""What is not neural in a simulated movie: brain motion, blood, bleaching, heart beat, breath.
 
 Blood absorbs light: more of it darkens the image, whatever the wavelength.
 """
