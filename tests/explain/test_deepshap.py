@@ -13,7 +13,7 @@ from corticode.decode.predict import predict
 from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, DecoderError, StudyError
 from corticode.explain import deepshap
-from corticode.explain.background import draw_background
+from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap, explain_windows
 from corticode.explain.gradients import expected_gradients
 from corticode.explain.importance_map import ImportanceMap

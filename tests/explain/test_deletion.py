@@ -15,7 +15,7 @@ from corticode.decode.predict import predict
 from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, DecoderError, StudyError
 from corticode.evaluate.scores import score_animals, score_sessions
-from corticode.explain.background import draw_background
+from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.deletion import count_steps, delete_regions
 

@@ -14,7 +14,7 @@ from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.fit import fit
 from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, DecoderError
-from corticode.explain.background import draw_background
+from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.importance_map import ImportanceMap, MapPart
 from corticode.explain.input_spread import divide_by_spread, input_spread, tabulate_spread

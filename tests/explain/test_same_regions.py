@@ -11,7 +11,7 @@ from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.fit import fit
 from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, StudyError
-from corticode.explain.background import draw_background
+from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.random_decoders import random_weight_maps

@@ -10,7 +10,7 @@ import pandas as pd
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.errors import StudyError
-from corticode.explain.background import draw_background
+from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.stability import TOP_REGIONS, rank_correlations
@@ -50,7 +50,7 @@ def draw_backgrounds(
     Parameters
     ----------
     windows, balanced
-        As in `corticode.explain.background.draw_background`.
+        As in `corticode.explain.contributions.draw_background`.
     sizes
         Windows of each background, rising.
     seed

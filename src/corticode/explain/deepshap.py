@@ -12,15 +12,15 @@ from torch import Tensor
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.errors import DecoderError, StudyError
-from corticode.explain.cell_rules import slope_between
+from corticode.explain.deepshap_rules import slope_between
 from corticode.explain.contributions import (
     Contributions,
     additivity_error,
     average_contributions,
 )
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.network_rules import Walk, no_rule, rules_of
-from corticode.explain.outputs import check_windows, describe_explanation, explained_output
+from corticode.explain.deepshap_rules import Walk, no_rule, rules_of
+from corticode.explain.contributions import check_windows, describe_explanation, explained_output
 
 LARGEST_ADDITIVITY_ERROR = 1e-4
 # Pairs of a window and a background that are worked on at once: their tensors fit a core's cache.
@@ -46,7 +46,7 @@ def explain_windows(
 
     The contributions to a window's output add up to its difference from the mean output over the
     background. Multipliers are found for every pair of a window and a background, by hand and
-    exactly (`corticode.explain.cell_rules`), and contributions are means over the background.
+    exactly (`corticode.explain.deepshap_rules`), and contributions are means over the background.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def deep_shap(
     >>> from corticode.data.windows import WindowShape, cut_windows
     >>> from corticode.decode.fit import fit
     >>> from corticode.decode.settings import Training
-    >>> from corticode.explain.background import draw_background
+    >>> from corticode.explain.contributions import draw_background
     >>> run = np.arange(400) % 40 > 20
     >>> traces = np.random.default_rng(0).normal(size=(400, 3)) + run[:, None] * [0, 0, 2]
     >>> session = Session("m1", "a", traces, ("1", "2", "3"), {"run": run}, np.zeros(400, np.int32))

@@ -19,7 +19,7 @@ from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.metrics import primary, score_windows
 from corticode.evaluate.refits import cohort_values
 from corticode.evaluate.scores import scorable_windows
-from corticode.explain.fills import thin_windows
+from corticode.explain.masks import thin_windows
 from corticode.explain.importance_map import ImportanceMap
 
 N_RANDOM = 20

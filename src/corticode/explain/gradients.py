@@ -15,7 +15,7 @@ from corticode.decode.movie_batches import IMAGE_FRAMES, MovieFrames, images_of
 from corticode.errors import StudyError
 from corticode.explain.contributions import additivity_error, average_contributions
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.outputs import check_windows, describe_explanation, explained_output
+from corticode.explain.contributions import check_windows, describe_explanation, explained_output
 
 # Windows that pass the network at once.
 TRACES_BATCH = 1024

@@ -41,7 +41,7 @@ from corticode.errors import (
 )
 from corticode.evaluate.scores import score_fold, score_sessions
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.map_settings import choose_regions
+from corticode.explain.settings import choose_regions
 from corticode.run.folder import read_done, write_done, write_table
 from corticode.study.study import Condition
 

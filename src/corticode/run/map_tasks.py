@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from corticode.data.folds import Fold
 from corticode.errors import Finding, StudyError
-from corticode.explain.map_settings import MapSettings, Selection
+from corticode.explain.settings import MapSettings, Selection
 from corticode.run.fits import FitTask
 from corticode.run.folder import Run, hash_of
 from corticode.run.maps import MapTask

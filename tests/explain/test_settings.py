@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.map_settings import Selection, choose_regions
+from corticode.explain.settings import Selection, choose_regions
 
 
 def map_of(shares, names=("1", "2", "3", "4")):

@@ -7,7 +7,7 @@ import numpy as np
 
 from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.pixel_masks import PixelMask
+from corticode.explain.masks import PixelMask
 
 OwnMask = tuple[str, tuple[int | str, ...] | PixelMask]
 
