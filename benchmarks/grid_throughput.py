@@ -32,9 +32,9 @@ from corticode.decode.settings import LINEAR
 from corticode.decode.trace_batches import iterate_batches
 from corticode.decode.training import loss_of, make_optimiser
 from corticode.run.execute import Progress, run_study, start_worker
-from corticode.run.fit_speeds import kind_of
 from corticode.run.fits import FitTask, condition_windows, split_fold
 from corticode.run.folder import Run
+from corticode.run.plan import kind_of
 from corticode.run.tasks import Plan, lay_out
 from corticode.simulate.cohort import simulate_cohort
 from corticode.simulate.dials import SIZES

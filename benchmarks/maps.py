@@ -51,10 +51,9 @@ from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.settings import Training
 from corticode.evaluate.intervals import interval
 from corticode.explain.deepshap import deep_shap
-from corticode.explain.masks import thin_windows
-from corticode.explain.settings import MapSettings
-from corticode.explain.masks import SquareGrid, cells_of_squares
+from corticode.explain.masks import SquareGrid, cells_of_squares, thin_windows
 from corticode.explain.occlusion import occlude
+from corticode.explain.settings import MapSettings
 from corticode.run.execute import RunSummary, run_study
 from corticode.run.fits import condition_windows
 from corticode.run.folder import Run

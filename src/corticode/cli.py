@@ -256,8 +256,7 @@ def plan(
 
     import torch
 
-    from corticode.run.cost_words import cost_text
-    from corticode.run.plan import plan_study
+    from corticode.run.plan import cost_text, plan_study
     from corticode.study.shipped import open_study
 
     # One thread, as in a run's workers.

@@ -12,8 +12,8 @@ from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.fit import fit
 from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, StudyError
-from corticode.explain.contributions import draw_background
 from corticode.explain.background_convergence import compare_backgrounds, draw_backgrounds
+from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 
 

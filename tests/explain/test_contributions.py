@@ -1,28 +1,24 @@
 """Tests."""
 
-import numpy as np
-import pytest
-from corticode.data.preprocess import Preprocessing
-from corticode.data.targets import Target
-from corticode.data.windows import WindowShape, cut_windows
-from corticode.explain.contributions import additivity_error, average_contributions
 from collections import Counter
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.errors import DataError
-from corticode.explain.contributions import _even_shares, draw_background
-import pytest
-import torch
-from corticode.explain.contributions import ExplainedOutput
-
-
-
-
+from corticode.explain.contributions import (
+    ExplainedOutput,
+    _even_shares,
+    additivity_error,
+    average_contributions,
+    draw_background,
+)
 
 
 def test_additivity_error_by_hand():

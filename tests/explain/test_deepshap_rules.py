@@ -2,16 +2,12 @@
 
 from itertools import combinations
 from math import factorial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from corticode.decode.networks.traces import KerasGRUNetwork, RecurrentNetwork
-from corticode.explain.deepshap_rules import slope_between
-from corticode.explain.deepshap_rules import rules_of
-import pytest
-import torch
-from torch import nn
+
 from corticode.decode.networks.traces import (
     CELLS,
     KerasGRUNetwork,
@@ -20,9 +16,7 @@ from corticode.decode.networks.traces import (
     SpeedNetwork,
 )
 from corticode.errors import DecoderError
-from corticode.explain.deepshap_rules import rules_of
-
-
+from corticode.explain.deepshap_rules import rules_of, slope_between
 
 N_FRAMES, N_REGIONS = 9, 6
 

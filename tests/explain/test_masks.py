@@ -1,43 +1,37 @@
 """Tests."""
 
-import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from corticode.data.regions import RegionTable
-from corticode.errors import StudyError
-from corticode.explain.masks import (
-    Mask,
-    SquareGrid,
-    cells_of_squares,
-    check_shapes,
-    circle_masks,
-    limb_squares,
-    region_masks,
-    share_in_brain,
-    square_masks,
-)
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import given
-from hypothesis.extra.numpy import array_shapes, arrays
-from corticode.errors import MissingDataError, StudyError
-from corticode.explain.masks import Circle, pixel_masks, read_drawn_mask
-from dataclasses import replace
-import numpy as np
-import pytest
-from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from corticode.data.regions import RegionTable
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
-from corticode.errors import DataError, StudyError
-from corticode.explain.masks import check_fill, donor_rows, rings, thin_windows
-
-
-
-
+from corticode.errors import DataError, MissingDataError, StudyError
+from corticode.explain.masks import (
+    Circle,
+    Mask,
+    SquareGrid,
+    cells_of_squares,
+    check_fill,
+    check_shapes,
+    circle_masks,
+    donor_rows,
+    limb_squares,
+    pixel_masks,
+    read_drawn_mask,
+    region_masks,
+    rings,
+    share_in_brain,
+    square_masks,
+    thin_windows,
+)
 
 
 class TestSquares:

@@ -14,10 +14,9 @@ from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.decoder import load_decoder
 from corticode.errors import RunError, StudyError
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.settings import MapSettings
-from corticode.explain.masks import SquareGrid, square_masks
+from corticode.explain.masks import Circle, SquareGrid, square_masks
 from corticode.explain.occlusion import occlude
-from corticode.explain.masks import Circle
+from corticode.explain.settings import MapSettings
 from corticode.run.execute import make_maps
 from corticode.run.maps import MapTask, masks_of, square_curves, thin_evenly
 from corticode.study.study import read_study

@@ -1,16 +1,30 @@
 """What a study will cost and what it can show, before it is run."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.conftest import LINEAR_STUDY, MAP_STUDY, InlineExecutor
 
+from corticode.data.prepared import prepare_sessions
+from corticode.decode.settings import Network, Training
 from corticode.errors import StudyError
 from corticode.evaluate.intervals import detectable_difference
 from corticode.run.execute import run_study
 from corticode.run.folder import Run
-from corticode.run.plan import plan_study, published_sd
-from corticode.study.study import read_study
+from corticode.run.plan import (
+    KindCost,
+    Speed,
+    StudyCost,
+    cost_text,
+    kind_of,
+    measure_speed,
+    plan_study,
+    published_sd,
+)
+from corticode.study.study import read_study, resolve
 
 CHOSEN = """
 [[condition]]
@@ -32,6 +46,27 @@ network = { kind = "linear-frame" }
 name = "both"
 conditions = ["linear", "frame"]
 """
+SPEED = Speed(0.002, 0.001, 10)
+COST = StudyCost(
+    n_conditions=2,
+    n_sessions=64,
+    n_animals=5,
+    n_fits=1040,
+    n_distinct=520,
+    n_maps=20,
+    kinds=(KindCost("gru", 31, ("gru", "gru, raw"), 1040, 9358.4, 1234.56),),
+    n_workers=2,
+    hours=617.28,
+    disk_gb=1.234,
+    memory_gb=0.51,
+    smallest_p=0.0625,
+    smallest_p_families={"Fig. 4E": 0.1875},
+    smallest_p_animals={"m1": 0.001, "m2": 1 / 6, "m3": 0.001},
+    smallest_p_cohort=0.001,
+    sd=0.02,
+    detectable=0.0336,
+    notes=("A note that is much longer than a line of the terminal can be, so that it wraps.",),
+)
 
 
 def plan_of(folder, study, **options):
@@ -137,3 +172,65 @@ def test_a_shipped_study_is_refused_before_anything_is_tried(command_line, linea
     code, _, told = command_line("plan", "paper-code")
     assert code == 2
     assert "--catalogue" in told
+
+
+@pytest.fixture
+def condition(cohort):
+    return resolve(read_study(cohort / "study.toml").conditions[0], 10.0)
+
+
+def test_by_hand():
+    # Two epochs over half of 1000 windows; 100 checked as often, twice an epoch; 400 predicted.
+    training = Training(epochs=2, share=0.5, validations=2)
+    assert SPEED.seconds(Network("gru"), training, 1000, 100, 300) == pytest.approx(
+        1000 * 0.002 + 200 * 0.001 + 400 * 0.001
+    )
+    assert SPEED.seconds(Network("linear-frame"), training, 1000, 100, 300) == 2.0
+
+
+@given(st.integers(1, 100), st.integers(1, 10**7), st.integers(1, 10**7))
+def test_more_windows_and_epochs_take_longer(epochs, n_train, n_valid):
+    def seconds(epochs, n_train):
+        return SPEED.seconds(Network("gru"), Training(epochs=epochs), n_train, n_valid, 1)
+
+    assert seconds(epochs + 1, n_train) > seconds(epochs, n_train)
+    assert seconds(epochs, n_train + 1) > seconds(epochs, n_train)
+
+
+def test_kinds_are_told_apart_by_what_takes_time(condition):
+    assert kind_of(condition) == kind_of(replace(condition, name="b", regions=(1,)))
+    longer = replace(condition, window=replace(condition.window, after=6))
+    assert kind_of(condition) != kind_of(longer)
+    assert kind_of(condition) != kind_of(replace(condition, network=Network("lstm")))
+
+
+@pytest.mark.parametrize("kind", ["gru", "linear-window"])
+def test_windows_of_one_class_do_for_the_time(condition, simulate, kind):
+    session = simulate(n_frames=200)
+    rest = replace(session, behavior={"run": 0 * session.behavior["run"]})
+    condition = replace(condition, network=Network(kind))
+    speed = measure_speed([rest], prepare_sessions([rest]), condition)
+    assert speed.train_s > 0
+    # 11 frames of 3 regions and a constant, beside scales; or a gru.
+    assert speed.n_weights > 30
+
+
+def test_words_by_hand():
+    lines = cost_text(COST).splitlines()
+    assert lines[2] == "fits        1,040, 520 of them distinct; 20 maps"
+    assert lines[3] == "time        617.28 hours at most, workers: 2"
+    assert lines[5] == "memory      0.5 GB a worker"
+    assert lines[8].split() == ["gru", "31", "2", "1,040", "9,358", "1,234.56"]
+    assert "- a comparison over 5 animals: 0.0625, cannot reach 0.05" in lines
+    assert "- adjusted over the family 'Fig. 4E': 0.188, cannot reach 0.05" in lines
+    assert "- against its own labels in other orders, m1, m3: 0.001" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_one_animal_shows_nothing_of_animals():
+    text = cost_text(
+        replace(COST, smallest_p=None, smallest_p_families={}, detectable=None, memory_gb=None)
+    )
+    assert "- a comparison over animals: none, one animal is tested" in text
+    assert "detectable" not in text
+    assert "memory      unknown a worker" in text

@@ -3,24 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
-from corticode.data.windows import Recipe, Windows
-from corticode.explain.importance_map import ImportanceMap, MapPart
-import numpy as np
-from numpy.typing import NDArray
-from corticode.data.windows import Windows
-from corticode.errors import DataError
-from dataclasses import dataclass
-from typing import Any
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from corticode.data.windows import Windows
+
+from corticode.data.windows import Recipe, Windows
 from corticode.decode.decoder import Decoder, count_outputs
 from corticode.decode.predict import check_recipe
 from corticode.errors import DataError, DecoderError, StudyError
-
-
+from corticode.explain.importance_map import ImportanceMap, MapPart
 
 N_BACKGROUND = 100
 SCALES = ("logit", "probability")

@@ -12,15 +12,16 @@ from torch import Tensor
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.errors import DecoderError, StudyError
-from corticode.explain.deepshap_rules import slope_between
 from corticode.explain.contributions import (
     Contributions,
     additivity_error,
     average_contributions,
+    check_windows,
+    describe_explanation,
+    explained_output,
 )
+from corticode.explain.deepshap_rules import Walk, no_rule, rules_of, slope_between
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.deepshap_rules import Walk, no_rule, rules_of
-from corticode.explain.contributions import check_windows, describe_explanation, explained_output
 
 LARGEST_ADDITIVITY_ERROR = 1e-4
 # Pairs of a window and a background that are worked on at once: their tensors fit a core's cache.

@@ -10,16 +10,13 @@ difference of the outputs, to rounding.
 Tensors of single windows are (frame, window, ...); those of pairs (window, background, ...).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-import torch
-from torch import Tensor
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
+
 import torch
 from torch import Tensor, nn
+
 from corticode.decode.networks.traces import (
     KerasGRUNetwork,
     LinearNetwork,
@@ -27,8 +24,6 @@ from corticode.decode.networks.traces import (
     SpeedNetwork,
 )
 from corticode.errors import DecoderError
-
-
 
 # Below this the quotient of two rounded differences says less than the derivative.
 SMALLEST_DIFFERENCE = 1e-4

@@ -19,8 +19,8 @@ from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.metrics import primary, score_windows
 from corticode.evaluate.refits import cohort_values
 from corticode.evaluate.scores import scorable_windows
-from corticode.explain.masks import thin_windows
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.masks import thin_windows
 
 N_RANDOM = 20
 N_STEPS = 12

@@ -13,9 +13,14 @@ from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.decode.movie_batches import IMAGE_FRAMES, MovieFrames, images_of
 from corticode.errors import StudyError
-from corticode.explain.contributions import additivity_error, average_contributions
+from corticode.explain.contributions import (
+    additivity_error,
+    average_contributions,
+    check_windows,
+    describe_explanation,
+    explained_output,
+)
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.contributions import check_windows, describe_explanation, explained_output
 
 # Windows that pass the network at once.
 TRACES_BATCH = 1024

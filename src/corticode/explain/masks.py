@@ -2,24 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import numpy as np
-from numpy.typing import NDArray
-from corticode.data.regions import RegionTable, select_regions
-from corticode.errors import StudyError
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from corticode.errors import MissingDataError, StudyError
-import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
+
+from corticode.data.regions import RegionTable, select_regions
 from corticode.data.windows import Windows
-from corticode.errors import DataError, StudyError
-
-
+from corticode.errors import DataError, MissingDataError, StudyError
 
 # Squares of 32 pixels, 16 apart, on images of 128: a quarter of the side, and an eighth.
 SQUARES_A_SIDE = 8

@@ -21,8 +21,15 @@ from corticode.decode.predict import (
 from corticode.errors import Finding, StudyError
 from corticode.evaluate.metrics import primary
 from corticode.evaluate.scores import scorable_windows
-from corticode.explain.masks import check_fill, donor_rows, rings, thin_windows
-from corticode.explain.masks import Mask, check_shapes, share_in_brain
+from corticode.explain.masks import (
+    Mask,
+    check_fill,
+    check_shapes,
+    donor_rows,
+    rings,
+    share_in_brain,
+    thin_windows,
+)
 from corticode.explain.occlusion_tables import Occlusion, Scores, tables_of_scores
 
 

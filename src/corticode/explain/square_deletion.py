@@ -23,8 +23,8 @@ from corticode.explain.deletion import (
     curves_of,
     score_within_sessions,
 )
-from corticode.explain.masks import donor_rows, thin_windows
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.masks import donor_rows, thin_windows
 from corticode.explain.occlusion import covered_versions, scores_of_versions
 
 # What is around a cell is no fill where all cells go.

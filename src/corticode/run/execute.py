@@ -40,13 +40,16 @@ from corticode.evaluate.artefacts import artefact_rows, set_against_cues
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.scores import blank_findings, score_animals
-from corticode.run.comparison_tables import comparison_table, null_tables, variance_tables
 from corticode.run.fits import FitTask, left_out, run_fit
-from corticode.run.folder import Run, check_format, provenance, read_done, write_table
-from corticode.run.lock import hold_folder
+from corticode.run.folder import Run, check_format, hold_folder, provenance, read_done, write_table
 from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import MapTask, map_findings, run_map
-from corticode.run.set_tables import region_set_tables
+from corticode.run.score_tables import (
+    comparison_table,
+    null_tables,
+    region_set_tables,
+    variance_tables,
+)
 from corticode.run.tasks import Plan, lay_out
 from corticode.study.study import Condition, Study, write_resolved
 

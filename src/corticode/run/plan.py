@@ -1,10 +1,12 @@
-"""What a study will cost and what it can show, before anything is trained to the end."""
+"""What a study will cost and what it can show, before anything is trained to the end; in words."""
 
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,23 +14,268 @@ import pandas as pd
 
 from corticode.data.cues import stand_ins
 from corticode.data.folds import Fold, split_windows
-from corticode.data.prepared import PreparedSessions, prepare_sessions, stand_in_movies
+from corticode.data.prepared import (
+    PreparedSessions,
+    prepare_movies,
+    prepare_sessions,
+    stand_in_movies,
+)
 from corticode.data.regions import RegionTable
 from corticode.data.session import Session
+from corticode.data.windows import Windows
+from corticode.decode.fit import fit
 from corticode.decode.predictions import COLUMNS
-from corticode.decode.settings import LINEAR
+from corticode.decode.settings import LINEAR, Network, Training
 from corticode.errors import FoldError, StudyError
 from corticode.evaluate.comparisons import Comparison
 from corticode.evaluate.intervals import FORMULA, detectable_difference, smallest_sign_flip_p
-from corticode.evaluate.nulls import N_DRAWS, smallest_p
-from corticode.run.cost_words import KindCost, StudyCost
-from corticode.run.fit_speeds import Speed, kind_of, measure_speed
-from corticode.run.fits import condition_windows
-from corticode.run.map_tasks import wanted_maps
-from corticode.run.tasks import groups_of, make_folds, read_files
+from corticode.evaluate.nulls import LEVEL, N_DRAWS, smallest_p
+from corticode.run.fits import condition_windows, has_one_class
+from corticode.run.tasks import groups_of, make_folds, read_files, wanted_maps
 from corticode.study.study import Condition, Study, resolve
 
+# Windows that are tried: of networks on traces in batches, of linear decoders, of movies.
+TRIED_BATCHES, TRIED_LINEAR, TRIED_MOVIE = 10, 20_000, 8
+WIDTH = 80
 FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a fit takes by window.
+
+    Parameters
+    ----------
+    train_s, valid_s
+        Seconds of a training window in an epoch, and of one that is only predicted.
+    n_weights
+        Numbers that the decoder keeps.
+    """
+
+    train_s: float
+    valid_s: float
+    n_weights: int
+
+    def seconds(
+        self, network: Network, training: Training, n_train: int, n_valid: int, n_test: int
+    ) -> float:
+        """Of a fit that does not end early, its predictions included.
+
+        Examples
+        --------
+        >>> speed = Speed(0.002, 0.001, 8097)
+        >>> speed.seconds(Network("gru"), Training(epochs=2), 1000, 100, 300)
+        4.6
+        """
+        if network.kind in LINEAR:
+            return n_train * self.train_s
+        epochs = training.epochs * training.share
+        checked = epochs * training.validations * n_valid
+        return epochs * n_train * self.train_s + (checked + n_valid + n_test) * self.valid_s
+
+
+def kind_of(condition: Condition) -> tuple[object, ...]:
+    """What conditions have in common whose windows take the same time."""
+    training = condition.training
+    return (
+        condition.network,
+        condition.window.n_frames,
+        training.batch_size,
+        training.windows,
+        training.optimiser,
+        condition.input,
+    )
+
+
+def measure_speed(
+    sessions: Sequence[Session],
+    prepared: PreparedSessions,
+    condition: Condition,
+    *,
+    table: RegionTable | None = None,
+    device: str = "cpu",
+) -> Speed:
+    """The speed of a condition's fits, from a short one; of movies, the first one is read.
+
+    Parameters
+    ----------
+    sessions, prepared
+        The recordings, and the same laid end to end: stand-ins, where movies are decoded.
+    condition
+        What is fitted, labels as they are.
+    table
+        Where groups and sides of regions are looked up.
+    device
+        Where it is fitted.
+    """
+    if condition.pixels is not None:
+        prepared = prepare_movies(sessions[:1], condition.pixels)
+    some = _few(condition_windows(prepared, condition, table=table), condition)
+    # The first epoch also warms up; start weights and early ends change no time a window.
+    training = replace(
+        condition.training,
+        epochs=2,
+        validations=1,
+        patience=None,
+        share=1.0,
+        batch_size=min(condition.training.batch_size, some.n_windows),
+    )
+    network = condition.network
+    if network.sees_movies:
+        network = replace(network, weights="none")
+    began = time.perf_counter()
+    decoder = fit(some, some, network, training, device=device)
+    spent = time.perf_counter() - began
+    n_weights = sum(weights.numel() for weights in decoder.network.state_dict().values())
+    if network.kind in LINEAR:
+        return Speed(spent / some.n_windows, 0.0, n_weights)
+    last = decoder.history[-1]
+    return Speed(
+        last["train_s"] / last["train_windows"], last["valid_s"] / some.n_windows, n_weights
+    )
+
+
+def _few(windows: Windows, condition: Condition) -> Windows:
+    """The first windows, as many as tell the time; of one class, labelled by turns."""
+    training = condition.training
+    if condition.pixels is not None:
+        one_by_one = training.windows == "independent" or condition.window.n_frames == 1
+        n = TRIED_MOVIE if one_by_one else min(training.batch_size, 4 * TRIED_MOVIE)
+    elif condition.network.kind in LINEAR:
+        n = TRIED_LINEAR
+    else:
+        n = TRIED_BATCHES * training.batch_size
+    some = windows.where(np.arange(min(n, windows.n_windows)))
+    if not has_one_class(some):
+        return some
+    return replace(some, target=np.arange(some.n_windows, dtype=np.float32) % 2)
+
+
+@dataclass(frozen=True)
+class KindCost:
+    """What the fits of one kind cost.
+
+    Parameters
+    ----------
+    network, window_frames, conditions
+        The kind, and the conditions that are of it.
+    n_fits
+        Over all folds and seeds.
+    windows_per_s
+        Training windows a second, as measured.
+    hours
+        Of all its fits in one worker, if none ends early.
+    """
+
+    network: str
+    window_frames: int
+    conditions: tuple[str, ...]
+    n_fits: int
+    windows_per_s: float
+    hours: float
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """What a study will cost and what it can show.
+
+    Parameters
+    ----------
+    n_conditions, n_sessions, n_animals
+        What takes part; of animals, those that are tested.
+    n_fits, n_distinct
+        Fits, and those that differ in settings, training set, start weights, regions or seed.
+    n_maps
+        Maps of fitted decoders.
+    kinds
+        Cost by kind of fit, the longest first.
+    n_workers, hours
+        Of all fits in so many workers.
+    disk_gb, memory_gb
+        Of the run folder before compression; the most that the process that measured has held,
+        None where the system does not tell.
+    smallest_p
+        Of a comparison over animals, None with one animal.
+    smallest_p_families
+        The same after Holm's adjustment over each family of comparisons.
+    smallest_p_animals, smallest_p_cohort
+        Of each animal, and of all, against its own labels in other orders.
+    sd, detectable
+        SD of the animals' differences, and the mean difference that 80 % of such studies find.
+    notes
+        What was assumed.
+    """
+
+    n_conditions: int
+    n_sessions: int
+    n_animals: int
+    n_fits: int
+    n_distinct: int
+    n_maps: int
+    kinds: tuple[KindCost, ...]
+    n_workers: int
+    hours: float
+    disk_gb: float
+    memory_gb: float | None
+    smallest_p: float | None
+    smallest_p_families: Mapping[str, float]
+    smallest_p_animals: Mapping[str, float]
+    smallest_p_cohort: float
+    sd: float
+    detectable: float | None
+    notes: tuple[str, ...]
+
+
+def cost_text(cost: StudyCost) -> str:
+    """The plan in lines of at most 80 characters."""
+    head = (
+        f"{'network':<14}{'window':>7}{'conditions':>12}{'fits':>8}{'windows/s':>12}{'hours':>10}"
+    )
+    rows = [
+        f"{one.network:<14}{one.window_frames:>7}{len(one.conditions):>12}{one.n_fits:>8,}"
+        f"{one.windows_per_s:>12,.0f}{one.hours:>10,.2f}"
+        for one in cost.kinds
+    ]
+    memory = "unknown" if cost.memory_gb is None else f"{cost.memory_gb:.1f} GB"
+    lines = [
+        f"conditions  {cost.n_conditions}",
+        f"recordings  {cost.n_sessions} sessions; {cost.n_animals} animals are tested",
+        f"fits        {cost.n_fits:,}, {cost.n_distinct:,} of them distinct; {cost.n_maps:,} maps",
+        f"time        {cost.hours:,.2f} hours at most, workers: {cost.n_workers}",
+        f"disk        {cost.disk_gb:,.2f} GB",
+        f"memory      {memory} a worker",
+        "",
+        head,
+        *rows,
+        "",
+        *(fill(line, WIDTH, subsequent_indent="  ") for line in _what_it_can_show(cost)),
+        "",
+        *(fill(note, WIDTH) for note in cost.notes),
+    ]
+    return "\n".join(lines)
+
+
+def _what_it_can_show(cost: StudyCost) -> Iterator[str]:
+    yield "smallest p that this design can reach:"
+    if cost.smallest_p is None:
+        yield "- a comparison over animals: none, one animal is tested"
+    else:
+        yield f"- a comparison over {cost.n_animals} animals: {_in_words(cost.smallest_p)}"
+    for name, p in cost.smallest_p_families.items():
+        yield f"- adjusted over the family {name!r}: {_in_words(p)}"
+    for p in sorted(set(cost.smallest_p_animals.values())):
+        names = [name for name, own in cost.smallest_p_animals.items() if own == p]
+        yield f"- against its own labels in other orders, {', '.join(names)}: {_in_words(p)}"
+    yield f"- the same of all animals together: {_in_words(cost.smallest_p_cohort)}"
+    if cost.detectable is not None:
+        yield (
+            f"detectable difference: {cost.detectable:.4f} (power 80 %, SD of the animals' "
+            f"differences {cost.sd:.4f})"
+        )
+
+
+def _in_words(p: float) -> str:
+    return f"{p:.3g}" + ", cannot reach 0.05" * (p >= LEVEL)
 
 
 @dataclass(frozen=True)

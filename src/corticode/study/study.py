@@ -20,8 +20,8 @@ from corticode.decode.settings import Network, Training, check_network
 from corticode.errors import MissingDataError, StudyError
 from corticode.evaluate.artefacts import control_names
 from corticode.evaluate.region_sets import set_names
-from corticode.explain.settings import MapSettings, OwnMask, Selection
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
+from corticode.explain.settings import MapSettings, OwnMask, Selection
 from corticode.study.faults import (
     guess,
     listed,

@@ -1,4 +1,4 @@
-"""Conditions that a study sets against each other, and each animal against permuted labels."""
+"""Tables that set results against each other: conditions, permuted labels, sets of regions."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,16 +16,25 @@ from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import Comparison, compare_pair, variance_shares, with_families
 from corticode.evaluate.nulls import COHORT, SHORT, permute_test_labels
 from corticode.evaluate.refits import permute_and_refit
+from corticode.evaluate.region_sets import (
+    EVERY,
+    RegionSets,
+    SetConditions,
+    compare_region_sets,
+    set_names,
+    set_side_by_side,
+)
 from corticode.evaluate.scores import score_animals
 from corticode.run.fits import FitTask, condition_windows
 from corticode.run.folder import Run, hash_of
-from corticode.study.keys import ComparisonKeys
+from corticode.study.keys import ComparisonKeys, RegionSetKeys
 
 # What two decoders share that saw the same recordings.
 FOLD = ["fold", "seed"]
 SESSION = [*FOLD, "animal", "session"]
 # Windows among which labels are permuted and a linear decoder fitted anew: more are thinned.
 MOST_WINDOWS = 100_000
+
 
 ReadPredictions = Callable[[Path], Predictions]
 
@@ -260,3 +269,69 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table as plain values; what is missing is None."""
     rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
     return rows
+
+
+def region_set_tables(
+    sets: Sequence[RegionSetKeys], fits: Sequence[FitTask], animal_scores: pd.DataFrame
+) -> tuple[list[pd.DataFrame], list[Finding]]:
+    """A table a condition: each set's necessity and sufficiency, its rank, and pairs in words.
+
+    Parameters
+    ----------
+    sets
+        What the study asks about.
+    fits
+        Every fit of the run.
+    animal_scores
+        Of the run.
+
+    Returns
+    -------
+    tables, findings
+        Why a set is missing from them.
+    """
+    tables, findings = [], []
+    for condition in dict.fromkeys(one.condition for one in sets):
+        own = [one for one in sets if one.condition == condition]
+        named = [SetConditions(one.name, condition, *set_names(condition, one.name)) for one in own]
+        try:
+            found = set_side_by_side(animal_scores, named)
+        except DataError as error:
+            findings.append(Finding("region", f"no region sets of {condition!r}: {error}"))
+            continue
+        table = found.table.copy()
+        fit = next(task for task in fits if task.condition.name == condition)
+        ranks = []
+        for one in own:
+            try:
+                ranks.append(_rank(one, fit))
+            except (DataError, StudyError) as error:
+                ranks.append({})
+                reason = f"not set beside random sets: {error}"
+                findings.append(Finding("region", reason, item=one.name))
+        table = table.join(pd.DataFrame(ranks, index=table.index))
+        pairs = pd.DataFrame({"set": "together", "words": list(found.words[len(own) :])})
+        table = pd.concat([table, pairs], ignore_index=True) if len(pairs) else table
+        table.insert(0, "condition", condition)
+        tables.append(table)
+    return tables, findings
+
+
+def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
+    """How a set stands among random sets of its size, by linear decoders."""
+    if one.n_sets == 0:
+        return {}
+    windows = condition_windows(load_sessions(fit.prepared), fit.condition, table=fit.table)
+    every = max(EVERY, round(windows.n_windows / MOST_WINDOWS))
+    found: RegionSets = compare_region_sets(
+        windows, one.regions, fit.table, n_sets=one.n_sets, every=every
+    )
+    return {
+        "linear_value": found.value,
+        "linear_value_of_all": found.value_of_all,
+        "n_random": found.random.size,
+        "percentile": found.percentile,
+        "n_symmetric": found.symmetric.size,
+        "percentile_symmetric": found.percentile_symmetric,
+        "linear_words": found.words,
+    }
