@@ -15,8 +15,7 @@ import pandas as pd
 import corticode as cc
 from corticode.evaluate.comparisons import Comparison, compare
 from corticode.report.canvas import save_figure
-from corticode.report.score_figures import draw_points_by_split
-from corticode.report.verdicts import verdicts_of
+from corticode.report.score_figures import draw_points_by_split, verdicts_of
 from corticode.simulate.cohort import simulate_sessions
 
 FAMILY = "decoders"

@@ -19,8 +19,7 @@ from corticode.explain.published_map import from_published
 from corticode.report.canvas import Figure, save_figure
 from corticode.report.gallery_page import render_gallery
 from corticode.report.map_figures import draw_group_layout, draw_heat_map, draw_region_bars
-from corticode.report.score_figures import draw_points_by_split, draw_sweep
-from corticode.report.verdicts import verdicts_of
+from corticode.report.score_figures import draw_points_by_split, draw_sweep, verdicts_of
 
 PUBLISHED = files("corticode.published")
 LENGTHS = (5, 10, 15, 20, 25, 30)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.report.canvas import save_figure
-from corticode.report.image_figures import draw_square_map
+from corticode.report.map_figures import draw_square_map
 from corticode.run.execute import run_study
 from corticode.run.folder import Run
 from corticode.study.study import read_study

@@ -321,7 +321,7 @@ def explain(
     """Make the maps of a run again, of the decoders that are there; nothing is trained."""
     import json
 
-    from corticode.report.run_texts import write_texts
+    from corticode.report.write import write_texts
     from corticode.run.execute import make_maps
     from corticode.run.folder import Run
     from corticode.study.study import read_study
@@ -498,7 +498,7 @@ def _run_study(
     device: str = "auto",
     executor: "Executor | None" = None,
 ) -> "RunSummary":
-    from corticode.report.run_texts import write_texts
+    from corticode.report.write import write_texts
     from corticode.run.execute import run_study
 
     try:

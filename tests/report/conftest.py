@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.report.page_values import RunValues
-from corticode.report.session_trace import SessionTrace
+from corticode.report.values import RunValues, SessionTrace
 
 FOUR = {"m1": 0.90, "m2": 0.80, "m3": 0.70, "m4": 0.60}
 

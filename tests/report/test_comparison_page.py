@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
+from corticode.report.compare_runs import pair_runs
 from corticode.report.comparison_page import comparison_headline, render_comparison
-from corticode.report.run_pairing import pair_runs
 
 A = {"m1": 0.90, "m2": 0.80, "m3": 0.70, "m4": 0.60}
 B = {"m1": 0.80, "m2": 0.75, "m3": 0.70, "m4": 0.55}

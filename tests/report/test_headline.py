@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.report.headline import SHOWN_FINDINGS, SIMULATED, headline, warnings_of
-from corticode.report.page_values import RunValues
+from corticode.report.values import RunValues
 
 
 def test_by_hand(make_values):

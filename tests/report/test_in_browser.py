@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.data.movie_clips import cut_clip
 from corticode.explain.importance_map import ImportanceMap
+from corticode.report.compare_runs import pair_runs
 from corticode.report.comparison_page import render_comparison
-from corticode.report.movie_player import ShownClip
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
-from corticode.report.run_pairing import pair_runs
+from corticode.report.viewers import ShownClip, cut_clip
 
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 # Errors are collected before the page's own script runs; at the end it is used as a person would.

@@ -2,8 +2,8 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from corticode.report.methods import methods_passages, methods_text
-from corticode.report.page_values import RunValues
 from corticode.report.questions import QUESTIONS
+from corticode.report.values import RunValues
 
 
 def test_settings_are_told(make_values):

@@ -1,3 +1,5 @@
+"""Tests."""
+
 import json
 import re
 from dataclasses import replace
@@ -6,12 +8,25 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from jinja2 import UndefinedError
 
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report import page as page_module
-from corticode.report.page import render_page
+from corticode.report.canvas import new_figure
+from corticode.report.page import (
+    GIVING_WAY,
+    LARGEST_PAGE,
+    Heavy,
+    condition_rows,
+    data_address,
+    fit_to_page,
+    long_tables,
+    overview,
+    render,
+    render_page,
+)
 from corticode.report.page_figures import page_figures
-from corticode.report.page_values import RunValues
+from corticode.report.values import RunValues
 
 NASTY = "<script>alert(1)</script>\"'&{{ 7*7 }}" + "皮質" + "long " * 60
 
@@ -162,3 +177,115 @@ class TestPage:
     def test_simulated_is_said_first(self, make_values):
         page = render_page(make_values(provenance={"simulated": True}), [])
         assert page.index("Simulated mice.") < page.index('<h2 id="warnings"')
+
+
+def test_every_animal_is_a_dot(make_values):
+    assert render_page(make_values(), []).count("<circle") == 9
+
+
+def test_spread_that_cannot_be_divided_is_not_done(make_values):
+    table = pd.DataFrame({"condition": ["gru"], "metric": ["auc"], "share_seed": [np.nan]})
+    page = render_page(make_values(tables={"variance_shares": table}), [])
+    assert page == render_page(make_values(), [])
+
+
+def test_no_p_is_shown_as_0(make_values):
+    table = pd.DataFrame({"comparison": ["a", "b", "c"], "p": [1e-7, np.nan, 0.0123]})
+    page = render_page(make_values(tables={"comparisons": table}), [])
+    assert '<td>a</td><td class="number">&lt; 0.0001</td>' in page
+    assert '<td>b</td><td class="number"></td>' in page
+    assert '<td>c</td><td class="number">0.0123</td>' in page
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "comparisons",
+        "variance_shares",
+        "nulls",
+        "region_sets",
+        "artefacts",
+        "map_checks",
+        "map_backgrounds",
+        "occlusion",
+    ],
+)
+def test_tables_fill_their_slots(make_values, name):
+    table = pd.DataFrame({"condition": ["gru"], "words": ["passed <b>"], "mean": [0.5],
+                          "note": ["a"], "mask": ["m"], "map": ["d"], "score": [0.1],
+                          "input": ["x"], "animal": ["cohort"], "p": [0.01],
+                          "smallest_p": [0.01], "value": [0.9], "chance": [0.5],
+                          "n_orders": [9], "exchanged": ["all"]})  # fmt: skip
+    page = render_page(make_values(tables={name: table}), [])
+    assert "passed <b>" not in page
+    assert page.count("Not done") == render_page(make_values(), []).count("Not done") - 1
+
+
+def test_animals_and_their_bouts(make_values):
+    first = overview(make_values())[0]
+    assert (first["animal"], first["n_sessions"], first["n_windows"]) == ("m1", 2, "1,800")
+    assert first["bouts"] == "0: 10, 1: 8"
+
+
+def test_controls_are_marked(make_values):
+    assert [row["is_control"] for row in condition_rows(make_values())] == [False, False, True]
+
+
+def test_long_tables_are_cut_and_counted(make_values, monkeypatch):
+    monkeypatch.setattr("corticode.report.page.MOST_ROWS", 4)
+    found = long_tables(make_values())
+    assert [(len(one["rows"]), one["n_all"]) for one in found] == [(4, 9), (4, 18)]
+
+
+@pytest.fixture
+def heavy():
+    figures = [{"title": f"{k}", "source": "x" * 2_500_000} for k in range(4)]
+    return Heavy(figures, [{"rows": [[1]]}], {}, {"bytes": "x" * 4_000_000})
+
+
+def test_figures_that_have_no_room_are_counted(make_values, heavy):
+    fitted = fit_to_page(make_values(), heavy)
+    assert [one["title"] for one in fitted.heavy.figures] == ["0", "1"]
+    assert fitted.words[0].startswith("the last 2 figures have no room")
+
+
+def test_sessions_take_what_is_left(make_values, make_trace, heavy):
+    traces = [make_trace(session=f"{k}", n_frames=300_000) for k in range(8)]
+    fitted = fit_to_page(make_values(traces=traces), heavy)
+    # 15 MB less 5 of figures, 4 of the movie and 2 of words: five sessions of 0.8 MB.
+    assert (len(fitted.traces), fitted.n_without_room) == (4, 4)
+    assert len(str(fitted.traces)) < LARGEST_PAGE - 11_000_000
+
+
+def test_parts_give_way_in_turn(make_values, make_trace, heavy):
+    values = make_values(traces=[make_trace()])
+    found = [fit_to_page(values, heavy, n) for n in range(len(GIVING_WAY) + 1)]
+    assert [bool(one.traces) for one in found] == [True, False, False, False, False]
+    assert [one.heavy.clip is not None for one in found] == [True, True, False, False, False]
+    assert [bool(one.heavy.tables) for one in found] == [True, True, True, False, False]
+    assert [bool(one.heavy.figures) for one in found] == [True, True, True, True, False]
+    assert len(found[-1].words) == 4
+    assert found[1].n_without_room == 1
+
+
+def test_nothing_is_said_where_all_has_room(make_values, make_trace):
+    fitted = fit_to_page(make_values(traces=[make_trace()]), Heavy([], [], {}, None))
+    assert (fitted.words, fitted.n_without_room) == ([], 0)
+
+
+def test_text_is_escaped():
+    figure = {"title": "<script>\"&'", "source": "", "alt": '"><img>', "caption": ""}
+    page = render("figure.html", figure=figure)
+    assert "<script>" not in page
+    assert "&lt;script&gt;&#34;&amp;&#39;" in page
+    assert 'alt="&#34;&gt;&lt;img&gt;"' in page
+
+
+def test_a_value_that_is_missing_is_an_error():
+    with pytest.raises(UndefinedError):
+        render("figure.html")
+
+
+def test_a_figure_holds_itself():
+    figure, _ = new_figure(20, 20)
+    assert data_address(figure).startswith("data:image/png;base64,iVBOR")

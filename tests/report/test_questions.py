@@ -1,8 +1,28 @@
+"""Tests."""
+
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from corticode.report.page_values import RunValues
-from corticode.report.questions import QUESTIONS, answer_questions, session_means
+from corticode.evaluate.intervals import detectable_difference
+from corticode.report.questions import (
+    AUTHORS,
+    ITEMS,
+    QUESTIONS,
+    answer_questions,
+    blood_words,
+    checklist,
+    detectable_words,
+    excluded_words,
+    label_rule_words,
+    not_shown_words,
+    saw_test_words,
+    session_means,
+    tried_words,
+)
+from corticode.report.values import RunValues
 
 
 def said(values, words):
@@ -150,3 +170,95 @@ def test_artefacts_asked_of_the_linear_twin_are_told_of_it(make_values):
     )  # fmt: skip
     answer = said(make_values(tables={"artefacts": table}), "Is it cortex").answer
     assert answer == "asked of “linear”: not separable from cues"
+
+
+def test_labels(make_values):
+    assert label_rule_words(make_values(), "gru").startswith("“runrest” holds")
+    assert label_rule_words(RunValues("run"), "gru").startswith("not done")
+
+
+def test_excluded(make_values):
+    rows = pd.DataFrame({"what": ["session", "frames", "session"], "reason": ""})
+    assert "session: 2, frames: 1" in excluded_words(make_values(tables={"excluded": rows}), "gru")
+    assert excluded_words(make_values(), "gru") == "nothing was left out"
+    assert excluded_words(RunValues("run"), "gru").startswith("not done")
+
+
+def test_blood(make_values):
+    values = make_values()
+    assert blood_words(values, "gru").startswith("not done: traces come as they were given")
+    values.study["condition"][0] |= {
+        "input": "movie", "preprocess": {"correction": "reference-regression"},
+    }  # fmt: skip
+    assert blood_words(values, "gru").startswith("movies: the low-passed reference channel")
+
+
+def test_conditions_tried(make_values):
+    values = make_values()
+    assert "3 in the study (1 with permuted labels), 3 with scores" in tried_words(values, "gru")
+    assert "fits of 2 more" in tried_words(replace(values, n_other_conditions=2), "gru")
+
+
+def test_choices_that_saw_test_data(make_values):
+    values = make_values()
+    assert saw_test_words(values, "gru").startswith("none that the study file holds")
+    values.study["condition"][0]["preprocess"] = {"scale": "z-score", "scale_over": "session",
+                                                  "detrend_s": 3.0}  # fmt: skip
+    values.study["condition"][1]["regions"] = {"top": 4, "from": "gru", "on": "test"}
+    said = saw_test_words(values, "gru")
+    assert "(circular): linear" in said
+    assert "moving means that look ahead, scaling" in said
+    values.study["condition"][0]["preprocess"]["causal"] = True
+    assert "moving means" not in saw_test_words(values, "gru")
+
+
+def test_detectable_difference(make_values):
+    values = make_values()
+    scores = values.tables["animal_scores"]
+    scores.loc[(scores["condition"] == "gru"), "value"] = [0.90, 0.92, 0.97]
+    linear = scores.loc[scores["condition"] == "linear", "value"].to_numpy()
+    sd = pd.Series([0.90, 0.92, 0.97] - linear).std()
+    said = detectable_words(values, "gru")
+    assert said.startswith("with 3 animals a paired t test finds 3.26 SD")
+    assert "sign-flip test is 0.25" in said
+    assert f"SD {sd:.3f}, detectable {detectable_difference(3, sd):.3f}" in said
+
+
+def test_one_animal(make_values):
+    assert detectable_words(make_values(("m1",)), "gru").startswith("not done: it takes two")
+
+
+@pytest.mark.parametrize("by", ["animal", "session"])
+def test_what_is_not_shown(make_values, by):
+    values = make_values(provenance={"simulated": True})
+    values.study["folds"]["by"] = by
+    said = not_shown_words(values, "gru")
+    assert said.startswith("the mice are simulated")
+    assert ("never saw" in said) == (by == "session")
+    assert "blood, motion and light" in said
+
+
+def test_artefacts_of_another_condition_are_none_of_this_one(make_values):
+    for condition, is_open in (("gru", False), ("linear", True)):
+        table = pd.DataFrame([{"condition": condition, "input": "cues only", "mean": 0.6}])
+        words = not_shown_words(make_values(tables={"artefacts": table}), "gru")
+        assert ("were not set against cortex" in words) == is_open
+
+
+def test_states(make_values):
+    rows = {row[0]: row[1:] for row in checklist(make_values()).rows}
+    assert rows["Animals and sessions tested"][0] == "reported"
+    assert rows["A control with permuted labels"] == ("reported", "permuted")
+    assert rows["Cues that are not cortex"] == ("not done", "")
+    assert rows["Indicator"][0] == "to be filled in"
+    assert len(rows) == len(ITEMS) + len(AUTHORS)
+
+
+def test_more_than_one_seed(make_values):
+    rows = {row[0]: row[1] for row in checklist(make_values(provenance={"seeds": [0, 1]})).rows}
+    assert rows["More than one seed"] == "reported"
+
+
+def test_checklist_of_nothing_done():
+    states = {row[1] for row in checklist(RunValues("run")).rows}
+    assert states == {"not done", "to be filled in"}

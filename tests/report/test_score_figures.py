@@ -1,14 +1,25 @@
+"""Tests."""
+
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from corticode.errors import DataError
+from corticode.evaluate.comparisons import Comparison, compare
 from corticode.report.canvas import picture
 from corticode.report.score_figures import (
     Verdict,
+    draw_learning_curves,
+    draw_onset,
     draw_points_by_split,
+    draw_reliability,
+    draw_roc,
     draw_session_scores,
+    draw_session_traces,
     draw_sweep,
+    verdicts_of,
 )
 
 
@@ -74,3 +85,78 @@ def test_sessions_in_the_order_of_days():
     )
     line = draw_session_scores(table).axes[1].lines[0]
     assert list(line.get_ydata()) == [0.9, 0.8]
+
+
+def test_roc_says_mean_and_spread():
+    rows = [
+        {"part": "test", "decoder": d, "animal": d, "auc": a, "false_share": x, "true_share": x}
+        for d, a in (("a", 0.8), ("b", 0.9))
+        for x in (0, 1)
+    ]
+    assert draw_roc(pd.DataFrame(rows)).axes[0].get_title() == "test animal\nAUC 0.850 ± 0.071"
+
+
+def test_kept_epochs_are_marked():
+    table = pd.DataFrame(
+        {"decoder": "a", "epoch": [1, 2], "train_loss": [0.6, 0.5], "valid_loss": [0.6, 0.7],
+         "is_best": [True, False]}
+    )  # fmt: skip
+    marks = draw_learning_curves(table).axes[1].lines[-1]
+    assert (list(marks.get_xdata()), list(marks.get_ydata())) == ([1], [0.6])
+
+
+def test_reliability_and_onset_are_drawn():
+    table = pd.DataFrame({"animal": ["m1", "m2"], "score": 0.5, "share": 0.4, "n_windows": 9})
+    assert picture(draw_reliability(table))
+    lags = pd.DataFrame({"animal": "m1", "lag_s": [0, 1], "auc": [np.nan, 0.9]})
+    assert draw_onset(lags, np.inf).axes[0].get_title().startswith("the decoder sees the whole")
+    assert draw_onset(lags, -0.1).axes[0].get_title() == ""
+
+
+class TestSessionTraces:
+    def test_titles_say_the_rule(self, make_trace):
+        figure = draw_session_traces([make_trace(), make_trace("m2")], ["median", "worst"], 300)
+        titles = [axes.get_title(loc="left") for axes in figure.axes]
+        assert titles == ["median: animal m1, session monday", "worst: animal m2, session monday"]
+
+    def test_without_a_rate_time_is_in_frames(self, make_trace):
+        figure = draw_session_traces([replace(make_trace(), frame_rate_hz=None)], ["median"])
+        assert figure.axes[0].get_xlabel() == "time in the session (frames)"
+
+    def test_values_and_speed(self, make_trace):
+        trace = make_trace()
+        trace = replace(trace, kind="value", speed=trace.target)
+        assert picture(draw_session_traces([trace], ["median"]))
+
+
+def test_a_missing_column():
+    with pytest.raises(DataError, match="the reliabilities have no column n_windows"):
+        draw_reliability(pd.DataFrame({"animal": [], "score": [], "share": []}))
+
+
+def scores():
+    rows = [(c, a, "auc", v) for c, v in (("gru", 0.9), ("raw", 0.8)) for a in ("m1", "m2")]
+    table = pd.DataFrame(rows, columns=["condition", "animal", "metric", "value"])
+    table.loc[0, "value"] = 0.95
+    return table
+
+
+def test_both_verdicts():
+    splits = pd.concat([scores()] * 4).rename(columns={"value": "auc"})
+    found = verdicts_of(compare(scores(), [Comparison("4E", ("gru", "raw"))], split_scores=splits))
+    assert len(found) == 1
+    assert found[0].as_published.startswith("8 splits, as published: p")
+    assert found[0].over_animals == "2 animals: +0.125 [-0.193, 0.443]"
+
+
+def test_one_figure_alone():
+    table = compare(scores(), [Comparison("a", ("gru", "raw")), Comparison("b", ("raw", "gru"))])
+    found = verdicts_of(table, "b")
+    assert [(one.condition_a, one.condition_b) for one in found] == [("raw", "gru")]
+    assert found[0].as_published == ""
+
+
+def test_one_animal_has_no_interval():
+    one = scores()[scores()["animal"] == "m1"]
+    found = verdicts_of(compare(one, [Comparison("a", ("gru", "raw"))]))
+    assert found[0].over_animals == "1 animals: +0.150"

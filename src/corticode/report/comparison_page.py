@@ -8,18 +8,19 @@ import pandas as pd
 
 from corticode.evaluate.comparisons import PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import interval
-from corticode.report.headline import CHANCE, METRICS, SIMULATED, warnings_of
-from corticode.report.page_values import RunValues, headline_condition
-from corticode.report.run_differences import (
+from corticode.report.compare_runs import (
+    ApartCondition,
     Difference,
+    PairedCondition,
+    RunPairing,
     recordings_of,
     shared_recordings,
     version_differences,
 )
-from corticode.report.run_pairing import ApartCondition, PairedCondition, RunPairing
-from corticode.report.score_figures import NEAR_CHANCE
-from corticode.report.templating import render
-from corticode.report.verdicts import p_in_words
+from corticode.report.headline import CHANCE, METRICS, SIMULATED, warnings_of
+from corticode.report.page import render
+from corticode.report.score_figures import NEAR_CHANCE, p_in_words
+from corticode.report.values import RunValues, headline_condition
 
 # Of conditions whose animals are shown one by one; of names in a list.
 MOST_SHOWN, MOST_NAMED = 200, 12
@@ -37,7 +38,7 @@ def render_comparison(a: RunValues, b: RunValues, pairing: RunPairing) -> str:
     a, b
         The runs; the page calls them A and B.
     pairing
-        As from `corticode.report.run_pairing.pair_runs`.
+        As from `corticode.report.compare_runs.pair_runs`.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def comparison_headline(a: RunValues, pairing: RunPairing) -> str:
     a
         The first run.
     pairing
-        As from `corticode.report.run_pairing.pair_runs`.
+        As from `corticode.report.compare_runs.pair_runs`.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from corticode.report.canvas import Figure
-from corticode.report.templating import data_address, render
+from corticode.report.page import data_address, render
 
 
 def render_gallery(figures: Mapping[str, Figure]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from corticode.errors import DataError
 from corticode.evaluate.intervals import interval
 from corticode.evaluate.nulls import COHORT, LEVEL
-from corticode.report.page_values import RunValues, alike_but, headline_condition, is_permuted
+from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
 METRICS = {"auc": "AUC", "r2": "R²"}

@@ -1,19 +1,26 @@
-"""Figures of maps over regions: over frames, as shares, by group, beside correlations."""
+"""Figures of maps: over regions and frames, of images, and where regions lie."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from corticode.data.extraction import RADIUS_PIXELS
+from corticode.data.layouts.study2024 import read_published_regions
 from corticode.errors import DataError
 from corticode.evaluate.comparisons import check_columns
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.canvas import (
     COLUMN_MM,
+    DIVERGING,
     GREY,
     PAGE_MM,
     SEQUENTIAL,
     Axes,
+    AxesImage,
     Figure,
     colour_of,
     in_order,
@@ -22,10 +29,183 @@ from corticode.report.canvas import (
     shortened,
     styled,
 )
-from corticode.report.region_outlines import RegionOutlines
+from corticode.report.score_figures import METRIC_NAMES
 
+PUBLISHED_SIDE = 128
+CORNERS = 24
+FROM_PIXELS = "Outlines: the pixels of each region, as in the label image of the study."
+FROM_CENTRES = (
+    "Circles: {radius:g} pixels about the centre of each region; their true shapes are not known."
+)
+FROM_PUBLISHED = (
+    "Circles: {radius:g} pixels (of 128) about the published centre of each region, read off a "
+    "picture to ±1.3 pixels and not registered to these animals; no shapes were published."
+)
 MOST_LABELS = 60
 UNGROUPED, UNGROUPED_COLOUR = ("", "none"), "#bdbdbd"
+MOST_IMAGES, FEWEST_IMAGES, MOST_MASKS = 6, 4, 40
+# Seen on dark and bright cortex alike, and on both colours of the maps.
+OUTLINE = "#00c8ff"
+
+
+Line = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RegionOutlines:
+    """Closed lines around regions, and in whose pixels they are.
+
+    Parameters
+    ----------
+    lines
+        By region: closed lines, shape (point, 2) each: row, column; pixel k reaches from k - 0.5
+        to k + 0.5.
+    shape
+        Rows and columns of the image they were drawn on; None where that is not known, and the
+        lines then lie only on images that hold them all.
+    words
+        Where they come from, for a caption.
+    """
+
+    lines: Mapping[str, tuple[Line, ...]]
+    shape: tuple[int, int] | None
+    words: str
+
+    def on(self, shape: tuple[int, ...]) -> dict[str, tuple[Line, ...]]:
+        """The lines in the pixels of an image of that shape; none where that is not known."""
+        if self.shape is None:
+            return dict(self.lines) if self._lie_within(shape) else {}
+        scale = np.divide(shape, self.shape)
+        return {
+            name: tuple((line + 0.5) * scale - 0.5 for line in lines)
+            for name, lines in self.lines.items()
+        }
+
+    def _lie_within(self, shape: tuple[int, ...]) -> bool:
+        # A circle may reach over the edge; its centre may not.
+        centres = np.array([line.mean(axis=0) for lines in self.lines.values() for line in lines])
+        return bool(((centres >= -0.5) & (centres <= np.array(shape) - 0.5)).all())
+
+
+def outlines_of(
+    regions: pd.DataFrame,
+    labels: NDArray[np.int64] | None = None,
+    radius_pixels: float = RADIUS_PIXELS,
+) -> RegionOutlines | None:
+    """The outline of each region, or None where nothing is known of where they lie.
+
+    Parameters
+    ----------
+    regions
+        One row a region: name, row, column (of its centre, pixels; blank where not known). May be
+        empty beside a label image.
+    labels
+        Shape (row, column): the number of the region that each pixel belongs to, 0: none. Numbers
+        are names where all of them are, else places in the table, from 1.
+    radius_pixels
+        Of the circles that stand for regions of which only the centre is known.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"name": ["a"], "row": [5.0], "column": [9.0]})
+    >>> found = outlines_of(table)
+    >>> found.lines["a"][0].mean(axis=0).round(6).tolist(), found.on((8, 16)).keys()
+    ([5.0, 9.0], dict_keys(['a']))
+    >>> found.on((8, 8))
+    {}
+    """
+    if labels is not None and labels.any():
+        lines = {name: tuple(outline(labels == number)) for name, number in _named(regions, labels)}
+        return RegionOutlines(lines, (labels.shape[0], labels.shape[1]), FROM_PIXELS)
+    if regions.empty or regions[["row", "column"]].isna().any(axis=None):
+        return None
+    centres = regions[["row", "column"]].to_numpy(np.float64)
+    is_published = _is_published(centres)
+    words = FROM_PUBLISHED if is_published else FROM_CENTRES
+    # Published centres count pixels from 1.
+    circles = [circle(centre - is_published, radius_pixels) for centre in centres]
+    return RegionOutlines(
+        {str(name): (one,) for name, one in zip(regions["name"], circles, strict=True)},
+        (PUBLISHED_SIDE, PUBLISHED_SIDE) if is_published else None,
+        words.format(radius=radius_pixels),
+    )
+
+
+def circle(centre: NDArray[np.float64], radius: float) -> Line:
+    """A circle as a closed line, shape (25, 2)."""
+    angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+    return np.asarray(centre + radius * np.stack([np.sin(angles), np.cos(angles)], axis=1))
+
+
+def outline(mask: NDArray[np.bool_]) -> list[Line]:
+    """The closed lines along the edges of a mask's pixels, holes included.
+
+    Examples
+    --------
+    >>> outline(np.array([[False, True, True]]))[0].tolist()
+    [[-0.5, 0.5], [-0.5, 2.5], [0.5, 2.5], [0.5, 0.5]]
+    """
+    follows = _edges(np.pad(mask, 1))
+    found = []
+    while follows:
+        start = min(follows)
+        corners, at, came = [start], start, (0, 0)
+        while True:
+            steps = follows[at]
+            # Where two pixels touch by a corner the line turns, so that it never crosses itself.
+            onward = max(steps, key=lambda to: _turn(came, (to[0] - at[0], to[1] - at[1])))
+            steps.remove(onward)
+            if not steps:
+                del follows[at]
+            came, at = (onward[0] - at[0], onward[1] - at[1]), onward
+            if at == start:
+                break
+            corners.append(at)
+        found.append(_without_middles(np.array(corners, np.float64)) - 1.5)
+    return found
+
+
+def _edges(padded: NDArray[np.bool_]) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """From each corner the next, the mask always to the right hand."""
+    follows: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    sides = (
+        (-1, 0, (0, 0), (0, 1)),
+        (0, 1, (0, 1), (1, 1)),
+        (1, 0, (1, 1), (1, 0)),
+        (0, -1, (1, 0), (0, 0)),
+    )
+    for down, across, begin, end in sides:
+        is_edge = padded & ~np.roll(padded, (-down, -across), axis=(0, 1))
+        for row, column in np.argwhere(is_edge).tolist():
+            first = (row + begin[0], column + begin[1])
+            follows.setdefault(first, []).append((row + end[0], column + end[1]))
+    return follows
+
+
+def _turn(came: tuple[int, int], goes: tuple[int, int]) -> int:
+    """Above 0 for a turn to the right."""
+    return came[1] * goes[0] - came[0] * goes[1]
+
+
+def _without_middles(corners: Line) -> Line:
+    """Corners of a closed line at which it turns."""
+    before, after = corners - np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0) - corners
+    return np.asarray(corners[(before != after).any(axis=1)])
+
+
+def _named(regions: pd.DataFrame, labels: NDArray[np.int64]) -> list[tuple[str, int]]:
+    """The name of each number in a label image."""
+    numbers = [int(text) for text in in_order(np.unique(labels[labels > 0]))]
+    names = [] if regions.empty else [str(name) for name in regions["name"]]
+    if {str(number) for number in numbers} <= set(names) or max(numbers) > len(names):
+        return [(str(number), number) for number in numbers]
+    return [(names[number - 1], number) for number in numbers]
+
+
+def _is_published(centres: Sequence[Sequence[float]] | NDArray[np.float64]) -> bool:
+    known = read_published_regions()
+    published = np.stack([known.rows, known.columns], axis=1)
+    return np.shape(centres) == published.shape and np.allclose(centres, published)
 
 
 @styled
@@ -278,3 +458,190 @@ def _label_regions(set_ticks: object, names: object) -> None:
     labels = [shortened(name, 10) for name in names]  # type: ignore[attr-defined]
     step = -(-len(labels) // MOST_LABELS) or 1
     set_ticks(range(0, len(labels), step), labels[::step])  # type: ignore[operator]
+
+
+@styled
+def draw_square_map(
+    values: NDArray[np.floating],
+    unit: str = "AUC",
+    mean_image: NDArray[np.floating] | None = None,
+    outlines: RegionOutlines | None = None,
+) -> Figure:
+    """What covering each cell of the image costs, and laid over the mean image.
+
+    Parameters
+    ----------
+    values
+        Score uncovered less covered, shape (row, column), such as (8, 8).
+    unit
+        Of the values.
+    mean_image
+        The mean image of a session, shape (row, column) of pixels; None: no overlay.
+    outlines
+        Of regions, drawn over the mean image; None: none.
+
+    Examples
+    --------
+    >>> len(draw_square_map(np.eye(8)).axes)
+    2
+    """
+    columns = 1 if mean_image is None else 2
+    figure, axes = new_figure(20 + 62 * columns, 62, columns=columns)
+    reach = _reach(values)
+    image = _draw_cells(axes[0, 0], values, reach)
+    axes[0, 0].set(title=f"loss of {unit}", xlabel="column of cells", ylabel="row of cells")
+    _number_cells(axes[0, 0], values.shape)
+    if mean_image is not None:
+        rows, width = mean_image.shape
+        extent = (-0.5, width - 0.5, rows - 0.5, -0.5)
+        _draw_grey(axes[0, 1], mean_image, extent=extent)
+        # Cells that cost nothing are clear: the cortex below them is seen.
+        strength = 0.75 * np.clip(np.abs(values) / reach, 0, 1)
+        _draw_cells(axes[0, 1], values, reach, extent=extent, alpha=strength)
+        if outlines is not None:
+            draw_outlines(axes[0, 1], outlines, mean_image.shape)
+        axes[0, 1].set(title="over the mean image", xticks=[], yticks=[])
+    bar = figure.colorbar(image, ax=axes[0, -1], shrink=0.8, pad=0.03)
+    bar.set_label(f"uncovered less covered ({unit})")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def draw_session_maps(maps: Mapping[str, NDArray[np.floating]], unit: str = "AUC") -> Figure:
+    """What covering each cell costs in each session, all in one scale, a row an animal.
+
+    Parameters
+    ----------
+    maps
+        By ``animal/session``, shape (row, column) each; the first six of an animal are drawn.
+    unit
+        Of the values.
+
+    Examples
+    --------
+    >>> len(draw_session_maps({"m1/a": np.eye(8), "m1/b": np.eye(8), "m2/a": np.eye(8)}).axes)
+    5
+    """
+    figure, panels = _panels(maps)
+    reach = _reach(np.stack(list(maps.values())))
+    for drawn, name in panels:
+        image = _draw_cells(drawn, maps[name], reach)
+    bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, pad=0.02, aspect=30)
+    bar.set_label(f"uncovered less covered ({unit})")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def draw_mask_costs(table: pd.DataFrame) -> Figure:
+    """What covering each of some masks costs: mean over animals and its interval.
+
+    Parameters
+    ----------
+    table
+        One row a mask: mask, metric, score (uncovered less covered), low, high (blank where
+        there is no interval).
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"mask": ["limbs", "control"], "metric": "auc", "score": [0.1, 0.0],
+    ...     "low": [0.05, -0.01], "high": [0.15, 0.01]})
+    >>> draw_mask_costs(table).axes[0].get_xlabel()
+    'loss of AUC where it is covered'
+    """
+    check_columns(table, ("mask", "metric", "score", "low", "high"), "costs of masks")
+    shown = table.head(MOST_MASKS)
+    figure, axes = new_figure(COLUMN_MM, 16 + 5 * len(shown))
+    drawn: Axes = axes[0, 0]
+    places = np.arange(len(shown))
+    drawn.hlines(places, shown["low"], shown["high"], color=colour_of(0), lw=1.2)
+    drawn.plot(shown["score"], places, "o", color=colour_of(0), ms=4)
+    drawn.axvline(0, color=GREY, lw=0.6, ls="--", zorder=0)
+    drawn.set_yticks(places, [shortened(name, 24) for name in shown["mask"]])
+    metric = METRIC_NAMES.get(str(shown["metric"].iloc[0]), str(shown["metric"].iloc[0]))
+    drawn.set(xlabel=f"loss of {metric} where it is covered", ylim=(len(shown) - 0.5, -0.5))
+    return figure
+
+
+@styled
+def draw_mean_images(
+    images: Mapping[str, NDArray[np.floating]], outlines: RegionOutlines | None = None
+) -> Figure:
+    """Mean images of sessions, a row an animal, with the outlines of regions on them.
+
+    Parameters
+    ----------
+    images
+        By ``animal/session``, shape (row, column) each; the first six of an animal are drawn.
+    outlines
+        Of regions; None: none. They are left out of images in whose pixels they are not known.
+
+    Examples
+    --------
+    >>> len(draw_mean_images({"m1/a": np.eye(4), "m1/b": np.eye(4), "m2/a": np.eye(4)}).axes)
+    4
+    """
+    figure, panels = _panels(images)
+    for drawn, name in panels:
+        _draw_grey(drawn, images[name])
+        if outlines is not None:
+            draw_outlines(drawn, outlines, images[name].shape, width=0.35)
+    return figure
+
+
+def draw_outlines(
+    drawn: Axes, outlines: RegionOutlines, shape: tuple[int, ...], width: float = 0.6
+) -> None:
+    """Outlines of regions as thin lines over an image of a shape, none beyond its edge."""
+    rows, columns = shape
+    for lines in outlines.on(shape).values():
+        for line in lines:
+            closed = np.vstack([line, line[:1]])
+            drawn.plot(closed[:, 1], closed[:, 0], color=OUTLINE, lw=width)
+    drawn.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
+
+
+def _panels(images: Mapping[str, Any]) -> tuple[Figure, list[tuple[Axes, str]]]:
+    """A small panel for each of the first six sessions of an animal, and its name."""
+    animals: dict[str, list[str]] = {}
+    for name in images:
+        animals.setdefault(name.partition("/")[0], []).append(name)
+    columns = min(MOST_IMAGES, max(map(len, animals.values())))
+    size = PAGE_MM / max(columns, FEWEST_IMAGES)
+    figure, axes = new_figure(size * columns, size * 1.2 * len(animals), len(animals), columns)
+    for drawn in axes.ravel():
+        drawn.set_axis_off()
+    panels = []
+    for line, animal in zip(axes, in_order(animals), strict=True):
+        for drawn, name in zip(line, animals[animal], strict=False):
+            # Two short lines: ids of sessions are long, and panels stand side by side.
+            session = shortened(name.partition("/")[2], 22)
+            drawn.set_title(f"{shortened(animal, 20)}\n{session}", fontsize=5)
+            panels.append((drawn, name))
+    return figure, panels
+
+
+def _draw_cells(
+    drawn: Axes, values: NDArray[np.floating], reach: float, **settings: Any
+) -> AxesImage:
+    return drawn.imshow(
+        values, cmap=DIVERGING, vmin=-reach, vmax=reach, interpolation="nearest", **settings
+    )
+
+
+def _reach(values: NDArray[np.floating]) -> float:
+    return float(np.nanmax(np.abs(values))) or 1.0
+
+
+def _number_cells(drawn: Axes, shape: tuple[int, ...]) -> None:
+    """Cells from 1, as tables name them."""
+    rows, columns = (range(0, n, -(-n // 8)) for n in shape)
+    drawn.set_yticks(rows, [str(k + 1) for k in rows])
+    drawn.set_xticks(columns, [str(k + 1) for k in columns])
+
+
+def _draw_grey(drawn: Axes, image: NDArray[np.floating], **settings: Any) -> None:
+    """An image whose contrast a few hot or dead pixels do not take."""
+    low, high = np.nanpercentile(image, (1, 99.5))
+    drawn.imshow(image, cmap="gray", vmin=low, vmax=high, **settings)

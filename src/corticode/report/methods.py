@@ -10,12 +10,18 @@ from typing import Any
 import pandas as pd
 
 from corticode.evaluate.intervals import FORMULA, detectable_difference
-from corticode.report.checklist import checklist
 from corticode.report.headline import SIMULATED, headline
-from corticode.report.page_values import RunValues, headline_condition
-from corticode.report.passages import Passage, escaped, to_markdown
-from corticode.report.questions import answer_questions
-from corticode.report.study_words import CORRECTIONS, every_setting, label_rule, shared_and_own
+from corticode.report.questions import answer_questions, checklist
+from corticode.report.values import RunValues, headline_condition
+from corticode.report.words import (
+    CORRECTIONS,
+    Passage,
+    escaped,
+    every_setting,
+    label_rule,
+    shared_and_own,
+    to_markdown,
+)
 
 MOST_ROWS = 100
 DRAFT = "A draft made from the run's own settings and counts; edit it, and check it."

@@ -1,12 +1,14 @@
 """What a reviewer asks, each with a number from the run, or "not done" and how to do it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from corticode.evaluate.comparisons import variance_shares
+from corticode.evaluate.intervals import detectable_difference, smallest_sign_flip_p
 from corticode.evaluate.nulls import COHORT, day_trends
 from corticode.report.headline import (
     METRICS,
@@ -16,19 +18,170 @@ from corticode.report.headline import (
     metric_of,
     permuted_twins,
 )
-from corticode.report.page_values import RunValues, alike_but, headline_condition
-from corticode.report.study_questions import (
-    NOT_DONE,
-    blood_words,
-    detectable_words,
-    excluded_words,
-    label_rule_words,
-    not_shown_words,
-    saw_test_words,
-    tried_words,
+from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
+from corticode.report.words import CORRECTIONS, Passage, label_rule
+
+NOT_DONE = "not done"
+BLOOD_INPUTS = ("reference", "cues")
+CLASS_SHARE = "share of class 1 (or the commonest)"
+TO_FILL_IN = "to be filled in"
+# What no run folder can tell.
+AUTHORS = (
+    ("Animals", "strain, sex, age, how many were recorded and how many are shown; ethics"),
+    ("Indicator", "which, how it was brought in, in which cells"),
+    (
+        "Imaging",
+        "wavelengths, exposure, field of view, size of a pixel, camera, light on the brain",
+    ),
+    ("Head plate, window, treadmill", "how, and how long before the first recording"),
+    ("Behaviour", "the sensor, its rate, how it was brought onto the clock of the frames"),
+    ("Registration", "how images of one animal, and of all, were brought onto one another"),
+    ("Deviation from plan", "what was registered beforehand, and what was decided later"),
 )
 
-CLASS_SHARE = "share of class 1 (or the commonest)"
+
+def label_rule_words(values: RunValues, name: str) -> str:
+    """How labels came about."""
+    target = values.condition(name).get("target")
+    if not target:
+        return f"{NOT_DONE}: the study file is missing"
+    n_rules = len({label_rule(one.get("target") or {}) for one in values.conditions})
+    others = f"; the study has {n_rules} label rules in all" if n_rules > 1 else ""
+    return f"{label_rule(target)}{others}"
+
+
+def excluded_words(values: RunValues, name: str) -> str:
+    """How much was left out, by what it is."""
+    table = values.tables.get("excluded")
+    if table is None:
+        return f"{NOT_DONE}: excluded.csv is missing"
+    if table.empty:
+        return "nothing was left out"
+    counts = table["what"].value_counts(sort=False)
+    told = ", ".join(f"{what}: {n}" for what, n in counts.items())
+    return f"findings by what they are about: {told}; each with its reason in excluded.csv"
+
+
+def blood_words(values: RunValues, name: str) -> str:
+    """What is known of wavelengths and of the correction for blood."""
+    condition = values.condition(name)
+    preprocess = condition.get("preprocess", {})
+    cues = [str(one["name"]) for one in values.conditions if one.get("input") in BLOOD_INPUTS]
+    beside = f"; conditions of the reference channel or of cues: {', '.join(cues)}" if cues else ""
+    if preprocess.get("regress_out") == "cues":
+        beside += "; cues were regressed out of each trace"
+    if condition.get("input") == "movie":
+        said = CORRECTIONS.get(str(preprocess.get("correction")), "not told")
+        return f"movies: {said}{beside}"
+    return (
+        f"{NOT_DONE}: traces come as they were given, and no run can tell at which wavelengths or "
+        f"how corrected; say so in the text{beside}"
+    )
+
+
+def tried_words(values: RunValues, name: str) -> str:
+    """How many conditions were fitted, beside those in the tables."""
+    shown = values.table("animal_scores")["condition"].nunique()
+    n_controls = sum(map(is_permuted, values.conditions))
+    asked = len(values.conditions)
+    others = (
+        f"; the run folder holds fits of {values.n_other_conditions} more conditions, which are in "
+        "no table"
+        if values.n_other_conditions
+        else "; the run folder holds fits of no other"
+    )
+    return (
+        f"{asked} in the study ({n_controls} with permuted labels), {shown} with scores, all in "
+        f"the tables{others}; what was tried in other run folders is not known here. Answers are "
+        "about the first condition of the study, not about the best"
+    )
+
+
+def saw_test_words(values: RunValues, name: str) -> str:
+    """Which choices were made with test data at hand."""
+    if not values.study:
+        return f"{NOT_DONE}: the study file is missing"
+    found = []
+    circular = [
+        str(one["name"])
+        for one in values.conditions
+        if isinstance(one.get("regions"), Mapping) and one["regions"].get("on") == "test"
+    ]
+    if circular:
+        found.append(f"regions chosen by maps of test animals (circular): {', '.join(circular)}")
+    whole = _whole_session(values.condition(name))
+    if whole:
+        found.append(f"without labels, statistics of the whole test session ({', '.join(whole)})")
+    backgrounds = [
+        one for one in values.study.get("map", []) if one.get("background_from") == "test"
+    ]
+    if backgrounds:
+        found.append(f"backgrounds of {len(backgrounds)} maps drawn from test windows")
+    seen = "; ".join(found) if found else "none that the study file holds"
+    return (
+        f"{seen}. Epoch, penalty and threshold were chosen on validation data. Whatever was set "
+        "after looking at these scores (windows, filters, which condition is shown) has seen them "
+        "too"
+    )
+
+
+def _whole_session(condition: Mapping[str, Any]) -> list[str]:
+    preprocess = condition.get("preprocess", {})
+    found = []
+    filtered = any(preprocess.get(f"{key}{unit}") for key in ("detrend", "smooth")
+                   for unit in ("_frames", "_s"))  # fmt: skip
+    if filtered and not preprocess.get("causal", False):
+        found.append("moving means that look ahead")
+    if preprocess.get("scale", "none") != "none" and preprocess.get("scale_over") == "session":
+        found.append("scaling")
+    if preprocess.get("regress_out") == "cues":
+        found.append("regression of cues")
+    return found
+
+
+def detectable_words(values: RunValues, name: str) -> str:
+    """What so many animals could have shown."""
+    own = animal_values(values, name)
+    if own.size < 2:
+        return f"{NOT_DONE}: it takes two animals or more, and there is {own.size}"
+    words = (
+        f"with {own.size} animals a paired t test finds {detectable_difference(own.size):.2f} SD "
+        "of the animals' differences in 80 of 100 such experiments; the smallest p of an exact "
+        f"sign-flip test is {smallest_sign_flip_p(own.size):.4g}"
+    )
+    for other in (linear_twin(values, name), *permuted_twins(values, name)):
+        if other is None:
+            continue
+        both = (own - animal_values(values, other)).dropna()
+        sd = float(both.std(ddof=1)) if both.size > 1 else np.nan
+        if sd > 0:
+            found = detectable_difference(both.size, sd)
+            words += f". “{name}” less “{other}”: SD {sd:.3f}, detectable {found:.3f}"
+    return words
+
+
+def not_shown_words(values: RunValues, name: str) -> str:
+    """What does not follow."""
+    by = values.study.get("folds", {}).get("by", "animal")
+    found = [
+        "decoding tells of information, not of cause: what can be read from cortex need not be "
+        "used by it",
+        "nothing is said of other tasks, indicators, ages or strains",
+    ]
+    if values.is_simulated:
+        found.insert(0, "the mice are simulated: nothing is shown of real ones")
+    if by != "animal":
+        found.append(f"folds are by {by}: nothing is said of an animal that the decoder never saw")
+    artefacts = values.table("artefacts")
+    if artefacts.empty or name not in set(artefacts["condition"]):
+        found.append("blood, motion and light were not set against cortex")
+    scores = values.table("scores")
+    own = scores.loc[scores["condition"] == name, "look_ahead_s"].astype(float)
+    if np.isinf(own).any():
+        found.append("whole sessions enter: nothing is said of decoding while the animal runs")
+    if not values.table("map_regions").empty or not values.table("occlusion").empty:
+        found.append("a region that is not needed may still carry the same information")
+    return "; ".join(found)
 
 
 @dataclass(frozen=True)
@@ -356,4 +509,92 @@ QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Were regions chosen on the animals they are tested on?", _circular),
     ("What difference could so few animals have shown?", detectable_words),
     ("What does this result not show?", not_shown_words),
+)
+
+
+def checklist(values: RunValues) -> Passage:
+    """The reporting checklist: item, what the run says of it, and whether that is done.
+
+    Examples
+    --------
+    >>> checklist(RunValues("run")).heads
+    ('item', 'state', 'where, or what')
+    """
+    name = headline_condition(values)
+    rows = [(item, *_state(said(values, name) if name else "")) for item, said in ITEMS]
+    rows += [(item, TO_FILL_IN, what) for item, what in AUTHORS]
+    return Passage(
+        "Reporting checklist",
+        ("“To be filled in” is what no run folder can tell.",),
+        heads=("item", "state", "where, or what"),
+        rows=tuple(rows),
+    )
+
+
+def _state(said: str) -> tuple[str, str]:
+    return ("reported", said) if said else (NOT_DONE, "")
+
+
+def _n_tested(values: RunValues, name: str) -> str:
+    table = values.table("animal_scores")
+    own = table[(table["condition"] == name) & table["value"].notna()]
+    return f"{len(own)} animals, {int(own['n_sessions'].sum())} sessions: animal_scores.csv"
+
+
+def _rule(values: RunValues, name: str) -> str:
+    target = values.condition(name).get("target")
+    return label_rule(target) if target else ""
+
+
+def _excluded(values: RunValues, name: str) -> str:
+    table = values.tables.get("excluded")
+    return "" if table is None else f"{len(table)} findings: excluded.csv"
+
+
+def _blood(values: RunValues, name: str) -> str:
+    condition = values.condition(name)
+    if condition.get("input") == "movie":
+        return str(condition.get("preprocess", {}).get("correction", ""))
+    return ""
+
+
+def _controls(values: RunValues, name: str) -> str:
+    return ", ".join(permuted_twins(values, name))
+
+
+def _has(table: str, words: str) -> Callable[[RunValues, str], str]:
+    return lambda values, name: "" if values.table(table).empty else f"{words}: {table}.csv"
+
+
+def _versions(values: RunValues, name: str) -> str:
+    found = values.provenance.get("versions", {})
+    return f"corticode {found['corticode']}: provenance.json" if "corticode" in found else ""
+
+
+def _seeds(values: RunValues, name: str) -> str:
+    n = len(values.provenance.get("seeds", []))
+    return f"{n} seeds: scores.csv has a row for each" if n > 1 else ""
+
+
+def _by(values: RunValues, name: str) -> str:
+    folds = values.study.get("folds", {})
+    return f"by {folds['by']}: scores.csv names each" if "by" in folds else ""
+
+
+ITEMS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
+    ("Animals and sessions tested", _n_tested),
+    ("How labels were made", _rule),
+    ("What was left out, and why", _excluded),
+    ("Folds", _by),
+    ("Score of every session", _has("session_scores", "with bouts of each class")),
+    ("Score of every animal", _has("animal_scores", "the unit of inference")),
+    ("More than one seed", _seeds),
+    ("A control with permuted labels", _controls),
+    ("Each animal against its own labels in other orders", _has("nulls", "a p each")),
+    ("Correction for blood (movies)", _blood),
+    ("Cues that are not cortex", _has("artefacts", "with a verdict")),
+    ("Comparisons with adjusted p-values", _has("comparisons", "Holm's rule")),
+    ("Maps beside decoders that learnt nothing", _has("map_checks", "with their limits")),
+    ("Whether maps agree between decoders", _has("map_stability", "seeds, folds, animals")),
+    ("Software and its versions", _versions),
 )

@@ -1,20 +1,88 @@
 """The report of a run, or of two: written from their folders alone, without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from corticode.data.files import write_text
 from corticode.errors import StudyError
+from corticode.evaluate.published import differing_settings, identify_data, set_beside_published
 from corticode.report.canvas import FORMATS, save_figure
+from corticode.report.compare_runs import pair_runs
 from corticode.report.comparison_page import render_comparison
+from corticode.report.methods import methods_text
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
-from corticode.report.read_run import read_run
-from corticode.report.run_pairing import pair_runs
-from corticode.report.run_pictures import ClipRequest
-from corticode.report.run_texts import write_texts
-from corticode.run.folder import slug
+from corticode.report.read_run import ClipRequest, read_run
+from corticode.report.values import RunValues
+from corticode.run.folder import Run, slug, write_table
+from corticode.study.shipped import open_study
+
+# The study that holds the published conditions under their published names.
+PUBLISHED_STUDY = "paper-code"
+
+
+def write_texts(folder: Path, values: RunValues | None = None) -> None:
+    """Write ``methods.md`` into a run folder, and ``published.csv`` where names are published ones.
+
+    Parameters
+    ----------
+    folder
+        The run folder, finished or not.
+    values
+        What there is of it, where that has been read already.
+
+    Raises
+    ------
+    MissingDataError
+        It is no run folder.
+    """
+    run = Run(Path(folder))
+    values = read_run(run.folder, single_predictions=False) if values is None else values
+    write_text(run.folder / "methods.md", methods_text(values))
+    table = beside_published(values)
+    if table.empty:
+        run.table_path("published").unlink(missing_ok=True)
+    else:
+        write_table(run.table_path("published"), table)
+
+
+def beside_published(values: RunValues) -> pd.DataFrame:
+    """The table of ``published.csv``; no row where no condition is called as a published one.
+
+    Examples
+    --------
+    >>> len(beside_published(RunValues("run")))
+    0
+    """
+    identity = identify_data(
+        values.table("session_scores"), values.conditions, is_simulated=values.is_simulated
+    )
+    known = published_conditions()
+    own = {str(one["name"]): one for one in values.conditions if len(one) > 1}
+    differing = {
+        name: differing_settings(one, known[name]) for name, one in own.items() if name in known
+    }
+    return set_beside_published(values.table("scores"), identity, differing)
+
+
+@cache
+def published_conditions() -> Mapping[str, Mapping[str, Any]]:
+    """The resolved settings of each published condition, by its name.
+
+    Examples
+    --------
+    >>> published_conditions()["gru"]["window"]
+    {'before': 15, 'after': 15, 'shift': 0}
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for keys in open_study(PUBLISHED_STUDY, Path("sessions.csv")).conditions:
+        found[keys.name] = keys.model_dump(exclude_none=True, by_alias=True)
+    return found
 
 
 def write_report(

@@ -1,6 +1,6 @@
-"""What a report is made of: a run's tables and texts as values, whichever of them there are."""
+"""What a report is made of: a run's tables, texts and sessions as values, whichever there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +8,197 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from corticode.decode.predictions import Predictions
+from corticode.errors import DataError
+from corticode.evaluate.metrics import primary, score_windows
 from corticode.explain.importance_map import ImportanceMap
-from corticode.report.movie_player import ShownClip
-from corticode.report.session_trace import SessionTrace
+from corticode.report.viewers import ShownClip
+
+
+@dataclass(frozen=True)
+class SessionTrace:
+    """One session under one condition, frame after frame.
+
+    Parameters
+    ----------
+    condition, animal, session
+        Whose it is.
+    first_frame
+        Frame of the session that the arrays begin with.
+    score
+        What was said, averaged over decoders: the probability of class 1, of several classes that
+        of the one that was, or the value. NaN where no window is; shape (frame,).
+    target
+        What was, NaN where it is not known, shape (frame,).
+    kind
+        ``"binary"``, ``"classes"`` or ``"value"``.
+    frame_rate_hz
+        Frames per second, or None.
+    auc
+        The score of the session by these averaged values: AUC, or R2 of values; NaN where it has
+        none. It is no mean over decoders, and serves to order sessions.
+    speed
+        A signal shown beside it, shape (frame,), or None.
+    """
+
+    condition: str
+    animal: str
+    session: str
+    first_frame: int
+    score: NDArray[np.float32]
+    target: NDArray[np.float32]
+    kind: str = "binary"
+    frame_rate_hz: float | None = None
+    auc: float = float("nan")
+    speed: NDArray[np.float32] | None = None
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """Time of each frame in its session: seconds, or frames where no rate is known."""
+        return (self.first_frame + np.arange(self.score.size)) / (self.frame_rate_hz or 1.0)
+
+
+def trace_sessions(
+    condition: str, predictions: Iterable[Predictions], part: str = "test"
+) -> list[SessionTrace]:
+    """Each session of a part, averaged over all decoders that predict it.
+
+    Parameters
+    ----------
+    condition
+        Its name.
+    predictions
+        Of the condition's decoders, one by one: they need not be in memory together.
+    part
+        Which part of them.
+
+    Raises
+    ------
+    DataError
+        They differ in kind.
+
+    Examples
+    --------
+    >>> said = Predictions(
+    ...     part=np.full(2, 2, np.int8), animal=np.zeros(2, np.int16),
+    ...     session=np.zeros(2, np.int16), frame=np.array([15, 17], np.int32),
+    ...     target=np.array([0, 1], np.float32), score=np.array([0.25, 0.75], np.float32),
+    ...     kind="binary", animal_names=("m1",), session_names=("monday",))
+    >>> trace_sessions("gru", [said])[0].score.tolist()
+    [0.25, nan, 0.75]
+    """
+    tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    kind, rate_hz = "", None
+    for one in predictions:
+        chosen = one.of_part(part)
+        if kind and one.kind != kind:
+            raise DataError(f"{condition!r} has predictions of kind {kind!r} and {one.kind!r}")
+        kind, rate_hz = one.kind, one.frame_rate_hz
+        columns = {"frame": chosen.frame, "target": chosen.target, "score": _one_column(chosen)}
+        table = pd.DataFrame(columns)
+        n_names = max(len(chosen.session_names), 1)
+        codes = chosen.animal.astype(np.int64) * n_names + chosen.session
+        for code, rows in table.groupby(codes):
+            animal, session = divmod(int(code), n_names)  # type: ignore[call-overload]
+            name = chosen.animal_names[animal], chosen.session_names[session]
+            tables.setdefault(name, []).append(rows)
+    return [
+        _average(condition, name, parts, kind, rate_hz) for name, parts in sorted(tables.items())
+    ]
+
+
+def choose_by_rule(traces: Sequence[SessionTrace]) -> tuple[SessionTrace, SessionTrace] | None:
+    """The median and the worst session: by score, of those that have one; None without any.
+
+    Of an even number the lower of the middle two is the median; ties go by name.
+    """
+    scored = sorted(
+        (one for one in traces if not np.isnan(one.auc)),
+        key=lambda one: (one.auc, one.animal, one.session),
+    )
+    return (scored[(len(scored) - 1) // 2], scored[0]) if scored else None
+
+
+def choose_stretch(trace: SessionTrace, n_frames: int) -> slice:
+    """The stretch that shows most of both states: the share of 1 is the nearest to one half.
+
+    Stretches begin at multiples of half their length; of equals the first is taken. Of values it
+    is the stretch over which they vary most.
+    """
+    starts = range(0, max(trace.target.size - n_frames, 0) + 1, max(n_frames // 2, 1))
+    worth = []
+    for start in starts:
+        part = trace.target[start : start + n_frames]
+        known = part[~np.isnan(part)]
+        if known.size == 0:
+            worth.append(-np.inf)
+        else:
+            worth.append(known.var() if trace.kind == "value" else -abs(known.mean() - 0.5))
+    start = starts[int(np.argmax(worth))]
+    return slice(start, start + n_frames)
+
+
+def worst_stretch(trace: SessionTrace, n_frames: int) -> slice:
+    """The stretch in which what was said is the farthest from what was, in the mean.
+
+    Stretches begin at multiples of their length, as in the page's viewer; of equals the first is
+    taken.
+
+    Examples
+    --------
+    >>> was = np.zeros(9, np.float32)
+    >>> said = np.array([0, 0, 0, 1, 1, 0, 1, 0, 0], np.float32)
+    >>> worst_stretch(SessionTrace("gru", "m1", "a", 0, said, was), 3)
+    slice(3, 6, None)
+    """
+    # Of several classes the score is the probability of the one that was.
+    was = 1.0 if trace.kind == "classes" else trace.target
+    distance = np.abs(trace.score - was)
+    starts = range(0, max(trace.score.size, 1), max(n_frames, 1))
+    means = []
+    for start in starts:
+        part = distance[start : start + n_frames]
+        known = part[~np.isnan(part)]
+        means.append(known.mean() if known.size else -np.inf)
+    start = starts[int(np.argmax(means))]
+    return slice(start, start + n_frames)
+
+
+def _one_column(chosen: Predictions) -> NDArray[np.float32]:
+    """What was said of each window as one number."""
+    if chosen.kind != "classes":
+        return chosen.score
+    was = np.nan_to_num(chosen.target).astype(np.int64)
+    said: NDArray[np.float32] = chosen.score[np.arange(was.size), was]
+    return np.where(np.isnan(chosen.target), np.float32(np.nan), said)
+
+
+def _average(
+    condition: str,
+    name: tuple[str, str],
+    parts: Sequence[pd.DataFrame],
+    kind: str,
+    rate_hz: float | None,
+) -> SessionTrace:
+    table = pd.concat(parts).groupby("frame").mean()
+    first, last = int(table.index.min()), int(table.index.max())
+    laid = table.reindex(range(first, last + 1))
+    score = laid["score"].to_numpy(np.float32)
+    # Labels are permuted by seed in some controls: what was is then not one value a frame.
+    target = laid["target"].to_numpy(np.float32)
+    if kind != "value":
+        target = np.where(target == np.floor(target), target, np.float32(np.nan))
+    return SessionTrace(
+        condition, *name, first, score, target, kind, rate_hz, _score(target, score, kind)
+    )
+
+
+def _score(target: NDArray[np.float32], score: NDArray[np.float32], kind: str) -> float:
+    """AUC or R2 of one session; none of several classes, whose true one alone is kept."""
+    known = ~np.isnan(target) & ~np.isnan(score)
+    if kind == "classes" or not known.any():
+        return float("nan")
+    return score_windows(target[known], score[known], kind)[primary(kind)]
 
 
 @dataclass(frozen=True)
@@ -20,7 +208,7 @@ class CurveTables:
     Parameters
     ----------
     roc, history, reliability, onset
-        As the figures of `corticode.report.curve_figures` take them.
+        As the figures of `corticode.report.score_figures` take them.
     """
 
     roc: pd.DataFrame = field(default_factory=pd.DataFrame)

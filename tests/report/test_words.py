@@ -1,13 +1,22 @@
+"""Tests."""
+
+from html import unescape
+from re import sub
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from corticode.report.study_words import (
+from corticode.report.words import (
+    Passage,
+    escaped,
     every_setting,
     label_rule,
     network_words,
     preprocess_words,
     region_words,
     shared_and_own,
+    to_markdown,
     training_words,
     window_words,
 )
@@ -18,6 +27,9 @@ CONDITIONS = st.lists(
     st.dictionaries(NAMES, st.one_of(VALUES, st.dictionaries(NAMES, VALUES)), max_size=4),
     min_size=1,
     max_size=5,
+)
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs")), max_size=30
 )
 
 
@@ -101,3 +113,37 @@ def test_no_setting_is_lost(conditions):
 def test_maps_are_known_by_what_they_are_of():
     study = {"map": [{"condition": "gru", "kind": "deep-shap", "n_windows": 5}], "artefacts": []}
     assert every_setting(study)[-1] == ("map.n_windows", "5", "all")
+
+
+def read_back(markdown):
+    """The words that a reader of the rendered Markdown sees."""
+    html = MarkdownIt("commonmark").enable("table").render(markdown)
+    return " ".join(unescape(sub("<[^>]+>", " ", html)).split())
+
+
+def test_by_hand():
+    passage = Passage("T", ("1. one", "-2"), (("a*b", "x"),), ("h|1",), (("-0.5",), ("0.359",)))
+    assert to_markdown([passage]).splitlines() == [
+        "## T", "", "1\\. one", "", "\\-2", "", "- **a\\*b**: x", "",
+        "| h\\|1 |", "| --- |", "| -0.5 |", "| 0.359 |",
+    ]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(TEXT, TEXT, TEXT)
+def test_words_read_as_they_were_written(paragraph, lead, cell):
+    passage = Passage(
+        "title", (paragraph,), (("x" + lead, cell),), ("a", "b"), (("y" + cell, "z"),)
+    )
+    words = [paragraph, f"x{lead}", f":{cell}", "a b", f"y{cell}", "z"]
+    expected = "".join("".join(["title", *words]).split())
+    assert "".join(read_back(to_markdown([passage])).split()) == expected
+
+
+def test_html_stays_words():
+    assert "<script" not in MarkdownIt("commonmark").render(escaped("<script>alert(1)</script>"))
+
+
+def test_nothing_to_say():
+    assert to_markdown([]) == ""
+    assert to_markdown([Passage("a", ("",))]) == "## a"
