@@ -29,7 +29,7 @@ from corticode.data.layouts.study2024 import read_published_regions
 from corticode.decode.predictions import Predictions
 from corticode.evaluate.scores import score_animals
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.joined_map import join_maps
+from corticode.explain.occlusion_summary import join_maps
 from corticode.run.folder import Run, provenance, write_table
 from corticode.simulate.dials import published_sessions
 from corticode.study.study import resolve, study_of, write_resolved

@@ -14,7 +14,7 @@ import pandas as pd
 
 import corticode as cc
 from corticode.explain.contributions import draw_background
-from corticode.explain.random_decoders import check_share, random_weight_maps
+from corticode.explain.map_checks import check_share, random_weight_maps
 from corticode.report.canvas import save_figure
 from corticode.report.map_figures import draw_region_bars
 from corticode.simulate.cohort import simulate_sessions

@@ -17,7 +17,8 @@ from corticode.report.compare_runs import pair_runs
 from corticode.report.comparison_page import render_comparison
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
-from corticode.report.viewers import ShownClip, cut_clip
+from corticode.report.values import ShownClip
+from corticode.report.viewers import cut_clip
 
 BROWSER = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 # Errors are collected before the page's own script runs; at the end it is used as a person would.

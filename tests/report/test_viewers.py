@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.map_figures import outline
-from corticode.report.values import SessionTrace
+from corticode.report.values import SessionTrace, ShownClip
 from corticode.report.viewers import (
     MISSING,
     MOST_MAPS,
     MOST_VALUES,
     STEPS,
-    ShownClip,
     cut_clip,
     pack_clip,
     pack_maps,

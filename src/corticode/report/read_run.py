@@ -32,12 +32,13 @@ from corticode.report.values import (
     RegionTraces,
     RunValues,
     SessionTrace,
+    ShownClip,
     choose_by_rule,
     headline_condition,
     trace_sessions,
     worst_stretch,
 )
-from corticode.report.viewers import ShownClip, cut_clip
+from corticode.report.viewers import cut_clip
 from corticode.run.folder import TABLES, Run, check_format, slug
 
 MINUTE_S, WORST_S = 60.0, 10.0

@@ -1,4 +1,4 @@
-"""Figures of scores and curves: by split and animal, over sweeps and days, ROC, learning, onsets."""
+"""Figures of scores and curves: by split, animal, sweep and day; ROC, learning, onsets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

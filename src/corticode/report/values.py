@@ -12,7 +12,6 @@ from corticode.decode.predictions import Predictions
 from corticode.errors import DataError
 from corticode.evaluate.metrics import primary, score_windows
 from corticode.explain.importance_map import ImportanceMap
-from corticode.report.viewers import ShownClip
 
 
 @dataclass(frozen=True)
@@ -235,6 +234,59 @@ class RegionTraces:
     session: str
     names: tuple[str, ...]
     values: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class MovieClip:
+    """Some seconds of a movie, small enough to be sent.
+
+    Parameters
+    ----------
+    changes
+        Change of each pixel from its mean over the clip, percent of it, shape (picture, row,
+        column); NaN where a pixel has no finite value.
+    mean
+        That mean, counts, shape (row, column).
+    first_frame
+        Frame of the session that the first picture begins with.
+    frames_a_picture
+        How many frames each picture is the mean of.
+    pixels_a_side
+        How many pixels of the movie, along either side, each pixel is the mean of.
+    rate_hz
+        Pictures a second; None where the movie's frame rate is not known.
+    """
+
+    changes: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    first_frame: int
+    frames_a_picture: int
+    pixels_a_side: int
+    rate_hz: float | None
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames of the session it holds."""
+        return len(self.changes) * self.frames_a_picture
+
+
+@dataclass(frozen=True)
+class ShownClip:
+    """A clip and what was said and was meanwhile.
+
+    Parameters
+    ----------
+    clip
+        The pictures.
+    trace
+        Of the session that it is from.
+    why
+        Why this clip: a rule, or that it was asked for.
+    """
+
+    clip: MovieClip
+    trace: SessionTrace
+    why: str
 
 
 @dataclass(frozen=True)

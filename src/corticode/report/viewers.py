@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,28 @@ from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.canvas import DIVERGING, SEQUENTIAL, colours_of_map
 from corticode.report.map_figures import Line, outlines_of
-from corticode.report.values import RunValues, SessionTrace, is_permuted
+from corticode.report.values import MovieClip, RunValues, SessionTrace, ShownClip, is_permuted
 
 # Of text, all sessions together: more would leave no room for figures.
 LARGEST = 8_000_000
+
+
 MISSING, STEPS = 255, 254
+
+
 MOST_MAPS = 24
+
+
 LONGEST_SIDE = 96
+
+
 # Pixels times pictures: a minute of 96 x 96 pixels at five a second has room.
 MOST_VALUES = 3_000_000
+
+
 FASTEST_HZ = 10.0
+
+
 # Changes beyond this percentile of all are shown as it: one bright pixel may not take the contrast.
 SHOWN_PERCENTILE = 99.0
 
@@ -251,40 +262,6 @@ def _plain(value: Any) -> float | None:
     return float(f"{number:.4g}") if np.isfinite(number) else None
 
 
-@dataclass(frozen=True)
-class MovieClip:
-    """Some seconds of a movie, small enough to be sent.
-
-    Parameters
-    ----------
-    changes
-        Change of each pixel from its mean over the clip, percent of it, shape (picture, row,
-        column); NaN where a pixel has no finite value.
-    mean
-        That mean, counts, shape (row, column).
-    first_frame
-        Frame of the session that the first picture begins with.
-    frames_a_picture
-        How many frames each picture is the mean of.
-    pixels_a_side
-        How many pixels of the movie, along either side, each pixel is the mean of.
-    rate_hz
-        Pictures a second; None where the movie's frame rate is not known.
-    """
-
-    changes: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    first_frame: int
-    frames_a_picture: int
-    pixels_a_side: int
-    rate_hz: float | None
-
-    @property
-    def n_frames(self) -> int:
-        """How many frames of the session it holds."""
-        return len(self.changes) * self.frames_a_picture
-
-
 def cut_clip(
     movie: NDArray[Any], first_frame: int, n_frames: int, frame_rate_hz: float | None = None
 ) -> MovieClip:
@@ -357,25 +334,6 @@ def _picture(frames: NDArray[Any], side: int) -> NDArray[np.float64]:
         )
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(totals[0] / totals[1])
-
-
-@dataclass(frozen=True)
-class ShownClip:
-    """A clip and what was said and was meanwhile.
-
-    Parameters
-    ----------
-    clip
-        The pictures.
-    trace
-        Of the session that it is from.
-    why
-        Why this clip: a rule, or that it was asked for.
-    """
-
-    clip: MovieClip
-    trace: SessionTrace
-    why: str
 
 
 def pack_clip(shown: ShownClip) -> dict[str, Any]:

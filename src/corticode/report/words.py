@@ -1,4 +1,4 @@
-"""What a study file says, in words, and passages of text that a page and a Markdown file both show."""
+"""What a study file says, in words; passages of text for a page and a Markdown file alike."""
 
 import re
 from collections import Counter

@@ -11,12 +11,14 @@ import pandas as pd
 from corticode.errors import DataError, MissingDataError, RunError
 from corticode.evaluate.intervals import interval
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.input_spread import divide_by_spread
-from corticode.explain.joined_map import join_maps, map_of_occlusion
+from corticode.explain.map_checks import check_same_regions, check_share, divide_by_spread
 from corticode.explain.masks import SquareGrid, cells_of_squares
-from corticode.explain.occlusion_summary import summarise_masks, summarise_squares
-from corticode.explain.random_decoders import check_share
-from corticode.explain.same_regions import check_same_regions
+from corticode.explain.occlusion_summary import (
+    join_maps,
+    map_of_occlusion,
+    summarise_masks,
+    summarise_squares,
+)
 from corticode.explain.stability import (
     TOP_REGIONS,
     DecoderMap,

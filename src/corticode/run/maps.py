@@ -15,13 +15,22 @@ from corticode.data.regions import RegionTable
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, load_decoder
 from corticode.errors import DataError, DecoderError, Finding, StudyError
-from corticode.explain.background_convergence import compare_backgrounds, draw_backgrounds
 from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
-from corticode.explain.deletion import DeletionCurves, delete_regions
+from corticode.explain.deletion import (
+    DELETION_FILLS,
+    DeletionCurves,
+    delete_regions,
+    delete_squares,
+)
 from corticode.explain.gradients import expected_gradients, integrated_gradients
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.input_spread import input_spread
+from corticode.explain.map_checks import (
+    compare_backgrounds,
+    draw_backgrounds,
+    input_spread,
+    random_weight_maps,
+)
 from corticode.explain.masks import (
     Mask,
     SquareGrid,
@@ -31,11 +40,8 @@ from corticode.explain.masks import (
     region_masks,
     square_masks,
 )
-from corticode.explain.occlusion import occlude
-from corticode.explain.occlusion_tables import Occlusion
-from corticode.explain.random_decoders import random_weight_maps
+from corticode.explain.occlusion import Occlusion, occlude
 from corticode.explain.settings import MapSettings
-from corticode.explain.square_deletion import DELETION_FILLS, delete_squares
 from corticode.run.fits import condition_windows
 from corticode.run.folder import read_done, write_done, write_table
 from corticode.study.study import Condition

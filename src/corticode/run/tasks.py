@@ -1,4 +1,4 @@
-"""From a study to its fits and maps: sessions, folds, keys; and what `check` finds before any fit."""
+"""From a study to its fits and maps: sessions, folds, keys; what `check` finds before any fit."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
