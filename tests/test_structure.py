@@ -17,12 +17,6 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
-def test_each_module_has_its_test(module):
-    relative = module.relative_to(SOURCE)
-    assert (ROOT / "tests" / relative.parent / f"test_{relative.name}").is_file()
-
-
 @pytest.mark.parametrize(
     "path",
     [path for path in SOURCE.rglob("__init__.py") if path.parent != SOURCE],

@@ -13,18 +13,22 @@ import pandas as pd
 import pytest
 import tomli_w
 
+from corticode.data.prepared import load_sessions, store_sessions
+from corticode.data.preprocess import Preprocessing
+from corticode.data.session import Session
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, MissingDataError, StudyError
 from corticode.report.read_run import (
     ClipRequest,
     read_clip,
+    read_mean_images,
     read_region_labels,
     read_region_traces,
     read_run,
     read_session_maps,
 )
 from corticode.report.values import SessionTrace, choose_by_rule
-from corticode.run.folder import Run
+from corticode.run.folder import FitResult, MapResult, Run, write_result
 
 STUDY = {"data": {"catalogue": "../sessions.csv", "region_image": "../atlas.npy"}}
 
@@ -290,7 +294,8 @@ def test_maps_by_session_are_means_over_decoders(run):
     for seed, score in ((0, 0.1), (1, 0.3)):
         folder = run.map_folder("cnn", "occlusion", "f", seed)
         folder.mkdir(parents=True)
-        (folder / "done.json").write_text(json.dumps({"details": {"image_shape": [32, 32]}}))
+        result = MapResult(key="k", map={}, details={"image_shape": [32, 32]})
+        write_result(folder, result)
         table = pd.DataFrame({"mask": names, "animal": "7", "session": "01", "score": score})
         table.to_csv(folder / "occlusion_sessions.csv", index=False)
     found = read_session_maps(run, "cnn", "occlusion")
@@ -308,3 +313,44 @@ def test_traces_of_regions_are_those_that_were_decoded(finished_run):
     other = {"preprocess": {"detrend_frames": 7}}
     assert read_region_traces(finished_run, other, own, set(kept.names)) is None
     assert read_region_traces(finished_run, {}, own, {"border"}) is None
+
+
+MEAN_IMAGES = {"m1/s1": 1.0, "m1/s1-2": 2.0, "M1 s/1": 3.0, "m1/s1 2": 4.0}
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_a_mean_image_is_that_of_its_recording(run, is_told):
+    """Names that begin alike, or differ in punctuation alone; in older runs no fit says whose."""
+    for name, level in MEAN_IMAGES.items():
+        path = run.movie_statistics_path(f"{name} reference-regression-9-causal-detrend-1000")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, mean=np.full((1, 2, 2), level))
+        if is_told:
+            result = FitResult(key="k", fit={}, left_out="x", movie_statistics={name: path.name})
+            write_result(run.fit_folder("cnn", name, 0), result)
+    found = read_mean_images(run, {"recordings": dict.fromkeys([*MEAN_IMAGES, "m1/s"], "hash")})
+    assert {name: float(image[0, 0]) for name, image in found.items()} == MEAN_IMAGES
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_traces_of_regions_are_of_the_condition_s_own_preprocessing(run, is_told):
+    """Two conditions of one recording; the other's sessions come first by name."""
+    rng = np.random.default_rng(0)
+    ramp = (np.arange(400.0)[:, None] + rng.normal(size=(400, 2))).astype(np.float32)
+    session = Session(
+        "m1", "s1", ramp, ("1", "2"), {"run": np.arange(400) % 2}, np.zeros(400, np.int32), 3.0
+    )
+    raw, own = Preprocessing(scale="robust"), Preprocessing(detrend_frames=100, scale="robust")
+    for key, preprocessing in (("a", raw), ("b", own)):
+        store_sessions(run.prepared_folder(key), [session], preprocessing, key)
+    keys = {"detrend_s": 33.3, "causal": False, "scale": "robust", "scale_over": "session"}
+    gru = {"name": "gru", "input": "traces", "preprocess": keys}
+    if is_told:
+        gru["preprocess"] = {}  # the fit knows better than any settings
+        result = FitResult(key="k", fit={"condition": "gru"}, left_out="x", prepared="b")
+        write_result(run.fit_folder("gru", "f", 0), result)
+    trace = SessionTrace("gru", "m1", "s1", 0, np.zeros(400, "f4"), np.zeros(400, "f4"), auc=0.9)
+    found = read_region_traces(run, gru, [trace], {"1", "2"})
+    np.testing.assert_array_equal(found.values, load_sessions(run.prepared_folder("b")).traces)
+    # A ramp that is detrended is none: what is left is at both ends.
+    assert abs(np.corrcoef(found.values[50:350, 0], np.arange(50, 350))[0, 1]) < 0.2

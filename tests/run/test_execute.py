@@ -25,7 +25,7 @@ from corticode.decode.predictions import Predictions
 from corticode.errors import RunError, StudyError
 from corticode.evaluate.references import compare_with_references
 from corticode.run.execute import run_study
-from corticode.run.folder import Run, read_done
+from corticode.run.folder import FitResult, Run, read_result
 from corticode.study.study import read_study
 
 SCORES = [
@@ -121,7 +121,7 @@ class TestRunFolder:
         fit = finished_run.fit_folder("gru", "test-m1_valid-m2", 0)
         history = pd.read_csv(fit / "history.csv")
         assert list(history["epoch"]) == [1, 2]
-        assert read_done(fit)["best_epoch"] == 1 + int(history["valid_loss"].argmin())
+        assert read_result(fit, FitResult).best_epoch == 1 + int(history["valid_loss"].argmin())
 
     def test_provenance(self, finished_run, cohort):
         told = json.loads(finished_run.provenance_path.read_text("utf-8"))
@@ -223,7 +223,7 @@ class TestGoingOn:
         assert fitted == []
         for name in ("scores", "session_scores", "animal_scores"):
             assert set(run.read_table(name)["condition"]) == {"linear"}
-        assert read_done(run.fit_folder("one frame", "test-m1_valid-m2", 0)) is not None
+        assert read_result(run.fit_folder("one frame", "test-m1_valid-m2", 0), FitResult)
 
     def test_files_about_to_change_are_vouched_for_by_nothing(
         self, linear_cohort, run_inline, tmp_path, monkeypatch
@@ -334,7 +334,7 @@ class TestBadFolds:
         assert scores.loc[is_test, "accuracy"].notna().all()
         assert scores.loc[is_test, "brier"].notna().all()
         selected = {
-            read_done(run.fit_folder("linear", fold, 0))["selected_by"]
+            read_result(run.fit_folder("linear", fold, 0), FitResult).selected_by
             for fold in scores.index[scores["valid_animal"] == "m1"]
         }
         assert selected == {"training loss"}

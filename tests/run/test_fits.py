@@ -30,7 +30,7 @@ from corticode.run.fits import (
     run_fit,
     split_fold,
 )
-from corticode.run.folder import Run, read_done
+from corticode.run.folder import FitResult, Run, read_result
 from corticode.run.tasks import lay_out
 from corticode.study.study import read_study, resolve
 
@@ -59,19 +59,19 @@ def prepared(simulate):
 class TestRunFit:
     def test_gives_what_stands_in_done(self, tasks):
         content = run_fit(tasks[0])
-        assert content == read_done(tasks[0].folder)
-        assert content["key"] == tasks[0].key
-        assert content["fit"] == {
+        assert content == read_result(tasks[0].folder, FitResult)
+        assert content.key == tasks[0].key
+        assert content.fit == {
             "condition": "linear",
             "fold": "test-m1_valid-m2",
             "seed": 0,
             "test_animal": "m1",
             "valid_animal": "m2",
         }
-        assert content["scores"]["n_windows"] == 3 * 390
-        assert content["look_ahead_s"] == "inf"
-        assert [row["session"] for row in content["session_scores"]] == ["s1", "s2", "s3"]
-        assert content["findings"] == []
+        assert content.scores["n_windows"] == 3 * 390
+        assert content.look_ahead_s == "inf"
+        assert [row["session"] for row in content.session_scores] == ["s1", "s2", "s3"]
+        assert content.findings == ()
 
     def test_is_done_once(self, tasks):
         first = run_fit(tasks[0])
@@ -94,8 +94,8 @@ class TestRunFit:
         run_fit(tasks[0])
         nobody = replace(tasks[0].fold, train=(Part("m9"),))
         content = run_fit(replace(tasks[0], fold=nobody, key="another key"))
-        assert content["left_out"] == "fold 'test-m1_valid-m2' has no window to train"
-        assert "scores" not in content
+        assert content.left_out == "fold 'test-m1_valid-m2' has no window to train"
+        assert not content.scores
         assert [path.name for path in tasks[0].folder.iterdir()] == ["done.json"]
 
     def test_a_full_disk_is_no_matter_of_a_fold(self, tasks, monkeypatch):
@@ -105,7 +105,7 @@ class TestRunFit:
         monkeypatch.setattr("corticode.run.fits.write_table", full)
         with pytest.raises(RunError, match="No space left"):
             run_fit(tasks[0])
-        assert read_done(tasks[0].folder) is None
+        assert read_result(tasks[0].folder, FitResult) is None
 
 
 class TestConditionWindows:

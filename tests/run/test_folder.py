@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +19,44 @@ from filelock import FileLock
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from corticode.errors import MissingDataError, RunError
+from corticode.errors import Finding, MissingDataError, RunError
 from corticode.run.folder import (
     FORMAT,
     HOLDER,
     LOCK,
     LONGEST_SLUG,
+    FitResult,
+    MapResult,
     Run,
     check_format,
     hash_of,
     hold_folder,
     other_fits,
     provenance,
-    read_done,
+    read_result,
     remove_unfinished,
+    run_once,
     slug,
-    write_done,
+    write_result,
     write_table,
 )
 
-DONE = {"key": "abc", "fit": {"condition": "gru"}, "left_out": "one class"}
+LEFT_OUT = FitResult(key="abc", fit={"condition": "gru"}, left_out="one class", seconds=0.5)
+SCORED = FitResult(
+    key="abc",
+    fit={"condition": "gru"},
+    best_epoch=None,
+    look_ahead_s="inf",
+    scores={"auc": 0.1 + 0.2, "sd": None},
+    session_scores=[{"session": "a", "auc": None}],
+    findings=(Finding("fold", "is odd", item="f", count=2),),
+    prepared="0123",
+    movie_statistics={"m1/a": "m1-a.npz"},
+)
+MAPPED = MapResult(
+    key="abc", map={"map": "deep-shap"}, n_windows=3, details={"fill": "zero"}, input_sd=[0.5],
+    deletion={"area_deletion": 0.25}, backgrounds=[],
+)  # fmt: skip
 HOLD = """
 import sys
 from pathlib import Path
@@ -124,7 +143,7 @@ def test_fits_of_an_earlier_study(tmp_path):
     run = Run(tmp_path)
     kept, other, unfinished = (run.fit_folder("gru", "f", seed) for seed in range(3))
     for folder in (kept, other):
-        write_done(folder, {})
+        write_result(folder, LEFT_OUT)
     unfinished.mkdir(parents=True)
     assert other_fits(run, [kept]) == [other]
     assert other_fits(run, [kept, other]) == []
@@ -132,12 +151,35 @@ def test_fits_of_an_earlier_study(tmp_path):
 
 
 class TestDone:
-    def test_comes_back(self, tmp_path):
-        write_done(tmp_path / "fit", DONE | {"auc": 0.1 + 0.2, "sd": None})
-        assert read_done(tmp_path / "fit") == DONE | {"auc": 0.1 + 0.2, "sd": None}
+    @pytest.mark.parametrize("result", [LEFT_OUT, SCORED, MAPPED])
+    def test_comes_back(self, tmp_path, result):
+        write_result(tmp_path / "fit", result)
+        assert read_result(tmp_path / "fit", type(result)) == result
+
+    def test_says_nothing_of_what_was_not_made(self, tmp_path):
+        write_result(tmp_path, LEFT_OUT)
+        content = json.loads((tmp_path / "done.json").read_text("utf-8"))
+        assert set(content) == {"key", "fit", "left_out", "movie_statistics", "seconds"}
+
+    def test_of_an_older_version(self, tmp_path):
+        """Neither which prepared sessions nor which statistics; and what nobody knows any more."""
+        content = {"key": "k", "fit": {}, "scores": {}, "session_scores": [], "look_ahead_s": None}
+        (tmp_path / "done.json").write_text(json.dumps(content | {"unknown": 1}), "utf-8")
+        assert read_result(tmp_path, FitResult) == FitResult(key="k", fit={}, session_scores=[])
+
+    def test_is_made_once(self, tmp_path):
+        made = []
+
+        def work(key):
+            made.append(key)
+            return replace(LEFT_OUT, key=key)
+
+        for key in ("a", "a", "b"):
+            assert run_once(tmp_path, key, FitResult, lambda key=key: work(key)).key == key
+        assert made == ["a", "b"]
 
     def test_of_a_fit_that_is_not_finished(self, tmp_path):
-        assert read_done(tmp_path) is None
+        assert read_result(tmp_path, FitResult) is None
 
     @pytest.mark.parametrize(
         "content",
@@ -157,7 +199,7 @@ class TestDone:
     def test_damaged(self, tmp_path, content):
         (tmp_path / "done.json").write_bytes(content)
         with pytest.raises(RunError, match=r"done.json is damaged") as caught:
-            read_done(tmp_path)
+            read_result(tmp_path, FitResult)
         assert f"delete the folder {tmp_path} and run the same command again" in str(caught.value)
 
 
@@ -175,16 +217,6 @@ class TestHash:
 
     def test_is_the_same_in_every_process(self):
         assert hash_of({"a": 1}) == hashlib.sha256(b'{"a": 1}').hexdigest()[:32]
-
-
-def test_statistics_of_a_movie_are_found_by_its_recording(tmp_path):
-    run = Run(tmp_path)
-    for name in ("m1/a none 9", "m1/a reference 9", "m2/a none 9"):
-        path = run.movie_statistics_path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    assert len(run.movie_statistics_paths("m1/a")) == 2
-    assert run.movie_statistics_paths("m3/a") == []
 
 
 class TestProvenance:

@@ -88,7 +88,7 @@ class TestRun:
 
     def test_controls_are_marked(self, mapped):
         _, _run, _, tasks = mapped
-        controls = {task.condition.name for task in tasks if getattr(task, "is_control", False)}
+        controls = {task.fit.condition.name for task in tasks if getattr(task, "is_control", False)}
         assert controls == {"linear, permuted"}
 
     def test_a_second_call_makes_nothing(self, mapped, run_inline):
@@ -182,7 +182,8 @@ class TestSquareCurves:
         decoder = movie_decoder(seen)
         found = occlude(decoder, seen, square_masks(SquareGrid((SIDE, SIDE))))
         wanted = MapSettings("a", "cnn", "occlusion", **{"n_orders": 20} | settings)
-        task = SimpleNamespace(settings=wanted, folder=folder, seed=0, device="cpu")
+        fit = SimpleNamespace(seed=0, device="cpu")
+        task = SimpleNamespace(settings=wanted, folder=folder, fit=fit)
         return square_curves(task, decoder, seen, found)
 
     def test_the_map_of_one_session_is_judged_by_the_other(self, tmp_path):

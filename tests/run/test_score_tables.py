@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, SIGN_FLIP
 from corticode.run.fits import FitTask
@@ -160,16 +161,17 @@ class TestInARun:
         trends = run.read_table("day_trends")
         assert set(trends["quantity"]) >= {"run_fraction", "mean_score"}
 
-    def test_nulls_are_kept_while_their_fits_are_the_same(self, mapped):
+    def test_nulls_are_kept_while_their_fits_are_the_same(self, mapped, monkeypatch):
         _, run, _, tasks = mapped
         fits = [
             task for task in tasks if isinstance(task, FitTask) and task.condition.name == "linear"
         ]
 
-        def unread(folder):
-            raise AssertionError(f"{folder} was read again")
+        def unread(path):
+            raise AssertionError(f"{path} was read again")
 
-        again = null_tables(run, fits, unread)
+        monkeypatch.setattr(Predictions, "load", unread)
+        again = null_tables(run, fits)
         assert len(again.by_animal[0]) == 4
         kept = json.loads((run.condition_folder("linear") / "null.json").read_text("utf-8"))
         assert len(kept["animals"]) == 4

@@ -419,7 +419,7 @@ def test_settings_change_the_key_and_names_do_not(mapped):
         task.settings.name: json.dumps(task.key)
         for task in tasks
         if isinstance(task, MapTask)
-        and (task.condition.name, task.fold.name) == ("linear", "test-m1_valid-m2")
+        and (task.fit.condition.name, task.fit.fold.name) == ("linear", "test-m1_valid-m2")
     }
     assert len(set(keys.values())) == len(keys) == 5
 

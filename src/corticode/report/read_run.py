@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.extraction import read_label_image
-from corticode.data.prepared import load_sessions
+from corticode.data.prepared import PreparedSessions, load_sessions
 from corticode.data.readers.arrays import parse_location
 from corticode.data.regions import read_regions
 from corticode.data.session import read_imaging
 from corticode.decode.predictions import Predictions
-from corticode.errors import CorticodeError, DataError, MissingDataError, StudyError
+from corticode.errors import CorticodeError, DataError, MissingDataError, RunError, StudyError
 from corticode.evaluate.metrics import auc_around_onset, binary_scores, reliability, roc_curve
 from corticode.evaluate.scores import score_animals
 from corticode.explain.importance_map import ImportanceMap
@@ -39,7 +39,9 @@ from corticode.report.values import (
     worst_stretch,
 )
 from corticode.report.viewers import cut_clip
-from corticode.run.folder import TABLES, Run, check_format, slug
+from corticode.run.folder import TABLES, FitResult, MapResult, Run, check_format, read_result, slug
+from corticode.study.keys import PreprocessKeys
+from corticode.study.study import preprocessing_of
 
 MINUTE_S, WORST_S = 60.0, 10.0
 # Where no frame rate is known, a minute is as many frames as at this one.
@@ -95,15 +97,35 @@ def read_region_labels(folder: Path, study: Mapping[str, Any]) -> NDArray[np.int
 
 def read_mean_images(run: Run, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """The mean image of each movie whose statistics are kept."""
+    kept = sorted(run.movie_statistics_path("any").parent.glob("*.npz"))
+    if not kept:
+        return {}
+    told: dict[str, str] = {}
+    for result in run.fit_results():
+        told |= result.movie_statistics
     found = {}
     for name in provenance.get("recordings", {}):
-        for path in run.movie_statistics_paths(name)[:1]:
+        for path in kept:
+            if path.name != told.get(name) and (name in told or not _is_of(path, name)):
+                continue
             try:
                 with np.load(path, allow_pickle=False) as stored:
                     found[name] = stored["mean"][-1]
+                break
             except (OSError, KeyError, ValueError):
                 continue
     return found
+
+
+def _is_of(path: Path, name: str) -> bool:
+    """Whether statistics are of a recording, in runs whose fits do not say which they used.
+
+    A file is called by the slug of the recording's name and of what was subtracted; what is
+    legible of the latter, put behind the name, has to give the file's own hash.
+    """
+    legible = path.stem.rpartition("-")[0]
+    subtracted = legible[len(slug(name).rpartition("-")[0]) + 1 :]
+    return slug(f"{name} {subtracted}") == path.stem
 
 
 def read_session_maps(run: Run, condition: str, name: str) -> dict[str, NDArray[np.float64]]:
@@ -111,12 +133,12 @@ def read_session_maps(run: Run, condition: str, name: str) -> dict[str, NDArray[
     tables = []
     for path in sorted(run.maps_folder(condition, name).glob("*/*/done.json")):
         try:
-            details = json.loads(path.read_text("utf-8"))["details"]
+            result = read_result(path.parent, MapResult)
             table = pd.read_csv(
                 path.parent / "occlusion_sessions.csv", dtype={"animal": str, "session": str}
             )
-            grid = SquareGrid(tuple(details["image_shape"]))
-        except (OSError, KeyError, ValueError, TypeError):
+            grid = SquareGrid(tuple(result.details["image_shape"] if result is not None else ()))
+        except (OSError, KeyError, ValueError, TypeError, RunError):
             continue
         if table["mask"].str.startswith("square ").all():
             tables.append(table)
@@ -146,30 +168,32 @@ def read_region_traces(
         Names of regions: what is prepared of cues or movies has others.
     """
     chosen = choose_by_rule(traces)
-    wanted = condition.get("preprocess", {})
     if chosen is None or not regions:
         return None
-    for path in sorted(run.folder.glob("prepared/*/prepared.json")):
-        try:
-            kept = load_sessions(path.parent)
-        except CorticodeError:
-            continue
-        own = {
-            # None in memory is 0 in a study file.
-            "detrend_frames": kept.preprocessing.detrend_frames or 0,
-            "scale": kept.preprocessing.scale,
-        }
+    name = (chosen[0].animal, chosen[0].session)
+    for kept in _prepared_of(run, condition):
         names = list(zip(kept.animals, kept.sessions, strict=True))
-        is_it = all(wanted.get(key, value) == value for key, value in own.items())
-        if (
-            is_it
-            and set(kept.regions) <= regions
-            and (chosen[0].animal, chosen[0].session) in names
-        ):
-            k = names.index((chosen[0].animal, chosen[0].session))
-            values = np.array(kept.traces[kept.rows(k)])
-            return RegionTraces(*names[k], kept.regions, values) if kept.regions else None
+        if kept.regions and set(kept.regions) <= regions and name in names:
+            values = np.array(kept.traces[kept.rows(names.index(name))])
+            return RegionTraces(*name, kept.regions, values)
     return None
+
+
+def _prepared_of(run: Run, condition: Mapping[str, Any]) -> Iterator[PreparedSessions]:
+    """The sessions that a condition's fits were made from; of older runs, those prepared alike."""
+    name = condition.get("name")
+    keys = {one.prepared for one in run.fit_results() if one.fit.get("condition") == name}
+    told = sorted(key for key in keys if key is not None)
+    folders = [run.prepared_folder(key) for key in told]
+    for folder in folders or sorted(run.prepared_folder("any").parent.glob("*/")):
+        try:
+            kept = load_sessions(folder)
+            wanted = PreprocessKeys.model_validate(condition.get("preprocess", {}))
+            alike = kept.preprocessing == preprocessing_of(wanted, kept.frame_rate_hz)
+        except (CorticodeError, ValueError):
+            continue
+        if folders or alike:
+            yield kept
 
 
 def read_clip(
@@ -340,8 +364,8 @@ def _read_tables(
         missing += [MISSING_TABLE[name] for name in MISSING_TABLE if name not in tables]
         return tables
     finished = list(_finished(run, missing))
-    done = [one for one in finished if "scores" in one]
-    left_out = [str(one["left_out"]) for one in finished if "scores" not in one]
+    done = [one for one in finished if one.left_out is None]
+    left_out = [one.left_out for one in finished if one.left_out is not None]
     begun = len(list(run.folder.glob("fits/*/*/*"))) - len(finished)
     missing.append(
         f"the run is not finished: {len(done)} fits are scored, {begun} begun and not "
@@ -349,7 +373,7 @@ def _read_tables(
         "with the same study and folder goes on, then 'corticode report' makes this page again"
     )
     place = {name: k for k, name in enumerate(conditions)}
-    done.sort(key=lambda one: place.get(one["fit"]["condition"], len(place)))
+    done.sort(key=lambda one: place.get(one.fit["condition"], len(place)))
     return tables | _tables_of(done)
 
 
@@ -360,24 +384,26 @@ def _left_out(reasons: Sequence[str]) -> str:
     return f", {len(reasons)} left out (the first: {reasons[0]})"
 
 
-def _finished(run: Run, missing: list[str]) -> Iterator[Mapping[str, Any]]:
+def _finished(run: Run, missing: list[str]) -> Iterator[FitResult]:
     for path in sorted(run.folder.glob("fits/*/*/*/done.json")):
         try:
-            content = json.loads(path.read_text("utf-8"))
-            if "scores" in content or "left_out" in content:
-                yield content
-        except ValueError as error:
-            missing.append(DAMAGED.format(path=path.relative_to(run.folder), error=error))
+            result = read_result(path.parent, FitResult)
+        except RunError as error:
+            why = error.__cause__ or error
+            missing.append(DAMAGED.format(path=path.relative_to(run.folder), error=why))
+            continue
+        if result is not None:
+            yield result
 
 
-def _tables_of(done: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+def _tables_of(done: Sequence[FitResult]) -> dict[str, pd.DataFrame]:
     """The three tables of scores from what finished fits left."""
     if not done:
         return {}
-    ahead = [{"look_ahead_s": float(one["look_ahead_s"] or "nan")} for one in done]
-    scores = [one["fit"] | one["scores"] | a for one, a in zip(done, ahead, strict=True)]
-    sessions = [one["fit"] | row for one in done for row in one["session_scores"]]
-    table = pd.DataFrame(sessions)
+    scores = [
+        {**one.fit, **one.scores, "look_ahead_s": float(one.look_ahead_s or "nan")} for one in done
+    ]
+    table = pd.DataFrame([{**one.fit, **row} for one in done for row in one.session_scores])
     return {
         "scores": pd.DataFrame(scores),
         "session_scores": table,
@@ -569,11 +595,12 @@ def _histories(run: Run, values: RunValues, condition: str) -> pd.DataFrame:
         folder = run.fit_folder(condition, row.fold, int(row.seed))
         try:
             table = pd.read_csv(folder / "history.csv")
-            best = json.loads((folder / "done.json").read_text("utf-8"))["best_epoch"]
-        except (OSError, ValueError, KeyError):
+            result = read_result(folder, FitResult)
+        except (OSError, ValueError, RunError):
             continue
         if "penalty" in table or not {"train_loss", "valid_loss"} <= set(table):
             continue
+        best = None if result is None else result.best_epoch
         is_best = np.arange(1, len(table) + 1) == best
         tables.append(table.assign(decoder=f"{row.fold}, seed {row.seed}", is_best=is_best))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
 from distributed import Client, KilledWorker, get_worker
-from threadpoolctl import threadpool_limits
 
 from corticode.errors import RunError, StudyError
+from corticode.run.worker import one_thread
 
 SECONDS_TO_ANSWER = 30.0
 SHOWN_WORKERS = 3
@@ -128,8 +127,7 @@ def run_in_one_thread(
         raise RunError(
             f"worker {worker.address} joined with {worker.state.nthreads} threads; {ONE_THREAD}"
         )
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
+    with one_thread():
         return function(*arguments)
 
 

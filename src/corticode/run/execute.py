@@ -1,61 +1,40 @@
-"""All fits and maps of a study over worker processes: resumable, restarted where one dies."""
+"""All fits and maps of a study, here or over workers: resumable, restarted where one dies."""
 
 import json
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from threadpoolctl import threadpool_limits
 
 from corticode.data.files import write_text
-from corticode.data.prepared import load_sessions
-from corticode.decode.predictions import Predictions
-from corticode.errors import (
-    DataError,
-    DecoderError,
-    Finding,
-    MissingDataError,
-    RunError,
-    StudyError,
+from corticode.errors import Finding, RunError, StudyError
+from corticode.run.fits import FitTask, run_fit
+from corticode.run.folder import (
+    FitResult,
+    MapResult,
+    Run,
+    check_format,
+    hold_folder,
+    provenance,
+    read_result,
 )
-from corticode.evaluate.artefacts import artefact_rows, set_against_cues
-from corticode.evaluate.correlations import correlate_regions
-from corticode.evaluate.references import compare_with_references
-from corticode.evaluate.scores import blank_findings, score_animals
-from corticode.run.fits import FitTask, left_out, run_fit
-from corticode.run.folder import Run, check_format, hold_folder, provenance, read_done, write_table
 from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import MapTask, map_findings, run_map
-from corticode.run.score_tables import (
-    comparison_table,
-    null_tables,
-    region_set_tables,
-    variance_tables,
-)
+from corticode.run.score_tables import write_tables
 from corticode.run.tasks import Plan, lay_out
-from corticode.study.study import Condition, Study, write_resolved
+from corticode.run.worker import one_thread, start_worker
+from corticode.study.study import Study, write_resolved
 
 MOST_RESTARTS = 3
-PARENT_CHECK_S = 2.0
-SHOWN_REASONS = 3
 
 Task = FitTask | MapTask
 
@@ -128,13 +107,13 @@ def run_study(
     folder
         The run folder.
     n_workers
-        Worker processes, one thread each.
+        Worker processes, one thread each; 1: this process itself does it.
     n_seeds
         Seeds 0 .. n_seeds - 1.
     device
         ``"cpu"`` or ``"cuda"``.
     executor
-        Where fits run; None starts worker processes of its own.
+        Where fits run; None: worker processes of its own, or this process.
     on_plan
         Told the plan, and how many fits and maps are kept and redone, before the first.
     on_progress
@@ -151,7 +130,7 @@ def run_study(
         plan = lay_out(study, run, n_seeds=n_seeds, device=device)
         tasks: list[Task] = [*plan.tasks, *plan.maps]
         done = {k: read_task(task) for k, task in enumerate(tasks)}
-        kept = [k for k, d in done.items() if d is not None and d["key"] == tasks[k].key]
+        kept = [k for k, d in done.items() if d is not None and d.key == tasks[k].key]
         n_changed = sum(d is not None for d in done.values()) - len(kept)
         if on_plan is not None:
             on_plan(plan, len(kept), n_changed)
@@ -164,18 +143,20 @@ def run_study(
         waiting = [k for k in range(len(tasks)) if k not in results]
         for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
             results[k] = found
+        in_order = [results[k] for k in range(len(tasks))]
+        fits = [one for one in in_order if isinstance(one, FitResult)]
+        maps = [one for one in in_order if isinstance(one, MapResult)]
         for legs in {task.legs for task in plan.tasks if task.legs is not None}:
             shutil.rmtree(legs, ignore_errors=True)
-        n_fits = len(plan.tasks)
-        summary = _tabulate(
-            run,
-            plan,
-            [results[k] for k in range(n_fits)],
-            [results[k] for k in range(n_fits, len(tasks))],
+        tables = write_tables(run, plan, fits, maps)
+        return RunSummary(
+            tables.animal_scores,
+            tables.findings,
+            tables.n_fits,
             len(kept),
             n_changed,
+            sum(result.left_out is None for result in maps),
         )
-        return summary
 
 
 def make_maps(
@@ -208,10 +189,9 @@ def make_maps(
             raise StudyError(
                 "the study asks for no map; add a table [[map]] with condition and kind"
             )
-        for name in dict.fromkeys(task.fit_folder for task in plan.maps):
-            fit = next(task for task in plan.tasks if task.folder == name)
-            done = read_done(name)
-            if done is None or done["key"] != fit.key:
+        for fit in {task.fit.folder: task.fit for task in plan.maps}.values():
+            done = read_result(fit.folder, FitResult)
+            if done is None or done.key != fit.key:
                 raise RunError(
                     f"the decoder {fit.label} is not fitted in {folder}, or with other settings or "
                     "data; run 'corticode run' first"
@@ -220,19 +200,16 @@ def make_maps(
             (task.folder / "done.json").unlink(missing_ok=True)
         waiting = range(len(plan.maps))
         made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
-        results = [made[k] for k in waiting]
+        results = [one for k in waiting if isinstance(one := made[k], MapResult)]
         write_map_tables(run, plan.maps, results)
         return map_findings(results)
 
 
-def read_task(task: Task) -> dict[str, Any] | None:
+def read_task(task: Task) -> FitResult | MapResult | None:
     """What a finished task left in its folder; None where it is not finished."""
-    return read_done(task.folder, "fit" if isinstance(task, FitTask) else "map")
-
-
-def run_task(task: Task) -> dict[str, Any]:
-    """One fit or map; returns what is in its done.json."""
-    return run_fit(task) if isinstance(task, FitTask) else run_map(task)
+    if isinstance(task, FitTask):
+        return read_result(task.folder, FitResult)
+    return read_result(task.folder, MapResult)
 
 
 def _run_tasks(
@@ -242,7 +219,7 @@ def _run_tasks(
     executor: Executor | None,
     n_kept: int,
     on_progress: Callable[[Progress], None] | None,
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, FitResult | MapResult]]:
     """Results as they come; a pool that a dying worker broke is rebuilt."""
     began, left, restarts = time.monotonic(), list(waiting), 0
     n_finished = 0
@@ -275,16 +252,18 @@ def _run_tasks(
 
 def _in_turn(
     tasks: Sequence[Task], left: Sequence[int], pool: Executor
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, FitResult | MapResult]]:
     """Results as they come; a task that needs others is handed in once those are there."""
     # The longest first: no worker is then left alone with a CNN at the end.
     waiting = sorted(left, key=lambda k: not tasks[k].movies)
     unfinished = {tasks[k].folder for k in left}
-    futures: dict[Future[dict[str, Any]], int] = {}
+    futures: dict[Future[FitResult | MapResult], int] = {}
     while waiting or futures:
         ready = [k for k in waiting if unfinished.isdisjoint(tasks[k].needs)]
+        if isinstance(pool, _InThisProcess):
+            ready = ready[:1]
         waiting = [k for k in waiting if k not in ready]
-        futures |= {pool.submit(run_task, tasks[k]): k for k in ready}
+        futures |= {_submit(pool, tasks[k]): k for k in ready}
         finished, _ = wait(futures, return_when=FIRST_COMPLETED)
         for future in finished:
             k = futures.pop(future)
@@ -292,10 +271,30 @@ def _in_turn(
             yield k, future.result()
 
 
+def _submit(pool: Executor, task: Task) -> Future[FitResult | MapResult]:
+    """Hand a task in; a worker imports what this kind of task needs, and no more."""
+    if isinstance(task, FitTask):
+        return pool.submit(run_fit, task)
+    return pool.submit(run_map, task)
+
+
+class _InThisProcess(Executor):
+    """Does each task where it is handed in, in one thread: no other process, no semaphores."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        with one_thread():
+            try:
+                future.set_result(function(*arguments, **named))
+            except Exception as error:  # noqa: BLE001  as an executor does
+                future.set_exception(error)
+        return future
+
+
 @contextmanager
 def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
-    if executor is not None:
-        yield executor
+    if executor is not None or n_workers == 1:
+        yield executor or _InThisProcess()
         return
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
@@ -313,172 +312,3 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
         raise
     else:
         pool.shutdown()
-
-
-def start_worker(parent: int) -> None:
-    """Give a worker one thread, and end it when its parent is gone."""
-    torch.set_num_threads(1)
-    threadpool_limits(1)
-    # Ctrl-C reaches every process of a terminal; the parent alone answers it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_CHECK_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _tabulate(
-    run: Run,
-    plan: Plan,
-    results: Sequence[dict[str, Any]],
-    map_results: Sequence[dict[str, Any]],
-    n_kept: int,
-    n_changed: int,
-) -> RunSummary:
-    """Write every table of the run folder."""
-    findings = list(plan.findings)
-    scored = []
-    for content in results:
-        findings += [Finding(**finding) for finding in content.get("findings", [])]
-        if "left_out" in content:
-            fit = content["fit"]
-            findings.append(left_out(fit["condition"], fit["fold"], content["left_out"]))
-        else:
-            scored.append(content)
-    findings = list(dict.fromkeys(findings))
-    if not scored:
-        raise StudyError(_no_fold(findings))
-    scores = pd.DataFrame(
-        [
-            content["fit"] | content["scores"] | {"look_ahead_s": content["look_ahead_s"]}
-            for content in scored
-        ]
-    )
-    session_scores = pd.DataFrame(
-        [
-            content["fit"] | row | {"look_ahead_s": content["look_ahead_s"]}
-            for content in scored
-            for row in content["session_scores"]
-        ]
-    )
-    animal_scores = score_animals(session_scores)
-    findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
-    compared, not_compared = comparison_table(plan.comparisons, scores, session_scores)
-    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if "left_out" not in d]
-    nulls = null_tables(run, fitted, _read_predictions)
-    against, not_set = _against_cues(animal_scores, plan.artefacts)
-    sets, not_asked = region_set_tables(plan.region_sets, plan.tasks, animal_scores)
-    findings += [*not_set, *not_asked, *not_compared, *nulls.findings]
-    excluded = pd.DataFrame(
-        [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings],
-        columns=["what", "animal", "session", "item", "count", "reason"],
-    )
-    first = ["condition", "fold", "test_animal", "valid_animal", "seed", "n_windows", "base_rate"]
-    last = [f"{metric}_session_mean" for metric in ("auc", "r2")]
-    last = [*(name for name in last if name in scores), "look_ahead_s"]
-    middle = [name for name in scores.columns if name not in first + last]
-    scores = scores.reindex(columns=[*first, *middle, *last])
-    for name, table in (
-        ("scores", scores),
-        ("session_scores", session_scores),
-        ("animal_scores", animal_scores),
-        ("excluded", excluded),
-    ):
-        write_table(run.table_path(name), table)
-    _write_where_there_is(run, "shift_references", _shift_references(fitted))
-    _write_where_there_is(run, "region_correlations", _region_correlations(fitted))
-    _write_where_there_is(run, "comparisons", compared)
-    _write_where_there_is(run, "variance_shares", variance_tables(scores))
-    _write_where_there_is(run, "nulls", nulls.by_animal)
-    _write_where_there_is(run, "day_trends", nulls.trends)
-    _write_where_there_is(run, "artefacts", against)
-    _write_where_there_is(run, "region_sets", sets)
-    write_map_tables(run, plan.maps, map_results)
-    n_maps = sum("left_out" not in content for content in map_results)
-    return RunSummary(animal_scores, tuple(findings), len(scored), n_kept, n_changed, n_maps)
-
-
-def _against_cues(
-    animal_scores: pd.DataFrame, conditions: Sequence[str]
-) -> tuple[list[pd.DataFrame], list[Finding]]:
-    """The table of each condition that is set against cues, and why another has none."""
-    tables, findings = [], []
-    for name in conditions:
-        try:
-            tables.append(artefact_rows(set_against_cues(animal_scores, name), name))
-        except DataError as error:
-            findings.append(Finding("fold", f"{name!r} is not set against cues: {error}"))
-    return tables, findings
-
-
-def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:
-    """One table of several; without any, none that an earlier study left is kept."""
-    if tables:
-        write_table(run.table_path(name), pd.concat(tables, ignore_index=True))
-    else:
-        run.table_path(name).unlink(missing_ok=True)
-
-
-def _shift_references(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
-    """Decoders with a shift beside the reference lines from their like without one."""
-    unshifted = {
-        (_without_shift(task.condition), task.fold.name, task.seed): task.folder
-        for task in fitted
-        if task.condition.window.shift == 0
-    }
-    tables = []
-    for task in fitted:
-        shift = task.condition.window.shift
-        like = unshifted.get((_without_shift(task.condition), task.fold.name, task.seed))
-        if shift == 0 or like is None or task.condition.target.kind != "binary":
-            continue
-        now, shifted = _read_predictions(like), _read_predictions(task.folder)
-        try:
-            table = compare_with_references(now, shifted, shift)
-        except DataError:
-            # Blocks may be shorter than the shift: no frame of one part has its like in the other.
-            continue
-        named = {"condition": task.condition.name, "fold": task.fold.name, "seed": task.seed}
-        tables.append(pd.DataFrame({**named, **table}))
-    return tables
-
-
-def _without_shift(condition: Condition) -> Condition:
-    """What a condition shares with its like without a shift."""
-    return replace(condition, name="", window=replace(condition.window, shift=0))
-
-
-def _read_predictions(folder: Path) -> Predictions:
-    try:
-        return Predictions.load(folder / "predictions.npz")
-    except (MissingDataError, DecoderError) as error:
-        raise RunError(
-            f"{folder / 'predictions.npz'} is missing or damaged; delete the folder {folder} and "
-            "run the same command again: only this fit is redone"
-        ) from error
-
-
-def _region_correlations(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
-    """The first traces condition's traces and target, region by region."""
-    first = next((t.condition for t in fitted if t.condition.input == "traces"), None)
-    if first is None or first.target.kind == "classes":
-        return []
-    folders = dict.fromkeys(t.prepared for t in fitted if t.condition == first)
-    return [correlate_regions(load_sessions(folder), first.target) for folder in folders]
-
-
-def _no_fold(findings: Sequence[Finding]) -> str:
-    """Why nothing can be decoded, each reason once."""
-    folds: dict[str, list[str]] = {}
-    for finding in findings:
-        if finding.what == "fold":
-            folds.setdefault(finding.reason, []).append(finding.item)
-    reasons = [
-        f"{reason} ({len(names)} folds, the first {names[0]!r})"
-        for reason, names in list(folds.items())[:SHOWN_REASONS]
-    ]
-    more = len(folds) - len(reasons)
-    return "no fold is left to decode: " + "; ".join(reasons) + f"; and {more} more" * (more > 0)

@@ -1,8 +1,7 @@
 """One fit and one prediction, start to end; and what a study's files hold before any fit."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,8 @@ from corticode.errors import (
 from corticode.evaluate.scores import score_fold, score_sessions
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.settings import choose_regions
-from corticode.run.folder import read_done, write_done, write_table
-from corticode.study.study import Condition
+from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_table
+from corticode.study.conditions import Condition
 
 STATE_FILE = "state.safetensors"
 FIT_FILES = ("done.json", "decoder.safetensors", "decoder.json", "history.csv", "predictions.npz")
@@ -103,47 +102,48 @@ class FitTask:
         return f"{self.condition.name}, {self.fold.name}"
 
 
-def run_fit(task: FitTask) -> dict[str, Any]:
+def run_fit(task: FitTask) -> FitResult:
     """One fit: decoder, history, predictions and scores written; returns what is in done.json.
 
-    A fold that cannot be fitted is no error: the reason is returned under ``left_out``.
+    A fold that cannot be fitted is no error: the reason is returned as ``left_out``.
     """
-    done = read_done(task.folder)
-    if done is not None and done["key"] == task.key:
-        return done
-    began = time.monotonic()
-    content: dict[str, Any] = {
-        "key": task.key,
-        "fit": {
+    result = run_once(task.folder, task.key, FitResult, lambda: _fitted(task))
+    _state_path(task).unlink(missing_ok=True)
+    return result
+
+
+def _fitted(task: FitTask) -> FitResult:
+    result = FitResult(
+        key=task.key,
+        fit={
             "condition": task.condition.name,
             "fold": task.fold.name,
             "seed": task.seed,
             "test_animal": task.fold.test[0].animal,
             "valid_animal": task.fold.valid[0].animal,
         },
-    }
+        prepared=task.prepared.name,
+        movie_statistics={one.recording.name: one.path.name for one in task.movies},
+    )
     prepared = attach_movies(load_sessions(task.prepared), task.movies)
     try:
         condition = _chosen_regions(task)
-        content |= {} if condition.selection is None else {"regions": condition.regions}
+        if condition.selection is not None:
+            result = replace(result, regions=condition.regions)
         windows = condition_windows(prepared, condition, seed=task.seed, table=task.table)
-        content |= _fit_and_score(task, windows)
+        return _fit_and_score(task, windows, result)
     except (DataError, DecoderError, StudyError) as error:
         # Settings and recordings were found usable before; what fails now is this fold alone.
         _clear(task.folder, FIT_FILES)
-        content["left_out"] = str(error)
-    content["seconds"] = round(time.monotonic() - began, 3)
-    write_done(task.folder, content)
-    _state_path(task).unlink(missing_ok=True)
-    return content
+        return replace(result, left_out=str(error))
 
 
 def _state_path(task: FitTask) -> Path:
     return task.folder / f"{task.key[:8]}-{STATE_FILE}"
 
 
-def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
-    """What a fit adds to done.json; its other files are written."""
+def _fit_and_score(task: FitTask, windows: Windows, result: FitResult) -> FitResult:
+    """The result with its scores; all files but done.json are written."""
     condition = task.condition
     split = split_fold(windows, task.fold)
     decoder = fit(
@@ -167,7 +167,7 @@ def _fit_and_score(task: FitTask, windows: Windows) -> dict[str, Any]:
     write_table(task.folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
     predictions.save(task.folder / "predictions.npz")
     findings = split_findings(split, task.fold) + training_findings(decoder, task.fold)
-    return _scored(predictions, decoder, findings)
+    return _scored(result, predictions, decoder, findings)
 
 
 def _chosen_regions(task: FitTask) -> Condition:
@@ -183,10 +183,9 @@ def _chosen_regions(task: FitTask) -> Condition:
         return task.condition
     maps = []
     for folder in task.chosen_from:
-        done = read_done(folder, "map")
-        if done is None or "left_out" in done:
-            reason = "it is not there" if done is None else done["left_out"]
-            raise FoldError(f"the map that its regions are taken from was not made: {reason}")
+        _check_made(
+            read_result(folder, MapResult), "the map that its regions are taken from", "made"
+        )
         maps.append(ImportanceMap.load(folder / "map.npz"))
     return replace(task.condition, regions=choose_regions(maps, selection.top))
 
@@ -201,11 +200,15 @@ def _start_of(task: FitTask) -> Decoder | None:
     """
     if task.start_folder is None:
         return None
-    done = read_done(task.start_folder)
-    if done is None or "left_out" in done:
-        reason = "it is not there" if done is None else done["left_out"]
-        raise FoldError(f"the decoder that it starts from was not fitted: {reason}")
+    found = read_result(task.start_folder, FitResult)
+    _check_made(found, "the decoder that it starts from", "fitted")
     return load_decoder(task.start_folder)
+
+
+def _check_made(found: FitResult | MapResult | None, what: str, made: str) -> None:
+    if found is None or found.left_out is not None:
+        reason = "it is not there" if found is None else found.left_out
+        raise FoldError(f"{what} was not {made}: {reason}")
 
 
 def training_findings(decoder: Decoder, fold: Fold) -> list[Finding]:
@@ -303,23 +306,24 @@ def _permuted(
 
 
 def _scored(
-    predictions: Predictions, decoder: Decoder, findings: Sequence[Finding]
-) -> dict[str, Any]:
+    result: FitResult, predictions: Predictions, decoder: Decoder, findings: Sequence[Finding]
+) -> FitResult:
     pooled = score_fold(predictions)
     by_session = score_sessions(predictions, threshold=_number(pooled.get("threshold_carried")))
-    return {
-        "best_epoch": decoder.best_epoch,
-        "selected_by": decoder.selected_by,
-        "look_ahead_s": _plain(
+    return replace(
+        result,
+        best_epoch=decoder.best_epoch,
+        selected_by=decoder.selected_by,
+        look_ahead_s=_plain(
             look_ahead_s(decoder.recipe, centre_alone=decoder.settings.kind == "linear-frame")
         ),
-        "scores": {name: _plain(value) for name, value in pooled.items()},
-        "session_scores": [
+        scores={name: _plain(value) for name, value in pooled.items()},
+        session_scores=[
             {str(name): _plain(value) for name, value in row.items()}
             for row in by_session.to_dict("records")
         ],
-        "findings": [asdict(finding) for finding in findings],
-    }
+        findings=tuple(findings),
+    )
 
 
 def _number(value: object) -> float | None:

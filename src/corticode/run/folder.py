@@ -8,25 +8,32 @@ import platform
 import re
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
 from corticode.data.files import write_text, write_with
-from corticode.errors import MissingDataError, RunError
+from corticode.errors import Finding, MissingDataError, RunError
 
 # Of run folders; counted up where an older corticode could not read what is written.
 FORMAT = 1
 LONGEST_SLUG = 60
 PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
 SCORED = {"scores", "session_scores", "look_ahead_s"}
+# Of what done.json holds: what is not written where it is None, and all that is left of a result
+# that stands for something left out.
+OPTIONAL = {"left_out", "regions", "prepared", "input_sd", "random_shares", "deletion"}
+OPTIONAL |= {"backgrounds"}
+OF_LEFT_OUT = {"key", "fit", "map", "left_out", "regions", "prepared", "movie_statistics"}
+OF_LEFT_OUT |= {"seconds"}
 TABLES = (
     "scores",
     "session_scores",
@@ -93,6 +100,179 @@ LOCK, HOLDER = "run.lock", "running.json"
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
+def slug(name: str) -> str:
+    """A folder's name for any text: what is legible of it and eight digits of its hash.
+
+    Examples
+    --------
+    >>> slug("gru, FLa&HLa only")
+    'gru-fla-hla-only-236c4815'
+    """
+    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+    legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:LONGEST_SLUG].strip("-.")
+    return f"{legible}-{digits}" if legible else digits
+
+
+def hash_of(content: Mapping[str, Any]) -> str:
+    """A hash of plain values, the same wherever and whenever it is made."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What a fit left in ``done.json``: its scores, or why its fold was left out.
+
+    Parameters
+    ----------
+    key
+        Of the settings and data it was fitted with.
+    fit
+        What it is: condition, fold, seed, test_animal, valid_animal.
+    left_out
+        Why there are no scores; None where there are.
+    regions
+        Those that maps chose for it, where they did.
+    best_epoch, selected_by, look_ahead_s
+        Of its decoder; ``"inf"`` where it looks at whole sessions, None without a frame rate.
+    scores
+        Pooled over the test part, by name.
+    session_scores
+        The same of each session, a row each.
+    findings
+        What was odd.
+    prepared
+        The key of the prepared sessions it was fitted on; None in runs of older versions.
+    movie_statistics
+        File of each recording's movie statistics, by the recording's name.
+    seconds
+        How long it took.
+    """
+
+    key: str
+    fit: Mapping[str, Any]
+    left_out: str | None = None
+    regions: Sequence[str | int] | None = None
+    best_epoch: int | None = None
+    selected_by: str | None = None
+    look_ahead_s: float | str | None = None
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    session_scores: Sequence[Mapping[str, Any]] = ()
+    findings: tuple[Finding, ...] = ()
+    prepared: str | None = None
+    movie_statistics: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapResult:
+    """What a map left in ``done.json``, or why it could not be made.
+
+    Parameters
+    ----------
+    key
+        Of the fit and the settings it was made with.
+    map
+        What it is: condition, map, kind, fold, seed, test_animal, is_control.
+    left_out
+        Why there is none; None where there is.
+    n_windows, details
+        How many windows it explains, and how it was made.
+    input_sd, random_shares
+        Of attributions: SD of each region's input; shares of decoders with random weights.
+    deletion, backgrounds
+        What curves of taking parts away come to, and maps against growing backgrounds, where
+        they were made.
+    findings
+        What was odd.
+    seconds
+        How long it took.
+    """
+
+    key: str
+    map: Mapping[str, Any]
+    left_out: str | None = None
+    n_windows: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+    input_sd: Sequence[float] | None = None
+    random_shares: Sequence[Sequence[float]] | None = None
+    deletion: Mapping[str, float] | None = None
+    backgrounds: Sequence[Mapping[str, Any]] | None = None
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+
+
+Result = TypeVar("Result", FitResult, MapResult)
+
+
+def read_result(folder: Path, form: type[Result]) -> Result | None:
+    """What a finished fit or map left in ``done.json``; None where it is not finished.
+
+    Raises
+    ------
+    RunError
+        The file is damaged.
+    """
+    path = folder / "done.json"
+    if not path.is_file():
+        return None
+    what = "fit" if form is FitResult else "map"
+    try:
+        return _result_of(json.loads(path.read_text("utf-8")), form)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete the folder {folder} and run the same command "
+            f"again: only this {what} is redone"
+        ) from error
+
+
+def _result_of(content: Mapping[str, Any], form: type[Result]) -> Result:
+    what = "fit" if form is FitResult else "map"
+    if not isinstance(content["key"], str) or not isinstance(content[what], dict):
+        raise TypeError(f"'key' or {what!r} is of the wrong type")
+    if what == "fit" and "left_out" not in content and SCORED - set(content):
+        raise ValueError("neither scores nor why the fold was left out")
+    known = {one.name for one in fields(form)}
+    values = {name: value for name, value in content.items() if name in known}
+    found = tuple(Finding(**one) for one in content.get("findings", ()))
+    return form(**values | {"findings": found})
+
+
+def write_result(folder: Path, result: FitResult | MapResult) -> None:
+    """Mark a fit or map as finished; the last thing that is written of it."""
+    content = {
+        name: value
+        for name, value in asdict(result).items()
+        if (value is not None or name not in OPTIONAL)
+        and (result.left_out is None or name in OF_LEFT_OUT)
+    }
+    write_text(folder / "done.json", json.dumps(content, indent=1))
+
+
+def run_once(folder: Path, key: str, form: type[Result], work: Callable[[], Result]) -> Result:
+    """What a finished fit or map with this key left, or what `work` makes now, written.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    key
+        Of its settings and data.
+    form
+        Of what it leaves.
+    work
+        Does it.
+    """
+    done = read_result(folder, form)
+    if done is not None and done.key == key:
+        return done
+    began = time.monotonic()
+    made = work()
+    result = replace(made, seconds=round(time.monotonic() - began, 3))
+    write_result(folder, result)
+    return result
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder; its paths, nothing read or written.
@@ -127,14 +307,15 @@ class Run:
         """Statistics of a movie; may be deleted at any time, they are taken again."""
         return self.folder / "prepared" / "movies" / f"{slug(name)}.npz"
 
-    def movie_statistics_paths(self, name: str) -> list[Path]:
-        """Statistics that are kept of a recording, whatever was subtracted from its movie.
+    def fit_results(self) -> Iterator[FitResult]:
+        """What each fit that lies here left, those of earlier studies too; damaged ones are not.
 
-        Names that differ in punctuation alone look alike here.
+        A file that cannot be read is passed over: whoever needs that fit says so.
         """
-        legible = slug(name).rpartition("-")[0]
-        kept = self.movie_statistics_path("any").parent.glob("*.npz")
-        return sorted(path for path in kept if path.name.startswith(f"{legible}-"))
+        for path in sorted(self.folder.glob("fits/*/*/*/done.json")):
+            with suppress(RunError):
+                if (result := read_result(path.parent, FitResult)) is not None:
+                    yield result
 
     def fit_folder(self, condition: str, fold: str, seed: int) -> Path:
         """One fit: decoder, history, predictions, done.json."""
@@ -168,50 +349,6 @@ class Run:
         return table.fillna(dict.fromkeys((name for name in TEXT_COLUMNS if name in table), ""))
 
 
-def slug(name: str) -> str:
-    """A folder's name for any text: what is legible of it and eight digits of its hash.
-
-    Examples
-    --------
-    >>> slug("gru, FLa&HLa only")
-    'gru-fla-hla-only-236c4815'
-    """
-    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
-    legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:LONGEST_SLUG].strip("-.")
-    return f"{legible}-{digits}" if legible else digits
-
-
-def hash_of(content: Mapping[str, Any]) -> str:
-    """A hash of plain values, the same wherever and whenever it is made."""
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def read_done(folder: Path, what: str = "fit") -> dict[str, Any] | None:
-    """What a finished fit or map left in ``done.json``; None where it is not finished.
-
-    Raises
-    ------
-    RunError
-        The file is damaged.
-    """
-    path = folder / "done.json"
-    if not path.is_file():
-        return None
-    try:
-        done = json.loads(path.read_text("utf-8"))
-        if not isinstance(done["key"], str) or not isinstance(done[what], dict):
-            raise TypeError(f"'key' or {what!r} is of the wrong type")
-        if what == "fit" and "left_out" not in done and SCORED - set(done):
-            raise ValueError("neither scores nor why the fold was left out")
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{path} is damaged ({error}); delete the folder {folder} and run the same command "
-            f"again: only this {what} is redone"
-        ) from error
-    return dict(done)
-
-
 def check_format(run: Run) -> None:
     """Refuse a run folder that a newer corticode wrote.
 
@@ -238,11 +375,6 @@ def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
     known = set(folders)
     finished = (path.parent for path in run.folder.glob("fits/*/*/*/done.json"))
     return sorted(folder for folder in finished if folder not in known)
-
-
-def write_done(folder: Path, done: Mapping[str, Any]) -> None:
-    """Mark a fit as finished; the last thing that is written of it."""
-    write_text(folder / "done.json", json.dumps(done, indent=1))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from corticode.explain.stability import (
     compare_maps,
     compare_values,
 )
-from corticode.run.folder import Run, write_table
+from corticode.run.folder import MapResult, Run, write_table
 from corticode.run.maps import MapTask
 
 MAP_TABLES = (
@@ -41,12 +40,10 @@ MAP_TABLES = (
     "occlusion",
 )
 
-Results = list[tuple[MapTask, Mapping[str, Any]]]
+Results = list[tuple[MapTask, MapResult]]
 
 
-def write_map_tables(
-    run: Run, tasks: Sequence[MapTask], results: Sequence[Mapping[str, Any]]
-) -> None:
+def write_map_tables(run: Run, tasks: Sequence[MapTask], results: Sequence[MapResult]) -> None:
     """Join the maps of each condition and name, and write what they say as tables.
 
     Parameters
@@ -57,10 +54,10 @@ def write_map_tables(
         Every map of the study, and what is in its done.json.
     """
     groups: dict[tuple[str, str], Results] = {}
-    for task, content in zip(tasks, results, strict=True):
-        if "left_out" not in content:
-            key = task.condition.name, task.settings.name
-            groups.setdefault(key, []).append((task, content))
+    for task, result in zip(tasks, results, strict=True):
+        if result.left_out is None:
+            key = task.fit.condition.name, task.settings.name
+            groups.setdefault(key, []).append((task, result))
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in MAP_TABLES}
     for (condition, name), made in groups.items():
         first = {"condition": condition, "map": name, "kind": made[0][0].settings.kind}
@@ -72,11 +69,13 @@ def write_map_tables(
             if len(made) > 1:
                 tables["map_stability"].append(_stability_of_costs(first, made, sessions, grid))
             tables["map_deletion"] += [
-                _deletion(first, task, content) for task, content in made if "deletion" in content
+                _deletion(first, task, found.deletion)
+                for task, found in made
+                if found.deletion is not None
             ]
             continue
         maps = [(task, load_map(task.folder)) for task, _ in made]
-        joined = join_maps([(_name_of(task), task.fold.test[0].animal, m) for task, m in maps])
+        joined = join_maps([(_name_of(task), task.fit.fold.test[0].animal, m) for task, m in maps])
         joined.save(path)
         if "region" in joined.axes:
             for table, found in _of_regions(first, joined, maps, made, tasks):
@@ -104,11 +103,11 @@ def _of_regions(
         yield "map_checks", pd.DataFrame([{**first, **check} for check in checks])
     if len(maps) > 1 and not made[0][0].is_control:
         yield "map_stability", _stability(first, maps)
-    for task, content in made:
-        if "deletion" in content:
-            yield "map_deletion", _deletion(first, task, content)
-        if content.get("backgrounds"):
-            rows = [{**first, **row} for row in content["backgrounds"]]
+    for task, result in made:
+        if result.deletion is not None:
+            yield "map_deletion", _deletion(first, task, result.deletion)
+        if result.backgrounds:
+            rows = [{**first, **row} for row in result.backgrounds]
             yield "map_backgrounds", pd.DataFrame(rows)
 
 
@@ -122,16 +121,16 @@ def _checks(
     trained = [found for _, found in maps]
     drawn = [
         ImportanceMap("deep-shap", "share", ("region",), np.array(shares), names=trained[0].names)
-        for _, content in made
-        for shares in content["random_shares"]
+        for _, result in made
+        for shares in result.random_shares or ()
     ]
-    plain = replace(own.condition, name="", permute_labels=None)
+    plain = replace(own.fit.condition, name="", permute_labels=None)
     permuted = [
         load_map(task.folder)
         for task in tasks
         if task.is_control
         and task.settings.name == own.settings.name
-        and replace(task.condition, name="", permute_labels=None) == plain
+        and replace(task.fit.condition, name="", permute_labels=None) == plain
         and (task.folder / "map.npz").exists()
     ]
     rows: list[dict[str, object]] = []
@@ -152,7 +151,7 @@ def _stability(
         first,
         compare_maps(
             [
-                DecoderMap(task.fold.name, task.fold.test[0].animal, task.seed, one)
+                DecoderMap(task.fit.fold.name, task.fit.fold.test[0].animal, task.fit.seed, one)
                 for task, one in maps
             ]
         ),
@@ -171,7 +170,9 @@ def _stability_of_costs(
         costs = table.groupby("mask", sort=False)["score"].mean().to_numpy(np.float64)
         if grid is not None:
             costs = cells_of_squares(costs, grid).ravel()
-        decoders.append(DecoderValues(task.fold.name, task.fold.test[0].animal, task.seed, costs))
+        decoders.append(
+            DecoderValues(task.fit.fold.name, task.fit.fold.test[0].animal, task.fit.seed, costs)
+        )
     parts = "masks" if grid is None else "cells"
     return _stability_rows(
         first, compare_values(decoders, what=f"costs of covering {parts}", parts=parts)
@@ -184,16 +185,16 @@ def _stability_rows(first: Mapping[str, str], found: Stability) -> pd.DataFrame:
     )
 
 
-def _deletion(first: Mapping[str, str], task: MapTask, content: Mapping[str, Any]) -> pd.DataFrame:
+def _deletion(first: Mapping[str, str], task: MapTask, areas: Mapping[str, float]) -> pd.DataFrame:
     """The curves of one decoder."""
     table = pd.read_csv(task.folder / "deletion.csv")
     named = {
         **first,
-        "fold": task.fold.name,
-        "test_animal": task.fold.test[0].animal,
-        "seed": task.seed,
+        "fold": task.fit.fold.name,
+        "test_animal": task.fit.fold.test[0].animal,
+        "seed": task.fit.seed,
     }
-    return pd.DataFrame(named | content["deletion"], index=table.index).join(table)
+    return pd.DataFrame({**named, **areas}, index=table.index).join(table)
 
 
 def load_map(folder: Path) -> ImportanceMap:
@@ -214,21 +215,21 @@ def load_map(folder: Path) -> ImportanceMap:
 
 
 def _name_of(task: MapTask) -> str:
-    return f"{task.fold.name}, seed {task.seed}"
+    return f"{task.fit.fold.name}, seed {task.fit.seed}"
 
 
 def _shares(
     first: Mapping[str, str], maps: Sequence[tuple[MapTask, ImportanceMap]], made: Results
 ) -> Iterator[dict[str, object]]:
     """A row a decoder and region: its share of the total, as it is and by its input's SD."""
-    for (task, found), (_, content) in zip(maps, made, strict=True):
-        spread = np.array(content["input_sd"])
+    for (task, found), (_, result) in zip(maps, made, strict=True):
+        spread = np.array(result.input_sd)
         by_spread = divide_by_spread(found, spread).by_region()
         named = {
             **first,
-            "fold": task.fold.name,
-            "test_animal": task.fold.test[0].animal,
-            "seed": task.seed,
+            "fold": task.fit.fold.name,
+            "test_animal": task.fit.fold.test[0].animal,
+            "seed": task.fit.seed,
         }
         columns = {"share": found.by_region(), "input_sd": spread, "share_per_sd": by_spread}
         for k, region in enumerate(found.names):
@@ -263,7 +264,7 @@ def _sessions_of(task: MapTask) -> pd.DataFrame:
 
 def _grid_of(made: Results) -> SquareGrid | None:
     """The squares that were covered; None where it was something else."""
-    shape = made[0][1]["details"]["image_shape"]
+    shape = made[0][1].details["image_shape"]
     is_over_squares = shape is not None and made[0][0].settings.masks in (None, "squares")
     return SquareGrid(tuple(shape)) if is_over_squares else None
 
@@ -276,7 +277,7 @@ def _occlusion(
     path: Path,
 ) -> pd.DataFrame:
     """What covering costs over animals, a row a cell or mask; the map is saved."""
-    details = made[0][1]["details"]
+    details = made[0][1].details
     summary = summarise_masks(sessions) if grid is None else summarise_squares(sessions, grid)
     if grid is not None or details["image_shape"] is None:
         joined = map_of_occlusion(summary, metric=details["metric"], names=summary.items, grid=grid)

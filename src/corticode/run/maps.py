@@ -1,15 +1,14 @@
 """One map of one fitted decoder, start to end; nothing is trained here."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.folds import Fold, Split, split_windows
+from corticode.data.folds import Split, split_windows
 from corticode.data.prepared import StoredStatistics, attach_movies, load_sessions
 from corticode.data.regions import RegionTable
 from corticode.data.windows import Windows
@@ -42,9 +41,8 @@ from corticode.explain.masks import (
 )
 from corticode.explain.occlusion import Occlusion, occlude
 from corticode.explain.settings import MapSettings
-from corticode.run.fits import condition_windows
-from corticode.run.folder import read_done, write_done, write_table
-from corticode.study.study import Condition
+from corticode.run.fits import FitTask, condition_windows
+from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_table
 
 MAP_FILES = (
     "done.json",
@@ -68,10 +66,8 @@ class MapTask:
     ----------
     folder
         The map's folder.
-    fit_folder
-        The folder of the decoder's fit, which has to be finished.
-    prepared, condition, fold, seed, table, device, movies
-        As of that fit.
+    fit
+        The decoder's fit, which has to be finished.
     settings
         How the map is made.
     key
@@ -85,16 +81,9 @@ class MapTask:
     """
 
     folder: Path
-    fit_folder: Path
-    prepared: Path
-    condition: Condition
-    fold: Fold
-    seed: int
+    fit: FitTask
     settings: MapSettings
     key: str
-    table: RegionTable | None = None
-    device: str = "cpu"
-    movies: tuple[StoredStatistics, ...] = ()
     is_control: bool = False
     random_seeds: tuple[int, ...] = ()
     is_first: bool = False
@@ -102,67 +91,70 @@ class MapTask:
     @property
     def needs(self) -> tuple[Path, ...]:
         """Folders of the tasks that come first."""
-        return (self.fit_folder,)
+        return (self.fit.folder,)
+
+    @property
+    def movies(self) -> tuple[StoredStatistics, ...]:
+        """Where movies are decoded: the files and statistics of each session."""
+        return self.fit.movies
 
     @property
     def label(self) -> str:
         """What it is, in a line."""
-        return f"map {self.settings.name!r} of {self.condition.name}, {self.fold.name}"
+        return f"map {self.settings.name!r} of {self.fit.label}"
 
 
-def run_map(task: MapTask) -> dict[str, Any]:
+def run_map(task: MapTask) -> MapResult:
     """One map, written; returns what is in its done.json.
 
     A map that cannot be made (no background windows enough, no session that can be scored) is no
-    error: the reason is returned under ``left_out``.
+    error: the reason is returned as ``left_out``.
     """
-    done = read_done(task.folder, "map")
-    if done is not None and done["key"] == task.key:
-        return done
-    began = time.monotonic()
-    content: dict[str, Any] = {
-        "key": task.key,
-        "map": {
-            "condition": task.condition.name,
+    return run_once(task.folder, task.key, MapResult, lambda: _made(task))
+
+
+def _made(task: MapTask) -> MapResult:
+    fit = task.fit
+    result = MapResult(
+        key=task.key,
+        map={
+            "condition": fit.condition.name,
             "map": task.settings.name,
             "kind": task.settings.kind,
-            "fold": task.fold.name,
-            "seed": task.seed,
-            "test_animal": task.fold.test[0].animal,
+            "fold": fit.fold.name,
+            "seed": fit.seed,
+            "test_animal": fit.fold.test[0].animal,
             "is_control": task.is_control,
         },
-    }
+    )
     for name in MAP_FILES:
         (task.folder / name).unlink(missing_ok=True)
-    fitted = read_done(task.fit_folder)
-    if fitted is None or "left_out" in fitted:
-        why = "it is not there" if fitted is None else fitted["left_out"]
-        content["left_out"] = f"its decoder was not fitted: {why}"
-    else:
-        try:
-            content |= _make(task)
-        except (DataError, DecoderError, StudyError) as error:
-            content["left_out"] = str(error)
-    content["seconds"] = round(time.monotonic() - began, 3)
-    write_done(task.folder, content)
-    return content
+    fitted = read_result(fit.folder, FitResult)
+    if fitted is None or fitted.left_out is not None:
+        why = "it is not there" if fitted is None else fitted.left_out
+        return replace(result, left_out=f"its decoder was not fitted: {why}")
+    try:
+        return replace(result, **_make(task))
+    except (DataError, DecoderError, StudyError) as error:
+        return replace(result, left_out=str(error))
 
 
 def _make(task: MapTask) -> dict[str, Any]:
-    """What a map adds to done.json; its other files are written."""
-    decoder = load_decoder(task.fit_folder)
-    prepared = attach_movies(load_sessions(task.prepared), task.movies)
-    condition = task.condition
+    """What a map adds to its result; its other files are written."""
+    fit = task.fit
+    decoder = load_decoder(fit.folder)
+    prepared = attach_movies(load_sessions(fit.prepared), fit.movies)
+    condition = fit.condition
     if condition.selection is not None:
         kept = zip(decoder.recipe.regions, decoder.recipe.kept_regions, strict=True)
         condition = replace(condition, regions=tuple(name for name, k in kept if k))
-    windows = condition_windows(prepared, condition, seed=task.seed, table=task.table)
-    split = split_windows(windows, task.fold)
+    windows = condition_windows(prepared, condition, seed=fit.seed, table=fit.table)
+    split = split_windows(windows, fit.fold)
     if task.settings.kind == "occlusion":
         return _occluded(task, decoder, split)
-    explained, background = explained_and_background(split, task.settings, seed=task.seed)
+    explained, background = explained_and_background(split, task.settings, seed=fit.seed)
     found = map_of_windows(
-        decoder, explained, background, task.settings, seed=task.seed, device=task.device
+        decoder, explained, background, task.settings, seed=fit.seed, device=fit.device
     )
     others = random_weight_maps(
         decoder,
@@ -171,7 +163,7 @@ def _make(task: MapTask) -> dict[str, Any]:
         task.random_seeds,
         on=task.settings.on,
         of_class=task.settings.of_class,
-        device=task.device,
+        device=fit.device,
     )
     found.save(task.folder / "map.npz")
     spread = input_spread(decoder, explained).tolist() if "region" in found.axes else []
@@ -180,7 +172,6 @@ def _make(task: MapTask) -> dict[str, Any]:
         "input_sd": spread,
         "details": dict(found.details),
         "random_shares": [other.by_region().tolist() for other in others],
-        "findings": [],
     } | _beside(task, decoder, split, found)
 
 
@@ -199,11 +190,11 @@ def _beside(task: MapTask, decoder: Decoder, split: Split, found: ImportanceMap)
                 found,
                 n_random=settings.n_orders,
                 every_n_frames=every,
-                seed=task.seed,
-                device=task.device,
+                seed=task.fit.seed,
+                device=task.fit.device,
             )
         except DataError as error:
-            told["findings"] = [asdict(Finding("map", f"no curves of deletion: {error}"))]
+            told["findings"] = (Finding("map", f"no curves of deletion: {error}"),)
         else:
             told["deletion"] = _written(task, curves)
     if task.is_first and settings.convergence:
@@ -224,7 +215,7 @@ def _backgrounds(task: MapTask, decoder: Decoder, split: Split) -> list[dict[str
     from_train = settings.background_from == "train"
     try:
         backgrounds = draw_backgrounds(
-            split.train if from_train else split.test, balanced=from_train, seed=task.seed
+            split.train if from_train else split.test, balanced=from_train, seed=task.fit.seed
         )
     except DataError:
         return []
@@ -234,7 +225,7 @@ def _backgrounds(task: MapTask, decoder: Decoder, split: Split) -> list[dict[str
         backgrounds,
         on=settings.on,
         of_class=settings.of_class,
-        device=task.device,
+        device=task.fit.device,
     )
     rows = compared.table.astype(object).to_dict("records")
     return [{str(k): v for k, v in row.items()} | {"words": compared.words} for row in rows]
@@ -328,12 +319,12 @@ def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
     found = occlude(
         decoder,
         windows,
-        masks_of(settings, decoder, task.table),
+        masks_of(settings, decoder, task.fit.table),
         fill=settings.fill,
         every_n_frames=settings.every_n_frames,
-        seed=task.seed,
+        seed=task.fit.seed,
         brain=brain_of(windows),
-        device=task.device,
+        device=task.fit.device,
     )
     write_table(task.folder / "occlusion_sessions.csv", found.sessions)
     write_table(task.folder / "occlusion_pooled.csv", found.pooled)
@@ -341,7 +332,7 @@ def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
     return {
         "n_windows": _count(found),
         "details": _described(found, decoder),
-        "findings": [asdict(finding) for finding in (*found.findings, *findings)],
+        "findings": (*found.findings, *findings),
     } | told
 
 
@@ -385,8 +376,8 @@ def square_curves(
             fill=settings.fill if settings.fill in DELETION_FILLS else "shuffled",
             n_random=settings.n_orders,
             every_n_frames=max(settings.every_n_frames, round(judged.n_windows / CURVE_IMAGES)),
-            seed=task.seed,
-            device=task.device,
+            seed=task.fit.seed,
+            device=task.fit.device,
         )
     except (DataError, StudyError) as error:
         return {}, [Finding("map", f"no curves of deletion: {error}")]
@@ -437,13 +428,13 @@ def brain_of(windows: Windows) -> NDArray[np.bool_] | None:
     return np.asarray(np.any([np.any(m.gain != 0, axis=0) for m in windows.movies], axis=0))
 
 
-def map_findings(results: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def map_findings(results: Sequence[MapResult]) -> list[Finding]:
     """What was left out of maps or looks odd, each once."""
     findings = []
-    for content in results:
-        named = content["map"]
-        if "left_out" in content:
-            reason = f"no map {named['map']!r} of {named['condition']!r}: {content['left_out']}"
+    for result in results:
+        named = result.map
+        if result.left_out is not None:
+            reason = f"no map {named['map']!r} of {named['condition']!r}: {result.left_out}"
             findings.append(Finding("map", reason, item=named["fold"]))
-        findings += [Finding(**finding) for finding in content.get("findings", [])]
+        findings += result.findings
     return list(dict.fromkeys(findings))

@@ -32,7 +32,8 @@ from corticode.evaluate.intervals import FORMULA, detectable_difference, smalles
 from corticode.evaluate.nulls import LEVEL, N_DRAWS, smallest_p
 from corticode.run.fits import condition_windows, has_one_class
 from corticode.run.tasks import groups_of, make_folds, read_files, wanted_maps
-from corticode.study.study import Condition, Study, resolve
+from corticode.study.conditions import Condition
+from corticode.study.study import Study, resolve
 
 # Windows that are tried: of networks on traces in batches, of linear decoders, of movies.
 TRIED_BATCHES, TRIED_LINEAR, TRIED_MOVIE = 10, 20_000, 8

@@ -1,8 +1,8 @@
 """Tables that set results against each other: conditions, permuted labels, sets of regions."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +12,19 @@ import pandas as pd
 from corticode.data.files import write_text
 from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions
-from corticode.errors import DataError, Finding, StudyError
+from corticode.errors import (
+    DataError,
+    DecoderError,
+    Finding,
+    MissingDataError,
+    RunError,
+    StudyError,
+)
+from corticode.evaluate.artefacts import artefact_rows, set_against_cues
 from corticode.evaluate.comparisons import Comparison, compare_pair, variance_shares, with_families
+from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.nulls import COHORT, SHORT, permute_test_labels
+from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.refits import permute_and_refit
 from corticode.evaluate.region_sets import (
     EVERY,
@@ -24,11 +34,16 @@ from corticode.evaluate.region_sets import (
     set_names,
     set_side_by_side,
 )
-from corticode.evaluate.scores import score_animals
-from corticode.run.fits import FitTask, condition_windows
-from corticode.run.folder import Run, hash_of
+from corticode.evaluate.scores import blank_findings, score_animals
+from corticode.run.fits import FitTask, condition_windows, left_out
+from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
+from corticode.run.map_tables import write_map_tables
+from corticode.run.maps import map_findings
+from corticode.run.tasks import Plan
+from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, RegionSetKeys
 
+SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
 FOLD = ["fold", "seed"]
 SESSION = [*FOLD, "animal", "session"]
@@ -36,7 +51,111 @@ SESSION = [*FOLD, "animal", "session"]
 MOST_WINDOWS = 100_000
 
 
-ReadPredictions = Callable[[Path], Predictions]
+class Tabulated(NamedTuple):
+    """What came of a run, once its tables are written.
+
+    Parameters
+    ----------
+    animal_scores
+        One row a condition and animal.
+    findings
+        What was left out or looks odd.
+    n_fits
+        Fits in the tables.
+    """
+
+    animal_scores: pd.DataFrame
+    findings: tuple[Finding, ...]
+    n_fits: int
+
+
+def write_tables(
+    run: Run, plan: Plan, results: Sequence[FitResult], map_results: Sequence[MapResult]
+) -> Tabulated:
+    """Every table of a run folder.
+
+    Parameters
+    ----------
+    run
+        Where they go.
+    plan
+        What was asked.
+    results, map_results
+        What came of its fits and of its maps, in the plan's order.
+
+    Raises
+    ------
+    StudyError
+        No fold could be fitted.
+    """
+    findings = list(dict.fromkeys([*plan.findings, *fit_findings(results)]))
+    scored = [result for result in results if result.left_out is None]
+    if not scored:
+        raise StudyError(_no_fold(findings))
+    scores = _in_columns(
+        pd.DataFrame(
+            [{**one.fit, **one.scores, "look_ahead_s": one.look_ahead_s} for one in scored]
+        )
+    )
+    session_scores = pd.DataFrame(
+        [
+            {**one.fit, **row, "look_ahead_s": one.look_ahead_s}
+            for one in scored
+            for row in one.session_scores
+        ]
+    )
+    animal_scores = score_animals(session_scores)
+    findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
+    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if d.left_out is None]
+    nulls = null_tables(run, fitted)
+    against, not_set = _against_cues(animal_scores, plan.artefacts)
+    sets, not_asked = region_set_tables(plan.region_sets, plan.tasks, animal_scores)
+    compared, not_compared = comparison_table(plan.comparisons, scores, session_scores)
+    findings += [*not_set, *not_asked, *not_compared, *nulls.findings]
+    tables = {
+        "scores": [scores],
+        "session_scores": [session_scores],
+        "animal_scores": [animal_scores],
+        "excluded": [_excluded(findings)],
+        "shift_references": _shift_references(fitted),
+        "region_correlations": _region_correlations(fitted),
+        "comparisons": compared,
+        "variance_shares": variance_tables(scores),
+        "nulls": nulls.by_animal,
+        "day_trends": nulls.trends,
+        "artefacts": against,
+        "region_sets": sets,
+    }
+    for name, parts in tables.items():
+        _write_where_there_is(run, name, parts)
+    write_map_tables(run, plan.maps, map_results)
+    return Tabulated(animal_scores, tuple(findings), len(scored))
+
+
+def fit_findings(results: Sequence[FitResult]) -> list[Finding]:
+    """What was odd about fits, and which were left out."""
+    findings: list[Finding] = []
+    for result in results:
+        findings += result.findings
+        if result.left_out is not None:
+            named = result.fit
+            findings.append(left_out(named["condition"], named["fold"], result.left_out))
+    return findings
+
+
+def _in_columns(scores: pd.DataFrame) -> pd.DataFrame:
+    """scores.csv in its order: what a fit is, its scores, and means over sessions last."""
+    first = ["condition", "fold", "test_animal", "valid_animal", "seed", "n_windows", "base_rate"]
+    last = [f"{metric}_session_mean" for metric in ("auc", "r2")]
+    last = [*(name for name in last if name in scores), "look_ahead_s"]
+    middle = [name for name in scores.columns if name not in first + last]
+    return scores.reindex(columns=[*first, *middle, *last])
+
+
+def _excluded(findings: Sequence[Finding]) -> pd.DataFrame:
+    rows = [[f.what, f.animal, f.session, f.item, f.count, f.reason] for f in findings]
+    columns = ["what", "animal", "session", "item", "count", "reason"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 class Nulls(NamedTuple):
@@ -163,7 +282,7 @@ def variance_tables(scores: pd.DataFrame) -> list[pd.DataFrame]:
     return tables
 
 
-def null_tables(run: Run, fitted: Sequence[FitTask], read_predictions: ReadPredictions) -> Nulls:
+def null_tables(run: Run, fitted: Sequence[FitTask]) -> Nulls:
     """Each animal against its own labels in other orders, condition by condition.
 
     What was found is kept beside the condition's fits, and taken from there while they are the
@@ -176,8 +295,6 @@ def null_tables(run: Run, fitted: Sequence[FitTask], read_predictions: ReadPredi
         Where it is kept.
     fitted
         Every finished fit.
-    read_predictions
-        From a fit's folder.
     """
     nulls = Nulls([], [], [])
     first = next((t.condition.name for t in fitted if t.condition.input == "traces"), None)
@@ -186,7 +303,7 @@ def null_tables(run: Run, fitted: Sequence[FitTask], read_predictions: ReadPredi
         condition = own[0].condition
         if condition.target.kind != "binary" or condition.permute_labels not in (None, "none"):
             continue
-        found = _null_of(run, own, read_predictions, with_cohort=name == first)
+        found = _null_of(run, own, with_cohort=name == first)
         for kept, rows in ((nulls.by_animal, found["animals"]), (nulls.trends, found["trends"])):
             table = pd.DataFrame(rows)
             if len(table):
@@ -198,9 +315,7 @@ def null_tables(run: Run, fitted: Sequence[FitTask], read_predictions: ReadPredi
     return nulls
 
 
-def _null_of(
-    run: Run, own: Sequence[FitTask], read_predictions: ReadPredictions, *, with_cohort: bool
-) -> dict[str, Any]:
+def _null_of(run: Run, own: Sequence[FitTask], *, with_cohort: bool) -> dict[str, Any]:
     """The null of one condition: what is kept of it, or made and kept."""
     path = run.condition_folder(own[0].condition.name) / "null.json"
     key = hash_of({"fits": [task.key for task in own], "cohort": with_cohort})
@@ -209,7 +324,7 @@ def _null_of(
         return kept
     found: dict[str, Any] = {"key": key, "animals": [], "trends": [], "findings": []}
     try:
-        null = permute_test_labels([read_predictions(task.folder) for task in own])
+        null = permute_test_labels([_read_predictions(task.folder) for task in own])
     except DataError as error:
         found["findings"].append(asdict(_no_null(own[0], error)))
     else:
@@ -335,3 +450,86 @@ def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
         "percentile_symmetric": found.percentile_symmetric,
         "linear_words": found.words,
     }
+
+
+def _against_cues(
+    animal_scores: pd.DataFrame, conditions: Sequence[str]
+) -> tuple[list[pd.DataFrame], list[Finding]]:
+    """The table of each condition that is set against cues, and why another has none."""
+    tables, findings = [], []
+    for name in conditions:
+        try:
+            tables.append(artefact_rows(set_against_cues(animal_scores, name), name))
+        except DataError as error:
+            findings.append(Finding("fold", f"{name!r} is not set against cues: {error}"))
+    return tables, findings
+
+
+def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:
+    """One table of several; without any, none that an earlier study left is kept."""
+    if tables:
+        write_table(run.table_path(name), pd.concat(tables, ignore_index=True))
+    else:
+        run.table_path(name).unlink(missing_ok=True)
+
+
+def _shift_references(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
+    """Decoders with a shift beside the reference lines from their like without one."""
+    unshifted = {
+        (_without_shift(task.condition), task.fold.name, task.seed): task.folder
+        for task in fitted
+        if task.condition.window.shift == 0
+    }
+    tables = []
+    for task in fitted:
+        shift = task.condition.window.shift
+        like = unshifted.get((_without_shift(task.condition), task.fold.name, task.seed))
+        if shift == 0 or like is None or task.condition.target.kind != "binary":
+            continue
+        now, shifted = _read_predictions(like), _read_predictions(task.folder)
+        try:
+            table = compare_with_references(now, shifted, shift)
+        except DataError:
+            # Blocks may be shorter than the shift: no frame of one part has its like in the other.
+            continue
+        named = {"condition": task.condition.name, "fold": task.fold.name, "seed": task.seed}
+        tables.append(pd.DataFrame({**named, **table}))
+    return tables
+
+
+def _without_shift(condition: Condition) -> Condition:
+    """What a condition shares with its like without a shift."""
+    return replace(condition, name="", window=replace(condition.window, shift=0))
+
+
+def _read_predictions(folder: Path) -> Predictions:
+    try:
+        return Predictions.load(folder / "predictions.npz")
+    except (MissingDataError, DecoderError) as error:
+        raise RunError(
+            f"{folder / 'predictions.npz'} is missing or damaged; delete the folder {folder} and "
+            "run the same command again: only this fit is redone"
+        ) from error
+
+
+def _region_correlations(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
+    """The first traces condition's traces and target, region by region."""
+    first = next((t.condition for t in fitted if t.condition.input == "traces"), None)
+    if first is None or first.target.kind == "classes":
+        return []
+    folders = dict.fromkeys(t.prepared for t in fitted if t.condition == first)
+    return [correlate_regions(load_sessions(folder), first.target) for folder in folders]
+
+
+def _no_fold(findings: Sequence[Finding]) -> str:
+    """Why nothing can be decoded, each reason once."""
+    folds: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.what == "fold":
+            folds.setdefault(finding.reason, []).append(finding.item)
+    reasons = [
+        f"{reason} ({len(names)} folds, the first {names[0]!r})"
+        for reason, names in list(folds.items())[:SHOWN_REASONS]
+    ]
+    more = len(folds) - len(reasons)
+    return "no fold is left to decode: " + "; ".join(reasons) + f"; and {more} more" * (more > 0)

@@ -46,8 +46,9 @@ from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of
 from corticode.run.maps import MapTask
 from corticode.simulate.cohort import is_simulated
+from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, ConditionKeys, RegionSetKeys, SelectionKeys
-from corticode.study.study import Condition, Study, gap_frames, resolve, settings_of_map
+from corticode.study.study import Study, gap_frames, resolve, settings_of_map
 
 # Kinds whose maps of decoders with permuted labels stand beside them.
 CHECKED = ("deep-shap",)
@@ -114,16 +115,9 @@ def maps_of_fits(
             tasks.append(
                 MapTask(
                     run.map_folder(fit.condition.name, settings.name, fit.fold.name, fit.seed),
-                    fit.folder,
-                    fit.prepared,
-                    fit.condition,
-                    fit.fold,
-                    fit.seed,
+                    fit,
                     settings,
                     map_key(fit, settings, seeds, k == 0 and not is_control),
-                    fit.table,
-                    fit.device,
-                    fit.movies,
                     is_control,
                     seeds,
                     k == 0,
@@ -160,8 +154,9 @@ def maps_chosen_from(
     found = [
         task
         for task in maps
-        if (task.condition.name, task.settings.name, task.seed) == (selection.source, name, seed)
-        and (selection.on == "test" or task.fold.name == fold.name)
+        if (task.fit.condition.name, task.settings.name, task.fit.seed)
+        == (selection.source, name, seed)
+        and (selection.on == "test" or task.fit.fold.name == fold.name)
     ]
     if not found:
         raise StudyError(

@@ -16,12 +16,13 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation, parse_location
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
-from corticode.decode.settings import Network, Training, check_network
+from corticode.decode.settings import Network, Training
 from corticode.errors import MissingDataError, StudyError
 from corticode.evaluate.artefacts import control_names
 from corticode.evaluate.region_sets import set_names
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
 from corticode.explain.settings import MapSettings, OwnMask, Selection
+from corticode.study.conditions import Condition
 from corticode.study.faults import (
     guess,
     listed,
@@ -50,35 +51,9 @@ from corticode.study.keys import (
 )
 
 PRESETS = ("recommended", "online", "text", "code")
+
+
 MERGED = ("preprocess", "window", "training", "target")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A condition with every choice made, lengths in frames."""
-
-    name: str
-    preprocessing: Preprocessing
-    window: WindowShape
-    network: Network
-    training: Training
-    target: Target
-    regions: tuple[int | str, ...] | None
-    permute_labels: str | None
-    keep_train: bool
-    input: str = "traces"
-    pixels: PixelPreprocessing | None = None
-    start_from: str | None = None
-    folds: tuple[str, ...] | None = None
-    selection: Selection | None = None
-
-    def __post_init__(self) -> None:
-        check_network(self.network, self.target.kind, self.input)
-        if self.network.kind == "cnn" and self.window.n_frames != 1:
-            raise StudyError(
-                f"network kind 'cnn' reads one image and the window holds {self.window.n_frames}; "
-                "give window = { before = 0, after = 0 }, or kind = 'cnn-gru'"
-            )
 
 
 @dataclass(frozen=True)
@@ -455,30 +430,12 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     training = keys.training or TrainingKeys()
 
     def frames(group: BaseModel, name: str, suffix: str = "_frames") -> int | None:
-        seconds = getattr(group, f"{name}_s")
-        if seconds is None:
-            given: int | None = getattr(group, name + suffix)
-            return given
-        if frame_rate_hz is None:
-            raise StudyError(
-                f"condition {keys.name!r}: {name}_s is in seconds, but the catalogue has no "
-                f"frame_rate_hz; add it, or give {name}{suffix}"
-            )
-        return round(float(seconds) * frame_rate_hz)
+        return _in_frames(keys.name, group, name, frame_rate_hz, suffix)
 
     lengths = ("minimum_bout", "minimum_gap", "exclude_transition", "smooth")
     return Condition(
         keys.name,
-        Preprocessing(
-            **_given(
-                detrend_frames=frames(preprocess, "detrend") or None,
-                smooth_frames=frames(preprocess, "smooth") or None,
-                causal=preprocess.causal,
-                scale=preprocess.scale,
-                scale_over=preprocess.scale_over,
-                regress_out=preprocess.regress_out,
-            )
-        ),
+        preprocessing_of(preprocess, frame_rate_hz, keys.name),
         WindowShape(**_given(**{k: frames(window, k, "") for k in ("before", "after", "shift")})),
         Network(**_given(**(keys.network or NetworkKeys()).model_dump())),
         Training(
@@ -515,6 +472,48 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         None if keys.folds is None else tuple(keys.folds),
         Selection(**keys.regions.model_dump()) if isinstance(keys.regions, SelectionKeys) else None,
     )
+
+
+def preprocessing_of(
+    preprocess: PreprocessKeys, frame_rate_hz: float | None, condition: str = ""
+) -> Preprocessing:
+    """What is done to the traces of a condition, lengths in frames.
+
+    Raises
+    ------
+    StudyError
+        A length is in seconds and the frame rate is not known.
+    """
+    return Preprocessing(
+        **_given(
+            detrend_frames=_in_frames(condition, preprocess, "detrend", frame_rate_hz) or None,
+            smooth_frames=_in_frames(condition, preprocess, "smooth", frame_rate_hz) or None,
+            causal=preprocess.causal,
+            scale=preprocess.scale,
+            scale_over=preprocess.scale_over,
+            regress_out=preprocess.regress_out,
+        )
+    )
+
+
+def _in_frames(
+    condition: str,
+    group: BaseModel,
+    name: str,
+    frame_rate_hz: float | None,
+    suffix: str = "_frames",
+) -> int | None:
+    """A length in frames, given so or in seconds."""
+    seconds = getattr(group, f"{name}_s")
+    if seconds is None:
+        given: int | None = getattr(group, name + suffix)
+        return given
+    if frame_rate_hz is None:
+        raise StudyError(
+            f"condition {condition!r}: {name}_s is in seconds, but the catalogue has no "
+            f"frame_rate_hz; add it, or give {name}{suffix}"
+        )
+    return round(float(seconds) * frame_rate_hz)
 
 
 def _pixels(
