@@ -17,7 +17,7 @@ from kill_runs import make_study
 from results_file import write_result
 
 from corticode.run.cluster import cluster_executor
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.study.study import Study, read_study
 
@@ -27,7 +27,7 @@ TABLES = ("scores", "session_scores", "animal_scores")
 
 def run_locally(study: Study, out: Path) -> None:
     """By worker processes of its own."""
-    run_study(study, out, n_workers=N_WORKERS)
+    execute_study(study, out, n_workers=N_WORKERS)
 
 
 def run_on_dask(study: Study, out: Path) -> None:
@@ -38,7 +38,7 @@ def run_on_dask(study: Study, out: Path) -> None:
         ) as cluster,
         cluster_executor(cluster.scheduler_address) as executor,
     ):
-        run_study(study, out, executor=executor)
+        execute_study(study, out, executor=executor)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from corticode.decode.fit import fit
 from corticode.decode.settings import LINEAR
 from corticode.decode.trace_batches import iterate_batches
 from corticode.decode.training import loss_of, make_optimiser
-from corticode.run.execute import Progress, run_study, start_worker
+from corticode.run.execute import Progress, execute_study, start_worker
 from corticode.run.fits import FitTask, condition_windows, split_fold
 from corticode.run.folder import Run
 from corticode.run.plan import kind_of
@@ -176,7 +176,7 @@ def main() -> None:
     n_fits = Counter(kind_of(task.condition) for task in tasks)
     bare = measure_bare(list(of_kind.values()), options.workers)
     clock, began = Clock(), time.perf_counter()
-    summary = run_study(
+    summary = execute_study(
         study,
         folder / "run",
         n_workers=options.workers,

@@ -21,7 +21,7 @@ from scipy.io import loadmat, savemat
 from scipy.stats import t
 
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort
 from corticode.simulate.dials import BEHAVIOR_DRIVEN, SIZES
@@ -143,7 +143,7 @@ def decode(cohort: Cohort, conditions: Mapping[str, str], folds: str = ACROSS) -
         path = study / "study.toml"
         path.write_text(head + "".join(parts), encoding="utf-8")
         out = Path(temporary) / "run"
-        values = run_study(read_study(path), out, n_workers=1).animal_scores
+        values = execute_study(read_study(path), out, n_workers=1).animal_scores
         scores = Run(out).read_table("scores")
     return Found(
         values.pivot(index="condition", columns="animal", values="value"),

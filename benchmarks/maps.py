@@ -54,7 +54,7 @@ from corticode.explain.deepshap import deep_shap
 from corticode.explain.masks import SquareGrid, cells_of_squares, thin_windows
 from corticode.explain.occlusion import occlude
 from corticode.explain.settings import MapSettings
-from corticode.run.execute import RunSummary, run_study
+from corticode.run.execute import RunSummary, execute_study
 from corticode.run.fits import condition_windows
 from corticode.run.folder import Run
 from corticode.run.maps import explained_and_background, masks_of
@@ -182,7 +182,7 @@ def study(
         import_study2024(cohort, place)
     path = place / "study.toml"
     path.write_text(text, encoding="utf-8")
-    summary = run_study(read_study(path), folder / "run", n_workers=N_WORKERS, n_seeds=n_seeds)
+    summary = execute_study(read_study(path), folder / "run", n_workers=N_WORKERS, n_seeds=n_seeds)
     return Run(folder / "run"), summary
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from results_file import write_result
 
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.simulate.cohort import simulate_cohort
 from corticode.study.study import read_study
 
@@ -73,7 +73,7 @@ def run(folder: Path, name: str, text: str, n_seeds: int = 1) -> "pd.Series[floa
     """Mean over animals of each condition of a study in an imported cohort's folder."""
     path = folder / f"{name}.toml"
     path.write_text(text, encoding="utf-8")
-    summary = run_study(read_study(path), folder / name, n_workers=2, n_seeds=n_seeds)
+    summary = execute_study(read_study(path), folder / name, n_workers=2, n_seeds=n_seeds)
     return summary.animal_scores.groupby("condition", sort=False)["value"].mean()
 
 

@@ -22,7 +22,7 @@ import tomli_w
 from results_file import RESULTS, write_result
 
 from corticode.data.layouts.study2024 import import_study2024
-from corticode.run.execute import Progress, run_study
+from corticode.run.execute import Progress, execute_study
 from corticode.run.folder import Run
 from corticode.simulate.cohort import simulate_cohort
 from corticode.simulate.dials import SIZES
@@ -65,7 +65,7 @@ def run_conditions(folder: Path, options: argparse.Namespace) -> pd.DataFrame:
         import_study2024(folder / "cohort", study)
     path = study / PRESET
     path.write_text(study_text(options.folds, options.epochs), encoding="utf-8")
-    run_study(read_study(path), folder / "run", n_workers=options.workers, on_progress=tell)
+    execute_study(read_study(path), folder / "run", n_workers=options.workers, on_progress=tell)
     return Run(folder / "run").read_table("scores")
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from corticode.report.canvas import save_figure
 from corticode.report.map_figures import draw_square_map
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.study.study import read_study
 
@@ -60,7 +60,7 @@ def main(folder: Path, n_frames: int = 240) -> None:
     rows = [write_mouse(made, f"m{k}", k, n_frames) for k in (1, 2, 3)]
     pd.DataFrame(rows).to_csv(made / "sessions.csv", index=False)
     (made / "study.toml").write_text(STUDY, "utf-8")
-    run_study(read_study(made / "study.toml"), made / "run")
+    execute_study(read_study(made / "study.toml"), made / "run")
     run = Run(made / "run")
     table = run.read_table("occlusion")
     values = table["score"].to_numpy().reshape(8, 8)

@@ -11,7 +11,7 @@ import torch
 from corticode.cli import main
 from corticode.data.session import Session
 from corticode.report.write import write_texts
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.study.study import read_study
 
@@ -231,7 +231,7 @@ def run_inline():
     def run(folder, out, **options):
         executor = InlineExecutor()
         study = read_study(folder / "study.toml")
-        summary = run_study(study, out, executor=executor, **options)
+        summary = execute_study(study, out, executor=executor, **options)
         write_texts(out)  # as the verb does
         return summary, executor.tasks
 

@@ -248,7 +248,7 @@ class TestRun:
         def stop(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("corticode.run.execute.run_study", stop)
+        monkeypatch.setattr("corticode.run.execute.execute_study", stop)
         arguments = ["run", linear_cohort / "study.toml", "--out", tmp_path / "run"]
         message = "stopped; run the same command again to go on\n"
         assert command_line(*arguments) == (130, "", message)
@@ -409,7 +409,7 @@ class TestDemo:
             for k in range(1, 6)
         ]
         summary = RunSummary(pd.DataFrame(rows), (), 20, 0, 0)
-        monkeypatch.setattr("corticode.run.execute.run_study", lambda *_, **__: summary)
+        monkeypatch.setattr("corticode.run.execute.execute_study", lambda *_, **__: summary)
         monkeypatch.setattr(
             "corticode.report.write.write_report", lambda folder, _, **__: folder / "report.html"
         )

@@ -13,9 +13,9 @@ from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import CorticodeWarning, StudyError
 from corticode.evaluate.artefacts import control_names
+from corticode.run.check import check_study
 from corticode.run.fits import predict_recordings
 from corticode.run.folder import Run
-from corticode.run.tasks import check_study
 from corticode.study.study import read_study, write_resolved
 
 N_FRAMES = 1600

@@ -12,7 +12,7 @@ from corticode.data.catalogue import read_catalogue
 from corticode.data.movies.normalise import PixelPreprocessing, normalised_frames
 from corticode.data.prepared import prepare_movies
 from corticode.data.session import read_session
-from corticode.run.tasks import check_study
+from corticode.run.check import check_study
 from corticode.study.study import read_study
 
 ROOT = Path(__file__).parents[1]

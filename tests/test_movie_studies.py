@@ -11,10 +11,10 @@ from corticode.data.catalogue import read_catalogue
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError, DecoderError, StudyError
+from corticode.run.check import check_study
 from corticode.run.fits import predict_recordings
 from corticode.run.folder import Run
 from corticode.run.plan import plan_study
-from corticode.run.tasks import check_study
 from corticode.study.study import read_study, resolve
 
 STUDY = """

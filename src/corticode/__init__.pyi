@@ -27,7 +27,10 @@ from .explain.occlusion import occlude as occlude
 from .report.export import export_run as export_run
 from .report.write import write_comparison as write_comparison
 from .report.write import write_report as write_report
+from .run.check import check_study as check_study
+from .run.execute import run_study as run_study
 from .run.folder import Run as Run
+from .simulate.cohort import simulate_sessions as simulate_sessions
 
 __version__: str
 __all__: list[str]

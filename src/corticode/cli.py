@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from corticode import __version__
-from corticode.errors import CorticodeError, Finding, StudyError
+from corticode.errors import NO_MAP, NO_SCORE, CorticodeError, Finding, StudyError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -220,7 +220,7 @@ def check(
     catalogue: Catalogue = None,
 ) -> None:
     """Find every fault of a study's data and every risk of leakage, without training."""
-    from corticode.run.tasks import check_study
+    from corticode.run.check import check_study
     from corticode.study.shipped import open_study
 
     report = check_study(open_study(study, catalogue))
@@ -499,11 +499,11 @@ def _run_study(
     executor: "Executor | None" = None,
 ) -> "RunSummary":
     from corticode.report.write import write_texts
-    from corticode.run.execute import run_study
+    from corticode.run.execute import execute_study
 
     try:
         with _progress(out) as (on_plan, on_progress):
-            summary = run_study(
+            summary = execute_study(
                 study,
                 out,
                 n_workers=workers,
@@ -608,7 +608,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
         )
         table.add_row(str(condition), str(metric), *numbers, f"{values.size}")
     Console().print(table)
-    _show_findings([f for f in summary.findings if f.reason.startswith("no ")])
+    _show_findings([f for f in summary.findings if f.code in (NO_SCORE, NO_MAP)])
     typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
     typer.echo(f"a methods text: {out}/methods.md")
     typer.echo(f"a page to read: corticode report {out}")

@@ -42,6 +42,11 @@ class CorticodeWarning(UserWarning):
     """A fault that the work goes on with."""
 
 
+# Codes of findings: a fold left out of a condition, a session too short to be permuted, an animal
+# without a score, a map (or its curves) that could not be made.
+LEFT_OUT, TOO_SHORT, NO_SCORE, NO_MAP = "left-out", "too-short", "no-score", "no-map"
+
+
 @dataclass(frozen=True)
 class Finding:
     """One fault that the work goes on with: what was left out or looks odd, and why.
@@ -49,8 +54,8 @@ class Finding:
     Parameters
     ----------
     what
-        The kind of thing it is about: ``"session"``, ``"frames"``, ``"region"``, ``"fold"`` or
-        ``"unit"``.
+        The kind of thing it is about: ``"session"``, ``"frames"``, ``"region"``, ``"fold"``,
+        ``"unit"``, ``"map"`` or ``"leak"``.
     reason
         One clause in plain words, with the numbers in it.
     animal, session, item
@@ -58,6 +63,9 @@ class Finding:
         the fold.
     count
         How many of them (frames, say) are concerned.
+    code
+        What a program tells it by: one of `LEFT_OUT`, `TOO_SHORT`, `NO_SCORE`, `NO_MAP`; empty
+        where nothing hangs on it.
 
     Examples
     --------
@@ -71,6 +79,7 @@ class Finding:
     session: str = ""
     item: str = ""
     count: int = 1
+    code: str = ""
 
     def __str__(self) -> str:
         parts = [("animal", self.animal), ("session", self.session), (self.what, self.item)]

@@ -8,7 +8,7 @@ import pytest
 
 from corticode.cli import main
 from corticode.errors import CorticodeError, StudyError
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.study.study import read_study
 
@@ -106,7 +106,7 @@ def test_scores_are_those_of_local_workers(cluster, linear_cohort, run_inline, t
     run_inline(linear_cohort, tmp_path / "local")
     study = read_study(linear_cohort / "study.toml")
     with cluster_executor(cluster) as executor:
-        run_study(study, tmp_path / "dask", executor=executor)
+        execute_study(study, tmp_path / "dask", executor=executor)
     for table in ("scores", "session_scores", "animal_scores"):
         paths = [Run(tmp_path / name).table_path(table) for name in ("local", "dask")]
         assert paths[0].read_bytes() == paths[1].read_bytes()

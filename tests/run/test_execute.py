@@ -24,7 +24,7 @@ from corticode.decode import training as training_loop
 from corticode.decode.predictions import Predictions
 from corticode.errors import RunError, StudyError
 from corticode.evaluate.references import compare_with_references
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import FitResult, Run, read_result
 from corticode.study.study import read_study
 
@@ -423,7 +423,7 @@ class TestIndependence:
                 killed.append(len(workers))
                 workers[0].kill()
 
-        summary = run_study(study, tmp_path / "run", n_workers=2, on_progress=kill_once)
+        summary = execute_study(study, tmp_path / "run", n_workers=2, on_progress=kill_once)
         assert killed == [2]
         assert summary.n_fits == 8
         assert decoders(tmp_path / "run") == decoders(finished_run.folder)
@@ -450,7 +450,7 @@ def test_workers_that_always_die(linear_cohort, tmp_path):
     study = read_study(linear_cohort / "study.toml")
     message = "worker processes ended 4 times .* run the same command again with fewer --workers"
     with pytest.raises(RunError, match=message):
-        run_study(study, tmp_path / "run", executor=BrokenExecutor())
+        execute_study(study, tmp_path / "run", executor=BrokenExecutor())
     assert not Run(tmp_path / "run").table_path("scores").exists()
 
 
@@ -553,7 +553,7 @@ class TestDisk:
                     happens()
                 return super().submit(function, task)
 
-        return run_study(read_study(folder / "study.toml"), out, executor=Disturbed())
+        return execute_study(read_study(folder / "study.toml"), out, executor=Disturbed())
 
     def goes_on(self, linear_cohort, run_inline, out, n_kept):
         summary, fitted = run_inline(linear_cohort, out)

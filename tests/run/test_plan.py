@@ -12,7 +12,7 @@ from corticode.data.prepared import prepare_sessions
 from corticode.decode.settings import Network, Training
 from corticode.errors import StudyError
 from corticode.evaluate.intervals import detectable_difference
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.run.plan import (
     KindCost,
@@ -108,7 +108,7 @@ def test_the_run_has_as_many_fits_and_maps(write_cohort, mapped):
 
 def test_predictions_take_what_is_projected_at_most(linear_cohort):
     cost = plan_of(linear_cohort, LINEAR_STUDY)
-    run_study(
+    execute_study(
         read_study(linear_cohort / "study.toml"), linear_cohort / "run", executor=InlineExecutor()
     )
     fits = Run(linear_cohort / "run").folder / "fits"

@@ -10,10 +10,10 @@ import pytest
 
 from corticode.data.catalogue import read_catalogue
 from corticode.errors import DataError, MissingDataError, StudyError
+from corticode.run.check import check_study
 from corticode.run.folder import Run
 from corticode.run.maps import MapTask
 from corticode.run.tasks import (
-    check_study,
     fit_key,
     groups_of,
     lay_out,

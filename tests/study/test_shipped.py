@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import InlineExecutor
 
 from corticode.errors import MissingDataError, StudyError
-from corticode.run.execute import run_study
+from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.study.shipped import SHIPPED, open_study, shipped
 from corticode.study.study import read_study, resolve, study_of
@@ -81,7 +81,7 @@ def test_a_figure_of_the_shipped_study_runs(linear_cohort):
     raw |= {"map": [], "comparison": [figure], "target": {"signal": "run"}}
     raw["data"] = {"catalogue": "sessions.csv"}
     study = study_of(raw, linear_cohort / "paper.toml")
-    run_study(study, linear_cohort / "run", executor=InlineExecutor())
+    execute_study(study, linear_cohort / "run", executor=InlineExecutor())
     table = Run(linear_cohort / "run").read_table("comparisons")
     assert table["comparison"].unique().tolist() == ["Fig. 4E"]
     assert table.groupby(["condition_a", "condition_b"]).ngroups == 3

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from corticode.data.windows import Windows
 from corticode.decode.predictions import Predictions
-from corticode.errors import DataError, Finding, StudyError
+from corticode.errors import TOO_SHORT, DataError, Finding, StudyError
 from corticode.evaluate.comparisons import cannot_reach
 from corticode.evaluate.scores import score_sessions
 
@@ -307,6 +307,7 @@ def short_findings(lengths: Mapping[Name, int]) -> list[Finding]:
             f"has {lengths[animal, session]} windows, {SHORT}: left out of the permutations",
             animal,
             session,
+            code=TOO_SHORT,
         )
         for animal, session in short_sessions(lengths)
     ]

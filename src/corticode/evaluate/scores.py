@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from corticode.data.windows import Windows
 from corticode.decode.predictions import PART_NAMES, Predictions
-from corticode.errors import DataError, Finding
+from corticode.errors import NO_SCORE, DataError, Finding
 from corticode.evaluate.metrics import best_threshold, primary, score_windows
 
 FEWEST_BOUTS = 3
@@ -263,7 +263,9 @@ def blank_findings(animal_scores: pd.DataFrame, session_scores: pd.DataFrame) ->
             f"no {row.metric} in {row.condition!r}: {reasons.mode().iloc[0]} (a score needs "
             f"{FEWEST_BOUTS} bouts and {SHORTEST_S:g} s of each class in a test part)"
         )
-        findings.append(Finding("session", reason, str(row.animal), count=len(reasons)))
+        findings.append(
+            Finding("session", reason, str(row.animal), count=len(reasons), code=NO_SCORE)
+        )
     return findings
 
 

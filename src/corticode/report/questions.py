@@ -44,7 +44,7 @@ def label_rule_words(values: RunValues, name: str) -> str:
     """How labels came about."""
     target = values.condition(name).get("target")
     if not target:
-        return f"{NOT_DONE}: the study file is missing"
+        return _not_done("the study file is missing")
     n_rules = len({label_rule(one.get("target") or {}) for one in values.conditions})
     others = f"; the study has {n_rules} label rules in all" if n_rules > 1 else ""
     return f"{label_rule(target)}{others}"
@@ -54,7 +54,7 @@ def excluded_words(values: RunValues, name: str) -> str:
     """How much was left out, by what it is."""
     table = values.tables.get("excluded")
     if table is None:
-        return f"{NOT_DONE}: excluded.csv is missing"
+        return _not_done("excluded.csv is missing")
     if table.empty:
         return "nothing was left out"
     counts = table["what"].value_counts(sort=False)
@@ -73,8 +73,8 @@ def blood_words(values: RunValues, name: str) -> str:
     if condition.get("input") == "movie":
         said = CORRECTIONS.get(str(preprocess.get("correction")), "not told")
         return f"movies: {said}{beside}"
-    return (
-        f"{NOT_DONE}: traces come as they were given, and no run can tell at which wavelengths or "
+    return _not_done(
+        "traces come as they were given, and no run can tell at which wavelengths or "
         f"how corrected; say so in the text{beside}"
     )
 
@@ -100,7 +100,7 @@ def tried_words(values: RunValues, name: str) -> str:
 def saw_test_words(values: RunValues, name: str) -> str:
     """Which choices were made with test data at hand."""
     if not values.study:
-        return f"{NOT_DONE}: the study file is missing"
+        return _not_done("the study file is missing")
     found = []
     circular = [
         str(one["name"])
@@ -143,7 +143,7 @@ def detectable_words(values: RunValues, name: str) -> str:
     """What so many animals could have shown."""
     own = animal_values(values, name)
     if own.size < 2:
-        return f"{NOT_DONE}: it takes two animals or more, and there is {own.size}"
+        return _not_done(f"it takes two animals or more, and there is {own.size}")
     words = (
         f"with {own.size} animals a paired t test finds {detectable_difference(own.size):.2f} SD "
         "of the animals' differences in 80 of 100 such experiments; the smallest p of an exact "
@@ -184,6 +184,14 @@ def not_shown_words(values: RunValues, name: str) -> str:
     return "; ".join(found)
 
 
+class _NotDone(str):
+    """An answer that says that there is none, and what would give one."""
+
+
+def _not_done(reason: str) -> str:
+    return _NotDone(f"{NOT_DONE}: {reason}")
+
+
 @dataclass(frozen=True)
 class Answer:
     """A question, and what the run says to it.
@@ -214,17 +222,17 @@ def answer_questions(values: RunValues) -> list[Answer]:
     name = headline_condition(values)
     found = []
     for question, answer in QUESTIONS:
-        said = answer(values, name) if name is not None else f"{NOT_DONE}: no score yet"
-        found.append(Answer(question, said, not said.startswith(NOT_DONE)))
+        said = answer(values, name) if name is not None else _not_done("no score yet")
+        found.append(Answer(question, said, not isinstance(said, _NotDone)))
     return found
 
 
 def _unseen(values: RunValues, name: str) -> str:
     excluded = values.tables.get("excluded")
     if not values.study:
-        return f"{NOT_DONE}: the study file is missing, which says how folds were made"
+        return _not_done("the study file is missing, which says how folds were made")
     if excluded is None:
-        return f"{NOT_DONE}: excluded.csv is missing, which says whether leaks were found"
+        return _not_done("excluded.csv is missing, which says whether leaks were found")
     n_leaks = 0 if excluded.empty else int((excluded["what"] == "leak").sum())
     by = values.study.get("folds", {}).get("by", "animal")
     return f"folds by {by}; {n_leaks} ways from test to training found (see the warnings)"
@@ -244,7 +252,7 @@ def _how_many(values: RunValues, name: str) -> str:
 def _above_chance(values: RunValues, name: str) -> str:
     twins = [one for one in permuted_twins(values, name) if animal_values(values, one).size]
     if not twins:
-        return f'{NOT_DONE}: add a condition like "{name}" with permute_labels = "sessions"'
+        return _not_done(f'add a condition like "{name}" with permute_labels = "sessions"')
     mean = animal_values(values, twins[0]).mean()
     return (
         f"with permuted labels (“{twins[0]}”) {mean:.3f}; difference "
@@ -256,7 +264,7 @@ def _cohort_p(values: RunValues, name: str) -> str:
     table = values.table("nulls")
     own = table[table["animal"] == COHORT] if not table.empty else table
     if own.empty:
-        return f"{NOT_DONE}: it takes a condition of traces with a target of two classes"
+        return _not_done("it takes a condition of traces with a target of two classes")
     row = own.iloc[0]
     asked = str(row["condition"])
     of = "" if asked == name else f"asked of “{asked}”, the first condition of traces: "
@@ -272,7 +280,7 @@ def _linear(values: RunValues, name: str) -> str:
         return "it is a linear model of the window"
     twin = linear_twin(values, name)
     if twin is None:
-        return f'{NOT_DONE}: add a condition like "{name}" with network.kind = "linear-window"'
+        return _not_done(f'add a condition like "{name}" with network.kind = "linear-window"')
     return f"“{name}” less “{twin}”: {difference_in_words(values, name, twin)}"
 
 
@@ -283,14 +291,14 @@ def _is_it_cortex(values: RunValues, name: str) -> str:
         if not own.empty:
             by = "" if condition == name else f"asked of “{condition}”: "
             return f"{by}{own['words'].iloc[0]}"
-    return f"{NOT_DONE}: name the condition under [[artefacts]] (movies are needed)"
+    return _not_done("name the condition under [[artefacts]] (movies are needed)")
 
 
 def _sessions_hidden(values: RunValues, name: str) -> str:
     table = session_means(values, name)
     known = table.dropna(subset=["value"])
     if known.empty:
-        return f"{NOT_DONE}: no session has a score"
+        return _not_done("no session has a score")
     worst = known.sort_values("value", kind="stable").iloc[0]
     metric = METRICS[metric_of(values, name)]
     return (
@@ -304,12 +312,12 @@ def _calibrated(values: RunValues, name: str) -> str:
     scores = values.table("scores")
     own = scores[scores["condition"] == name] if not scores.empty else scores
     if own.empty or "brier" not in own or own["brier"].isna().all():
-        return f"{NOT_DONE}: the target has no two classes"
+        return _not_done("the target has no two classes")
     # Where one class alone was tested there is no base rate to be better than.
     n_all = len(own)
     own = own[(own["base_rate"] > 0) & (own["base_rate"] < 1)]
     if own.empty:
-        return f"{NOT_DONE}: no decoder was tested on both classes"
+        return _not_done("no decoder was tested on both classes")
     skill = 1 - own["brier"] / (own["base_rate"] * (1 - own["base_rate"]))
     carried = f"; {n_all - len(own)} tested on one class aside" if len(own) < n_all else ""
     if "balanced_accuracy_carried" in own and own["balanced_accuracy_carried"].notna().any():
@@ -326,9 +334,9 @@ def _calibrated(values: RunValues, name: str) -> str:
 def _base_rate(values: RunValues, name: str) -> str:
     table = session_means(values, name)
     if table.empty:
-        return f"{NOT_DONE}: no session is known to be scored"
+        return _not_done("no session is known to be scored")
     if table["base_rate"].isna().all():
-        return f"{NOT_DONE}: the target has no classes"
+        return _not_done("the target has no classes")
     by_animal = table.groupby("animal", sort=False)["base_rate"].mean()
     return (
         f"share of class 1 (or the commonest) by animal {by_animal.min():.2f} to "
@@ -341,7 +349,7 @@ def _look_ahead(values: RunValues, name: str) -> str:
     scores = values.table("scores")
     own = scores.loc[scores["condition"] == name, "look_ahead_s"].dropna()
     if own.empty:
-        return f"{NOT_DONE}: no frame rate is known"
+        return _not_done("no frame rate is known")
     ahead = float(own.max())
     if np.isinf(ahead):
         return "yes: statistics of the whole session enter (detrending or scaling); look-ahead inf"
@@ -351,13 +359,13 @@ def _look_ahead(values: RunValues, name: str) -> str:
 def _order_of_days(values: RunValues, name: str) -> str:
     table = session_means(values, name)
     if table.empty:
-        return f"{NOT_DONE}: no session"
+        return _not_done("no session")
     asked = table.rename(columns={"value": "score", "base_rate": CLASS_SHARE})
     columns = ["animal", "session", "day", CLASS_SHARE, "score"]
     trends = day_trends(asked[columns].astype({"score": float, CLASS_SHARE: float}))
     known = trends.dropna(subset=["pearson_r"])
     if known.empty:
-        return f"{NOT_DONE}: an animal needs two sessions that differ"
+        return _not_done("an animal needs two sessions that differ")
     words = []
     for quantity, rows in known.groupby("quantity", sort=False):
         n_tested, n_found = int(rows["p"].notna().sum()), int(rows["trends"].sum())
@@ -377,7 +385,7 @@ def _spread(values: RunValues, name: str) -> str:
     n_seeds = len(values.provenance.get("seeds", [0]))
     sd = own["sd_decoders"].dropna()
     if sd.empty:
-        return f"{NOT_DONE}: each animal is tested by one decoder"
+        return _not_done("each animal is tested by one decoder")
     known = own["value"].dropna()
     over = (
         f"; over animals {known.std():.3f}" if known.size > 1 else "; over animals none: 1 animal"
@@ -413,7 +421,7 @@ def _future(values: RunValues, name: str) -> str:
     own = table[table["condition"].isin(alike)] if not table.empty else table
     future = own[own["shift"] > 0] if not own.empty else own
     if future.empty:
-        return f'{NOT_DONE}: add conditions like "{name}" with window.shift above 0'
+        return _not_done(f'add conditions like "{name}" with window.shift above 0')
     words = []
     for shift, rows in future.groupby("shift"):
         above = (rows["above_both"].astype(str) == "True").groupby(rows["animal"]).mean() > 0.5
@@ -426,7 +434,7 @@ def _which_cortex(values: RunValues, name: str) -> str:
     if table.empty:
         covered = values.table("occlusion")
         if covered.empty:
-            return f"{NOT_DONE}: add [[map]] to the study"
+            return _not_done("add [[map]] to the study")
         top = _own_first(covered, name).sort_values("score", ascending=False).iloc[0]
         return (
             f"of “{top['condition']}” covering {top['mask']} costs most: {top['score']:.3f} "
@@ -449,13 +457,13 @@ def _own_first(table: pd.DataFrame, name: str) -> pd.DataFrame:
 def _map_checked(values: RunValues, name: str) -> str:
     table = values.table("map_checks")
     if table.empty:
-        return f"{NOT_DONE}: maps by Deep SHAP are checked where the study asks for them"
+        return _not_done("maps by Deep SHAP are checked where the study asks for them")
     return " ".join(dict.fromkeys(table["words"].astype(str)))
 
 
 def _circular(values: RunValues, name: str) -> str:
     if not values.study:
-        return f"{NOT_DONE}: the study file is missing"
+        return _not_done("the study file is missing")
     chosen = [one for one in values.conditions if isinstance(one.get("regions"), dict)]
     if not chosen:
         return "no condition chooses its regions by a map"

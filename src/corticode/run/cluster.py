@@ -21,7 +21,7 @@ ONE_THREAD = "start them with 'dask worker ADDRESS --nthreads 1 --nworkers N'"
 def cluster_executor(
     address: str, device: str = "cpu", *, seconds: float = SECONDS_TO_ANSWER
 ) -> Iterator[Executor]:
-    """An executor for `corticode.run.execute.run_study` whose tasks run on a Dask cluster.
+    """An executor for `corticode.run.execute.execute_study` whose tasks run on a Dask cluster.
 
     Every worker must see the run folder and the recordings under the paths that they have here.
     A worker that is lost has its tasks given to another.

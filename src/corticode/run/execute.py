@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from corticode.data.files import write_text
-from corticode.errors import Finding, RunError, StudyError
+from corticode.errors import Finding, RunError, StudyError, warn_about
 from corticode.run.fits import FitTask, run_fit
 from corticode.run.folder import (
     FitResult,
@@ -32,6 +32,7 @@ from corticode.run.maps import MapTask, map_findings, run_map
 from corticode.run.score_tables import write_tables
 from corticode.run.tasks import Plan, lay_out
 from corticode.run.worker import one_thread, start_worker
+from corticode.study.shipped import open_study
 from corticode.study.study import Study, write_resolved
 
 MOST_RESTARTS = 3
@@ -85,6 +86,65 @@ class RunSummary:
 
 
 def run_study(
+    study: Study | Path | str | Mapping[str, Any],
+    out: Path | str,
+    *,
+    catalogue: Path | str | None = None,
+    n_workers: int = 1,
+    n_seeds: int = 1,
+    device: str = "cpu",
+) -> Run:
+    """Fit every condition of a study in every fold, predict what was left out, and score it.
+
+    As ``corticode run``: a second call with the same folder goes on where the first stopped.
+    `corticode.write_report` makes a page of the run.
+
+    Parameters
+    ----------
+    study
+        A study file, its keys as a dict (paths in it are then relative to the working folder), or
+        the name of a study that ships (``"recommended"``, ``"paper-text"``, ``"paper-code"``).
+    out
+        The run folder.
+    catalogue
+        Of the recordings, for a study that ships.
+    n_workers
+        Worker processes of one thread each; 1: this process does it. A script that asks for more
+        needs ``if __name__ == "__main__":`` about its call, as workers import it.
+    n_seeds
+        Seeds 0 .. n_seeds - 1.
+    device
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    Run
+        Its tables by `Run.read_table`: ``"scores"``, ``"session_scores"``, ``"animal_scores"``.
+
+    Raises
+    ------
+    CorticodeError
+        Bad input, no fold left, a damaged run folder, a full disk.
+
+    Warns
+    -----
+    CorticodeWarning
+        For each finding: what was left out or looks odd.
+
+    Examples
+    --------
+    >>> run_study("study.toml", "run")
+    Traceback (most recent call last):
+    corticode.errors.MissingDataError: study file study.toml does not exist; ...
+    """
+    summary = execute_study(
+        open_study(study, catalogue), Path(out), n_workers=n_workers, n_seeds=n_seeds, device=device
+    )
+    warn_about(summary.findings)
+    return Run(Path(out))
+
+
+def execute_study(
     study: Study,
     folder: Path,
     *,
@@ -174,7 +234,7 @@ def make_maps(
     Parameters
     ----------
     study, folder, n_workers, n_seeds, device, executor, on_progress
-        As of `run_study`; `folder` is that of a run.
+        As of `execute_study`; `folder` is that of a run.
 
     Raises
     ------

@@ -31,6 +31,7 @@ from corticode.decode.fit import fit
 from corticode.decode.predict import predict
 from corticode.decode.predictions import Predictions, join
 from corticode.errors import (
+    LEFT_OUT,
     DataError,
     DecoderError,
     Finding,
@@ -262,7 +263,7 @@ def fold_findings(windows: Windows, fold: Fold, condition: str) -> list[Finding]
 
 def left_out(condition: str, fold: str, reason: str) -> Finding:
     """That a fold was left out of a condition, and why."""
-    return Finding("fold", f"left out of {condition!r}: {reason}", item=fold)
+    return Finding("fold", f"left out of {condition!r}: {reason}", item=fold, code=LEFT_OUT)
 
 
 def split_findings(split: Split, fold: Fold) -> list[Finding]:

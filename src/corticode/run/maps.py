@@ -13,7 +13,7 @@ from corticode.data.prepared import StoredStatistics, attach_movies, load_sessio
 from corticode.data.regions import RegionTable
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, load_decoder
-from corticode.errors import DataError, DecoderError, Finding, StudyError
+from corticode.errors import NO_MAP, DataError, DecoderError, Finding, StudyError
 from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.deletion import (
@@ -194,7 +194,7 @@ def _beside(task: MapTask, decoder: Decoder, split: Split, found: ImportanceMap)
                 device=task.fit.device,
             )
         except DataError as error:
-            told["findings"] = (Finding("map", f"no curves of deletion: {error}"),)
+            told["findings"] = (Finding("map", f"no curves of deletion: {error}", code=NO_MAP),)
         else:
             told["deletion"] = _written(task, curves)
     if task.is_first and settings.convergence:
@@ -362,7 +362,7 @@ def square_curves(
     names = found.sessions["session"].unique()
     if len(names) < 2:
         reason = "no curves of deletion: one session makes the map, and no other is left for them"
-        return {}, [Finding("map", reason)]
+        return {}, [Finding("map", reason, code=NO_MAP)]
     mapped = found.sessions[found.sessions["session"].isin(names[::2])]
     score = mapped.groupby("mask", sort=False)["score"].mean().to_numpy()
     # Sessions of different animals may have one name.
@@ -380,7 +380,7 @@ def square_curves(
             device=task.fit.device,
         )
     except (DataError, StudyError) as error:
-        return {}, [Finding("map", f"no curves of deletion: {error}")]
+        return {}, [Finding("map", f"no curves of deletion: {error}", code=NO_MAP)]
     return {"deletion": _written(task, curves)}, []
 
 
@@ -435,6 +435,6 @@ def map_findings(results: Sequence[MapResult]) -> list[Finding]:
         named = result.map
         if result.left_out is not None:
             reason = f"no map {named['map']!r} of {named['condition']!r}: {result.left_out}"
-            findings.append(Finding("map", reason, item=named["fold"]))
+            findings.append(Finding("map", reason, item=named["fold"], code=NO_MAP))
         findings += result.findings
     return list(dict.fromkeys(findings))

@@ -31,9 +31,9 @@ from corticode.evaluate.comparisons import Comparison
 from corticode.evaluate.intervals import FORMULA, detectable_difference, smallest_sign_flip_p
 from corticode.evaluate.nulls import LEVEL, N_DRAWS, smallest_p
 from corticode.run.fits import condition_windows, has_one_class
-from corticode.run.tasks import groups_of, make_folds, read_files, wanted_maps
+from corticode.run.tasks import ask, read_files, wanted_maps
 from corticode.study.conditions import Condition
-from corticode.study.study import Study, resolve
+from corticode.study.study import Study
 
 # Windows that are tried: of networks on traces in batches, of linear decoders, of movies.
 TRIED_BATCHES, TRIED_LINEAR, TRIED_MOVIE = 10, 20_000, 8
@@ -340,11 +340,10 @@ def plan_study(
     content = read_files(study)
     found = _Found()
     for keys in study.conditions:
-        condition = resolve(keys, content.frame_rate_hz)
-        folds = make_folds(study, content.sessions, condition)
-        for members, own_folds in groups_of(study, content.sessions, folds):
+        asked = ask(study, content, keys)
+        for members, own_folds in asked.groups:
             own = [content.sessions[k] for k in members]
-            _gather(found, condition, own, own_folds, content.table)
+            _gather(found, asked.condition, own, own_folds, content.table)
     if not found.counted:
         raise StudyError("no fold can be fitted; 'corticode check' says why")
     # Once all conditions are known to be possible: this takes the longest.

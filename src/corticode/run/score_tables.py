@@ -13,6 +13,7 @@ from corticode.data.files import write_text
 from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions
 from corticode.errors import (
+    TOO_SHORT,
     DataError,
     DecoderError,
     Finding,
@@ -23,7 +24,7 @@ from corticode.errors import (
 from corticode.evaluate.artefacts import artefact_rows, set_against_cues
 from corticode.evaluate.comparisons import Comparison, compare_pair, variance_shares, with_families
 from corticode.evaluate.correlations import correlate_regions
-from corticode.evaluate.nulls import COHORT, SHORT, permute_test_labels
+from corticode.evaluate.nulls import COHORT, permute_test_labels
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.refits import permute_and_refit
 from corticode.evaluate.region_sets import (
@@ -311,7 +312,7 @@ def null_tables(run: Run, fitted: Sequence[FitTask]) -> Nulls:
                 kept.append(table)
         # Sessions that have no score are told of as such already; nulls.csv counts the others.
         told = (Finding(**one) for one in found["findings"])
-        nulls.findings.extend(one for one in told if SHORT in one.reason)
+        nulls.findings.extend(one for one in told if one.code == TOO_SHORT)
     return nulls
 
 
@@ -351,7 +352,9 @@ def _read_kept(path: Path, key: str) -> dict[str, Any] | None:
     """What was kept under a key; None where there is none or it is damaged."""
     try:
         kept = json.loads(path.read_text("utf-8"))
-        return dict(kept) if kept["key"] == key else None
+        # Findings of older versions have no code, by which they are told apart.
+        is_it = kept["key"] == key and all("code" in one for one in kept["findings"])
+        return dict(kept) if is_it else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -7,11 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
-from corticode.data.cues import check_input, cue_sessions, stand_ins, without_cues
+from corticode.data.cues import cue_sessions, without_cues
 from corticode.data.extraction import pixels_of_labels, read_label_image
 from corticode.data.files import fingerprint
 from corticode.data.folds import (
@@ -26,12 +24,9 @@ from corticode.data.movies.statistics import load_statistics
 from corticode.data.prepared import (
     PreparedSessions,
     StoredStatistics,
-    check_together,
     is_stored,
     load_sessions,
     prepare_movies,
-    prepare_sessions,
-    stand_in_movies,
     store_movies,
     store_sessions,
 )
@@ -40,7 +35,7 @@ from corticode.data.session import Session
 from corticode.decode.decoder import FORMAT
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
-from corticode.errors import CorticodeError, DataError, Finding, StudyError
+from corticode.errors import DataError, Finding, StudyError
 from corticode.explain.settings import MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of
@@ -52,10 +47,16 @@ from corticode.study.study import Study, gap_frames, resolve, settings_of_map
 
 # Kinds whose maps of decoders with permuted labels stand beside them.
 CHECKED = ("deep-shap",)
+
+
 # Of what is kept beside a map; maps with less are made again.
 MAP_FORMAT = 2
+
+
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
 NOT_DECODED = ("group", "date")
+
+
 # Of a condition: what it starts from enters a fit's key by that fit's own key.
 NOT_SETTINGS = ("name", "start_from", "folds")
 
@@ -199,6 +200,25 @@ class StudyFiles:
         return self.sessions[0].frame_rate_hz
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a study asks of one condition.
+
+    Parameters
+    ----------
+    condition
+        With its lengths in frames.
+    folds
+        All that it is fitted in.
+    groups
+        Sessions that are decoded together, by their places in the catalogue, and their folds.
+    """
+
+    condition: Condition
+    folds: tuple[Fold, ...]
+    groups: tuple[tuple[list[int], list[Fold]], ...]
+
+
 @dataclass
 class Plan:
     """The fits and maps of a study and what was found while they were laid out."""
@@ -211,15 +231,6 @@ class Plan:
     findings: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
     is_simulated: bool = False
-
-
-@dataclass
-class CheckReport:
-    """What is wrong with a study (faults) and what is odd (findings), before any fit."""
-
-    faults: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    facts: list[str] = field(default_factory=list)
 
 
 def read_files(study: Study) -> StudyFiles:
@@ -244,6 +255,33 @@ def read_files(study: Study) -> StudyFiles:
     return StudyFiles(recordings, sessions, table)
 
 
+def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
+    """What is asked of one condition: the step that check, plan and run take alike.
+
+    Raises
+    ------
+    StudyError, DataError
+        The condition, or its folds, cannot be.
+    """
+    condition = resolve(keys, content.frame_rate_hz)
+    folds = make_folds(study, content.sessions, condition)
+    return Asked(condition, tuple(folds), tuple(groups_of(study, content.sessions, folds)))
+
+
+def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
+    """What is odd about a condition before any window is cut: leaks, animals left out."""
+    condition = asked.condition
+    leaks = find_leaks(
+        condition.preprocessing,
+        condition.window,
+        asked.folds,
+        content.recordings,
+        condition.target,
+        condition.pixels,
+    )
+    return [*animals_without_folds(study, content.sessions), *selection_leaks(condition), *leaks]
+
+
 def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
     """Read the recordings, prepare them where that is not done, and list the fits.
 
@@ -264,22 +302,12 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}
     wanted = wanted_maps(study)
-    conditions = [
-        resolve(condition_keys, content.frame_rate_hz) for condition_keys in study.conditions
-    ]
-    _check_start_weights(conditions)
-    for condition in conditions:
-        folds = make_folds(study, sessions, condition)
-        plan.findings += animals_without_folds(study, sessions) + selection_leaks(condition)
-        plan.findings += find_leaks(
-            condition.preprocessing,
-            condition.window,
-            folds,
-            content.recordings,
-            condition.target,
-            condition.pixels,
-        )
-        for members, own_folds in groups_of(study, sessions, folds):
+    asked = [ask(study, content, condition_keys) for condition_keys in study.conditions]
+    check_start_weights([one.condition for one in asked])
+    for one in asked:
+        condition = one.condition
+        plan.findings += odd_about(study, content, one)
+        for members, own_folds in one.groups:
             own = [keys[k] for k in members]
             stored = _stored_statistics(run, condition, [content.recordings[k] for k in members])
             folder = _prepare(run, study, condition, [sessions[k] for k in members], own, stored)
@@ -347,7 +375,7 @@ def _training_of(task: FitTask) -> tuple[Path, frozenset[Part], int]:
     return task.prepared, frozenset(task.fold.train), task.seed
 
 
-def _check_start_weights(conditions: Sequence[Condition]) -> None:
+def check_start_weights(conditions: Sequence[Condition]) -> None:
     """Load each kind of start weights once, so that none is missing in the middle of a run.
 
     Raises
@@ -401,89 +429,6 @@ def _prepare(
         decoded = cue_sessions(sessions, condition.input)
         store_sessions(folder, decoded, condition.preprocessing, key)
     return folder
-
-
-def check_study(study: Study) -> CheckReport:
-    """What is wrong or odd in a study's data and folds, found without training.
-
-    Every session is read, every fold of every condition is cut into windows, its parts are
-    proved disjoint and counted by class.
-    """
-    report = CheckReport()
-    try:
-        content = read_files(study)
-    except CorticodeError as error:
-        report.faults.append(str(error))
-        return report
-    sessions = content.sessions
-    animals = {session.animal for session in sessions}
-    n_frames = sum(session.n_frames for session in sessions)
-    report.facts.append(
-        f"{len(sessions)} sessions of {len(animals)} animals, {n_frames:,} frames"
-        + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
-    )
-    report.findings += [finding for session in sessions for finding in session.findings]
-    prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
-    for keys in study.conditions:
-        try:
-            condition = resolve(keys, content.frame_rate_hz)
-            _check_start_weights([condition])
-            folds = make_folds(study, sessions, condition)
-            report.findings += animals_without_folds(study, sessions)
-            report.findings += selection_leaks(condition)
-            report.findings += find_leaks(
-                condition.preprocessing,
-                condition.window,
-                folds,
-                content.recordings,
-                condition.target,
-                condition.pixels,
-            )
-            for members, own_folds in groups_of(study, sessions, folds):
-                own = [sessions[k] for k in members]
-                group = (f"{condition.input} {condition.pixels}", tuple(members))
-                if condition.pixels is not None:
-                    if group not in prepared:
-                        prepared[group] = stand_in_movies(own, condition.pixels)
-                else:
-                    if condition.preprocessing.regress_out == "cues":
-                        check_input(own, "traces+cues")
-                    own = stand_ins(own, condition.input)
-                    check_together(own, condition.preprocessing)
-                    if group not in prepared:
-                        prepared[group] = prepare_sessions(own)
-                report.findings += prepared[group].findings
-                found = examine_folds(prepared[group], condition, own_folds, content.table)
-                report.findings += found
-                report.faults += _no_fold_left(prepared[group], condition, own_folds, found)
-            report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
-        except CorticodeError as error:
-            report.faults.append(str(error))
-    report.faults = list(dict.fromkeys(report.faults))
-    report.findings = list(dict.fromkeys(report.findings))
-    return report
-
-
-def _no_fold_left(
-    prepared: PreparedSessions,
-    condition: Condition,
-    folds: Sequence[Fold],
-    findings: Sequence[Finding],
-) -> list[str]:
-    """A fault where no fold of a condition can be fitted: why, and what the signal holds."""
-    reasons = [f.reason for f in findings if f.reason.startswith("left out of ")]
-    if len(reasons) < len(folds):
-        return []
-    target = condition.target
-    signal = prepared.behavior[target.signal]
-    held = ""
-    if signal.dtype.kind in "iuf" and np.isfinite(signal).any():
-        held = f"; {target.signal!r} runs from {np.nanmin(signal):g} to {np.nanmax(signal):g}"
-        held += "" if target.above is None else f", and the target is above {target.above:g}"
-    why = reasons[0].partition(": ")[2]
-    return [
-        f"condition {condition.name!r}: none of its {len(folds)} folds can be fitted: {why}{held}"
-    ]
 
 
 def examine_folds(

@@ -20,13 +20,16 @@ LISTS = ("condition", "map", "comparison")
 OWN_KEYS = {"paper-text": {"gru, permuted labels": {"permute_labels": "frames"}}}
 
 
-def open_study(name_or_path: str | Path, catalogue: Path | None = None) -> Study:
-    """A study from its file, or one that ships, on the recordings of a catalogue.
+def open_study(
+    given: Study | Path | str | Mapping[str, Any], catalogue: Path | str | None = None
+) -> Study:
+    """A study from its file or keys, or one that ships, on the recordings of a catalogue.
 
     Parameters
     ----------
-    name_or_path
-        A study file, or one of `SHIPPED`.
+    given
+        A study file, one of `SHIPPED`, or what a study file holds, its paths from the working
+        folder; a study that has been read comes back as it is.
     catalogue
         Of the recordings, for a study that ships; regions.csv beside it is its region table.
 
@@ -43,19 +46,23 @@ def open_study(name_or_path: str | Path, catalogue: Path | None = None) -> Study
     >>> len(study.conditions), study.conditions[0].name
     (47, 'gru')
     """
-    name = str(name_or_path)
-    if Path(name_or_path).is_file() or name not in SHIPPED:
+    if isinstance(given, Study):
+        return given
+    if isinstance(given, Mapping):
+        return study_of(given, Path("study.toml"))
+    name, catalogue = str(given), None if catalogue is None else Path(catalogue)
+    if Path(name).is_file() or name not in SHIPPED:
         if catalogue is not None:
             raise StudyError(
                 f"{name} names its own catalogue; leave --catalogue out, or take one of "
                 f"{', '.join(SHIPPED)}"
             )
-        if not Path(name_or_path).is_file():
+        if not Path(name).is_file():
             raise MissingDataError(
                 f"study file {name} does not exist; give the path of a TOML file, or one of "
                 f"{', '.join(SHIPPED)} with --catalogue"
             )
-        return read_study(Path(name_or_path))
+        return read_study(Path(name))
     if catalogue is None:
         raise StudyError(f"{name} ships with corticode: say on which recordings with --catalogue")
     raw = shipped(name)
