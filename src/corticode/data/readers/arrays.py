@@ -1,41 +1,31 @@
 """The door to every file format: an array is a file and, where it holds several, a name."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 
-from corticode.data.readers import hdf5, mat, npy, table, tiff
 from corticode.data.readers.lookup import check_file, describe_contents, guess
 from corticode.errors import DataError, MissingDataError
 
-_LISTERS: dict[str, Callable[[Path], dict[str, tuple[int, ...]]]] = {
-    ".csv": table.list_arrays,
-    ".h5": hdf5.list_arrays,
-    ".hdf5": hdf5.list_arrays,
-    ".mat": mat.list_arrays,
-    ".npy": npy.list_arrays,
-    ".npz": npy.list_arrays,
-    ".nwb": hdf5.list_arrays,
-    ".tif": tiff.list_arrays,
-    ".tiff": tiff.list_arrays,
-    ".tsv": table.list_arrays,
+# One row a format: its suffix, and the module beside this one that reads it, imported when the first
+# such file is opened. A reader has `list_arrays(path)` and `read_array(path, name)`.
+FORMATS: Mapping[str, str] = {
+    ".csv": "table",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".mat": "mat",
+    ".npy": "npy",
+    ".npz": "npy",
+    ".nwb": "hdf5",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".tsv": "table",
 }
-_READERS: dict[str, Callable[[Path, str | None], NDArray[Any]]] = {
-    ".csv": table.read_array,
-    ".h5": hdf5.read_array,
-    ".hdf5": hdf5.read_array,
-    ".mat": mat.read_array,
-    ".npy": npy.read_array,
-    ".npz": npy.read_array,
-    ".nwb": hdf5.read_array,
-    ".tif": tiff.read_array,
-    ".tiff": tiff.read_array,
-    ".tsv": table.read_array,
-}
-SUFFIXES = tuple(_READERS)
+SUFFIXES = tuple(FORMATS)
 
 
 @dataclass(frozen=True)
@@ -109,6 +99,19 @@ def check_suffix(path: Path) -> str:
     return suffix
 
 
+class _Reader(Protocol):
+    """What a module of a format has."""
+
+    def list_arrays(self, path: Path, /) -> dict[str, tuple[int, ...]]: ...
+
+    def read_array(self, path: Path, dataset: str | None, /) -> NDArray[Any]: ...
+
+
+def _reader_of(path: Path) -> _Reader:
+    module = import_module(f"corticode.data.readers.{FORMATS[check_suffix(path)]}")
+    return cast(_Reader, module)
+
+
 def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the arrays in a file, whatever its format.
 
@@ -126,7 +129,7 @@ def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
         It is a folder, empty, corrupt, or of a format that is not read.
     """
     check_file(path)
-    return _LISTERS[check_suffix(path)](path)
+    return _reader_of(path).list_arrays(path)
 
 
 def read_array(location: ArrayLocation) -> NDArray[Any]:
@@ -150,7 +153,7 @@ def read_array(location: ArrayLocation) -> NDArray[Any]:
         The file cannot be read, or holds several arrays and none is named.
     """
     check_file(location.path)
-    return _READERS[check_suffix(location.path)](location.path, location.dataset)
+    return _reader_of(location.path).read_array(location.path, location.dataset)
 
 
 def _name_in(location: ArrayLocation, signal: str) -> str:
