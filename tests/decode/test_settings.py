@@ -8,7 +8,6 @@ from corticode.decode.settings import (
     GRID,
     MOVIE,
     NETWORKS,
-    RECURRENT,
     Network,
     Training,
     check_network,
@@ -17,7 +16,8 @@ from corticode.errors import StudyError
 
 
 def test_names_are_those_of_the_networks():
-    assert set(RECURRENT) == {*CELLS, *(f"bi-{cell}" for cell in CELLS)}
+    recurrent = {name for name, kind in NETWORKS.items() if kind.build == "build_recurrent"}
+    assert recurrent == {*CELLS, *(f"bi-{cell}" for cell in CELLS)}
     assert set(MOVIE) == set(HEADS)
     assert set(BACKBONES) == {*BUILT, GRID}
 

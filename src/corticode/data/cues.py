@@ -4,9 +4,9 @@ Whatever can be decoded from these, a decoder may as well have taken from them w
 cortex: they are the controls beside every result.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,42 +26,15 @@ KNOTS_S = (
 RIDGE = 1e-6
 # With fewer frames, chance alone takes a tenth and more of what is not the cues' doing.
 FRAMES_A_COLUMN = 10
-# They need the session's length or its mean image before the first frame has a value.
-WHOLE_SESSION_INPUTS = ("outside-mask", "frame-number", "brain-motion", "cues", "traces+cues")
 # What moves with the animal and is not cortex. The global mean is cortex for the most part, so is
 # the border where the brain reaches the image's edge, and the frame's number knows of days and
 # nothing of movement: none of these may be taken out of cortex.
 ARTEFACTS = ("outside-mask", "brain-motion")
 BORDER_PIXELS = 2
 SHOWN_SESSIONS = 3
-# Inputs that give several traces; the others give one, of their own name.
-_NAMES = {
-    "border": ("border-top", "border-bottom", "border-left", "border-right"),
-    "brain-motion": ("brain-motion-rows", "brain-motion-columns"),
-}
-_NAME_MOVIE = "name one in the catalogue's column 'movie'"
-# For each input: what it is made from (one is enough), the same in words, what a session has
-# otherwise, the way out.
-_NEEDS = {
-    "cues": (("movie",), "a movie", "traces only", _NAME_MOVIE),
-    "traces+cues": (
-        ("movie",),
-        "traces and a movie",
-        "one of them",
-        "name both in the catalogue ('corticode extract' takes traces from movies)",
-    ),
-    "global-mean": (("traces", "movie"), "traces or a movie", "neither", _NAME_MOVIE),
-    "outside-mask": (("movie",), "a movie", "traces only", _NAME_MOVIE),
-    "border": (("movie",), "a movie", "traces only", _NAME_MOVIE),
-    "brain-motion": (("movie",), "a movie", "traces only", _NAME_MOVIE),
-    "reference": (
-        ("reference",),
-        "a reference channel",
-        "none",
-        "name its movie in the catalogue's column 'movie_reference', or give channels = "
-        "'calcium,reference' where one movie holds both",
-    ),
-}
+
+Brain = NDArray[np.bool_] | None
+Measured = tuple[NDArray[np.float64], list[Finding]]
 
 
 def regress_out(
@@ -151,23 +124,6 @@ def lagged(cues: NDArray[np.floating], frame_rate_hz: float) -> NDArray[np.float
     return np.concatenate(columns, axis=1)
 
 
-Input = Literal[
-    "traces",
-    "movie",
-    "global-mean",
-    "outside-mask",
-    "border",
-    "frame-number",
-    "brain-motion",
-    "reference",
-    "cues",
-    "traces+cues",
-]
-
-
-INPUTS: tuple[str, ...] = get_args(Input)
-
-
 def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None = None) -> Session:
     """The session with cues that are not cortex in the place of its traces.
 
@@ -215,7 +171,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
     check_input([session], input)
     if input == "traces":
         return session
-    if input in ("cues", "traces+cues"):
+    if input in TOGETHER:
         return _together(session, input, brain)
     try:
         values, findings = _measure(session, input, brain)
@@ -285,8 +241,8 @@ def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
 
 
 def _stand_in(session: Session, input: str) -> Session:
-    parts = artefacts_of(session) if input in ("cues", "traces+cues") else (input,)
-    names = tuple(name for part in parts for name in _NAMES.get(part, (part,)))
+    parts = artefacts_of(session) if input in TOGETHER else (input,)
+    names = tuple(name for part in parts for name in _names_of(part))
     values = np.tile(_frame_numbers(session), len(names))
     if input == "traces+cues":
         values = np.concatenate([np.asarray(session.traces), values], axis=1)
@@ -306,16 +262,17 @@ def check_input(sessions: Sequence[Session], input: str) -> None:
     """
     if input not in INPUTS:
         raise StudyError(f"input is {input!r}; it must be one of {', '.join(INPUTS)}")
-    if input not in _NEEDS:
+    cue = CUES.get("brain-motion" if input in TOGETHER else input)
+    if cue is None or not cue.needs:
         return
-    holders, needed, has, way_out = _NEEDS[input]
-    lacking = [s.name for s in sessions if all(getattr(s, name) is None for name in holders)]
+    lacking = [s.name for s in sessions if all(getattr(s, name) is None for name in cue.needs)]
     if input == "traces+cues":
+        cue = TRACES_AND_CUES
         lacking += [s.name for s in sessions if s.traces is None]
     if lacking:
         raise MissingDataError(
-            f"input = {input!r} needs {needed}; {_who_has(lacking)} {has}: {way_out}, or take the "
-            "conditions with this input out of the study"
+            f"input = {input!r} needs {cue.needed}; {_who_has(lacking)} {cue.otherwise}: "
+            f"{cue.way_out}, or take the conditions with this input out of the study"
         )
 
 
@@ -339,7 +296,7 @@ def _in_place_of_traces(
     return replace(
         session,
         traces=values,
-        regions=names or _NAMES.get(input, (input,)),
+        regions=names or _names_of(input),
         movie=None,
         reference=None,
         findings=(*session.findings, *findings),
@@ -347,29 +304,54 @@ def _in_place_of_traces(
     )
 
 
+def _names_of(input: str) -> tuple[str, ...]:
+    return CUES[input].traces or (input,)
+
+
 def _frame_numbers(session: Session) -> NDArray[np.float64]:
     return np.linspace(0, 1, session.n_frames)[:, None]
+
+
+def _number(session: Session, brain: Brain) -> Measured:
+    return _frame_numbers(session), []
+
+
+def _global_mean(session: Session, brain: Brain) -> Measured:
+    if session.traces is None:
+        return _mean_over(session.movie), []
+    with np.errstate(invalid="ignore"):  # infinite values of both signs have no mean
+        return session.traces.mean(axis=1, dtype=np.float64, keepdims=True), []
+
+
+def _reference(session: Session, brain: Brain) -> Measured:
+    return _mean_over(session.reference), []
+
+
+def _mean_over(frames: NDArray[Any] | None) -> NDArray[np.float64]:
+    movie = np.asarray(frames)
+    return means_over_pixels(movie, [_seen(movie)])
+
+
+def _motion(session: Session, brain: Brain) -> Measured:
+    return measure_motion(np.asarray(session.movie)), []
+
+
+def _border(session: Session, brain: Brain) -> Measured:
+    movie = np.asarray(session.movie)
+    return means_over_pixels(movie, _borders(movie.shape[1], movie.shape[2])), []
+
+
+def _outside_mask(session: Session, brain: Brain) -> Measured:
+    movie = np.asarray(session.movie)
+    outside, findings = _outside(session, movie, brain)
+    return means_over_pixels(movie, [outside]), findings
 
 
 def _measure(
     session: Session, input: str, brain: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.float64], list[Finding]]:
     """The values, shape (frame, cue), and what looks odd."""
-    if input == "frame-number":
-        return _frame_numbers(session), []
-    if input == "global-mean" and session.traces is not None:
-        with np.errstate(invalid="ignore"):  # infinite values of both signs have no mean
-            return session.traces.mean(axis=1, dtype=np.float64, keepdims=True), []
-    # A plain view: its pages are those of the memory-mapped file.
-    movie = np.asarray(session.reference if input == "reference" else session.movie)
-    if input == "brain-motion":
-        return measure_motion(movie), []
-    if input == "border":
-        return means_over_pixels(movie, _borders(movie.shape[1], movie.shape[2])), []
-    if input == "outside-mask":
-        outside, findings = _outside(session, movie, brain)
-        return means_over_pixels(movie, [outside]), findings
-    return means_over_pixels(movie, [_seen(movie)]), []
+    return CUES[input].measure(session, brain)
 
 
 def _borders(n_rows: int, n_columns: int) -> list[NDArray[np.bool_]]:
@@ -421,3 +403,61 @@ def _seen(movie: NDArray[Any]) -> NDArray[np.bool_]:
     if not seen.any():
         raise DataError("no pixel has a finite value in any frame; check the movie's file")
     return seen
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A row of `CUES`: what an input that is not cortex is made from, and how.
+
+    Parameters
+    ----------
+    measure
+        From a session and, where it is given, the brain's mask (row, column): the values, shape
+        (frame, trace), and what looks odd.
+    needs
+        What it is made from, of a session's ``traces``, ``movie`` and ``reference``; one is enough.
+    needed, otherwise, way_out
+        The same in words, what a session has that lacks it, and what to do then.
+    traces
+        Names of its traces; empty: one, of its own name.
+    whole_session
+        Whether it needs the session's length or mean image before the first frame has a value.
+    """
+
+    measure: Callable[[Session, Brain], Measured]
+    needs: tuple[str, ...] = ("movie",)
+    needed: str = "a movie"
+    otherwise: str = "traces only"
+    way_out: str = "name one in the catalogue's column 'movie'"
+    traces: tuple[str, ...] = ()
+    whole_session: bool = False
+
+
+CUES: Mapping[str, Cue] = {
+    "global-mean": Cue(_global_mean, ("traces", "movie"), "traces or a movie", "neither"),
+    "outside-mask": Cue(_outside_mask, whole_session=True),
+    "border": Cue(_border, traces=("border-top", "border-bottom", "border-left", "border-right")),
+    "frame-number": Cue(_number, needs=(), whole_session=True),
+    "brain-motion": Cue(
+        _motion, traces=("brain-motion-rows", "brain-motion-columns"), whole_session=True
+    ),
+    "reference": Cue(
+        _reference,
+        ("reference",),
+        "a reference channel",
+        "none",
+        "name its movie in the catalogue's column 'movie_reference', or give channels = "
+        "'calcium,reference' where one movie holds both",
+    ),
+}
+TRACES_AND_CUES = Cue(
+    _motion,
+    needed="traces and a movie",
+    otherwise="one of them",
+    way_out="name both in the catalogue ('corticode extract' takes traces from movies)",
+)
+# Several cues side by side, alone or behind the traces.
+TOGETHER = ("cues", "traces+cues")
+INPUTS = ("traces", "movie", *CUES, *TOGETHER)
+# They need the session's length or its mean image before the first frame has a value.
+WHOLE_SESSION_INPUTS = (*(name for name, cue in CUES.items() if cue.whole_session), *TOGETHER)

@@ -18,15 +18,10 @@ from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape
+from corticode.decode.networks import traces
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
-from corticode.decode.networks.traces import (
-    KerasGRUNetwork,
-    LinearNetwork,
-    RecurrentNetwork,
-    SpeedNetwork,
-)
-from corticode.decode.settings import GRID, Network, Training
+from corticode.decode.settings import GRID, NETWORKS, Network, Training
 from corticode.errors import DecoderError, MissingDataError
 
 FORMAT = 1
@@ -186,23 +181,14 @@ def build_network(
             n_units=settings.n_units,
             n_outputs=n_outputs,
         )
-    elif settings.kind == "linear-frame":
-        inner = LinearNetwork(
-            1, first_frame=window.before, n_regions=n_regions, n_outputs=n_outputs
-        )
-    elif settings.kind == "linear-window":
-        inner = LinearNetwork(window.n_frames, n_regions=n_regions, n_outputs=n_outputs)
-    elif settings.kind == "gru-keras":
-        inner = KerasGRUNetwork(n_regions=n_regions, n_units=settings.n_units, n_outputs=n_outputs)
-    elif settings.kind == "speed":
-        inner = SpeedNetwork(n_regions=n_regions)
     else:
-        inner = RecurrentNetwork(
-            settings.kind.removeprefix("bi-"),
+        inner = getattr(traces, NETWORKS[settings.kind].build)(
+            settings.kind,
+            before=window.before,
+            n_frames=window.n_frames,
             n_regions=n_regions,
             n_units=settings.n_units,
             n_outputs=n_outputs,
-            bidirectional=settings.kind.startswith("bi-"),
         )
     return ScaledNetwork(inner, n_regions)
 

@@ -1,15 +1,56 @@
 """What a decoder is and how it is fitted: settings, checked when made; no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from corticode.errors import StudyError
 
-LINEAR = ("linear-frame", "linear-window")
-RECURRENT = ("rnn", "lstm", "gru", "bi-rnn", "bi-lstm", "bi-gru")
-MOVIE = ("cnn", "cnn-gru", "cnn-lstm")
-TRACES = (*RECURRENT, "gru-keras", *LINEAR, "speed")
-NETWORKS = (*TRACES, *MOVIE)
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """A row of `NETWORKS`.
+
+    Parameters
+    ----------
+    words
+        What it is, in a sentence.
+    build
+        Of networks of traces: a function of `corticode.decode.networks.traces`, called with the
+        kind's name, before, n_frames, n_regions, n_units and n_outputs. Movies have one network.
+    reads
+        ``"traces"`` or ``"movie"``.
+    is_linear
+        Whether it is fitted by minimising a convex loss, not by epochs.
+    """
+
+    words: str
+    build: str = "build_recurrent"
+    reads: str = "traces"
+    is_linear: bool = False
+
+
+NETWORKS: Mapping[str, NetworkKind] = {
+    "rnn": NetworkKind("a simple recurrent network"),
+    "lstm": NetworkKind("an LSTM"),
+    "gru": NetworkKind("a GRU"),
+    "bi-rnn": NetworkKind("a bidirectional simple recurrent network"),
+    "bi-lstm": NetworkKind("a bidirectional LSTM"),
+    "bi-gru": NetworkKind("a bidirectional GRU"),
+    "gru-keras": NetworkKind("a GRU (Keras cell)", "build_keras_gru"),
+    "linear-frame": NetworkKind(
+        "a linear decoder of the centre frame", "build_linear_frame", is_linear=True
+    ),
+    "linear-window": NetworkKind(
+        "a linear decoder of the whole window", "build_linear_window", is_linear=True
+    ),
+    "speed": NetworkKind("a network of two GRU and three dense layers", "build_speed"),
+    "cnn": NetworkKind("a convolutional network of single three-frame images", "", "movie"),
+    "cnn-gru": NetworkKind("a convolutional network followed by a GRU", "", "movie"),
+    "cnn-lstm": NetworkKind("a convolutional network followed by an LSTM", "", "movie"),
+}
+LINEAR = tuple(name for name, kind in NETWORKS.items() if kind.is_linear)
+MOVIE = tuple(name for name, kind in NETWORKS.items() if kind.reads == "movie")
+TRACES = tuple(name for name in NETWORKS if name not in MOVIE)
 GRID = "grid"
 BACKBONES = ("efficientnet-b0", "efficientnet-lite0", GRID)
 FLAVOURS = ("torch", "tensorflow")

@@ -1,13 +1,49 @@
 """What a study asks of its maps: plain settings, nothing computed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from corticode.errors import DataError
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.masks import PixelMask
+
+OCCLUSION = "occlusion"
+
+
+@dataclass(frozen=True)
+class MapKind:
+    """A row of `KINDS`: a kind of map, and what makes it.
+
+    Parameters
+    ----------
+    made_by
+        ``"module.function"`` in `corticode.explain`, called with decoder, windows explained and
+        background, ``on``, ``of_class`` and ``device``.
+    options
+        Further parameters of that function, and the settings of a map that they take.
+    of_movies
+        Whether decoders of movies can be asked.
+    is_checked
+        Whether decoders with random weights and permuted labels, curves of deletion and other
+        backgrounds stand beside it.
+    """
+
+    made_by: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    of_movies: bool = True
+    is_checked: bool = False
+
+
+KINDS: Mapping[str, MapKind] = {
+    "deep-shap": MapKind("deepshap.deep_shap", of_movies=False, is_checked=True),
+    "expected-gradients": MapKind("gradients.expected_gradients", {"n_draws": "n_draws"}),
+    "integrated-gradients": MapKind("gradients.integrated_gradients", {"n_steps": "n_draws"}),
+    # What covering costs: no background, no output explained.
+    OCCLUSION: MapKind("occlusion.occlude"),
+}
+ATTRIBUTIONS = tuple(name for name in KINDS if name != OCCLUSION)
 
 OwnMask = tuple[str, tuple[int | str, ...] | PixelMask]
 

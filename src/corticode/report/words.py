@@ -6,21 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-NETWORKS = {
-    "rnn": "a simple recurrent network",
-    "lstm": "an LSTM",
-    "gru": "a GRU",
-    "bi-rnn": "a bidirectional simple recurrent network",
-    "bi-lstm": "a bidirectional LSTM",
-    "bi-gru": "a bidirectional GRU",
-    "gru-keras": "a GRU (Keras cell)",
-    "linear-frame": "a linear decoder of the centre frame",
-    "linear-window": "a linear decoder of the whole window",
-    "speed": "a network of two GRU and three dense layers",
-    "cnn": "a convolutional network of single three-frame images",
-    "cnn-gru": "a convolutional network followed by a GRU",
-    "cnn-lstm": "a convolutional network followed by an LSTM",
-}
+from corticode.decode.settings import LINEAR, NETWORKS
+
 CORRECTIONS = {
     "reference-regression": "the low-passed reference channel was regressed out, pixel by pixel",
     "done-elsewhere": "corrected for blood before the recordings came here",
@@ -100,7 +87,8 @@ def network_words(condition: Mapping[str, Any]) -> str:
     """Which decoder, of what."""
     network = condition.get("network", {})
     kind = str(network.get("kind", ""))
-    words = f"{NETWORKS.get(kind, kind or 'a decoder')} of {condition.get('input', 'traces')}"
+    known = NETWORKS[kind].words if kind in NETWORKS else kind or "a decoder"
+    words = f"{known} of {condition.get('input', 'traces')}"
     others = [f"{key} {network[key]}" for key in network if key != "kind"]
     return f"{words} ({', '.join(others)})" if others else words
 
@@ -115,7 +103,7 @@ def preprocess_words(condition: Mapping[str, Any]) -> str:
 def training_words(condition: Mapping[str, Any]) -> str:
     """How it was fitted, and by what it was chosen."""
     training = condition.get("training", {})
-    if str(condition.get("network", {}).get("kind", "")).startswith("linear"):
+    if condition.get("network", {}).get("kind") in LINEAR:
         penalties = training.get("penalty")
         among = f" among {_plain(penalties)}" if penalties else ""
         return f"L2 penalty chosen by validation loss{among}"

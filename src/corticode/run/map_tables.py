@@ -18,6 +18,7 @@ from corticode.explain.occlusion_summary import (
     summarise_masks,
     summarise_squares,
 )
+from corticode.explain.settings import KINDS, OCCLUSION
 from corticode.explain.stability import (
     TOP_REGIONS,
     DecoderMap,
@@ -62,7 +63,7 @@ def write_map_tables(run: Run, tasks: Sequence[MapTask], results: Sequence[MapRe
     for (condition, name), made in groups.items():
         first = {"condition": condition, "map": name, "kind": made[0][0].settings.kind}
         path = run.maps_folder(condition, name) / "map.npz"
-        if made[0][0].settings.kind == "occlusion":
+        if made[0][0].settings.kind == OCCLUSION:
             sessions = [_sessions_of(task) for task, _ in made]
             grid = _grid_of(made)
             tables["occlusion"].append(_occlusion(first, made, sessions, grid, path))
@@ -116,7 +117,7 @@ def _checks(
 ) -> list[dict[str, object]]:
     """First regions beside those of decoders that learnt nothing, two rows a control."""
     own = made[0][0]
-    if not own.settings.n_random or own.settings.kind != "deep-shap":
+    if not own.settings.n_random or not KINDS[own.settings.kind].is_checked:
         return []
     trained = [found for _, found in maps]
     drawn = [

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,12 @@ from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, load_decoder
 from corticode.errors import NO_MAP, DataError, DecoderError, Finding, StudyError
 from corticode.explain.contributions import draw_background
-from corticode.explain.deepshap import deep_shap
 from corticode.explain.deletion import (
     DELETION_FILLS,
     DeletionCurves,
     delete_regions,
     delete_squares,
 )
-from corticode.explain.gradients import expected_gradients, integrated_gradients
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_checks import (
     compare_backgrounds,
@@ -40,7 +40,7 @@ from corticode.explain.masks import (
     square_masks,
 )
 from corticode.explain.occlusion import Occlusion, occlude
-from corticode.explain.settings import MapSettings
+from corticode.explain.settings import KINDS, OCCLUSION, MapSettings
 from corticode.run.fits import FitTask, condition_windows
 from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_table
 
@@ -150,7 +150,7 @@ def _make(task: MapTask) -> dict[str, Any]:
         condition = replace(condition, regions=tuple(name for name, k in kept if k))
     windows = condition_windows(prepared, condition, seed=fit.seed, table=fit.table)
     split = split_windows(windows, fit.fold)
-    if task.settings.kind == "occlusion":
+    if task.settings.kind == OCCLUSION:
         return _occluded(task, decoder, split)
     explained, background = explained_and_background(split, task.settings, seed=fit.seed)
     found = map_of_windows(
@@ -179,7 +179,7 @@ def _beside(task: MapTask, decoder: Decoder, split: Split, found: ImportanceMap)
     """What stands beside a Deep SHAP map of test animals: curves, and other backgrounds."""
     settings = task.settings
     told: dict[str, Any] = {}
-    if settings.kind != "deep-shap" or settings.windows != "test" or task.is_control:
+    if not KINDS[settings.kind].is_checked or settings.windows != "test" or task.is_control:
         return {}
     if settings.n_orders:
         every = max(1, round(split.test.n_windows / CURVE_WINDOWS))
@@ -260,29 +260,22 @@ def map_of_windows(
     DataError, DecoderError, StudyError
         No windows; a decoder without a rule; an unknown output.
     """
-    on, of_class = settings.on, settings.of_class
-    if settings.kind == "deep-shap":
-        return deep_shap(decoder, explained, background, on=on, of_class=of_class, device=device)
-    if settings.kind == "expected-gradients":
-        return expected_gradients(
-            decoder,
-            explained,
-            background,
-            n_draws=settings.n_draws,
-            on=on,
-            of_class=of_class,
-            seed=seed,
-            device=device,
-        )
-    return integrated_gradients(
+    kind = KINDS[settings.kind]
+    module, _, function = kind.made_by.partition(".")
+    make = getattr(import_module(f"corticode.explain.{module}"), function)
+    options = {name: getattr(settings, value) for name, value in kind.options.items()}
+    if "seed" in signature(make).parameters:
+        options["seed"] = seed
+    found: ImportanceMap = make(
         decoder,
         explained,
         background,
-        n_steps=settings.n_draws,
-        on=on,
-        of_class=of_class,
+        on=settings.on,
+        of_class=settings.of_class,
         device=device,
+        **options,
     )
+    return found
 
 
 def explained_and_background(

@@ -36,7 +36,7 @@ from corticode.decode.decoder import FORMAT
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import DataError, Finding, StudyError
-from corticode.explain.settings import MapSettings, Selection
+from corticode.explain.settings import KINDS, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of
 from corticode.run.maps import MapTask
@@ -44,10 +44,6 @@ from corticode.simulate.cohort import is_simulated
 from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, ConditionKeys, RegionSetKeys, SelectionKeys
 from corticode.study.study import Study, gap_frames, resolve, settings_of_map
-
-# Kinds whose maps of decoders with permuted labels stand beside them.
-CHECKED = ("deep-shap",)
-
 
 # Of what is kept beside a map; maps with less are made again.
 MAP_FORMAT = 2
@@ -78,7 +74,7 @@ def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
     for settings in named:
         add(settings)
     for settings in named:
-        if settings.kind in CHECKED and settings.n_random:
+        if KINDS[settings.kind].is_checked and settings.n_random:
             for name in permuted_likes(settings.condition, study.conditions):
                 control = replace(
                     settings, condition=name, n_random=0, n_orders=0, convergence=False
@@ -109,7 +105,7 @@ def maps_of_fits(
     """The maps of a condition's decoders, one a decoder and settings."""
     tasks = []
     for settings, is_control in wanted:
-        n_random = settings.n_random if settings.kind in CHECKED else 0
+        n_random = settings.n_random if KINDS[settings.kind].is_checked else 0
         for k, fit in enumerate(fits):
             # Dealt out: so many of all folds and seeds together.
             seeds = tuple(range(k, n_random, len(fits)))

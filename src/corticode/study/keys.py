@@ -1,10 +1,22 @@
 """The keys of a study file: what each means, its type and its limits."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from corticode.data.cues import Input
+from corticode.data.cues import INPUTS
+from corticode.decode.settings import NETWORKS
+from corticode.explain.settings import ATTRIBUTIONS, KINDS
+
+# Each is what its table has rows of: a key takes a new one by itself.
+if TYPE_CHECKING:
+    Input = str
+    NetworkName = str
+    MapName = str
+    AttributionName = str
+else:
+    Input, NetworkName = Literal[INPUTS], Literal[tuple(NETWORKS)]
+    MapName, AttributionName = Literal[tuple(KINDS)], Literal[ATTRIBUTIONS]
 
 
 class _Keys(BaseModel):
@@ -143,21 +155,7 @@ class WindowKeys(_Keys):
 class NetworkKeys(_Keys):
     """Which decoder."""
 
-    kind: Literal[
-        "rnn",
-        "lstm",
-        "gru",
-        "bi-rnn",
-        "bi-lstm",
-        "bi-gru",
-        "gru-keras",
-        "linear-frame",
-        "linear-window",
-        "speed",
-        "cnn",
-        "cnn-gru",
-        "cnn-lstm",
-    ] = Field(
+    kind: NetworkName = Field(
         "gru",
         description="The decoder; gru-keras is the cell of the study's code, linear ones weigh the "
         "centre frame or the window, speed is the study's network for values; cnn reads one image "
@@ -243,9 +241,7 @@ class SelectionKeys(_Keys):
 
     top: int = Field(ge=1, description="So many regions, those with the largest shares.")
     source: str = Field(alias="from", description="The condition whose decoders are asked.")
-    by: Literal["deep-shap", "expected-gradients", "integrated-gradients"] = Field(
-        "deep-shap", description="The kind of map."
-    )
+    by: AttributionName = Field("deep-shap", description="The kind of map.")
     on: Literal["train", "test"] = Field(
         "train",
         description="Windows that the map explains: the training animals of the same fold and "
@@ -308,7 +304,7 @@ class MapKeys(_Keys):
     """Which cortex, and when in the window, a condition's decoders read: a map of each."""
 
     condition: str = Field(description="The condition whose decoders are asked.")
-    kind: Literal["deep-shap", "expected-gradients", "integrated-gradients", "occlusion"] = Field(
+    kind: MapName = Field(
         description="Exact Deep SHAP of decoders of traces; gradients of any decoder, by sampling; "
         "or what covering parts of the input costs."
     )

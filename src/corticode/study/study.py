@@ -21,7 +21,7 @@ from corticode.errors import MissingDataError, StudyError
 from corticode.evaluate.artefacts import control_names
 from corticode.evaluate.region_sets import set_names
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
-from corticode.explain.settings import MapSettings, OwnMask, Selection
+from corticode.explain.settings import KINDS, OCCLUSION, MapSettings, OwnMask, Selection
 from corticode.study.conditions import Condition
 from corticode.study.faults import (
     guess,
@@ -388,20 +388,20 @@ def _map_fault(asked: MapSettings, keys: ConditionKeys) -> str | None:
         return None
     sees_movies = keys.input == "movie"
     where = f"map {asked.name!r} of {keys.name!r}"
-    if asked.kind == "deep-shap" and sees_movies:
+    if sees_movies and not KINDS[asked.kind].of_movies:
         return (
             f"{where}: Deep SHAP has no rule for CNNs; take kind = 'expected-gradients' or "
             "'occlusion'"
         )
     target = keys.target or TargetKeys()
-    if target.kind == "classes" and asked.kind != "occlusion" and asked.of_class is None:
+    if target.kind == "classes" and asked.kind != OCCLUSION and asked.of_class is None:
         return f"{where}: the target has several classes; say which with of_class"
     of_pixels = asked.masks in ("squares", "limb-squares") or asked.fill == "neighbours"
-    if asked.kind == "occlusion" and of_pixels and not sees_movies:
+    if asked.kind == OCCLUSION and of_pixels and not sees_movies:
         return f"{where}: squares and the fill 'neighbours' are for movies; take masks = 'regions'"
-    if asked.kind == "occlusion" and sees_movies and asked.masks == "regions":
+    if asked.kind == OCCLUSION and sees_movies and asked.masks == "regions":
         return f"{where}: regions are for traces; take masks = 'squares' or 'limb-squares'"
-    if asked.kind == "occlusion" and isinstance(asked.masks, tuple):
+    if asked.kind == OCCLUSION and isinstance(asked.masks, tuple):
         return _own_mask_fault(where, asked.masks, sees_movies=sees_movies)
     return None
 

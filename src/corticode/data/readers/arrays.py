@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from corticode.data.readers.lookup import check_file, describe_contents, guess
 from corticode.errors import DataError, MissingDataError
 
-# One row a format: its suffix, and the module beside this one that reads it, imported when the first
-# such file is opened. A reader has `list_arrays(path)` and `read_array(path, name)`.
+# One row a format: its suffix, and the module beside this one that reads it, imported when the
+# first such file is opened. A reader has `list_arrays(path)` and `read_array(path, name)`.
 FORMATS: Mapping[str, str] = {
     ".csv": "table",
     ".h5": "hdf5",

@@ -277,3 +277,46 @@ class _Dropout(nn.Module):
             return values
         mask = torch.rand(values.shape) >= self.share
         return values * mask.to(values.device) / (1 - self.share)
+
+
+# What rows of `corticode.decode.settings.NETWORKS` name: all are called alike, with the kind's
+# name, the frames of the window and those before its centre, and sizes.
+
+
+def build_recurrent(
+    kind: str, *, n_regions: int, n_units: int, n_outputs: int, **_: int
+) -> nn.Module:
+    """One recurrent layer, in one direction or (``bi-``) two."""
+    return RecurrentNetwork(
+        kind.removeprefix("bi-"),
+        n_regions=n_regions,
+        n_units=n_units,
+        n_outputs=n_outputs,
+        bidirectional=kind.startswith("bi-"),
+    )
+
+
+def build_keras_gru(
+    kind: str, *, n_regions: int, n_units: int, n_outputs: int, **_: int
+) -> nn.Module:
+    """The GRU of the study's code."""
+    return KerasGRUNetwork(n_regions=n_regions, n_units=n_units, n_outputs=n_outputs)
+
+
+def build_linear_frame(
+    kind: str, *, before: int, n_regions: int, n_outputs: int, **_: int
+) -> nn.Module:
+    """A linear decoder of the centre frame."""
+    return LinearNetwork(1, first_frame=before, n_regions=n_regions, n_outputs=n_outputs)
+
+
+def build_linear_window(
+    kind: str, *, n_frames: int, n_regions: int, n_outputs: int, **_: int
+) -> nn.Module:
+    """A linear decoder of the whole window."""
+    return LinearNetwork(n_frames, n_regions=n_regions, n_outputs=n_outputs)
+
+
+def build_speed(kind: str, *, n_regions: int, **_: int) -> nn.Module:
+    """The study's network for running speed."""
+    return SpeedNetwork(n_regions=n_regions)
