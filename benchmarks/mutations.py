@@ -13,7 +13,6 @@ import ast
 import json
 import os
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -171,8 +170,6 @@ def _tests_of(tree: Path, module: str, path: Path) -> Iterator[tuple[str, list[P
     slow = {"test_pages", "test_extending", "test_examples", "test_documents", "test_links"}
     whole = [one for one in at_root if one.stem not in slow]
     yield "its folder's", [folder] if len(parts) > 1 and folder.is_dir() else whole
-    if len(parts) > 1:
-        yield "whole runs'", [one for one in whole if re.search("whole|movie|known", one.stem)]
 
 
 def _pass(tree: Path, tests: list[Path]) -> bool:

@@ -31,6 +31,8 @@ NAN = np.nan
 ROW, COLUMN = np.mgrid[:24, :24] - 11.5
 BRAIN = np.hypot(ROW, COLUMN) < 8
 RATE = 30.0
+# What stands in the place of the traces; frames of a movie are decoded as they are.
+MADE = [name for name in INPUTS[1:] if name != "movie"]
 
 
 def filmed(movie, *, name="a", **others):
@@ -136,7 +138,7 @@ def test_traces_are_left_as_they_are():
     assert stand_ins([session], "traces") == [session]
 
 
-@pytest.mark.parametrize("name", INPUTS[1:])
+@pytest.mark.parametrize("name", MADE)
 def test_stand_ins_look_like_the_cues(name):
     movie = brain_movie()
     found = Finding("frames", "odd")
@@ -149,7 +151,7 @@ def test_stand_ins_look_like_the_cues(name):
     assert real.findings == (found,)
 
 
-@pytest.mark.parametrize("name", INPUTS[1:])
+@pytest.mark.parametrize("name", MADE)
 def test_a_movie_is_never_held_whole(name, tmp_path):
     path = tmp_path / "movie.dat"
     movie = np.memmap(path, np.uint16, "w+", shape=(1200, 128, 128))
