@@ -188,7 +188,10 @@ def _is_same(one: Path, other: Path, ignored: tuple[str, ...]) -> bool:
     if one.suffix == ".json":
         contents = [_without(json.loads(path.read_text("utf-8")), ignored) for path in (one, other)]
     elif one.name == "history.csv":
-        contents = [pd.read_csv(path).drop(columns="seconds").to_csv() for path in (one, other)]
+        contents = [
+            pd.read_csv(path).drop(columns="seconds", errors="ignore").to_csv()
+            for path in (one, other)
+        ]
     elif one.suffix == ".md":
         # A methods text names the commit that it was made with.
         contents = [re.sub(r"\b[0-9a-f]{7,40}\b", "", path.read_text()) for path in (one, other)]

@@ -13,7 +13,7 @@ from corticode.data.readers.arrays import SUFFIXES
 from corticode.data.regions import read_regions
 from corticode.decode.predictions import Predictions
 from corticode.evaluate.artefacts import artefact_rows, control_names, set_against_cues
-from corticode.run.folder import TABLES
+from corticode.run.tables import TABLES
 
 DOCS = Path(__file__).parent.parent / "docs"
 STUDY = """

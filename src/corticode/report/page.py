@@ -27,66 +27,12 @@ from corticode.report.questions import answer_questions
 from corticode.report.values import RunValues, headline_condition, is_permuted
 from corticode.report.viewers import LARGEST as LARGEST_TRACES
 from corticode.report.viewers import pack_clip, pack_maps, pack_traces
+from corticode.run.tables import SHOWN
 
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
 P_VALUES = ("p", "p_holm", "smallest_p")
 EVIDENCE = ("comparisons", "nulls", "variance_shares", "artefacts")
-SHOWN_TABLES = {
-    "comparisons": (
-        "Comparisons",
-        "no conditions are set against each other",
-        "comparison condition_a condition_b method unit n effect low high p p_holm "
-        "same_direction disagrees note",
-    ),
-    "artefacts": (
-        "Is it cortex?",
-        "name conditions under [[artefacts]] of the study file",
-        "condition input metric mean low high n_animals verdict",
-    ),
-    "nulls": (
-        "Each animal against its own labels in other orders",
-        "it takes a target of two classes",
-        "condition animal value chance n_sessions exchanged n_orders p smallest_p note",
-    ),
-    "variance_shares": (
-        "What the spread over decoders comes from",
-        "it takes several folds or seeds that test each animal",
-        "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
-        "share_seed",
-    ),
-    "region_sets": (
-        "Needed, and enough?",
-        "name sets of regions under [[region_set]] of the study file",
-        "condition set value_all value_without value_only needed enough percentile words "
-        "linear_words",
-    ),
-    "map_regions": (
-        "Regions of the maps",
-        "ask for maps with [[map]] in the study file",
-        "condition map rank region share low high n_animals",
-    ),
-    "map_checks": (
-        "Checks of the maps",
-        "they come with maps by Deep SHAP",
-        "condition map control regions trained limit passed words",
-    ),
-    "map_backgrounds": (
-        "How the maps settle with their background",
-        "it comes with maps by Deep SHAP",
-        "condition map n_background largest_change region top_share rank_correlation words",
-    ),
-    "map_stability": (
-        "Agreement of the maps",
-        "it comes with maps of several decoders",
-        "condition map differs n_pairs rank_correlation shared_top words",
-    ),
-    "occlusion": (
-        "What covering costs",
-        "ask for maps of kind occlusion with [[map]] in the study file",
-        "condition map mask metric score low high p n_animals",
-    ),
-}
 LARGEST_PAGE = 15_000_000
 # Pictures of figures, as text; and what is kept for words and tables.
 LARGEST_FIGURES, OWN_TEXT = 6_000_000, 2_000_000
@@ -216,9 +162,10 @@ def slots_of(values: RunValues) -> dict[str, dict[str, Any]]:
     []
     """
     slots = {}
-    for name, (title, way, columns) in SHOWN_TABLES.items():
+    for name, one in SHOWN.items():
+        title, way, columns = one.title, one.way, one.shown.split()
         table = values.table(name)
-        shown = [column for column in columns.split() if column in table]
+        shown = [column for column in columns if column in table]
         shares = [column for column in shown if column.startswith("share_")]
         if shares:
             # With one decoder an animal there is nothing to divide.
@@ -437,7 +384,7 @@ def _render(values: RunValues, fitted: Fitted, n_maps_left_out: int) -> str:
             for section in ("scores", "sessions", "maps")
         },
         evidence=[slots[name] for name in EVIDENCE],
-        maps=[slots[name] for name in SHOWN_TABLES if name not in EVIDENCE],
+        maps=[slots[name] for name in SHOWN if name not in EVIDENCE],
         maps_packed=heavy.maps,
         n_maps_left_out=n_maps_left_out,
         traces=fitted.traces,

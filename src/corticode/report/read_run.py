@@ -39,7 +39,8 @@ from corticode.report.values import (
     worst_stretch,
 )
 from corticode.report.viewers import cut_clip
-from corticode.run.folder import TABLES, FitResult, MapResult, Run, check_format, read_result, slug
+from corticode.run.folder import FitResult, MapResult, Run, check_format, read_result, slug
+from corticode.run.tables import TABLES
 from corticode.study.keys import PreprocessKeys
 from corticode.study.study import preprocessing_of
 

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from corticode.data.files import write_text, write_with
 from corticode.errors import Finding, MissingDataError, RunError
+from corticode.run.tables import TEXT_COLUMNS
 
 # Of run folders; counted up where an older corticode could not read what is written.
 FORMAT = 1
@@ -34,67 +35,6 @@ OPTIONAL = {"left_out", "regions", "prepared", "input_sd", "random_shares", "del
 OPTIONAL |= {"backgrounds"}
 OF_LEFT_OUT = {"key", "fit", "map", "left_out", "regions", "prepared", "movie_statistics"}
 OF_LEFT_OUT |= {"seconds"}
-TABLES = (
-    "scores",
-    "session_scores",
-    "animal_scores",
-    "published",
-    "shift_references",
-    "region_correlations",
-    "comparisons",
-    "variance_shares",
-    "nulls",
-    "day_trends",
-    "artefacts",
-    "region_sets",
-    "map_shares",
-    "map_regions",
-    "map_frames",
-    "map_checks",
-    "map_stability",
-    "map_deletion",
-    "map_backgrounds",
-    "occlusion",
-    "excluded",
-)
-TEXT_COLUMNS = (
-    "condition",
-    "comparison",
-    "condition_a",
-    "condition_b",
-    "method",
-    "unit",
-    "same_direction",
-    "exchanged",
-    "figure",
-    "data",
-    "settings",
-    "fold",
-    "test_animal",
-    "valid_animal",
-    "animal",
-    "session",
-    "region",
-    "map",
-    "kind",
-    "mask",
-    "control",
-    "regions",
-    "differs",
-    "set",
-    "needed",
-    "enough",
-    "linear_words",
-    "input",
-    "verdict",
-    "words",
-    "note",
-    "metric",
-    "blank_because",
-    "what",
-    "item",
-    "reason",
-)
 LOCK, HOLDER = "run.lock", "running.json"
 # A file system that knows no locks: the run goes on unguarded.
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)

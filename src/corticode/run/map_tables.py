@@ -29,17 +29,9 @@ from corticode.explain.stability import (
 )
 from corticode.run.folder import MapResult, Run, write_table
 from corticode.run.maps import MapTask
+from corticode.run.tables import TABLES
 
-MAP_TABLES = (
-    "map_shares",
-    "map_regions",
-    "map_frames",
-    "map_checks",
-    "map_stability",
-    "map_deletion",
-    "map_backgrounds",
-    "occlusion",
-)
+MAP_TABLES = tuple(name for name, table in TABLES.items() if table.is_of_maps)
 
 Results = list[tuple[MapTask, MapResult]]
 

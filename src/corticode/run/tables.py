@@ -1,0 +1,146 @@
+"""The tables of a run, each once: what it is called, which columns a page shows, how to ask for it.
+
+What stands in each column is in docs/run-folder.md, which a test holds to what runs write.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Table:
+    """A row of `TABLES`.
+
+    Parameters
+    ----------
+    title
+        Its heading on a page.
+    way
+        How to get one, where a run has none.
+    shown
+        Names of the columns that a page shows, in order; none: it has its own place there, or none.
+    is_of_maps
+        Whether it is made of maps: it is then written anew by ``corticode explain`` too.
+    """
+
+    title: str
+    way: str = ""
+    shown: str = ""
+    is_of_maps: bool = False
+
+
+# In the order in which a page shows them.
+TABLES: Mapping[str, Table] = {
+    "scores": Table("Scores of each fit"),
+    "session_scores": Table("Scores by session"),
+    "animal_scores": Table("Scores by animal"),
+    "published": Table("Beside the published values"),
+    "shift_references": Table("Shifted targets beside reference lines"),
+    "region_correlations": Table("Correlation of each region with the behaviour"),
+    "comparisons": Table(
+        "Comparisons",
+        "no conditions are set against each other",
+        "comparison condition_a condition_b method unit n effect low high p p_holm "
+        "same_direction disagrees note",
+    ),
+    "artefacts": Table(
+        "Is it cortex?",
+        "name conditions under [[artefacts]] of the study file",
+        "condition input metric mean low high n_animals verdict",
+    ),
+    "nulls": Table(
+        "Each animal against its own labels in other orders",
+        "it takes a target of two classes",
+        "condition animal value chance n_sessions exchanged n_orders p smallest_p note",
+    ),
+    "day_trends": Table("What changes over the days"),
+    "variance_shares": Table(
+        "What the spread over decoders comes from",
+        "it takes several folds or seeds that test each animal",
+        "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
+        "share_seed",
+    ),
+    "region_sets": Table(
+        "Needed, and enough?",
+        "name sets of regions under [[region_set]] of the study file",
+        "condition set value_all value_without value_only needed enough percentile words "
+        "linear_words",
+    ),
+    "map_shares": Table("Shares of regions, by decoder", is_of_maps=True),
+    "map_regions": Table(
+        "Regions of the maps",
+        "ask for maps with [[map]] in the study file",
+        "condition map rank region share low high n_animals",
+        is_of_maps=True,
+    ),
+    "map_frames": Table("Frames of the maps", is_of_maps=True),
+    "map_checks": Table(
+        "Checks of the maps",
+        "they come with maps by Deep SHAP",
+        "condition map control regions trained limit passed words",
+        is_of_maps=True,
+    ),
+    "map_backgrounds": Table(
+        "How the maps settle with their background",
+        "it comes with maps by Deep SHAP",
+        "condition map n_background largest_change region top_share rank_correlation words",
+        is_of_maps=True,
+    ),
+    "map_stability": Table(
+        "Agreement of the maps",
+        "it comes with maps of several decoders",
+        "condition map differs n_pairs rank_correlation shared_top words",
+        is_of_maps=True,
+    ),
+    "map_deletion": Table("Curves of taking regions away", is_of_maps=True),
+    "occlusion": Table(
+        "What covering costs",
+        "ask for maps of kind occlusion with [[map]] in the study file",
+        "condition map mask metric score low high p n_animals",
+        is_of_maps=True,
+    ),
+    "excluded": Table("What was left out, and why"),
+}
+# Those that a page shows as they are.
+SHOWN = {name: table for name, table in TABLES.items() if table.shown}
+# Columns whose values are names or words, though an animal be called 7 or NA.
+TEXT_COLUMNS = frozenset(
+    {
+        "condition",
+        "comparison",
+        "condition_a",
+        "condition_b",
+        "method",
+        "unit",
+        "same_direction",
+        "exchanged",
+        "figure",
+        "data",
+        "settings",
+        "fold",
+        "test_animal",
+        "valid_animal",
+        "animal",
+        "session",
+        "region",
+        "map",
+        "kind",
+        "mask",
+        "control",
+        "regions",
+        "differs",
+        "set",
+        "needed",
+        "enough",
+        "linear_words",
+        "input",
+        "verdict",
+        "words",
+        "note",
+        "metric",
+        "blank_because",
+        "what",
+        "item",
+        "reason",
+    }
+)
