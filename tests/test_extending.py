@@ -15,7 +15,7 @@ DIFFS = re.findall(
     (ROOT / "docs" / "extending.md").read_text("utf-8"),
     re.DOTALL | re.MULTILINE,
 )
-NAMES = ("reader", "network", "map")
+NAMES = ("reader", "confound", "network", "map", "table")
 STUDY = '''
 def test_a_study_takes_network_and_map(write_cohort, run_inline, tmp_path):
     import pandas as pd
@@ -109,4 +109,4 @@ def test_what_they_add_works(copy):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
+    assert "7 passed" in done.stdout

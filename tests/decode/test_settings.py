@@ -16,7 +16,7 @@ from corticode.errors import StudyError
 
 
 def test_names_are_those_of_the_networks():
-    recurrent = {name for name, kind in NETWORKS.items() if kind.build == "build_recurrent"}
+    recurrent = {name for name, kind in NETWORKS.items() if kind.build == "traces.build_recurrent"}
     assert recurrent == {*CELLS, *(f"bi-{cell}" for cell in CELLS)}
     assert set(MOVIE) == set(HEADS)
     assert set(BACKBONES) == {*BUILT, GRID}

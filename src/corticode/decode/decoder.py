@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import Recipe, WindowShape
-from corticode.decode.networks import traces
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
 from corticode.decode.settings import GRID, NETWORKS, Network, Training
@@ -182,7 +182,8 @@ def build_network(
             n_outputs=n_outputs,
         )
     else:
-        inner = getattr(traces, NETWORKS[settings.kind].build)(
+        module, _, function = NETWORKS[settings.kind].build.partition(".")
+        inner = getattr(import_module(f"corticode.decode.networks.{module}"), function)(
             settings.kind,
             before=window.before,
             n_frames=window.n_frames,

@@ -15,7 +15,7 @@ class NetworkKind:
     words
         What it is, in a sentence.
     build
-        Of networks of traces: a function of `corticode.decode.networks.traces`, called with the
+        Of networks of traces: ``"module.function"`` in `corticode.decode.networks`, called with the
         kind's name, before, n_frames, n_regions, n_units and n_outputs. Movies have one network.
     reads
         ``"traces"`` or ``"movie"``.
@@ -24,7 +24,7 @@ class NetworkKind:
     """
 
     words: str
-    build: str = "build_recurrent"
+    build: str = "traces.build_recurrent"
     reads: str = "traces"
     is_linear: bool = False
 
@@ -36,14 +36,14 @@ NETWORKS: Mapping[str, NetworkKind] = {
     "bi-rnn": NetworkKind("a bidirectional simple recurrent network"),
     "bi-lstm": NetworkKind("a bidirectional LSTM"),
     "bi-gru": NetworkKind("a bidirectional GRU"),
-    "gru-keras": NetworkKind("a GRU (Keras cell)", "build_keras_gru"),
+    "gru-keras": NetworkKind("a GRU (Keras cell)", "traces.build_keras_gru"),
     "linear-frame": NetworkKind(
-        "a linear decoder of the centre frame", "build_linear_frame", is_linear=True
+        "a linear decoder of the centre frame", "traces.build_linear_frame", is_linear=True
     ),
     "linear-window": NetworkKind(
-        "a linear decoder of the whole window", "build_linear_window", is_linear=True
+        "a linear decoder of the whole window", "traces.build_linear_window", is_linear=True
     ),
-    "speed": NetworkKind("a network of two GRU and three dense layers", "build_speed"),
+    "speed": NetworkKind("a network of two GRU and three dense layers", "traces.build_speed"),
     "cnn": NetworkKind("a convolutional network of single three-frame images", "", "movie"),
     "cnn-gru": NetworkKind("a convolutional network followed by a GRU", "", "movie"),
     "cnn-lstm": NetworkKind("a convolutional network followed by an LSTM", "", "movie"),

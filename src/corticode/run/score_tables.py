@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ from corticode.run.fits import FitTask, condition_windows, left_out
 from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
 from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import map_findings
+from corticode.run.tables import TABLES
 from corticode.run.tasks import Plan
 from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, RegionSetKeys
@@ -50,6 +52,31 @@ FOLD = ["fold", "seed"]
 SESSION = [*FOLD, "animal", "session"]
 # Windows among which labels are permuted and a linear decoder fitted anew: more are thinned.
 MOST_WINDOWS = 100_000
+
+
+class Scored(NamedTuple):
+    """What tables are made from.
+
+    Parameters
+    ----------
+    run, plan
+        Where, and what was asked.
+    fitted
+        Every fit that has scores.
+    scores, session_scores, animal_scores
+        The tables of those names.
+    """
+
+    run: Run
+    plan: Plan
+    fitted: Sequence[FitTask]
+    scores: pd.DataFrame
+    session_scores: pd.DataFrame
+    animal_scores: pd.DataFrame
+
+
+# Parts of a table, one below the other (none: there is no such table), and what was left out of it.
+Made = tuple[Sequence[pd.DataFrame], Sequence[Finding]]
 
 
 class Tabulated(NamedTuple):
@@ -108,29 +135,49 @@ def write_tables(
     animal_scores = score_animals(session_scores)
     findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
     fitted = [t for t, d in zip(plan.tasks, results, strict=True) if d.left_out is None]
-    nulls = null_tables(run, fitted)
-    against, not_set = _against_cues(animal_scores, plan.artefacts)
-    sets, not_asked = region_set_tables(plan.region_sets, plan.tasks, animal_scores)
-    compared, not_compared = comparison_table(plan.comparisons, scores, session_scores)
-    findings += [*not_set, *not_asked, *not_compared, *nulls.findings]
-    tables = {
+    scored_run = Scored(run, plan, fitted, scores, session_scores, animal_scores)
+    tables: dict[str, Sequence[pd.DataFrame]] = {
         "scores": [scores],
         "session_scores": [session_scores],
         "animal_scores": [animal_scores],
-        "excluded": [_excluded(findings)],
-        "shift_references": _shift_references(fitted),
-        "region_correlations": _region_correlations(fitted),
-        "comparisons": compared,
-        "variance_shares": variance_tables(scores),
-        "nulls": nulls.by_animal,
-        "day_trends": nulls.trends,
-        "artefacts": against,
-        "region_sets": sets,
     }
+    for name, row in TABLES.items():
+        if row.made_by:
+            module, _, function = row.made_by.partition(".")
+            make = getattr(import_module(f"corticode.run.{module}"), function)
+            tables[name], found = make(scored_run)
+            findings += found
+    tables["excluded"] = [_excluded(findings)]
     for name, parts in tables.items():
         _write_where_there_is(run, name, parts)
     write_map_tables(run, plan.maps, map_results)
     return Tabulated(animal_scores, tuple(findings), len(scored))
+
+
+def make_comparisons(made: Scored) -> Made:
+    """``comparisons.csv``."""
+    return comparison_table(made.plan.comparisons, made.scores, made.session_scores)
+
+
+def make_region_sets(made: Scored) -> Made:
+    """``region_sets.csv``."""
+    return region_set_tables(made.plan.region_sets, made.plan.tasks, made.animal_scores)
+
+
+def make_nulls(made: Scored) -> Made:
+    """``nulls.csv``."""
+    found = null_tables(made.run, made.fitted)
+    return found.by_animal, found.findings
+
+
+def make_day_trends(made: Scored) -> Made:
+    """``day_trends.csv``: kept with the nulls, and read again from there."""
+    return null_tables(made.run, made.fitted).trends, ()
+
+
+def make_variance_shares(made: Scored) -> Made:
+    """``variance_shares.csv``."""
+    return variance_tables(made.scores), ()
 
 
 def fit_findings(results: Sequence[FitResult]) -> list[Finding]:
@@ -455,14 +502,12 @@ def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
     }
 
 
-def _against_cues(
-    animal_scores: pd.DataFrame, conditions: Sequence[str]
-) -> tuple[list[pd.DataFrame], list[Finding]]:
-    """The table of each condition that is set against cues, and why another has none."""
+def make_artefacts(made: Scored) -> Made:
+    """``artefacts.csv``: each condition that is set against cues, and why another is not."""
     tables, findings = [], []
-    for name in conditions:
+    for name in made.plan.artefacts:
         try:
-            tables.append(artefact_rows(set_against_cues(animal_scores, name), name))
+            tables.append(artefact_rows(set_against_cues(made.animal_scores, name), name))
         except DataError as error:
             findings.append(Finding("fold", f"{name!r} is not set against cues: {error}"))
     return tables, findings
@@ -476,8 +521,9 @@ def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -
         run.table_path(name).unlink(missing_ok=True)
 
 
-def _shift_references(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
-    """Decoders with a shift beside the reference lines from their like without one."""
+def make_shift_references(made: Scored) -> Made:
+    """``shift_references.csv``: decoders with a shift beside lines from their like without one."""
+    fitted = made.fitted
     unshifted = {
         (_without_shift(task.condition), task.fold.name, task.seed): task.folder
         for task in fitted
@@ -497,7 +543,7 @@ def _shift_references(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
             continue
         named = {"condition": task.condition.name, "fold": task.fold.name, "seed": task.seed}
         tables.append(pd.DataFrame({**named, **table}))
-    return tables
+    return tables, ()
 
 
 def _without_shift(condition: Condition) -> Condition:
@@ -515,13 +561,14 @@ def _read_predictions(folder: Path) -> Predictions:
         ) from error
 
 
-def _region_correlations(fitted: Sequence[FitTask]) -> list[pd.DataFrame]:
-    """The first traces condition's traces and target, region by region."""
+def make_region_correlations(made: Scored) -> Made:
+    """``region_correlations.csv``: of the first condition of traces, region by region."""
+    fitted = made.fitted
     first = next((t.condition for t in fitted if t.condition.input == "traces"), None)
     if first is None or first.target.kind == "classes":
-        return []
+        return (), ()
     folders = dict.fromkeys(t.prepared for t in fitted if t.condition == first)
-    return [correlate_regions(load_sessions(folder), first.target) for folder in folders]
+    return [correlate_regions(load_sessions(folder), first.target) for folder in folders], ()
 
 
 def _no_fold(findings: Sequence[Finding]) -> str:

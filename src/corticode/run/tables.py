@@ -19,6 +19,9 @@ class Table:
         How to get one, where a run has none.
     shown
         Names of the columns that a page shows, in order; none: it has its own place there, or none.
+    made_by
+        ``"module.function"`` in `corticode.run` that makes it from what a run scored
+        (`corticode.run.score_tables.Scored`); none: it is written with others of its kind.
     is_of_maps
         Whether it is made of maps: it is then written anew by ``corticode explain`` too.
     """
@@ -26,45 +29,56 @@ class Table:
     title: str
     way: str = ""
     shown: str = ""
+    made_by: str = ""
     is_of_maps: bool = False
 
 
-# In the order in which a page shows them.
+# In the order in which they are made, and shown.
 TABLES: Mapping[str, Table] = {
     "scores": Table("Scores of each fit"),
     "session_scores": Table("Scores by session"),
     "animal_scores": Table("Scores by animal"),
     "published": Table("Beside the published values"),
-    "shift_references": Table("Shifted targets beside reference lines"),
-    "region_correlations": Table("Correlation of each region with the behaviour"),
-    "comparisons": Table(
-        "Comparisons",
-        "no conditions are set against each other",
-        "comparison condition_a condition_b method unit n effect low high p p_holm "
-        "same_direction disagrees note",
-    ),
     "artefacts": Table(
         "Is it cortex?",
         "name conditions under [[artefacts]] of the study file",
         "condition input metric mean low high n_animals verdict",
-    ),
-    "nulls": Table(
-        "Each animal against its own labels in other orders",
-        "it takes a target of two classes",
-        "condition animal value chance n_sessions exchanged n_orders p smallest_p note",
-    ),
-    "day_trends": Table("What changes over the days"),
-    "variance_shares": Table(
-        "What the spread over decoders comes from",
-        "it takes several folds or seeds that test each animal",
-        "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
-        "share_seed",
+        made_by="score_tables.make_artefacts",
     ),
     "region_sets": Table(
         "Needed, and enough?",
         "name sets of regions under [[region_set]] of the study file",
         "condition set value_all value_without value_only needed enough percentile words "
         "linear_words",
+        made_by="score_tables.make_region_sets",
+    ),
+    "comparisons": Table(
+        "Comparisons",
+        "no conditions are set against each other",
+        "comparison condition_a condition_b method unit n effect low high p p_holm "
+        "same_direction disagrees note",
+        made_by="score_tables.make_comparisons",
+    ),
+    "nulls": Table(
+        "Each animal against its own labels in other orders",
+        "it takes a target of two classes",
+        "condition animal value chance n_sessions exchanged n_orders p smallest_p note",
+        made_by="score_tables.make_nulls",
+    ),
+    "day_trends": Table("What changes over the days", made_by="score_tables.make_day_trends"),
+    "variance_shares": Table(
+        "What the spread over decoders comes from",
+        "it takes several folds or seeds that test each animal",
+        "condition metric n_animals n_splits n_seeds share_test_animal share_training_set "
+        "share_seed",
+        made_by="score_tables.make_variance_shares",
+    ),
+    "shift_references": Table(
+        "Shifted targets beside reference lines", made_by="score_tables.make_shift_references"
+    ),
+    "region_correlations": Table(
+        "Correlation of each region with the behaviour",
+        made_by="score_tables.make_region_correlations",
     ),
     "map_shares": Table("Shares of regions, by decoder", is_of_maps=True),
     "map_regions": Table(
