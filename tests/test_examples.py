@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.movies.normalise import PixelPreprocessing, normalised_frames
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.prepared import prepare_movies
 from corticode.data.session import read_session
+from corticode.decode.movie_batches import MovieFrames
 from corticode.report.canvas import new_figure
 from corticode.run.check import check_study
 from corticode.study.study import read_study
@@ -20,6 +21,12 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 DATA = ROOT.parent / "shared" / "data"
 NAMES = ("v1_running", "s1_movie")
+
+
+def normalised_frames(movie, rows):
+    """Some frames of a movie as a decoder reads them."""
+    frames, which = MovieFrames([movie]), np.arange(rows.start, rows.stop)
+    return frames.normalise(which, frames.read(which)).numpy()
 
 
 def needs(name):
