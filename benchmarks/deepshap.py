@@ -20,7 +20,7 @@ from corticode.data.windows import Windows, WindowShape, cut_windows
 from corticode.decode.decoder import Decoder, ScaledNetwork
 from corticode.decode.networks.traces import CELLS, RecurrentNetwork, SpeedNetwork
 from corticode.decode.settings import Network, Training
-from corticode.explain.deepshap import deep_shap, explain_windows
+from corticode.explain.deepshap import deep_shap
 
 N_REGIONS, N_FRAMES, N_WINDOWS, N_BACKGROUND, ROUNDS, BATCH = 50, 31, 1000, 20, 5, 1000
 
@@ -101,13 +101,14 @@ def additivity_rows(windows: Windows, background: Windows) -> list[list[str]]:
             for both in (False, True):
                 torch.manual_seed(0)
                 decoder = decoder_of(Stacked(cell, n_layers, both), few)
-                error = explain_windows(decoder, few, background).additivity_error
+                error = deep_shap(decoder, few, background).details["additivity_error"]
                 name = f"{'bi-' * both}{cell}, {n_layers} layer{'s' * (n_layers - 1)}"
                 rows.append([f"additivity error, {name}", f"{error:.1e}", "", "< 1e-4"])
     torch.manual_seed(0)
     values = some_windows(100, "value")
     decoder = decoder_of(SpeedNetwork(n_regions=N_REGIONS), values, "speed")
-    error = explain_windows(decoder, values, values.where(np.arange(20))).additivity_error
+    found = deep_shap(decoder, values, values.where(np.arange(20)))
+    error = found.details["additivity_error"]
     return [*rows, ["additivity error, speed", f"{error:.1e}", "", "< 1e-4"]]
 
 
@@ -140,7 +141,7 @@ def main() -> None:
     passes, own = [seconds_of_passes(written, inputs)], []
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        explain_windows(decoder, windows, background)
+        deep_shap(decoder, windows, background)
         own.append(time.perf_counter() - began)
         passes.append(seconds_of_passes(written, inputs))
     ratios = [own[k] / ((passes[k] + passes[k + 1]) / 2) for k in range(ROUNDS)]

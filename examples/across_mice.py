@@ -8,12 +8,13 @@ chose. Sessions are short and epochs few, so that it takes seconds.
 
 import sys
 import tempfile
+from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 
 import corticode as cc
-from corticode.evaluate.comparisons import Comparison, compare
+from corticode.evaluate.comparisons import compare_pair, with_families
 from corticode.report.canvas import save_figure
 from corticode.report.score_figures import draw_points_by_split, verdicts_of
 from corticode.simulate.cohort import simulate_sessions
@@ -46,7 +47,8 @@ def main(folder: Path, n_frames: int = 1000, epochs: int = 3, n_mice: int = 5) -
     training = cc.Training(epochs=epochs, batch_size=64, learning_rate=0.003, penalty=(0.1,))
     kinds = ["gru", "linear-window", "linear-frame"]
     scores = pd.concat([score_by_animal(windows, kind, training) for kind in kinds])
-    compared = compare(scores, [Comparison(FAMILY, tuple(kinds))])
+    pairs = [compare_pair(scores, FAMILY, pair) for pair in combinations(kinds, 2)]
+    compared = with_families(pd.concat(pairs, ignore_index=True))
     points = scores.rename(columns={"animal": "test_animal"})
     shown = compared[compared["condition_a"] == "gru"]
     figure = draw_points_by_split(points, verdicts=verdicts_of(shown, FAMILY))

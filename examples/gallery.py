@@ -10,18 +10,25 @@ Data: Ajioka et al. (2024), doi:10.1371/journal.pcbi.1011074, CC BY 4.0.
 
 import sys
 from importlib.resources import files
+from itertools import combinations, permutations
 from pathlib import Path
 
+import jinja2
+import numpy as np
 import pandas as pd
 
-from corticode.evaluate.comparisons import Comparison, animal_means, compare
-from corticode.explain.published_map import from_published
+from corticode.evaluate.comparisons import compare_pair, with_families
+from corticode.explain.importance_map import ImportanceMap, MapPart
 from corticode.report.canvas import Figure, save_figure
-from corticode.report.gallery_page import render_gallery
 from corticode.report.map_figures import draw_group_layout, draw_heat_map, draw_region_bars
+from corticode.report.page import data_address
 from corticode.report.score_figures import draw_points_by_split, draw_sweep, verdicts_of
 
 PUBLISHED = files("corticode.published")
+STYLE = files("corticode.report") / "templates" / "page.css"
+HERE = Path(__file__).parent / "published"
+MICE = ("1", "2", "3", "4", "5")
+PUBLISHED_RATE_HZ = 30.0
 LENGTHS = (5, 10, 15, 20, 25, 30)
 
 
@@ -36,10 +43,16 @@ def read_splits() -> pd.DataFrame:
 def draw_conditions(splits: pd.DataFrame, family: str, conditions: list[str]) -> Figure:
     """Points by split of some conditions, the first compared with each of the others."""
     own = splits[splits["condition"].isin(conditions)]
+    # Nothing finer than splits is known: an animal's value is their mean.
+    animals = own.groupby(["condition", "test_animal"], sort=False)["value"].mean().reset_index()
+    animals = animals.rename(columns={"test_animal": "animal"}).assign(metric="auc")
     scores = own.rename(columns={"value": "auc"})
     # As published, Holm counts all pairs; shown are those with the first condition.
-    pairs = [Comparison(family, tuple(conditions))]
-    found = compare(animal_means(scores, "auc"), pairs, split_scores=scores)
+    pairs = [
+        compare_pair(animals, family, pair, split_scores=scores)
+        for pair in combinations(conditions, 2)
+    ]
+    found = with_families(pd.concat(pairs, ignore_index=True))
     found = found[found["condition_a"] == conditions[0]]
     order = {name: k for k, name in enumerate(conditions)}
     ordered = own.sort_values("condition", key=lambda names: names.map(order), kind="stable")
@@ -75,11 +88,48 @@ def draw_groups(splits: pd.DataFrame, regions: pd.DataFrame) -> Figure:
     return draw_group_layout(regions, values, "AUC, mean of 20 splits")
 
 
+def read_map() -> ImportanceMap:
+    """The map that the study released: mean |SHAP value|, (split, frame, region).
+
+    Splits are the ordered pairs (validation mouse, test mouse) of five; parts by animal are means
+    over the four splits that it tests.
+    """
+    with np.load(HERE / "shap_published.npz") as file:
+        values = file["mean_abs_shap"].astype(np.float64)
+    splits = list(permutations(MICE, 2))
+    tested = np.array([test for _, test in splits])
+    n_frames, n_regions = values.shape[1:]
+    return ImportanceMap(
+        kind="deep-shap",
+        unit="probability",
+        axes=("frame", "region"),
+        absolute=values.mean(axis=0),
+        names=tuple(str(k + 1) for k in range(n_regions)),
+        frames=tuple(range(-(n_frames // 2), n_frames - n_frames // 2)),
+        frame_rate_hz=PUBLISHED_RATE_HZ,
+        by_animal=tuple(
+            MapPart(mouse, 0, None, values[tested == mouse].mean(axis=0)) for mouse in MICE
+        ),
+        by_decoder=tuple(
+            MapPart(f"test-{test}_valid-{valid}", 0, None, part)
+            for (valid, test), part in zip(splits, values, strict=True)
+        ),
+        details={"doi": "10.1371/journal.pcbi.1011074", "background": "10,000 test windows"},
+    )
+
+
+def render_gallery(figures: dict[str, Figure]) -> str:
+    """A page of figures, each below its title, that needs no other file."""
+    shown = [{"title": title, "source": data_address(figure)} for title, figure in figures.items()]
+    page = jinja2.Template((HERE / "gallery.html").read_text("utf-8"), autoescape=True)
+    return page.render(figures=shown, style=STYLE.read_text("utf-8"))
+
+
 def main(folder: Path) -> None:
     """Draw and write everything."""
     folder.mkdir(parents=True, exist_ok=True)
     splits, regions = read_splits(), read_regions()
-    found = from_published(Path(str(PUBLISHED / "shap_published.npz")))
+    found = read_map()
     shares = pd.DataFrame(
         [
             {"animal": f"mouse {part.name}", "region": region, "share": share}

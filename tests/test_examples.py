@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.movies.normalise import PixelPreprocessing, normalised_frames
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.prepared import prepare_movies
 from corticode.data.session import read_session
+from corticode.decode.movie_batches import MovieFrames
+from corticode.report.canvas import new_figure
 from corticode.run.check import check_study
 from corticode.study.study import read_study
 
@@ -19,6 +21,12 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 DATA = ROOT.parent / "shared" / "data"
 NAMES = ("v1_running", "s1_movie")
+
+
+def normalised_frames(movie, rows):
+    """Some frames of a movie as a decoder reads them."""
+    frames, which = MovieFrames([movie]), np.arange(rows.start, rows.stop)
+    return frames.normalise(which, frames.read(which)).numpy()
 
 
 def needs(name):
@@ -86,6 +94,26 @@ def test_gallery_draws_the_published_verdicts():
     figure = gallery["draw_conditions"](gallery["read_splits"](), "4F", kinds)
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "20 splits, as published: p = 0.042\n5 animals: +0.021 [-0.008, 0.050]" in words
+
+
+def test_the_published_array_gives_the_published_ranking():
+    found = runpy.run_path(str(ROOT / "examples" / "gallery.py"))["read_map"]()
+    assert found.ranking()["region"][:4].tolist() == ["8", "31", "33", "6"]
+    assert found.top_share(4) == pytest.approx(0.327, abs=5e-4)
+    assert (found.peak_frame, found.peak_s) == (3, pytest.approx(0.1))
+    # The validation animal is named first in the released order, the test animal second.
+    assert found.by_decoder[0].name == "test-2_valid-1"
+    assert len(found.by_decoder) == 20
+    assert [part.name for part in found.by_animal] == ["1", "2", "3", "4", "5"]
+
+
+def test_the_gallery_shows_figures_below_their_titles():
+    gallery = runpy.run_path(str(ROOT / "examples" / "gallery.py"))
+    page = gallery["render_gallery"]({"Fig. <6>": new_figure(20, 20)[0]})
+    assert "<h2>Fig. &lt;6&gt;</h2>" in page
+    assert page.count("<img") == 1
+    assert "http" not in page.replace("http-equiv", "")
+    assert gallery["STYLE"].read_text("utf-8") in page
 
 
 TINY = {

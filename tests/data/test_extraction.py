@@ -136,19 +136,14 @@ class TestBaseline:
         low = np.percentile(bright, 10)
         np.testing.assert_allclose(traces[:, 0], 100 * (bright - low) / low, atol=1e-4)
 
-    @pytest.mark.parametrize("causal", [False, True])
-    def test_running(self, causal):
+    def test_running(self):
         movie = a_movie()
         regions, names = pixels_of_labels(LABELS)
-        options = {"baseline": "running", "baseline_frames": 8, "causal": causal}
+        options = {"baseline": "running", "baseline_frames": 8}
         traces, _ = extract_traces(movie, regions, names, **options)
         bright = movie[:, LABELS == 2].mean(axis=1)
-        level = moving_mean(bright, 8, causal=causal)
+        level = moving_mean(bright, 8)
         np.testing.assert_allclose(traces[:, 0], 100 * (bright - level) / level, atol=1e-4)
-        later = movie.copy()
-        later[30:] = 500
-        changed, _ = extract_traces(later, regions, names, **options)
-        assert np.array_equal(changed[:30], traces[:30]) == causal
 
     def test_of_0(self):
         movie = a_movie().astype(np.float32) - 1000
@@ -157,12 +152,10 @@ class TestBaseline:
         with pytest.raises(DataError, match=r"region '4' has a baseline of -.* counts as recorded"):
             extract_traces(movie, *pixels_of_labels(LABELS))
 
-    def test_unknown_or_not_causal(self):
+    def test_unknown(self):
         regions, names = pixels_of_labels(LABELS)
         with pytest.raises(StudyError, match=r"baseline is 'median'; it must be one of mean"):
             extract_traces(a_movie(), regions, names, baseline="median")
-        with pytest.raises(StudyError, match=r"'mean' needs the whole session and is not causal"):
-            extract_traces(a_movie(), regions, names, causal=True)
         with pytest.raises(StudyError, match=r"percentile is 101; it must be between 0 and 100"):
             extract_traces(a_movie(), regions, names, baseline="percentile", percentile=101)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.catalogue import Recording
-from corticode.data.movies.normalise import PixelPreprocessing, normalised_frames
+from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.movies.statistics import measure_movie, save_statistics
 from corticode.data.prepared import (
     PreparedSessions,
@@ -30,11 +30,18 @@ from corticode.data.prepared import (
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session, read_session
+from corticode.decode.movie_batches import MovieFrames
 from corticode.errors import DataError, Finding, RunError
 
 NAN = np.nan
 Z_SCORE = Preprocessing(detrend_frames=5, scale="z-score")
 PLAIN = PixelPreprocessing(scale="sd")
+
+
+def normalised_frames(movie, rows):
+    """Some frames of a movie as a decoder reads them."""
+    frames, which = MovieFrames([movie]), np.arange(rows.start, rows.stop)
+    return frames.normalise(which, frames.read(which)).numpy()
 
 
 def make_session(animal="m1", session="a", regions="abc", n_frames=8, **others):

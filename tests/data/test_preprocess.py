@@ -19,7 +19,6 @@ from corticode.data.preprocess import (
     preprocess_traces,
     running_scale,
     scale_session,
-    smooth_speed,
 )
 from corticode.errors import DataError, StudyError
 
@@ -97,16 +96,12 @@ def test_moving_mean_refuses_a_length(n_frames):
         moving_mean(np.zeros(3), n_frames)
 
 
-def test_smooth_speed_takes_15_before_and_14_after():
+def test_30_frames_are_15_before_and_14_after():
     speed = np.zeros(100)
     speed[50] = 30
-    smooth = smooth_speed(speed)
+    smooth = moving_mean(speed, 30)
     assert np.flatnonzero(smooth > 0.5).tolist() == list(range(36, 66))
     np.testing.assert_allclose(smooth[36:66], 1)
-
-
-def test_smooth_speed_keeps_missing_frames_missing():
-    assert np.isnan(smooth_speed(np.array([1.0, np.inf, 1.0]))).tolist() == [False, True, False]
 
 
 def test_preprocess_traces_by_hand():

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corticode.data.movies.normalise import normalised_frames
+from corticode.data.movies.normalise import moving_part, states_of
 from corticode.decode.decoder import build_network
 from corticode.decode.movie_batches import (
     VALIDATION_WINDOWS,
@@ -27,6 +27,18 @@ from corticode.decode.settings import Network, Training
 from corticode.decode.training import loss_of
 
 PLAIN = Network("cnn-gru", backbone="efficientnet-lite0", weights="none", drop_connect=0.0)
+
+
+def normalised_frames(movie, rows):
+    """Some frames of a movie, normalised in numpy."""
+    state = states_of(movie, np.arange(rows.start, rows.stop))
+    values = movie.frames[rows].astype(np.float32) - movie.offset[state]
+    moving = moving_part(movie, rows)
+    if moving is not None:
+        values -= moving
+    gain = movie.gain[state]
+    # Pixels that are left out, those without values too, are 0.
+    return np.where(gain == 0, 0, values * gain)
 
 
 class TestFrames:

@@ -10,11 +10,11 @@ from corticode.evaluate.comparisons import (
     PAIRED_T,
     SIGN_FLIP,
     Comparison,
-    animal_means,
     cannot_reach,
     check_columns,
-    compare,
+    compare_pair,
     variance_shares,
+    with_families,
 )
 
 # AUC of the published splits (doi:10.1371/journal.pcbi.1011074), a row of four splits an animal:
@@ -124,6 +124,13 @@ AUC = {
 NETWORKS = ("gru", "lstm", "rnn", "bi-lstm", "bi-gru", "bi-rnn")
 
 
+def compare(animal_scores, families, split_scores=None):
+    """All pairs of some families, as a run compares them."""
+    pairs = [(one.name, pair) for one in families for pair in one.pairs]
+    tables = [compare_pair(animal_scores, *pair, split_scores=split_scores) for pair in pairs]
+    return with_families(pd.concat(tables, ignore_index=True))
+
+
 def published():
     """Scores by split, as a run keeps them."""
     rows = [
@@ -145,7 +152,9 @@ def table():
         Comparison("lengths", ("gru", "gru, length 5")),
     ]
     splits = published()
-    return compare(animal_means(splits, "auc"), families, split_scores=splits)
+    means = splits.groupby(["condition", "test_animal"])["auc"].mean().rename("value")
+    means = means.reset_index().rename(columns={"test_animal": "animal"}).assign(metric="auc")
+    return compare(means, families, split_scores=splits)
 
 
 def one(table, a, b, method):
@@ -257,13 +266,6 @@ def test_one_animal_and_equal_differences_say_so():
     assert nothing["p"].isna().all()
 
 
-def test_a_pair_counts_once_in_its_family():
-    scores = animals([0.9, 0.8, 0.75], [0.7, 0.75, 0.6])
-    both = [Comparison("x", ("a", "b")), Comparison("x", ("b", "a"))]
-    pd.testing.assert_frame_equal(compare(scores, both), compare(scores, both[:1]))
-    assert list(compare(scores, [])) == list(compare(scores, both))
-
-
 def test_swapping_conditions_turns_the_effect():
     scores = animals([0.9, 0.8, 0.75], [0.7, 0.75, 0.6])
     ab, ba = (
@@ -295,8 +297,12 @@ def test_errors():
         compare(scores, [Comparison("x", ("a", "b"))])
     with pytest.raises(DataError, match="have no column value"):
         check_columns(scores.drop(columns="value"), ("value",), "animal scores")
-    with pytest.raises(DataError, match="scores by split have no column test_animal"):
-        animal_means(scores, "value")
+    with pytest.raises(DataError, match="scores by split have no column auc"):
+        compare(
+            animals([1.0], [0.5]),
+            [Comparison("x", ("a", "b"))],
+            split_scores=pd.DataFrame({"condition": ["a"]}),
+        )
     with pytest.raises(DataError, match="'b' is compared but has no scores by split"):
         compare(
             animals([1.0], [0.5]),

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +10,7 @@ from corticode.data.preprocess import Preprocessing, moving_mean
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.errors import DataError
-from corticode.evaluate.correlations import average_correlations, correlate_regions
+from corticode.evaluate.correlations import correlate_regions
 
 
 def session_of(traces, run, animal="m1", session="a", **behavior):
@@ -90,22 +89,6 @@ def test_what_is_constant_has_no_correlation():
     assert np.isnan(found[2])
     constant = replace(prepared, behavior={"run": np.ones(40)})
     assert correlate_regions(constant, Target("run"))["pearson_r"].isna().all()
-
-
-def test_mean_over_sessions():
-    table = pd.DataFrame(
-        {
-            "animal": ["m1", "m1", "m1", "m1", "m2", "m2"],
-            "session": ["a", "a", "b", "b", "a", "a"],
-            "region": ["M2", "A1"] * 3,
-            "pearson_r": [0.1, 0.5, 0.3, np.nan, 0.2, np.nan],
-        }
-    )
-    found = average_correlations(table)
-    assert found["region"].tolist() == ["M2", "A1"]
-    np.testing.assert_allclose(found["pearson_r"], [0.2, 0.5])
-    np.testing.assert_allclose(found["sd_sessions"], [0.1, np.nan])
-    assert found["n_sessions"].tolist() == [3, 1]
 
 
 def test_errors():

@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -7,12 +6,7 @@ from hypothesis import strategies as st
 from corticode.decode.predictions import Predictions, join
 from corticode.errors import DataError
 from corticode.evaluate.metrics import binary_scores
-from corticode.evaluate.references import (
-    compare_with_references,
-    persistence_auc,
-    shift_references,
-    unshifted_auc,
-)
+from corticode.evaluate.references import compare_with_references, shift_references
 
 
 def said(target, score=None, *, animal="m1", session="a", frame=None, part=2, kind="binary"):
@@ -34,6 +28,14 @@ def said(target, score=None, *, animal="m1", session="a", frame=None, part=2, ki
         (animal,),
         (session,),
     )
+
+
+def persistence_auc(predictions, shift, later=None):
+    return shift_references(predictions, later or predictions, shift)["persistence_auc"]
+
+
+def unshifted_auc(predictions, shift, later=None):
+    return shift_references(predictions, later or predictions, shift)["unshifted_auc"]
 
 
 def bouts(*lengths):
@@ -151,21 +153,16 @@ def test_table_is_the_mean_over_the_sessions_of_an_animal():
         for k, (animal, session) in enumerate([("m1", "a"), ("m1", "b"), ("m2", "a")])
     ]
     blank = said(bouts(20, 20), animal="m2", session="b")
-    table = shift_references(join([*parts, blank]), [0, -3])
-    assert table.columns.tolist() == ["shift", "animal", "persistence_auc", "unshifted_auc"]
-    assert table[["shift", "animal"]].to_numpy().tolist() == [
-        [0, "m1"],
-        [0, "m2"],
-        [-3, "m1"],
-        [-3, "m2"],
-    ]
-    for shift, rows in table.groupby("shift"):
+    whole = join([*parts, blank])
+    for shift in (0, -3):
+        table = compare_with_references(whole, whole, shift)
+        assert table["animal"].tolist() == ["m1", "m2"]
+        assert table["shift"].tolist() == [shift, shift]
         for name, line in (("persistence_auc", persistence_auc), ("unshifted_auc", unshifted_auc)):
             by_session = [line(part, shift).iloc[0] for part in parts]
             expected = [np.mean(by_session[:2]), by_session[2]]
-            np.testing.assert_allclose(rows[name], expected, rtol=1e-12)
-    assert table.loc[table["shift"] == 0, "persistence_auc"].tolist() == [1.0, 1.0]
-    assert shift_references(parts[0], []).empty
+            np.testing.assert_allclose(table[name], expected, rtol=1e-12)
+        assert shift or table["persistence_auc"].tolist() == [1.0, 1.0]
 
 
 def test_above_both_lines():
@@ -211,14 +208,8 @@ class TestErrors:
     @pytest.mark.parametrize("shift", [45, -45])
     def test_no_pair(self, shift):
         with pytest.raises(DataError, match=f"no two test frames lie {shift} apart within a sess"):
-            shift_references(said(LABEL), [shift])
+            persistence_auc(said(LABEL), shift)
 
     def test_no_test_part(self):
         with pytest.raises(DataError, match="no two test frames lie 1 apart"):
             persistence_auc(said(LABEL, part=1), 1)
-
-
-def test_series_are_named():
-    assert isinstance(persistence_auc(said(LABEL), 1), pd.Series)
-    assert persistence_auc(said(LABEL), 1).name == "persistence_auc"
-    assert unshifted_auc(said(LABEL), 1).name == "unshifted_auc"

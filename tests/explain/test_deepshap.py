@@ -14,7 +14,7 @@ from corticode.decode.settings import Network, Training
 from corticode.errors import DataError, DecoderError, StudyError
 from corticode.explain import deepshap
 from corticode.explain.contributions import draw_background
-from corticode.explain.deepshap import deep_shap, explain_windows
+from corticode.explain.deepshap import deep_shap
 from corticode.explain.gradients import expected_gradients
 from corticode.explain.importance_map import ImportanceMap
 
@@ -44,6 +44,12 @@ def fitted(simulate):
     return make
 
 
+def contributions(decoder, windows, background, **asked):
+    """What is added to the output of each window, (window, frame, region): a map of each alone."""
+    alone = [windows.where(np.array([k])) for k in range(windows.n_windows)]
+    return np.stack([deep_shap(decoder, one, background, **asked).signed for one in alone])
+
+
 def logits(decoder, windows):
     with torch.no_grad():
         return decoder.network(torch.from_numpy(windows.values()))[:, 0].numpy()
@@ -53,23 +59,22 @@ def logits(decoder, windows):
 @pytest.mark.parametrize("on", ["logit", "probability"])
 def test_contributions_add_up_to_what_predict_says(fitted, kind, on):
     decoder, windows, background = fitted(kind)
-    found = explain_windows(decoder, windows, background, on=on)
+    found = deep_shap(decoder, windows, background, on=on)
+    values = contributions(decoder, windows, background, on=on)
     said, unseen = (predict(decoder, w).score for w in (windows, background))
     if on == "logit":
         # Not from probabilities: those near 1 hold too few digits of their logit.
         said, unseen = (logits(decoder, w) for w in (windows, background))
-    np.testing.assert_allclose(
-        found.values.sum(axis=(1, 2)), said - unseen.mean(), atol=2e-5, rtol=1e-4
-    )
+    np.testing.assert_allclose(values.sum(axis=(1, 2)), said - unseen.mean(), atol=2e-5, rtol=1e-4)
     assert found.baseline == pytest.approx(unseen.mean(), abs=1e-5)
-    assert found.additivity_error < 1e-5
+    assert found.details["additivity_error"] < 1e-5
 
 
 def test_values_are_explained_in_the_targets_unit(fitted):
     decoder, windows, background = fitted("speed", Target("speed", kind="value"))
-    found = explain_windows(decoder, windows, background)
+    values = contributions(decoder, windows, background)
     said, unseen = (predict(decoder, w).score for w in (windows, background))
-    np.testing.assert_allclose(found.values.sum(axis=(1, 2)), said - unseen.mean(), atol=1e-4)
+    np.testing.assert_allclose(values.sum(axis=(1, 2)), said - unseen.mean(), atol=1e-4)
     assert deep_shap(decoder, windows, background).unit == "value"
 
 
@@ -84,7 +89,7 @@ def test_a_class_of_several_by_its_logit(fitted):
 
 def test_the_map_is_the_average_of_its_windows(fitted, monkeypatch, tmp_path):
     decoder, windows, background = fitted()
-    values = explain_windows(decoder, windows, background).values
+    values = contributions(decoder, windows, background)
     # Blocks that end within animals, and a background that is walked through again.
     for name, size in (
         ("PAIRS", 15),
@@ -182,7 +187,7 @@ def test_contributions_that_do_not_add_up_are_an_error(fitted, monkeypatch):
     monkeypatch.undo()
     # A window that is its own background differs by nothing but rounding.
     one = windows.where(np.array([5]))
-    assert np.abs(explain_windows(decoder, one, one).values).max() < 1e-6
+    assert deep_shap(decoder, one, one).absolute.max() < 1e-6
 
 
 _rules_of = deepshap.rules_of

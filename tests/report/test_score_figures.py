@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from corticode.errors import DataError
-from corticode.evaluate.comparisons import Comparison, compare
+from corticode.evaluate.comparisons import compare_pair, with_families
 from corticode.report.canvas import picture
 from corticode.report.score_figures import (
     Verdict,
@@ -143,14 +143,17 @@ def scores():
 
 def test_both_verdicts():
     splits = pd.concat([scores()] * 4).rename(columns={"value": "auc"})
-    found = verdicts_of(compare(scores(), [Comparison("4E", ("gru", "raw"))], split_scores=splits))
+    found = verdicts_of(
+        with_families(compare_pair(scores(), "4E", ("gru", "raw"), split_scores=splits))
+    )
     assert len(found) == 1
     assert found[0].as_published.startswith("8 splits, as published: p")
     assert found[0].over_animals == "2 animals: +0.125 [-0.193, 0.443]"
 
 
 def test_one_figure_alone():
-    table = compare(scores(), [Comparison("a", ("gru", "raw")), Comparison("b", ("raw", "gru"))])
+    pairs = (("a", ("gru", "raw")), ("b", ("raw", "gru")))
+    table = with_families(pd.concat([compare_pair(scores(), *pair) for pair in pairs]))
     found = verdicts_of(table, "b")
     assert [(one.condition_a, one.condition_b) for one in found] == [("raw", "gru")]
     assert found[0].as_published == ""
@@ -158,5 +161,5 @@ def test_one_figure_alone():
 
 def test_one_animal_has_no_interval():
     one = scores()[scores()["animal"] == "m1"]
-    found = verdicts_of(compare(one, [Comparison("a", ("gru", "raw"))]))
+    found = verdicts_of(with_families(compare_pair(one, "a", ("gru", "raw"))))
     assert found[0].over_animals == "1 animals: +0.150"

@@ -326,27 +326,6 @@ def read_catalogue(path: str | Path) -> list[Recording]:
     return sorted(recordings, key=lambda recording: (first_seen[recording.animal], recording.date))
 
 
-def check_catalogue(path: str | Path) -> list[str]:
-    """Every fault of a catalogue, each with its row and column and the way out.
-
-    Parameters
-    ----------
-    path
-        The catalogue. Files it names must exist; they are not opened.
-
-    Returns
-    -------
-    list of str
-        Empty where all is well.
-
-    Raises
-    ------
-    MissingDataError
-        There is no such catalogue.
-    """
-    return _examine(Path(path))[1]
-
-
 def write_catalogue(path: Path, recordings: Sequence[Recording]) -> None:
     """Write recordings as a catalogue, whole or not at all, with the columns that are in use.
 

@@ -29,7 +29,6 @@ def extract_traces(
     baseline: str = "mean",
     percentile: float = 10.0,
     baseline_frames: int = 1800,
-    causal: bool = False,
 ) -> tuple[NDArray[np.float32], list[Finding]]:
     """dF/F of each region in percent: 100 (F - F0) / F0, F the mean of its pixels; one pass.
 
@@ -48,8 +47,6 @@ def extract_traces(
         Which, 0 to 100, for ``"percentile"``.
     baseline_frames
         For ``"running"``: 1800, a minute at 30 Hz, keeps bouts of behaviour and takes bleaching.
-    causal
-        For ``"running"``: over the frame and those before it. The others need the whole session.
 
     Returns
     -------
@@ -61,7 +58,7 @@ def extract_traces(
     Raises
     ------
     StudyError
-        The baseline is unknown, or causal and of the whole session.
+        The baseline is unknown.
     DataError
         A region has no pixel, or none with a finite value, or a baseline of 0 or less.
 
@@ -73,7 +70,7 @@ def extract_traces(
     >>> names, traces.round(1).tolist()
     (('2', '7'), [[0.0, -33.29999923706055], [0.0, 33.29999923706055]])
     """
-    _check_baseline(baseline, percentile, causal)
+    _check_baseline(baseline, percentile)
     brightness = _brightness(movie, regions, names)
     finite = np.isfinite(brightness)
     never = np.flatnonzero(~finite.any(axis=0))
@@ -82,7 +79,7 @@ def extract_traces(
             f"in every frame, region {names[never[0]]!r} has a pixel without a finite value; leave "
             "those pixels out of the region"
         )
-    level = _level(brightness, baseline, percentile, baseline_frames, causal)
+    level = _level(brightness, baseline, percentile, baseline_frames)
     low = ~(level > 0) & np.isfinite(level)
     if low.any():
         region = int(low.any(axis=0).argmax())
@@ -204,13 +201,9 @@ def read_label_image(location: ArrayLocation) -> NDArray[Any]:
     return image
 
 
-def _check_baseline(baseline: str, percentile: float, causal: bool) -> None:
+def _check_baseline(baseline: str, percentile: float) -> None:
     if baseline not in BASELINES:
         raise StudyError(f"baseline is {baseline!r}; it must be one of {', '.join(BASELINES)}")
-    if causal and baseline != "running":
-        raise StudyError(
-            f"baseline = {baseline!r} needs the whole session and is not causal; take 'running'"
-        )
     if not 0 <= percentile <= 100:
         raise StudyError(f"percentile is {percentile}; it must be between 0 and 100")
 
@@ -236,15 +229,11 @@ def _brightness(
 
 
 def _level(
-    brightness: NDArray[np.float64],
-    baseline: str,
-    percentile: float,
-    baseline_frames: int,
-    causal: bool,
+    brightness: NDArray[np.float64], baseline: str, percentile: float, baseline_frames: int
 ) -> NDArray[np.float64]:
     """F0, (frame, region)."""
     if baseline == "running":
-        return moving_mean(brightness, baseline_frames, causal=causal)
+        return moving_mean(brightness, baseline_frames)
     known = np.where(np.isfinite(brightness), brightness, np.nan)
     if baseline == "mean":
         level = np.nanmean(known, axis=0)

@@ -425,31 +425,6 @@ def moving_mean(
     return mean.reshape(np.shape(values))
 
 
-def smooth_speed(speed: NDArray[Any], n_frames: int = 30) -> NDArray[np.float64]:
-    """Speed as the study decodes it: its moving mean over 30 frames, 15 before and 14 after.
-
-    Parameters
-    ----------
-    speed
-        (frame,), any unit.
-    n_frames
-        Length of the window, in frames.
-
-    Returns
-    -------
-    NDArray
-        (frame,), the same unit; NaN where the speed itself is not finite.
-
-    Examples
-    --------
-    >>> smooth_speed(np.array([0.0, 3.0, np.nan, 6.0]), n_frames=3).tolist()
-    [1.5, 1.5, nan, 6.0]
-    """
-    smooth = moving_mean(speed, n_frames)
-    smooth[~np.isfinite(speed)] = np.nan
-    return smooth
-
-
 def preprocess_traces(
     traces: NDArray[Any], preprocessing: Preprocessing
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

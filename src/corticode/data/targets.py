@@ -49,19 +49,6 @@ def bouts(
     return start[keep], stop[keep], values[start[keep]]
 
 
-def count_bouts(
-    values: NDArray[np.floating[Any]], class_index: int, segment: NDArray[Any] | None = None
-) -> int:
-    """How many runs of frames hold the class `class_index`.
-
-    Examples
-    --------
-    >>> count_bouts(np.array([0.0, 1.0, 1.0, 0.0, 1.0]), 1)
-    2
-    """
-    return int(np.count_nonzero(bouts(values, segment)[2] == class_index))
-
-
 def stretches(finite: NDArray[np.bool_], segment: NDArray[Any] | None = None) -> NDArray[np.intp]:
     """(frame,): the number of the stretch of finite, or missing, frames without a gap in time."""
     is_change = np.zeros(len(finite), np.bool_)

@@ -1,8 +1,8 @@
 """Movies to tensors: frames read ahead from disk, normalised on the device, each once."""
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -226,8 +226,8 @@ class MovieFrames:
     """Frames of movies that lie end to end, as float tensors on the device.
 
     Movies stay as recorded, 8 or 16 bit: memory-mapped, or, where they take less than half of a
-    GPU's free memory, resident on it. What normalises them is the same arithmetic as
-    `corticode.data.movies.normalise.normalised_frames`.
+    GPU's free memory, resident on it. What normalises them is said of
+    `corticode.data.movies.normalise.NormalisedMovie`.
 
     Parameters
     ----------
@@ -395,7 +395,7 @@ def images_of(frames: Tensor, triples: Tensor) -> Tensor:
     return frames[triples].contiguous(memory_format=torch.channels_last)
 
 
-def read_ahead(items: Iterator[Any], work: Callable[[Any], T], n: int = READ_AHEAD) -> Iterator[T]:
+def read_ahead(items: Iterator[Any], work: Callable[[Any], T]) -> Iterator[T]:
     """What `work` makes of each item, done by a thread while earlier ones are used.
 
     An error in the thread is raised where its item would have come; a caller that stops early
@@ -406,47 +406,17 @@ def read_ahead(items: Iterator[Any], work: Callable[[Any], T], n: int = READ_AHE
     >>> list(read_ahead(iter([1, 2, 3]), lambda k: 10 * k))
     [10, 20, 30]
     """
-    made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=n)
-    stopped = threading.Event()
-    thread = threading.Thread(target=_make, args=(items, work, made, stopped), daemon=True)
-    thread.start()
-    try:
-        while True:
-            value, error = made.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield value  # type: ignore[misc]  # without an error there is a value
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _make(
-    items: Iterator[Any],
-    work: Callable[[Any], T],
-    made: queue.Queue[tuple[T | None, BaseException | None]],
-    stopped: threading.Event,
-) -> None:
-    """Fill a queue until the items end, one fails, or nobody wants more."""
-
-    def put(value: T | None, error: BaseException | None = None) -> None:
-        while not stopped.is_set():
-            try:
-                made.put((value, error), timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
+    pool = ThreadPoolExecutor(max_workers=1)
+    made: deque[Future[T]] = deque()
     try:
         for item in items:
-            if stopped.is_set():
-                return
-            put(work(item))
-        put(None, StopIteration())
-    except BaseException as error:  # noqa: BLE001  handed to the thread that waits
-        put(None, error)
+            made.append(pool.submit(work, item))
+            if len(made) > READ_AHEAD:
+                yield made.popleft().result()
+        while made:
+            yield made.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _as_tensor(frames: NDArray[Any], dtype: np.dtype[Any]) -> Tensor:

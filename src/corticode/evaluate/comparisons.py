@@ -86,42 +86,37 @@ class Comparison:
         return tuple(combinations(self.conditions, 2))
 
 
-def compare(
+def compare_pair(
     animal_scores: pd.DataFrame,
-    comparisons: Sequence[Comparison],
+    family: str,
+    pair: tuple[str, str],
     *,
     split_scores: pd.DataFrame | None = None,
-    split_metric: str | None = None,
 ) -> pd.DataFrame:
     """Effects of one condition over another, with intervals and p-values, one row a method.
 
-    Each pair has a row ``"paired t over animals"``, which is the primary one, one
+    A pair has a row ``"paired t over animals"``, which is the primary one, one
     ``"exact sign-flip over animals"``, one for the bootstrap (an interval only) and, with
     `split_scores`, one ``"rank sum over splits (as published)"``. Animals without a value under
-    either condition are left out of the pair. Holm's adjustment is over the pairs of one
-    comparison's name, metric and method.
+    either condition are left out. `with_families` adds what all pairs of a family decide.
 
     Parameters
     ----------
     animal_scores
         As from `corticode.evaluate.scores.score_animals`: condition, animal, metric, value.
-    comparisons
-        What to set against what; those of one name are one family.
+    family, pair
+        The comparison's name, and two conditions.
     split_scores
-        One row a decoder, with condition and a column of `split_metric`; ``None``: nothing is
-        compared as published.
-    split_metric
-        Column of `split_scores`; ``None``: the metric of the animals by its own name, which there
-        is the score of all windows of a split pooled.
+        One row a decoder, with condition and a column of the metric, which there is the score of
+        all windows of a split pooled; ``None``: nothing is compared as published.
 
     Returns
     -------
     DataFrame
         comparison, condition_a, condition_b, metric, method, unit (``"animal"`` or ``"split"``),
         n (animals that have both; splits of each condition, of the smaller), effect (a - b),
-        low, high (95 %), p, p_holm, smallest_p (what the design allows; NaN where there is no
-        such bound), same_direction (``"4 of 5 animals"``), disagrees (True where the verdict as
-        published and the animals' interval differ) and note.
+        low, high (95 %), p, p_holm (blank), smallest_p (what the design allows; NaN where there is
+        no such bound), same_direction (``"4 of 5 animals"``), disagrees (blank) and note.
 
     Raises
     ------
@@ -132,43 +127,11 @@ def compare(
     --------
     >>> scores = pd.DataFrame({"condition": ["gru"] * 3 + ["rnn"] * 3, "metric": "auc",
     ...     "animal": ["m1", "m2", "m3"] * 2, "value": [0.9, 0.8, 0.95, 0.8, 0.75, 0.9]})
-    >>> table = compare(scores, [Comparison("networks", ("gru", "rnn"))])
+    >>> table = compare_pair(scores, "networks", ("gru", "rnn"))
     >>> table[["method", "n", "effect", "p", "same_direction"]].head(2).round(3)
                              method  n  effect      p  same_direction
     0         paired t over animals  3   0.067  0.057  3 of 3 animals
     1  exact sign-flip over animals  3   0.067  0.250  3 of 3 animals
-    """
-    tables = [
-        compare_pair(
-            animal_scores, family, pair, split_scores=split_scores, split_metric=split_metric
-        )
-        for family, pair in _unique_pairs(comparisons)
-    ]
-    empty = pd.DataFrame(columns=list(COLUMNS))
-    return with_families(pd.concat(tables, ignore_index=True) if tables else empty)
-
-
-def compare_pair(
-    animal_scores: pd.DataFrame,
-    family: str,
-    pair: tuple[str, str],
-    *,
-    split_scores: pd.DataFrame | None = None,
-    split_metric: str | None = None,
-) -> pd.DataFrame:
-    """The rows of one pair of conditions, not yet adjusted for its family.
-
-    Parameters
-    ----------
-    animal_scores, split_scores, split_metric
-        As of `compare`.
-    family, pair
-        The comparison's name, and two conditions.
-
-    Raises
-    ------
-    DataError
-        As of `compare`.
     """
     check_columns(animal_scores, ("condition", "animal", "metric", "value"), "animal scores")
     a, b = pair
@@ -177,12 +140,15 @@ def compare_pair(
     differences = _differences(animal_scores, a, b)
     rows = [names | {"metric": metric} | row for row in _over_animals(differences)]
     if split_scores is not None:
-        rows.append(names | _as_published(split_scores, a, b, split_metric or metric))
+        rows.append(names | _as_published(split_scores, a, b, metric))
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
 def with_families(rows: pd.DataFrame) -> pd.DataFrame:
     """Pairs with p-values adjusted over each family, and where two verdicts disagree.
+
+    Holm's adjustment is over the pairs of one comparison's name, metric and method; verdicts
+    disagree where the one as published and the animals' interval differ.
 
     Parameters
     ----------
@@ -194,55 +160,6 @@ def with_families(rows: pd.DataFrame) -> pd.DataFrame:
     table["p_holm"] = family.transform(holm).astype(np.float64)
     table["disagrees"] = _disagreements(table)
     return table
-
-
-def animal_means(split_scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Animal scores made of scores by split, where nothing finer is known.
-
-    Parameters
-    ----------
-    split_scores
-        One row a decoder: condition, test_animal and a column of `metric`.
-    metric
-        Which column; of the score of a split's windows pooled, the result is their mean, and not
-        the mean within-session score.
-
-    Returns
-    -------
-    DataFrame
-        condition, animal, metric, value: for `compare`.
-
-    Raises
-    ------
-    DataError
-        A column is missing.
-
-    Examples
-    --------
-    >>> splits = pd.DataFrame({"condition": "gru", "test_animal": ["m1", "m1", "m2"],
-    ...     "auc": [0.9, 0.8, 0.7]})
-    >>> animal_means(splits, "auc")["value"].round(2).tolist()
-    [0.85, 0.7]
-    """
-    check_columns(split_scores, ("condition", "test_animal", metric), "scores by split")
-    grouped = split_scores.groupby(["condition", "test_animal"], sort=False)[metric]
-    table = grouped.mean().rename("value").reset_index()
-    table = table.rename(columns={"test_animal": "animal"})
-    table.insert(2, "metric", metric)
-    return table
-
-
-def _unique_pairs(
-    comparisons: Sequence[Comparison],
-) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Families and their pairs; a pair that a family holds twice counts once."""
-    seen: set[tuple[str, frozenset[str]]] = set()
-    for comparison in comparisons:
-        for pair in comparison.pairs:
-            key = comparison.name, frozenset(pair)
-            if key not in seen:
-                seen.add(key)
-                yield comparison.name, pair
 
 
 def check_columns(table: pd.DataFrame, needed: Sequence[str], what: str) -> None:

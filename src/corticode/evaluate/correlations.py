@@ -64,25 +64,6 @@ def correlate_regions(prepared: PreparedSessions, target: Target) -> pd.DataFram
     return pd.concat(tables, ignore_index=True)
 
 
-def average_correlations(correlations: pd.DataFrame) -> pd.DataFrame:
-    """The mean correlation of each region over sessions.
-
-    Parameters
-    ----------
-    correlations
-        A table of `correlate_regions`.
-
-    Returns
-    -------
-    DataFrame
-        One row a region, in the order of `correlations`: region, pearson_r, sd_sessions (n - 1 in
-        the denominator), n_sessions (those with a value).
-    """
-    by_region = correlations.groupby("region", sort=False)["pearson_r"]
-    table = by_region.agg(pearson_r="mean", sd_sessions="std", n_sessions="count")
-    return table.reset_index()
-
-
 def _correlations(traces: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Correlation of each column of traces (frame, region) with values (frame,)."""
     known = np.isfinite(values)

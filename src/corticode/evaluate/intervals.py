@@ -10,19 +10,19 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import chdtri, gammaln, ndtr, stdtr, stdtrit
+from scipy.special import nctdtr, ndtr, stdtr, stdtrit
 
 from corticode.errors import DataError
 
 MOST_FLIPPED = 16
 FLIPS = 99_999
 BOOTSTRAPS = 9_999
+CONFIDENCE = 0.95
 # Differences that agree this far, beside the largest of them, differ by rounding only.
 ROUNDING = 1e-10
 SMALLEST = float(np.finfo(np.float64).tiny)
-NODES, WEIGHTS = np.polynomial.legendre.leggauss(100)
-# Standard deviations of a normal value, and a share, beyond which nothing is left.
-WIDTH, NEGLIGIBLE = 9.0, 1e-15
+# What the detectable difference is found with: how often, and at which p.
+POWER, LEVEL = 0.8, 0.05
 # For plans, pages and methods texts: what is solved for, in one line.
 FORMULA = (
     "difference = lambda * SD / sqrt(n), with lambda solving "
@@ -53,15 +53,13 @@ class Interval:
     method: str
 
 
-def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """The mean over animals with Student's t interval.
+def interval(values: ArrayLike) -> Interval:
+    """The mean over animals with Student's t interval of 95 %.
 
     Parameters
     ----------
     values
         One an animal, shape (animal,); NaN is left out.
-    confidence
-        Share of such intervals that hold the true mean.
 
     Returns
     -------
@@ -71,7 +69,7 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     Raises
     ------
     DataError
-        Values of more than one axis, or a confidence outside 0 to 1.
+        Values of more than one axis.
 
     Examples
     --------
@@ -80,17 +78,16 @@ def interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     0.930 [0.840, 1.020]
     """
     known = _known(values)
-    check_share(confidence, "confidence")
     mean = float(known.mean()) if known.size else float("nan")
     if known.size < 2 or is_constant(known):
         return Interval(mean, np.nan, np.nan, known.size, "t over animals")
     spread = known.std(ddof=1) / sqrt(known.size)
-    reach = float(stdtrit(known.size - 1, (1 + confidence) / 2) * spread)
+    reach = float(stdtrit(known.size - 1, (1 + CONFIDENCE) / 2) * spread)
     return Interval(mean, mean - reach, mean + reach, known.size, "t over animals")
 
 
-def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, *, seed: int = 0) -> Interval:
-    """The mean over animals with a percentile bootstrap interval, to stand beside `interval`.
+def bootstrap_interval(values: ArrayLike, *, seed: int = 0) -> Interval:
+    """The mean over animals with a percentile bootstrap interval of 95 %, beside `interval`.
 
     Animals are drawn with replacement. It is too narrow below 10 animals, where a nominal 95 %
     holds the true mean in 75 to 90 % of cases, and its label says so.
@@ -99,15 +96,13 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, *, seed: int
     ----------
     values
         One an animal, shape (animal,); NaN is left out.
-    confidence
-        Share of the bootstrap means between the ends.
     seed
         Seed of the draws.
 
     Raises
     ------
     DataError
-        Values of more than one axis, or a confidence outside 0 to 1.
+        Values of more than one axis.
 
     Examples
     --------
@@ -115,7 +110,6 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, *, seed: int
     'bootstrap over animals (too narrow below 10 animals)'
     """
     known = _known(values)
-    check_share(confidence, "confidence")
     method = "bootstrap over animals"
     if known.size < 10:
         method += " (too narrow below 10 animals)"
@@ -123,7 +117,7 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, *, seed: int
     if known.size < 2 or is_constant(known):
         return Interval(mean, np.nan, np.nan, known.size, method)
     drawn = np.random.default_rng(seed).integers(known.size, size=(BOOTSTRAPS, known.size))
-    ends = np.quantile(known[drawn].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
+    ends = np.quantile(known[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(mean, float(ends[0]), float(ends[1]), known.size, method)
 
 
@@ -147,7 +141,7 @@ def t_test(differences: ArrayLike) -> float:
     return max(2 * float(stdtr(known.size - 1, -abs(t))), SMALLEST)
 
 
-def sign_flip_test(differences: ArrayLike, *, seed: int = 0) -> float:
+def sign_flip_test(differences: ArrayLike) -> float:
     """Two-sided p that differences of animals are as likely to be of either sign.
 
     The observed mean is set against those with every choice of signs: 2 to the power of n, of
@@ -171,7 +165,7 @@ def sign_flip_test(differences: ArrayLike, *, seed: int = 0) -> float:
     if n <= MOST_FLIPPED:
         flipped = np.arange(2**n)[:, None] >> np.arange(n) & 1
     else:
-        flipped = np.random.default_rng(seed).integers(2, size=(FLIPS + 1, n))
+        flipped = np.random.default_rng(0).integers(2, size=(FLIPS + 1, n))
         flipped[0] = 0
     sums = np.abs((1 - 2 * flipped) @ known)
     # The sums of one set of values in another order differ by rounding.
@@ -259,24 +253,10 @@ def _known(values: ArrayLike) -> NDArray[np.float64]:
     return given[~np.isnan(given)]
 
 
-def check_share(share: float, name: str) -> None:
-    """Refuse what is no share.
+def detectable_difference(n_animals: int, sd: float = 1.0) -> float:
+    """The mean difference that a paired t test over so many animals finds in 80 % of experiments.
 
-    Raises
-    ------
-    DataError
-        `share` does not lie between 0 and 1; the message calls it `name`.
-    """
-    if not 0 < share < 1:
-        raise DataError(f"{name} is {share:g}; it must lie between 0 and 1")
-
-
-def detectable_difference(
-    n_animals: int, sd: float = 1.0, power: float = 0.8, *, level: float = 0.05
-) -> float:
-    """The mean difference that a paired t test over so many animals finds as often as asked.
-
-    The formula is `FORMULA`.
+    The formula is `FORMULA`, with `POWER` and `LEVEL`.
 
     Parameters
     ----------
@@ -284,10 +264,6 @@ def detectable_difference(
         Animals, each under both conditions.
     sd
         Standard deviation of the animals' differences; with 1 the result is in such SDs.
-    power
-        How often the difference is to be found.
-    level
-        p below which it counts as found, on two sides.
 
     Returns
     -------
@@ -297,88 +273,27 @@ def detectable_difference(
     Raises
     ------
     DataError
-        Fewer than two animals, an SD that is negative or not finite, or a power that is not
-        between the level and 1.
+        Fewer than two animals, or an SD that is negative or not finite.
 
     Examples
     --------
     >>> round(detectable_difference(5, sd=0.02), 4)
     0.0336
     """
-    _check_design(n_animals, sd)
-    check_share(level, "level")
-    if not level < power < 1:
-        raise DataError(f"a power of {power:g} is not between the level {level:g} and 1; give 0.8")
-
-    def missed(noncentrality: float) -> float:
-        return _found(n_animals, noncentrality, level) - power
-
-    highest = 1.0
-    while missed(highest) < 0:
-        highest *= 2
-    return float(brentq(missed, 0, highest)) / sqrt(n_animals) * sd
-
-
-def power_of(difference: float, n_animals: int, sd: float, *, level: float = 0.05) -> float:
-    """How often a paired t test over so many animals finds a mean difference of a given size.
-
-    Parameters
-    ----------
-    difference
-        The true mean difference, in the unit of `sd`; its sign plays no part.
-    n_animals, sd, level
-        As in `detectable_difference`; the SD above 0.
-
-    Returns
-    -------
-    float
-        Between the level (no difference) and 1.
-
-    Raises
-    ------
-    DataError
-        As in `detectable_difference`, or an SD of 0.
-
-    Examples
-    --------
-    >>> round(power_of(0.0336, 5, 0.02), 2)
-    0.8
-    """
-    _check_design(n_animals, sd)
-    check_share(level, "level")
-    if sd == 0:
-        raise DataError("with an SD of 0 every difference is found; give an SD above 0")
-    return _found(n_animals, abs(difference) / sd * sqrt(n_animals), level)
-
-
-def _found(n_animals: int, noncentrality: float, level: float) -> float:
-    """Share of experiments whose |t| passes the limit.
-
-    Integrated over the SD that is found, in units of the true one: scipy's noncentral t is NaN
-    for two animals.
-    """
-    freedom = n_animals - 1
-    limit = float(stdtrit(freedom, 1 - level / 2))
-    largest = sqrt(float(chdtri(freedom, NEGLIGIBLE)) / freedom)
-    # Where the chance of passing falls from 1 to 0; narrow where the limit is high.
-    edges = np.clip((noncentrality + np.array([-WIDTH, 0, WIDTH])) / limit, 0, largest)
-    ends = np.concatenate([[0], edges, [largest]])
-    middle, half = (ends[1:] + ends[:-1]) / 2, np.diff(ends) / 2
-    sd = middle[:, None] + half[:, None] * NODES
-    log_density = (
-        (freedom - 1) * np.log(sd, where=sd > 0, out=np.zeros_like(sd))
-        - freedom * sd**2 / 2
-        + np.log(2)
-        + freedom / 2 * np.log(freedom / 2)
-        - gammaln(freedom / 2)
-    )
-    passes = ndtr(noncentrality - limit * sd) + ndtr(-noncentrality - limit * sd)
-    return float(np.sum(half[:, None] * WEIGHTS * passes * np.exp(log_density)))
-
-
-def _check_design(n_animals: int, sd: float) -> None:
     if n_animals < 2 or not 0 <= sd < float("inf"):
         raise DataError(
             f"{n_animals} animals and an SD of {sd:g} tell no detectable difference; "
             "give at least 2 animals and an SD of 0 or more"
         )
+    freedom = n_animals - 1
+    limit = float(stdtrit(freedom, 1 - LEVEL / 2))
+
+    def missed(noncentrality: float) -> float:
+        # What scipy gives as NaN is a tail in which nothing is left.
+        below, far_below = np.nan_to_num(nctdtr(freedom, noncentrality, [limit, -limit]))
+        return float(1 - below + far_below) - POWER
+
+    highest = 1.0
+    while missed(highest) < 0:
+        highest *= 2
+    return float(brentq(missed, 0, highest)) / sqrt(n_animals) * sd

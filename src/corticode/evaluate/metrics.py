@@ -113,7 +113,7 @@ def binary_scores(
     true, score = _known_binary(target, score)
     _, n_true, n_false = _roc_counts(true, score)
     found = {
-        "auc": _auc(n_true, n_false),
+        "auc": auc_of_counts(n_true, n_false),
         "average_precision": _average_precision(n_true, n_false),
         **_hits(true, score, 0.5, ""),
         "brier": float(np.mean((score - true) ** 2)) if true.size else np.nan,
@@ -160,7 +160,7 @@ def class_scores(target: NDArray[Any], score: NDArray[Any]) -> dict[str, float]:
     right = np.argmax(score, axis=1) == target
     several = present.size > 1
     recalls = [right[target == k].mean() for k in present]
-    aucs = [_auc(*_roc_counts(target == k, score[:, k])[1:]) for k in present]
+    aucs = [auc_of_counts(*_roc_counts(target == k, score[:, k])[1:]) for k in present]
     return {
         "auc": float(np.mean(aucs)) if several else np.nan,
         "balanced_accuracy": float(np.mean(recalls)) if several else np.nan,
@@ -299,8 +299,14 @@ def _roc_counts(
     return ordered[last], n_true, last + 1 - n_true
 
 
-def _auc(n_true: NDArray[np.int64], n_false: NDArray[np.int64]) -> float:
-    """Share of pairs (one of each class) in the right order, ties counting one half."""
+def auc_of_counts(n_true: NDArray[np.int64], n_false: NDArray[np.int64]) -> float:
+    """Share of pairs (one of each class) in the right order, ties counting one half.
+
+    Parameters
+    ----------
+    n_true, n_false
+        How many of each class are at or above each score, from the highest to the lowest.
+    """
     if n_true.size == 0 or n_true[-1] == 0 or n_false[-1] == 0:
         return float("nan")
     added_false = np.diff(n_false, prepend=0)

@@ -20,8 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from corticode.data.windows import Windows
 from corticode.decode.predictions import Predictions
-from corticode.errors import TOO_SHORT, DataError, Finding, StudyError
+from corticode.errors import TOO_SHORT, DataError, Finding
 from corticode.evaluate.comparisons import cannot_reach
+from corticode.evaluate.metrics import auc_of_counts
 from corticode.evaluate.scores import score_sessions
 
 N_DRAWS = 999
@@ -42,7 +43,6 @@ COLUMNS = (
     "smallest_p",
     "note",
 )
-WITHIN = ("auto", "all", "pairs")
 # The row of nulls.csv that is of all animals together.
 COHORT = "cohort"
 
@@ -417,15 +417,14 @@ def permute_test_labels(
     predictions: Sequence[Predictions],
     *,
     days: Days | None = None,
-    within: str = "auto",
-    n_draws: int = N_DRAWS,
-    seed: int = 0,
 ) -> LabelNull:
     """Each animal's p that decoders tell its own labels better than those of its other sessions.
 
     The statistic is the mean within-session AUC, over sessions and the decoders that test them.
-    Traces of unequal length are cut to the shorter, frame by frame. Left out are sessions under
-    60 % of the animal's median length and those with too few bouts or seconds of a class
+    Traces of unequal length are cut to the shorter, frame by frame. Sessions change places in all
+    orders, or only within pairs of neighbours for animals of which run fraction, mean score or a
+    slope within sessions trends over days, which takes six sessions to tell. Left out are sessions
+    under 60 % of the animal's median length and those with too few bouts or seconds of a class
     (`corticode.evaluate.scores.score_sessions`).
 
     Parameters
@@ -435,12 +434,6 @@ def permute_test_labels(
     days
         The day of each (animal, session); ``None``: sessions are one after the other in the
         order of their names in the predictions.
-    within
-        ``"all"``: sessions change places in all orders. ``"pairs"``: only within pairs of
-        neighbouring sessions. ``"auto"``: within pairs for animals of which run fraction, mean
-        score or a slope within sessions trends over days, which takes six sessions to tell.
-    n_draws, seed
-        As for `corticode.evaluate.nulls.draw_orders`.
 
     Returns
     -------
@@ -452,8 +445,6 @@ def permute_test_labels(
     ------
     DataError
         No predictions, none of a test part, targets that are not binary, or a day is missing.
-    StudyError
-        An unknown `within`.
 
     Examples
     --------
@@ -473,25 +464,23 @@ def permute_test_labels(
     >>> print(found)
     1 of 1 animals above chance (p < 0.05 each, labels permuted)
     """
-    if within not in WITHIN:
-        raise StudyError(f"within is {within!r}; it must be one of {', '.join(WITHIN)}")
     _check_binary(predictions)
     table, findings = usable_sessions(predictions)
     sessions = {name: _collect(predictions, name) for name in table}
     day = {name: day_of(name, place, days) for place, name in enumerate(table)}
-    trends = day_trends(_session_table(sessions, day), n_draws=n_draws, seed=seed)
+    trends = day_trends(_session_table(sessions, day))
     trending = set(trends.loc[trends["trends"], "animal"])
     rows = []
     for animal in dict.fromkeys(animal for animal, _ in sessions):
         own = [name for name in sessions if name[0] == animal]
-        pairs = within == "pairs" or (within == "auto" and animal in trending)
+        pairs = animal in trending
         blocks = order_blocks([animal] * len(own), [day[name] for name in own], [animal] * pairs)
         aucs = _pair_aucs([sessions[name] for name in own])
-        orders = draw_orders(blocks, n_draws, seed=seed)
+        orders = draw_orders(blocks)
         statistics = mean_known(aucs[np.arange(len(own)), orders])
         chance = float(mean_known(statistics))
         row = {"animal": animal, "value": statistics[0], "chance": chance}
-        rows.append(row | _verdict(statistics, blocks, n_draws, pairs, within))
+        rows.append(row | _verdict(statistics, blocks, pairs))
     return LabelNull(pd.DataFrame(rows, columns=list(COLUMNS)), trends, tuple(findings))
 
 
@@ -559,28 +548,19 @@ def _auc_of(said: _SessionScores, label: NDArray[np.float64]) -> float:
     shared = said.frame < label.size
     code, true = said.code[shared], label[said.frame[shared]]
     # Sorted once a session: counting codes leaves out frames without sorting again.
-    n_true, n_false = np.bincount(code[true == 1]), np.bincount(code[true == 0])
-    if n_true.size == 0 or n_false.size == 0:
-        return float("nan")
-    length = max(n_true.size, n_false.size)
-    n_true = np.pad(n_true, (0, length - n_true.size))
-    n_false = np.pad(n_false, (0, length - n_false.size))
-    twice_area = int(np.sum(n_true * (2 * np.cumsum(n_false) - n_false)))
-    return twice_area / (2 * int(n_true.sum()) * int(n_false.sum()))
+    n_codes = int(code.max(initial=-1)) + 1
+    n_true, n_false = (np.bincount(code[true == k], minlength=n_codes) for k in (1, 0))
+    return auc_of_counts(np.cumsum(n_true[::-1]), np.cumsum(n_false[::-1]))
 
 
 def _verdict(
-    statistics: NDArray[np.float64],
-    blocks: NDArray[np.int64],
-    n_draws: int,
-    pairs: bool,
-    within: str,
+    statistics: NDArray[np.float64], blocks: NDArray[np.int64], pairs: bool
 ) -> dict[str, object]:
-    floor = smallest_p(blocks, n_draws)
+    floor = smallest_p(blocks, N_DRAWS)
     notes = []
-    if pairs and within == "auto":
+    if pairs:
         notes.append("sessions trend over days: labels change places between neighbours only")
-    if not pairs and blocks.size < FEWEST_SESSIONS:
+    elif blocks.size < FEWEST_SESSIONS:
         notes.append(
             f"exchangeability could not be checked with {blocks.size} sessions (it takes "
             f"{FEWEST_SESSIONS})"

@@ -5,7 +5,6 @@ bouts, it scores above 0.5 for small s though it knows of nothing but the presen
 much that is; only above both does it predict the future (or recall the past).
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,31 +21,30 @@ FRAMES_APART = 2**40
 REFERENCES = ("persistence_auc", "unshifted_auc")
 
 
-def persistence_auc(
-    predictions: Predictions, shift: int, later: Predictions | None = None
-) -> pd.Series:
-    """How well the label itself foretells the label `shift` frames later, by session.
+def shift_references(predictions: Predictions, later: Predictions, shift: int) -> pd.DataFrame:
+    """How well the label itself, and the decoder of the present, foretell a later label.
 
-    It is (1 + rho) / 2, where rho, the label's autocorrelation, is the correlation (phi) of the
-    labels of frames t and t + shift over all pairs of one session. This is the AUC of the rule
+    The first is (1 + rho) / 2, where rho, the label's autocorrelation, is the correlation (phi) of
+    the labels of frames t and t + shift over all pairs of one session. This is the AUC of the rule
     "as it is now", (sensitivity + specificity) / 2, exactly where both ends of the pairs hold the
-    same share of 1; else that AUC is (1 + rho * sd(t) / sd(t + shift)) / 2.
+    same share of 1; else that AUC is (1 + rho * sd(t) / sd(t + shift)) / 2. The second sets the
+    decoder's score of frame t against the label of frame t + shift.
 
     Parameters
     ----------
     predictions
         Of the decoder without shift, for a binary target; its test part is used.
-    shift
-        Frames; above 0 is the future.
     later
         Where the labels of t + shift are looked up: the predictions of the decoder with that
-        shift, which never looks across a gap in time. ``None``: `predictions` themselves, whose
-        pairs may span a gap.
+        shift, which never looks across a gap in time. Pairs of `predictions` themselves may.
+    shift
+        Frames; above 0 is the future.
 
     Returns
     -------
-    Series
-        One value a session, by animal and session; NaN where `score_sessions` leaves it blank.
+    DataFrame
+        One row a session, by animal and session: persistence_auc and unshifted_auc, NaN where
+        `score_sessions` leaves them blank.
 
     Raises
     ------
@@ -67,76 +65,12 @@ def persistence_auc(
     ...     animal_names=("m1",),
     ...     session_names=("monday",),
     ... )
-    >>> [persistence_auc(said, shift).round(3).item() for shift in (20, 10, 5)]
+    >>> [shift_references(said, said, k)["persistence_auc"].round(3).item() for k in (20, 10, 5)]
     [1.0, 0.0, 0.523]
     """
     shifted, label = _at_later_labels(predictions, shift, later)
-    return _persistence(shifted, label)
-
-
-def unshifted_auc(
-    predictions: Predictions, shift: int, later: Predictions | None = None
-) -> pd.Series:
-    """How well the decoder of the present foretells the label `shift` frames later, by session.
-
-    Its score of frame t is set against the label of frame t + shift.
-
-    Parameters
-    ----------
-    predictions, shift, later
-        As for `persistence_auc`.
-
-    Returns
-    -------
-    Series
-        One AUC a session, by animal and session; NaN where `score_sessions` leaves it blank.
-
-    Raises
-    ------
-    DataError
-        As for `persistence_auc`.
-    """
-    return _auc_by_session(_at_later_labels(predictions, shift, later)[0], "unshifted_auc")
-
-
-def shift_references(
-    predictions: Predictions,
-    shifts: Sequence[int],
-    later: Mapping[int, Predictions] | None = None,
-) -> pd.DataFrame:
-    """Both reference lines of a sweep over shifts, the mean over the sessions of each animal.
-
-    Parameters
-    ----------
-    predictions
-        As for `persistence_auc`.
-    shifts
-        Frames.
-    later
-        By shift, where the labels of t + shift are looked up; as for `persistence_auc`.
-
-    Returns
-    -------
-    DataFrame
-        One row a shift and animal: shift, animal, persistence_auc, unshifted_auc.
-
-    Raises
-    ------
-    DataError
-        As for `persistence_auc`.
-    """
-    tables = []
-    for shift in shifts:
-        shifted, label = _at_later_labels(predictions, shift, (later or {}).get(shift))
-        by_session = pd.concat(
-            [_persistence(shifted, label), _auc_by_session(shifted, "unshifted_auc")], axis=1
-        )
-        by_animal = by_session.groupby("animal", sort=False).mean().reset_index()
-        by_animal.insert(0, "shift", shift)
-        tables.append(by_animal)
-    if not tables:
-        return pd.DataFrame(columns=["shift", "animal", *REFERENCES])
-    return pd.concat(tables, ignore_index=True)
+    lines = [_persistence(shifted, label), _auc_by_session(shifted, "unshifted_auc")]
+    return pd.concat(lines, axis=1)
 
 
 def compare_with_references(
@@ -160,9 +94,10 @@ def compare_with_references(
     Raises
     ------
     DataError
-        As for `persistence_auc`.
+        As for `shift_references`.
     """
-    lines = shift_references(predictions, [shift], {shift: shifted})
+    by_session = shift_references(predictions, shifted, shift)
+    lines = by_session.groupby("animal", sort=False).mean().reset_index().assign(shift=shift)
     auc = score_sessions(shifted).groupby("animal", sort=False)["auc"].mean()
     lines["auc"] = lines["animal"].map(auc)
     highest = lines[list(REFERENCES)].max(axis=1, skipna=False)
@@ -172,11 +107,10 @@ def compare_with_references(
 
 
 def _at_later_labels(
-    predictions: Predictions, shift: int, later: Predictions | None
+    predictions: Predictions, shift: int, later: Predictions
 ) -> tuple[Predictions, NDArray[np.float32]]:
     """Predictions whose targets are those of t + shift, and the label of t beside each."""
-    now = predictions.of_part("test")
-    then = now if later is None else later.of_part("test")
+    now, then = predictions.of_part("test"), later.of_part("test")
     both = join([now, then])
     if both.kind != "binary":
         raise DataError(

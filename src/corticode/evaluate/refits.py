@@ -23,7 +23,6 @@ from corticode.evaluate.comparisons import cannot_reach
 from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.nulls import (
     N_DRAWS,
-    WITHIN,
     Days,
     Name,
     day_of,
@@ -161,12 +160,28 @@ def _fit_orders(
     gram, moment = sum(grams), sum(moments)
     weights = []
     for k in range(n_groups):
-        left = gram - grams[k]
-        strength = penalty * np.trace(left) / len(left)
-        # Flat inputs alone leave nothing to divide by; their weights are 0 then.
-        left[np.diag_indices_from(left)] += strength if strength > 0 else 1.0
-        weights.append(cho_solve(cho_factor(left), moment - moments[k]))
+        weights.append(ridge_weights(gram - grams[k], moment - moments[k], penalty))
     return np.stack(weights)
+
+
+def ridge_weights(
+    gram: NDArray[np.float64], moment: NDArray[np.float64], penalty: float
+) -> NDArray[np.float64]:
+    """Weights of a ridge regression; `gram` is changed.
+
+    Parameters
+    ----------
+    gram
+        Products of the inputs with themselves, (input, input).
+    moment
+        Their products with what is to be said, (input,) or (input, order).
+    penalty
+        As a share of the inputs' mean sum of squares.
+    """
+    strength = penalty * np.trace(gram) / len(gram)
+    # Flat inputs alone leave nothing to divide by; their weights are 0 then.
+    gram[np.diag_indices_from(gram)] += strength if strength > 0 else 1.0
+    return np.asarray(cho_solve(cho_factor(gram), moment))
 
 
 def _centred(inputs: Floats) -> NDArray[np.float32]:
@@ -219,16 +234,16 @@ def permute_and_refit(
     windows: Windows,
     *,
     days: Days | None = None,
-    within: str = "auto",
     n_draws: int = N_DRAWS,
     every: int = EVERY,
-    penalty: float = PENALTY,
     seed: int = 0,
 ) -> CohortNull:
     """The cohort's p that a linear decoder reads labels from windows of animals it never saw.
 
     Each animal (with one animal: each session) is left out in turn; ridge regression on whole
-    windows, standardised within each session, is fitted to the others and scored on it. All
+    windows, standardised within each session, is fitted to the others and scored on it. Labels
+    change places between neighbours only for animals whose run fraction or slope of labels within
+    sessions trends over days. All
     sessions of an animal are cut to the shortest of those that take part, so that every order
     weighs the same frames; see `corticode.evaluate.nulls.permute_test_labels` for those left out.
 
@@ -238,15 +253,10 @@ def permute_and_refit(
         Windows of traces with a binary target.
     days
         The day of each (animal, session); ``None``: their order in the windows' name tables.
-    within
-        ``"all"``, ``"pairs"`` (of neighbouring sessions), or ``"auto"``: pairs for animals whose
-        run fraction or slope of labels within sessions trends over days.
     n_draws, seed
         As for `corticode.evaluate.nulls.draw_orders`.
     every
         Only windows of every so many frames are used: neighbouring windows hold nearly the same.
-    penalty
-        L2 penalty as a share of the inputs' mean sum of squares. It is the same in every order.
 
     Raises
     ------
@@ -254,7 +264,7 @@ def permute_and_refit(
         The target is not binary, windows hold movies, a day is missing, or fewer than two
         sessions can be used.
     StudyError
-        An unknown `within`, or `every` or `penalty` out of range.
+        `every` is out of range.
 
     Examples
     --------
@@ -273,7 +283,9 @@ def permute_and_refit(
     >>> found.values.size, round(found.smallest_p, 4), found.p < 0.01
     (576, 0.0017, True)
     """
-    _check_request(windows, within, every, penalty)
+    if every < 1:
+        raise StudyError(f"every is {every}; give 1 frame or more")
+    check_binary_traces(windows, "refitting")
     names, findings = usable_sessions([unsaid(windows)])
     if len(names) < 2:
         raise DataError(
@@ -285,7 +297,7 @@ def permute_and_refit(
     animals = [animal for animal, _ in names]
     day = [day_of(name, place, days) for place, name in enumerate(names)]
     trends = day_trends(_label_table(names, day, traces), n_draws=n_draws, seed=seed)
-    paired = _paired(animals, trends, within)
+    paired = trends.loc[trends["trends"], "animal"].unique().tolist()
     blocks = order_blocks(animals, day, paired)
     orders = draw_orders(blocks, n_draws, seed=seed)
     held_out = "animal" if len(set(animals)) > 1 else "session"
@@ -294,7 +306,6 @@ def permute_and_refit(
         [_pairings(windows.frame[own], traces, animals, k) for k, own in enumerate(rows)],
         pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
         orders,
-        penalty,
     )
     values = cohort_values(aucs, animals)
     floor = smallest_p(blocks, n_draws)
@@ -311,17 +322,12 @@ def permute_and_refit(
     )
 
 
-def _check_request(windows: Windows, within: str, every: int, penalty: float) -> None:
-    if within not in WITHIN:
-        raise StudyError(f"within is {within!r}; it must be one of {', '.join(WITHIN)}")
-    if every < 1 or not penalty > 0:
-        raise StudyError(
-            f"every is {every} and penalty {penalty:g}; give 1 frame or more and a penalty above 0"
-        )
+def check_binary_traces(windows: Windows, what: str) -> None:
+    """Refuse windows of movies and targets that are not binary, which `what` cannot do with."""
     if windows.recipe.target.kind != "binary" or windows.movies:
         raise DataError(
             f"windows hold {'movies' if windows.movies else 'traces'} and a target of kind "
-            f"{windows.recipe.target.kind!r}; refitting needs traces and kind 'binary'"
+            f"{windows.recipe.target.kind!r}; {what} needs traces and kind 'binary'"
         )
 
 
@@ -366,13 +372,6 @@ def _label_table(
 def _design(animals: Sequence[str]) -> str:
     n_animals = len(set(animals))
     return f"{len(animals)} sessions of {n_animals} {'animal' if n_animals == 1 else 'animals'}"
-
-
-def _paired(animals: Sequence[str], trends: pd.DataFrame, within: str) -> list[str]:
-    """Animals whose labels change places between neighbouring sessions only."""
-    if within == "auto":
-        return [str(animal) for animal in trends.loc[trends["trends"], "animal"].unique()]
-    return list(dict.fromkeys(animals)) if within == "pairs" else []
 
 
 def _pairings(

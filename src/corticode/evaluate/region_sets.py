@@ -17,7 +17,6 @@ from math import comb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.windows import Windows
@@ -25,7 +24,13 @@ from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import check_columns
 from corticode.evaluate.intervals import Interval, interval
 from corticode.evaluate.nulls import mean_known
-from corticode.evaluate.refits import PENALTY, cohort_values, column_aucs
+from corticode.evaluate.refits import (
+    PENALTY,
+    check_binary_traces,
+    cohort_values,
+    column_aucs,
+    ridge_weights,
+)
 from corticode.evaluate.scores import scorable_windows
 
 # Sets are told apart by drawing again: of a small number of possible ones all are listed instead.
@@ -152,8 +157,6 @@ class RegionSets:
     random, symmetric
         Values of random sets, and of those made of whole pairs of mirrored regions; shape (set,),
         empty where there is none.
-    random_sets, symmetric_sets
-        Their regions.
     percentile, percentile_symmetric
         Percentage of them whose value is below that of the set; NaN for none.
     held_out
@@ -170,8 +173,6 @@ class RegionSets:
     value_of_all: float
     random: NDArray[np.float64]
     symmetric: NDArray[np.float64]
-    random_sets: tuple[tuple[str, ...], ...]
-    symmetric_sets: tuple[tuple[str, ...], ...]
     percentile: float
     percentile_symmetric: float
     held_out: str
@@ -186,14 +187,11 @@ def compare_region_sets(
     *,
     n_sets: int = N_SETS,
     every: int = EVERY,
-    block_frames: int = BLOCK_FRAMES,
-    penalty: float = PENALTY,
-    seed: int = 0,
 ) -> RegionSets:
     """The value of a set of regions among those of random sets of the same size.
 
     Each animal (with one animal: each session) is left out in turn; ridge regression is fitted
-    to the others and scored on it. Inputs are means over blocks of frames of the window, each
+    to the others and scored on it. Inputs are means over blocks of three frames of the window, each
     standardised within its session, so that a decoder of a set is a linear decoder of its whole
     windows at a coarser time. It tells whether the regions are special to a linear decoder, not
     to a network.
@@ -212,12 +210,6 @@ def compare_region_sets(
         there are fewer.
     every
         Only windows of every so many frames are used: neighbouring windows hold nearly the same.
-    block_frames
-        Frames of a block. Where the window is no multiple of it, its last block is shorter.
-    penalty
-        L2 penalty as a share of the mean sum of squares of a set's inputs; the same for all sets.
-    seed
-        Of the draws.
 
     Raises
     ------
@@ -243,18 +235,20 @@ def compare_region_sets(
     >>> found.random.size, found.percentile, found.value > 0.9
     (14, 100.0, True)
     """
-    _check_request(windows, n_sets, every, block_frames, penalty)
+    check_binary_traces(windows, "comparing sets of regions")
+    if n_sets < 1 or every < 1:
+        raise StudyError(f"n_sets is {n_sets} and every {every}; give whole numbers from 1")
     names = windows.recipe.regions
     kept = _kept(windows)
     chosen = _chosen(windows, regions, table, kept)
     scorable, findings = scorable_windows(windows, "the comparison of region sets")
     scorable = scorable.where(scorable.frame % every == 0)
-    blocks = _SessionBlocks(scorable, block_frames)
-    rng = np.random.default_rng(seed)
+    blocks = _SessionBlocks(scorable)
+    rng = np.random.default_rng(0)
     random = draw_sets([(int(k),) for k in kept], len(chosen), n_sets, rng, without=chosen)
     pairs = mirror_pairs(names, kept, table)
     symmetric = draw_sets(pairs, len(chosen), n_sets, rng, without=chosen)
-    aucs = blocks.score([chosen, tuple(map(int, kept)), *random, *symmetric], penalty)
+    aucs = blocks.score([chosen, tuple(map(int, kept)), *random, *symmetric])
     values = cohort_values(aucs, blocks.animals)
     n_random = 2 + len(random)
     drawn = {"random": values[2:n_random], "mirror-symmetric": values[n_random:]}
@@ -266,8 +260,6 @@ def compare_region_sets(
         value_of_all=float(values[1]),
         random=drawn["random"],
         symmetric=drawn["mirror-symmetric"],
-        random_sets=tuple(tuple(names[k] for k in one) for one in random),
-        symmetric_sets=tuple(tuple(names[k] for k in one) for one in symmetric),
         percentile=below["random"],
         percentile_symmetric=below["mirror-symmetric"],
         held_out=blocks.held_out,
@@ -279,10 +271,11 @@ def compare_region_sets(
 class _SessionBlocks:
     """The inputs of each session, made anew when asked for, and what is left out together."""
 
-    def __init__(self, windows: Windows, block_frames: int) -> None:
+    def __init__(self, windows: Windows) -> None:
         self.windows = windows
         n_frames = windows.recipe.window.n_frames
-        self.edges = [*range(0, n_frames, block_frames), n_frames]
+        # Where the window is no multiple of a block, its last block is shorter.
+        self.edges = [*range(0, n_frames, BLOCK_FRAMES), n_frames]
         codes = [int(k) for k in np.unique(windows.session)]
         self.rows = [np.flatnonzero(windows.session == k) for k in codes]
         self.animals = [windows.animal_names[windows.animal[own[0]]] for own in self.rows]
@@ -310,16 +303,16 @@ class _SessionBlocks:
         varies = spread > ROUNDING * np.abs(flat).max(axis=0)
         return np.asarray(np.divide(about, spread, out=np.zeros_like(about), where=varies))
 
-    def score(self, sets: Sequence[RegionSet], penalty: float) -> NDArray[np.float64]:
+    def score(self, sets: Sequence[RegionSet]) -> NDArray[np.float64]:
         """AUC of each set's decoder in each session, (set, session)."""
-        weights = self._weights(sets, penalty)
+        weights = self._weights(sets)
         aucs = np.empty((len(sets), len(self.rows)))
         for k, own in enumerate(self.rows):
             label = np.repeat(self.windows.target[own][:, None], len(sets), axis=1)
             aucs[:, k] = column_aucs(self.inputs(k) @ weights[self.groups[k]], label)
         return aucs
 
-    def _weights(self, sets: Sequence[RegionSet], penalty: float) -> Floats:
+    def _weights(self, sets: Sequence[RegionSet]) -> Floats:
         """Weights without each group, (group, input, set); 0 for inputs of other regions."""
         grams, moments = self._products()
         gram, moment = grams.sum(axis=0), moments.sum(axis=0)
@@ -329,7 +322,7 @@ class _SessionBlocks:
             left, aim = gram - grams[group], moment - moments[group]
             for k, one in enumerate(sets):
                 own = (np.array(one)[:, None] * n_blocks + np.arange(n_blocks)).ravel()
-                weights[group, own, k] = _ridge(left[np.ix_(own, own)], aim[own], penalty)
+                weights[group, own, k] = ridge_weights(left[np.ix_(own, own)], aim[own], PENALTY)
         return weights
 
     def _products(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -343,31 +336,6 @@ class _SessionBlocks:
             grams[self.groups[k]] += inputs.T @ inputs
             moments[self.groups[k]] += inputs.T @ (label - label.mean())
         return grams, moments
-
-
-def _ridge(
-    gram: NDArray[np.float64], moment: NDArray[np.float64], penalty: float
-) -> NDArray[np.float64]:
-    strength = penalty * np.trace(gram) / len(gram)
-    # Flat inputs alone leave nothing to divide by; their weights are 0 then.
-    gram[np.diag_indices_from(gram)] += strength if strength > 0 else 1.0
-    return np.asarray(cho_solve(cho_factor(gram), moment))
-
-
-def _check_request(
-    windows: Windows, n_sets: int, every: int, block_frames: int, penalty: float
-) -> None:
-    if windows.recipe.target.kind != "binary" or windows.movies:
-        raise DataError(
-            f"windows hold {'movies' if windows.movies else 'traces'} and a target of kind "
-            f"{windows.recipe.target.kind!r}; comparing sets of regions needs traces and kind "
-            "'binary'"
-        )
-    if n_sets < 1 or every < 1 or block_frames < 1 or not penalty > 0:
-        raise StudyError(
-            f"n_sets is {n_sets}, every {every}, block_frames {block_frames} and penalty "
-            f"{penalty:g}; give whole numbers from 1 and a penalty above 0"
-        )
 
 
 def _kept(windows: Windows) -> NDArray[np.intp]:
@@ -486,15 +454,12 @@ class Necessity:
 def set_side_by_side(
     animal_scores: pd.DataFrame,
     sets: Sequence[SetConditions],
-    *,
-    near_zero: float = NEAR_ZERO,
-    enough_share: float = ENOUGH_SHARE,
 ) -> Necessity:
     """What leaving each set of regions out costs, and what each reads alone, over animals.
 
-    A set is needed where the interval of the loss lies above 0 and reaches `near_zero`, not
-    needed where it ends below `near_zero`. It is enough where the interval of what it reads alone
-    lies above chance and its mean is at least `enough_share` of what all regions read above
+    A set is needed where the interval of the loss lies above 0 and reaches `NEAR_ZERO`, not
+    needed where it ends below it. It is enough where the interval of what it reads alone
+    lies above chance and its mean is at least `ENOUGH_SHARE` of what all regions read above
     chance; not enough where the mean is less. What intervals leave open is called not settled.
 
     Parameters
@@ -504,10 +469,6 @@ def set_side_by_side(
         Animals without a value under all three conditions are left out of a set's row.
     sets
         One or more; of two or more, each pair is looked at for redundancy.
-    near_zero
-        A loss below which nothing is needed, in units of the score.
-    enough_share
-        From 0 to 1.
 
     Raises
     ------
@@ -515,7 +476,7 @@ def set_side_by_side(
         A condition has no scores, conditions have different metrics, no animal has all three,
         or a column is missing.
     StudyError
-        No set, one named twice, or a limit out of range.
+        No set, or one named twice.
 
     Examples
     --------
@@ -531,20 +492,13 @@ def set_side_by_side(
     names = [one.name for one in sets]
     if not names or len(set(names)) < len(names):
         raise StudyError(f"sets are {', '.join(names) or 'none'}; give one or more, each once")
-    if not near_zero > 0 or not 0 < enough_share <= 1:
-        raise StudyError(
-            f"near_zero is {near_zero:g} and enough_share {enough_share:g}; give a loss above 0 "
-            "and a share above 0, at most 1"
-        )
-    rows = [_row(animal_scores, one, near_zero, enough_share) for one in sets]
+    rows = [_row(animal_scores, one) for one in sets]
     words = [str(row["words"]) for row in rows]
     words += [_together(a, b) for a, b in combinations(rows, 2)]
     return Necessity(pd.DataFrame(rows), tuple(line for line in words if line))
 
 
-def _row(
-    animal_scores: pd.DataFrame, one: SetConditions, near_zero: float, enough_share: float
-) -> dict[str, object]:
+def _row(animal_scores: pd.DataFrame, one: SetConditions) -> dict[str, object]:
     values, metric = _values(animal_scores, one)
     chance = CHANCE[metric]
     lost = interval(values["all"] - values["without"])
@@ -561,8 +515,8 @@ def _row(
         **_ends("necessity", lost),
         **_ends("sufficiency", alone),
         "share_kept": share,
-        "needed": _is_needed(lost, near_zero),
-        "enough": _is_enough(alone, share, enough_share),
+        "needed": _is_needed(lost),
+        "enough": _is_enough(alone, share),
     }
     return row | {"words": _necessity_words(row)}
 
@@ -599,17 +553,17 @@ def _ends(name: str, found: Interval) -> dict[str, float]:
     return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
-def _is_needed(lost: Interval, near_zero: float) -> str:
+def _is_needed(lost: Interval) -> str:
     # NaN ends, of one animal, settle nothing: no comparison with them holds.
-    if lost.high < near_zero:
+    if lost.high < NEAR_ZERO:
         return "no"
     return "yes" if lost.low > 0 else "not settled"
 
 
-def _is_enough(alone: Interval, share: float, enough_share: float) -> str:
+def _is_enough(alone: Interval, share: float) -> str:
     if np.isnan(share) or np.isnan(alone.low):
         return "not settled"
-    if share < enough_share:
+    if share < ENOUGH_SHARE:
         return "no"
     return "yes" if alone.low > 0 else "not settled"
 

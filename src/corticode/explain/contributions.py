@@ -19,29 +19,6 @@ N_BACKGROUND = 100
 SCALES = ("logit", "probability")
 
 
-@dataclass(frozen=True)
-class Contributions:
-    """What each part of the input adds to the outputs of some windows.
-
-    Parameters
-    ----------
-    values
-        (window, frame, region), or, of movies, (window, frame, row, column).
-    outputs
-        The decoder's output for each window, (window,).
-    baseline
-        The mean output over the background, from which the contributions start.
-    additivity_error
-        Largest |sum of contributions - (output - baseline)| over the windows, as a share of the
-        largest |output - baseline|.
-    """
-
-    values: NDArray[np.float32]
-    outputs: NDArray[np.float64]
-    baseline: float
-    additivity_error: float
-
-
 def additivity_error(sums: NDArray[np.float64], differences: NDArray[np.float64]) -> float:
     """Largest |sum - difference| as a share of the largest |difference|; 0 where both are 0.
 

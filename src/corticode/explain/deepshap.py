@@ -13,7 +13,6 @@ from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.errors import DecoderError, StudyError
 from corticode.explain.contributions import (
-    Contributions,
     additivity_error,
     average_contributions,
     check_windows,
@@ -34,7 +33,7 @@ KEPT_BLOCKS = 4
 ROUNDING_UNITS = 64
 
 
-def explain_windows(
+def deep_shap(
     decoder: Decoder,
     explained: Windows,
     background: Windows,
@@ -42,8 +41,8 @@ def explain_windows(
     on: str = "logit",
     of_class: str | None = None,
     device: str = "cpu",
-) -> Contributions:
-    """What each region at each frame adds to the output of each window, by Deep SHAP.
+) -> ImportanceMap:
+    """The map of a decoder of traces: mean contributions and mean |contributions|, by Deep SHAP.
 
     The contributions to a window's output add up to its difference from the mean output over the
     background. Multipliers are found for every pair of a window and a background, by hand and
@@ -54,7 +53,7 @@ def explain_windows(
     decoder
         A fitted decoder of traces.
     explained
-        Windows cut with the decoder's recipe.
+        Windows cut with the decoder's recipe; memory does not grow with their number.
     background
         What they are set against, such as `draw_background` gives; the cost is windows times
         backgrounds.
@@ -68,8 +67,9 @@ def explain_windows(
 
     Returns
     -------
-    Contributions
-        (window, frame, region), all windows in memory: `deep_shap` averages as it goes.
+    ImportanceMap
+        Over frame and region, whole and apart for each class and animal; ``details`` holds the
+        additivity error and what the background was.
 
     Raises
     ------
@@ -84,40 +84,6 @@ def explain_windows(
     References
     ----------
     Lundberg and Lee (2017), "A unified approach to interpreting model predictions", NeurIPS.
-    """
-    explanation = _Explanation(decoder, explained, background, on, of_class, device)
-    values = np.concatenate(list(explanation.blocks()))
-    return Contributions(
-        values, np.concatenate(explanation.outputs), explanation.baseline, explanation.error()
-    )
-
-
-def deep_shap(
-    decoder: Decoder,
-    explained: Windows,
-    background: Windows,
-    *,
-    on: str = "logit",
-    of_class: str | None = None,
-    device: str = "cpu",
-) -> ImportanceMap:
-    """The map of a decoder of traces: mean contributions and mean |contributions|, by Deep SHAP.
-
-    Parameters
-    ----------
-    decoder, explained, background, on, of_class, device
-        As in `explain_windows`. Memory does not grow with the number of windows explained.
-
-    Returns
-    -------
-    ImportanceMap
-        Over frame and region, whole and apart for each class and animal; ``details`` holds the
-        additivity error and what the background was.
-
-    Raises
-    ------
-    DecoderError, DataError, StudyError
-        As in `explain_windows`.
 
     Examples
     --------

@@ -456,63 +456,6 @@ def divide_by_spread(found: ImportanceMap, spread: NDArray[np.float64]) -> Impor
     )
 
 
-def tabulate_spread(found: ImportanceMap, spread: NDArray[np.float64]) -> tuple[pd.DataFrame, str]:
-    """Each region's share beside its input's SD and its share once divided by that.
-
-    Parameters
-    ----------
-    found, spread
-        As for `divide_by_spread`.
-
-    Returns
-    -------
-    DataFrame
-        One row a region, in falling order of its share: region, share, rank, input_sd,
-        share_per_sd, rank_per_sd. Regions without spread are left out.
-    str
-        How far shares follow the spread, as a sentence.
-
-    Raises
-    ------
-    DataError
-        As for `divide_by_spread`.
-
-    Examples
-    --------
-    >>> found = ImportanceMap("deep-shap", "logit", ("frame", "region"), np.array([[1.0, 3, 2]]),
-    ...     names=("1", "2", "3"), frames=(0,))
-    >>> table, words = tabulate_spread(found, np.array([0.5, 3.0, 2.0]))
-    >>> table[["region", "share", "share_per_sd", "rank_per_sd"]]
-      region     share  share_per_sd  rank_per_sd
-    0      2  0.500000          0.25          2.5
-    1      3  0.333333          0.25          2.5
-    2      1  0.166667          0.50          1.0
-    >>> words
-    "a region's share correlates by 1.00 in rank with its input's SD, once divided by it by -0.87"
-    """
-    divided = divide_by_spread(found, spread).by_region()
-    table = pd.DataFrame(
-        {
-            "region": found.names,
-            "share": found.by_region(),
-            "input_sd": spread,
-            "share_per_sd": divided,
-        }
-    )
-    table = table[table["input_sd"] > 0].sort_values("share", ascending=False, kind="stable")
-    for name in ("share", "share_per_sd"):
-        table[name.replace("share", "rank")] = table[name].rank(ascending=False)
-    columns = ["region", "share", "rank", "input_sd", "share_per_sd", "rank_per_sd"]
-    table = table[columns].reset_index(drop=True)
-    values = table[["input_sd", "share", "share_per_sd"]].to_numpy().T
-    _, as_it_is, once_divided = rank_correlations(values)[0]
-    words = (
-        f"a region's share correlates by {as_it_is:.2f} in rank with its input's SD, once divided "
-        f"by it by {once_divided:.2f}"
-    )
-    return table, words
-
-
 def _check(found: ImportanceMap, spread: NDArray[np.float64]) -> None:
     if "region" not in found.axes:
         raise DataError(

@@ -370,7 +370,7 @@ class PairedCondition:
     animals
         One row an animal: animal, a, b, difference (a - b); NaN where it has no value.
     tests
-        Rows of `corticode.evaluate.comparisons.compare` whose condition_a and condition_b are
+        Rows of `corticode.evaluate.comparisons.with_families` whose condition_a and condition_b are
         ``"A"`` and ``"B"``: paired t and exact sign-flip, p-values adjusted over all paired
         conditions.
     settings

@@ -512,7 +512,7 @@ def verdicts_of(comparisons: pd.DataFrame, name: str | None = None) -> list[Verd
     Parameters
     ----------
     comparisons
-        As from `corticode.evaluate.comparisons.compare`.
+        As from `corticode.evaluate.comparisons.with_families`.
     name
         Of one comparison (a figure); None: all.
 
@@ -523,10 +523,11 @@ def verdicts_of(comparisons: pd.DataFrame, name: str | None = None) -> list[Verd
 
     Examples
     --------
-    >>> from corticode.evaluate.comparisons import Comparison, compare
+    >>> from corticode.evaluate.comparisons import compare_pair, with_families
     >>> scores = pd.DataFrame({"condition": ["gru"] * 3 + ["rnn"] * 3, "metric": "auc",
     ...     "animal": ["m1", "m2", "m3"] * 2, "value": [0.9, 0.8, 0.95, 0.8, 0.75, 0.9]})
-    >>> verdicts_of(compare(scores, [Comparison("networks", ("gru", "rnn"))]))[0].over_animals
+    >>> pairs = with_families(compare_pair(scores, "networks", ("gru", "rnn")))
+    >>> verdicts_of(pairs)[0].over_animals
     '3 animals: +0.067 [-0.005, 0.138]'
     """
     own = comparisons if name is None else comparisons[comparisons["comparison"] == name]

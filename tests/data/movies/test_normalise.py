@@ -12,18 +12,24 @@ from corticode.data.movies.normalise import (
     lowpassed_reference,
     moving_part,
     normalise_movie,
-    normalised_frames,
     pixel_look_ahead_frames,
     states_of,
 )
 from corticode.data.movies.passes import smoothed_frames
 from corticode.data.movies.statistics import measure_movie
+from corticode.decode.movie_batches import MovieFrames
 from corticode.errors import DataError, StudyError
 
 SIDE = 24
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE] - SIDE // 2
 DISC = np.hypot(ROWS, COLUMNS) < 8
 N_FRAMES, MOVIE_SIDE = 12, 3
+
+
+def normalised_frames(movie, rows):
+    """Some frames of a movie as a decoder reads them."""
+    frames, which = MovieFrames([movie]), np.arange(rows.start, rows.stop)
+    return frames.normalise(which, frames.read(which)).numpy()
 
 
 def a_pair(n_frames=700, dtype="<u2"):

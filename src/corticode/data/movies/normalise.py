@@ -34,8 +34,9 @@ class NormalisedMovie:
     """A movie as recorded, and what normalises its frames when they are read.
 
     Frame t has state max(t // `checkpoint_frames` - 1, 0), or 0 where `checkpoint_frames` is 0, and
-    enters as (frame - offset - slope * low-passed reference - drift) * gain. `normalised_frames` is
-    that formula; the reference's mean is part of the offset.
+    enters as (frame - offset - slope * low-passed reference - drift) * gain, which
+    `corticode.decode.movie_batches.MovieFrames` works out; the reference's mean is part of the
+    offset. Where the gain is 0 it is 0, pixels without values too.
 
     Parameters
     ----------
@@ -73,33 +74,6 @@ class NormalisedMovie:
     checkpoint_frames: int = 0
     drift: NDArray[np.float32] | None = None
     knot_frames: int = 0
-
-
-def normalised_frames(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32]:
-    """Some frames of a movie, normalised; no more of it is read than they need.
-
-    Parameters
-    ----------
-    movie
-        As `normalise_movie` gives it.
-    rows
-        Which frames, from `start` to before `stop`.
-
-    Returns
-    -------
-    NDArray
-        (frame, row, column); 0 where a pixel is left out.
-    """
-    state = states_of(movie, np.arange(rows.start, rows.stop))
-    values = movie.frames[rows].astype(np.float32)
-    values -= movie.offset[state]
-    moving = moving_part(movie, rows)
-    if moving is not None:
-        values -= moving
-    gain = movie.gain[state]
-    values *= gain
-    values[gain == 0] = 0  # pixels without values too, as around a brain cut out by NaN
-    return values
 
 
 def states_of(movie: NormalisedMovie, frame: NDArray[np.integer]) -> NDArray[np.intp]:
@@ -262,11 +236,10 @@ def normalise_movie(
     Examples
     --------
     >>> from corticode.data.movies.statistics import measure_movie
-    >>> from corticode.data.movies.normalise import normalised_frames
     >>> movie = np.array([[[1, 7]], [[3, 7]]], np.uint16)
     >>> normal, findings = normalise_movie(
     ...     movie, None, measure_movie(movie), PixelPreprocessing("none"))
-    >>> normalised_frames(normal, slice(0, 2)).tolist()
+    >>> ((normal.frames - normal.offset) * normal.gain).tolist()
     [[[-1.0, 0.0]], [[1.0, 0.0]]]
     >>> print(findings[0])
     1 of 2 pixels never change and enter as 0

@@ -9,7 +9,6 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ _DESCRIPTION, _OFFSETS, _BYTE_COUNTS = 270, (273, 324), (279, 325)
 # Width, length, bits, compression, samples a pixel, planar, sample format: alike in all pages.
 _LOOKS = frozenset((256, 257, 258, 259, 277, 284, 339))
 _BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
+# How TIFF and BigTIFF write the number of a page's entries, and offsets: codes of `struct`.
+_NUMBERS = {42: "HI", 43: "QQ"}
 # What a classic TIFF can count to; a BigTIFF that claims more is spoilt.
 _MOST_ENTRIES = 65_535
 _UINTS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -42,36 +43,6 @@ _LIBRARY_ERRORS = (
 
 class _CutShortError(Exception):
     """The file ends before what it promises."""
-
-
-@dataclass(frozen=True)
-class _Format:
-    """How a TIFF or BigTIFF file writes its numbers: codes of `struct`."""
-
-    order: str
-    first_at: int
-    count: str
-    offset: str
-
-    @property
-    def n_offset(self) -> int:
-        """Bytes of an offset, and of a value that stands in its entry."""
-        return 4 if self.offset == "I" else 8
-
-    @property
-    def n_entry(self) -> int:
-        """Bytes of an entry: tag, type, count, and the value or where it is."""
-        return 4 + 2 * self.n_offset
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What a header's tags, types and counts say; nearly all pages of a movie share one."""
-
-    largest_count: int
-    n_bytes: tuple[int, ...]
-    apart: tuple[int, ...]
-    looks: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -126,16 +97,22 @@ def read_pages(path: Path) -> tuple[list[Page], bool]:
     (5, True)
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        kind = _read_format(path, content)
+        order = {b"II": "<", b"MM": ">"}.get(content[:2], "")
+        version = struct.unpack(order + "H", content[2:4])[0] if order and len(content) >= 16 else 0
+        if version not in _NUMBERS:
+            raise unreadable(path, "TIFF", ValueError("it does not start as one"))
+        count, offset = (struct.Struct(order + code) for code in _NUMBERS[version])
+        entry = struct.Struct(f"{order}HH2{offset.format[-1]}")
         pages: list[Page] = []
         seen: set[int] = set()
-        position = kind.first_at
+        # A BigTIFF says in between how long its offsets are.
+        (position,) = offset.unpack_from(content, 4 if version == 42 else 8)
         while position:
             if position in seen:
                 raise unreadable(path, "TIFF", ValueError("its pages run in a circle"))
             seen.add(position)
             try:
-                page = _read_page(content, kind, position, is_first=not pages)
+                page = _read_page(content, position, (count, offset, entry), is_first=not pages)
             except _CutShortError:
                 return pages, False
             except ValueError as error:
@@ -145,72 +122,51 @@ def read_pages(path: Path) -> tuple[list[Page], bool]:
         return pages, True
 
 
-def _read_format(path: Path, content: mmap.mmap) -> _Format:
-    order = {b"II": "<", b"MM": ">"}.get(content[:2], "")
-    version = struct.unpack(order + "H", content[2:4])[0] if order and len(content) >= 16 else 0
-    if version not in (42, 43):
-        raise unreadable(path, "TIFF", ValueError("it does not start as one"))
-    count, offset, at = ("H", "I", 4) if version == 42 else ("Q", "Q", 8)
-    (first_at,) = struct.unpack_from(order + offset, content, at)
-    return _Format(order, first_at, count, offset)
-
-
-def _read_page(content: mmap.mmap, kind: _Format, position: int, *, is_first: bool) -> Page:
+def _read_page(
+    content: mmap.mmap, position: int, numbers: tuple[struct.Struct, ...], *, is_first: bool
+) -> Page:
     """One page header; `_CutShortError` where it, or anything it points to, is not all there."""
     size = len(content)
-    n_count = struct.calcsize(kind.order + kind.count)
-    if position + n_count > size:
+    count, offset, entry = numbers
+    at = position + count.size
+    if at > size:
         raise _CutShortError
-    (n_entries,) = struct.unpack_from(kind.order + kind.count, content, position)
-    at = position + n_count
-    end = at + n_entries * kind.n_entry
-    if end + kind.n_offset > size:
+    (n_entries,) = count.unpack_from(content, position)
+    end = at + n_entries * entry.size
+    if end + offset.size > size:
         raise _CutShortError
     if n_entries > _MOST_ENTRIES:
         raise ValueError(f"a page claims {n_entries} entries")
-    numbers = struct.unpack_from(kind.order + f"HH2{kind.offset}" * n_entries, content, at)
-    tags, types, counts, values = (numbers[k::4] for k in range(4))
-    layout = _layout_of(tags, types, counts, kind.n_offset)
-    if layout.largest_count > size or any(
-        values[k] + layout.n_bytes[k] > size for k in layout.apart
-    ):
-        raise _CutShortError
-
-    def place_of(k: int) -> int:
-        return values[k] if k in layout.apart else at + (k + 1) * kind.n_entry - kind.n_offset
+    # Of each tag: its type and count, where its values are, how many bytes they take.
+    found: dict[int, tuple[int, int, int, int]] = {}
+    looks: list[int] = []
+    for tag, kind, n_values, value in entry.iter_unpack(content[at:end]):
+        at += entry.size
+        n_bytes = n_values * (_BYTES_OF_TYPE[kind] if kind < len(_BYTES_OF_TYPE) else 0)
+        is_apart = n_bytes > offset.size
+        if n_values > size or (is_apart and value + n_bytes > size):
+            raise _CutShortError
+        found.setdefault(tag, (kind, n_values, value if is_apart else at - offset.size, n_bytes))
+        if tag in _LOOKS:
+            # Where a value lies apart (the bits of three colours), its place differs.
+            looks += (tag, 0 if is_apart else value)
 
     def values_of(wanted: tuple[int, ...]) -> tuple[int, ...]:
-        k = next((tags.index(tag) for tag in wanted if tag in tags), -1)
-        if k < 0 or types[k] not in _UINTS:
+        kind, n_values, place, _ = next((found[tag] for tag in wanted if tag in found), (0,) * 4)
+        if kind not in _UINTS:
             raise ValueError("a page says nowhere where its pixels are")
-        code = f"{kind.order}{counts[k]}{_UINTS[types[k]]}"
-        return struct.unpack_from(code, content, place_of(k))
+        return struct.unpack_from(f"{count.format[0]}{n_values}{_UINTS[kind]}", content, place)
 
     starts, lengths = values_of(_OFFSETS), values_of(_BYTE_COUNTS)
     ends = [start + length for start, length in zip(starts, lengths, strict=False)]
     if len(starts) != len(lengths) or not ends or max(ends) > size:
         raise _CutShortError
+    *_, place, n_bytes = found.get(_DESCRIPTION, (0,) * 4) if is_first else (0,) * 4
     in_one_piece = list(starts[1:]) == ends[:-1]
-    text = b""
-    if is_first and _DESCRIPTION in tags:
-        k = tags.index(_DESCRIPTION)
-        text = content[place_of(k) : place_of(k) + layout.n_bytes[k]]
-    (next_at,) = struct.unpack_from(kind.order + kind.offset, content, end)
-    looks = tuple(number for k, tag in layout.looks for number in (tag, values[k] if k >= 0 else 0))
-    return Page(starts[0] if in_one_piece else -1, next_at, looks, text)
-
-
-@lru_cache(maxsize=16)
-def _layout_of(
-    tags: tuple[int, ...], types: tuple[int, ...], counts: tuple[int, ...], n_offset: int
-) -> _Layout:
-    """What pages of these tags, types and counts share, worked out once for all of them."""
-    sizes = [_BYTES_OF_TYPE[one] if one < len(_BYTES_OF_TYPE) else 0 for one in types]
-    n_bytes = tuple(size * count for size, count in zip(sizes, counts, strict=True))
-    apart = tuple(k for k, n in enumerate(n_bytes) if n > n_offset)
-    # Where a value lies apart (the bits of three colours), its place differs from page to page.
-    looks = tuple((-1 if k in apart else k, tag) for k, tag in enumerate(tags) if tag in _LOOKS)
-    return _Layout(max(counts, default=0), n_bytes, apart, looks)
+    (next_at,) = offset.unpack_from(content, end)
+    return Page(
+        starts[0] if in_one_piece else -1, next_at, tuple(looks), content[place : place + n_bytes]
+    )
 
 
 @dataclass(frozen=True)
