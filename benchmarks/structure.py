@@ -3,8 +3,9 @@
 ``python benchmarks/structure.py [SOURCE]`` measures this work tree's package, or another version's
 (the folder ``corticode`` of its source), which is told, not kept. Code lines are those that are
 neither blank nor part of a docstring. Modules whose place is a table of alternatives (readers,
-layouts, networks) are imported by that table alone, as they should be, and are not counted among
-those imported by exactly one other.
+layouts, networks, kinds of maps) are imported by that table alone, as they should be, and are not
+counted among those imported by exactly one other; the package root, which hands names on, counts
+as one that imports.
 """
 
 import ast
@@ -17,8 +18,8 @@ from results_file import REPOSITORY, write_result
 
 SOURCE = REPOSITORY / "src" / "corticode"
 # Folders whose modules are alternatives, each named in one table.
-ALTERNATIVES = ("data/readers", "data/layouts", "decode/networks")
-WORKER = "corticode.run.work"
+ALTERNATIVES = ("data/readers", "data/layouts", "decode/networks", "explain/deepshap")
+WORKER = "corticode.run.fits, corticode.run.worker"
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 LINT_IMPORTS = Path(sys.executable).parent / "lint-imports"
 
@@ -57,7 +58,7 @@ def who_imports(source: Path, modules: list[Path]) -> dict[str, set[str]]:
     """The modules that import each module, by its path without ``.py``."""
     names = {path.relative_to(source).with_suffix("").as_posix() for path in modules}
     importers: dict[str, set[str]] = {name: set() for name in names}
-    for path in modules:
+    for path in [*modules, source / "__init__.pyi"]:
         own = path.relative_to(source).with_suffix("").as_posix()
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.ImportFrom) or not node.module:

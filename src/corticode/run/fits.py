@@ -13,7 +13,6 @@ from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
 from corticode.data.cues import cue_session, without_cues
 from corticode.data.folds import Fold, Split, split_windows
-from corticode.data.permutation import permute_labels
 from corticode.data.prepared import (
     PreparedSessions,
     StoredStatistics,
@@ -24,7 +23,7 @@ from corticode.data.prepared import (
 )
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session, read_session
-from corticode.data.targets import TargetTrace
+from corticode.data.targets import TargetTrace, permute_labels
 from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
 from corticode.decode.decoder import Decoder, load_decoder
 from corticode.decode.fit import fit
