@@ -51,6 +51,17 @@ def test_data_layer_and_tables_load_no_torch():
     assert done.stdout.strip() == "False"
 
 
+def test_a_worker_imports_what_it_fits_with():
+    heavy = "pandas matplotlib pydantic h5py tifffile scipy.optimize scipy.ndimage jinja2 rich"
+    code = (
+        "import sys, corticode.run.fits, corticode.run.worker;"
+        f"print([m for m in {heavy.split()} if m in sys.modules]"
+        " + [m for m in sys.modules if m.startswith(('corticode.report', 'corticode.simulate'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_public_names_all_load():
     import corticode
 

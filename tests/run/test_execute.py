@@ -239,7 +239,7 @@ class TestGoingOn:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("corticode.run.fits.write_table", die)
+            patch.setattr("corticode.run.fits.write_rows", die)
             with pytest.raises(KeyboardInterrupt):
                 run_inline(linear_cohort, tmp_path / "run")
         assert decoders(tmp_path / "run") != before

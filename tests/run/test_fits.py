@@ -102,7 +102,7 @@ class TestRunFit:
         def full(*_):
             raise RunError("cannot write: No space left on device")
 
-        monkeypatch.setattr("corticode.run.fits.write_table", full)
+        monkeypatch.setattr("corticode.run.fits.write_rows", full)
         with pytest.raises(RunError, match="No space left"):
             run_fit(tasks[0])
         assert read_result(tasks[0].folder, FitResult) is None

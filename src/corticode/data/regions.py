@@ -1,17 +1,22 @@
 """Regions of cortex: their table, and selections by number, name, group or side."""
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.errors import DataError, MissingDataError, StudyError
+
+if TYPE_CHECKING:
+    pass
 
 SIDES = ("left", "right")
 SHOWN = 5
@@ -82,6 +87,8 @@ def read_regions(path: Path) -> RegionTable:
         It is no table, a column is unknown, a name is missing or repeated, a side is neither left
         nor right, a mirror is no region, or a centre is not a number.
     """
+    import pandas as pd
+
     if not path.is_file():
         raise MissingDataError(
             f"region table {path} does not exist; paths are relative to the study file"

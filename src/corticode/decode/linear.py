@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
 
 from corticode.data.windows import Windows
 
@@ -164,11 +162,11 @@ def _minimise(
     """Weights and bias at the minimum of loss + strength / 2 |weight|^2, from a first guess."""
     n_outputs, n_features = weight.shape[0], weight[0].size
     ridge = strength + 1e-7 * variance
-    root = cholesky(curvature + ridge * np.eye(n_features), lower=True)
+    root = scipy.linalg.cholesky(curvature + ridge * np.eye(n_features), lower=True)
 
     def unpack(point: Floats) -> tuple[Floats, Floats]:
         white = point[:-n_outputs].reshape(n_outputs, n_features)
-        flat = solve_triangular(root, white.T, lower=True, trans="T").T
+        flat = scipy.linalg.solve_triangular(root, white.T, lower=True, trans="T").T
         return flat.reshape(weight.shape), point[-n_outputs:]
 
     def objective(point: Floats) -> tuple[float, Floats]:
@@ -176,11 +174,11 @@ def _minimise(
         loss, slope, bias_slope = _loss_and_slope(problem, weights, biases, mean)
         loss += 0.5 * strength * float((weights**2).sum())
         full = (slope + strength * weights).reshape(n_outputs, n_features)
-        white = solve_triangular(root, full.T, lower=True).T
+        white = scipy.linalg.solve_triangular(root, full.T, lower=True).T
         return loss, np.concatenate([white.ravel(), bias_slope])
 
     begin = np.concatenate([(weight.reshape(n_outputs, -1) @ root).ravel(), bias])
-    result = minimize(
+    result = scipy.optimize.minimize(
         objective,
         begin,
         jac=True,
@@ -298,9 +296,9 @@ def _point_loss(outputs: Floats, target: NDArray[np.float32], kind: str) -> tupl
     """Summed loss of some windows and its slope by output."""
     if kind == "binary":
         loss = np.logaddexp(0, outputs) - target * outputs
-        return float(loss.sum()), expit(outputs) - target
+        return float(loss.sum()), scipy.special.expit(outputs) - target
     if kind == "classes":
-        loss = -(target * log_softmax(outputs, axis=1)).sum(axis=1)
-        return float(loss.sum()), softmax(outputs, axis=1) - target
+        loss = -(target * scipy.special.log_softmax(outputs, axis=1)).sum(axis=1)
+        return float(loss.sum()), scipy.special.softmax(outputs, axis=1) - target
     error = outputs - target
     return float((0.5 * error**2).sum()), error

@@ -1,20 +1,24 @@
 """What decoders said of windows: one row a window, with everything that scores need."""
 
+from __future__ import annotations
+
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from corticode.data.files import write_with
 from corticode.data.targets import KINDS
 from corticode.errors import CorticodeError, DataError, DecoderError, MissingDataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PART_NAMES = ("train", "valid", "test")
 COLUMNS = {
@@ -110,11 +114,11 @@ class Predictions:
         """Number of windows."""
         return int(self.frame.size)
 
-    def where(self, chosen: NDArray[Any]) -> "Predictions":
+    def where(self, chosen: NDArray[Any]) -> Predictions:
         """The rows that a mask or an index chooses; the name tables stay whole."""
         return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
 
-    def of_part(self, part: str) -> "Predictions":
+    def of_part(self, part: str) -> Predictions:
         """The rows of ``"train"``, ``"valid"`` or ``"test"``; none where the part is absent.
 
         Raises
@@ -138,7 +142,7 @@ class Predictions:
         write_with(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: Path) -> "Predictions":
+    def load(cls, path: Path) -> Predictions:
         """The predictions that `save` wrote.
 
         Raises
@@ -176,6 +180,8 @@ class Predictions:
         The columns are part, animal, session, frame, target (for several classes the index),
         and score, or one ``score_<class>`` for each of several classes.
         """
+        import pandas as pd
+
         columns: dict[str, NDArray[Any]] = {
             "part": np.array(PART_NAMES, dtype=object)[self.part],
             "animal": np.array(self.animal_names, dtype=object)[self.animal],

@@ -4,14 +4,18 @@ All of it comes from one sort of the scores and counts in whole numbers, so ties
 nothing heavy is imported.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.data.targets import bouts
 from corticode.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRIMARY = {"binary": "auc", "classes": "auc", "value": "r2"}
 ROC_POINTS = 200
@@ -357,6 +361,8 @@ def roc_curve(target: NDArray[np.floating], score: NDArray[np.floating]) -> pd.D
     >>> roc_curve(np.array([0, 1, 1.0]), np.array([0.2, 0.1, 0.9])).true_share.tolist()
     [0.0, 0.5, 0.5, 1.0]
     """
+    import pandas as pd
+
     known = ~np.isnan(target)
     true, order = target[known] == 1, np.argsort(-score[known], kind="stable")
     if not 0 < np.count_nonzero(true) < true.size:
@@ -397,6 +403,8 @@ def reliability(
     >>> reliability(np.array([0, 1, 1.0]), np.array([0.1, 0.9, 0.9])).share.tolist()
     [0.0, 1.0]
     """
+    import pandas as pd
+
     known = ~np.isnan(target)
     bins = np.minimum((score[known] * n_bins).astype(np.int64), n_bins - 1)
     table = pd.DataFrame({"bin": bins, "score": score[known], "share": target[known]})
@@ -436,6 +444,8 @@ def auc_around_onset(
     DataError
         Target and score differ in length.
     """
+    import pandas as pd
+
     if target.shape != score.shape:
         raise DataError(
             f"target has shape {target.shape}, score {score.shape}; give one value a frame of both"

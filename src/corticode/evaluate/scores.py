@@ -4,17 +4,22 @@ A session's score is trusted only where each class comes in enough separate bout
 enough; elsewhere it is blank, and `blank_because` says why.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from math import floor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.data.windows import Windows
 from corticode.decode.predictions import PART_NAMES, Predictions
 from corticode.errors import NO_SCORE, DataError, Finding
 from corticode.evaluate.metrics import best_threshold, primary, score_windows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEWEST_BOUTS = 3
 SHORTEST_S = 5.0
@@ -99,9 +104,17 @@ def score_sessions(
     DataError
         The part holds no window.
     """
+    import pandas as pd
+
+    return pd.DataFrame(session_rows(predictions, part=part, threshold=threshold))
+
+
+def session_rows(
+    predictions: Predictions, *, part: str = "test", threshold: float | None = None
+) -> list[dict[str, Any]]:
+    """The rows of `score_sessions`, all with the same names."""
     chosen = _part(predictions, part)
-    rows = [_score_session(session, threshold) for session in _sessions(chosen)]
-    return pd.DataFrame(rows)
+    return [_score_session(session, threshold) for session in _sessions(chosen)]
 
 
 def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, float]:
@@ -131,14 +144,18 @@ def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, flo
     threshold = _carried_threshold(predictions)
     chosen = _part(predictions, part)
     metric = primary(predictions.kind)
-    by_session = score_sessions(predictions, part=part, threshold=threshold)[metric]
+    rows = session_rows(predictions, part=part, threshold=threshold)
+    by_session = np.array([row[metric] for row in rows], dtype=np.float64)
+    known = np.isfinite(by_session)
     carried = {} if threshold is None else {"threshold_carried": threshold}
     return {
         "n_windows": int(np.count_nonzero(~np.isnan(chosen.target))),
         "base_rate": _base_rate(chosen),
         **score_windows(chosen.target, chosen.score, chosen.kind, threshold=threshold),
         **carried,
-        f"{metric}_session_mean": float(by_session.mean()),
+        f"{metric}_session_mean": float(np.where(known, by_session, 0).sum() / known.sum())
+        if known.any()
+        else np.nan,
     }
 
 
@@ -178,6 +195,8 @@ def score_animals(session_scores: pd.DataFrame) -> pd.DataFrame:
       animal  value  n_decoders  n_sessions  n_bouts
     0     m1   0.75           2           2       14
     """
+    import pandas as pd
+
     _check_columns(session_scores)
     rows = [
         _score_animal(str(condition), str(animal), of_animal)

@@ -1,20 +1,24 @@
 """Where, and when in the window, a decoder's output comes from: one map, saved and ranked."""
 
+from __future__ import annotations
+
 import json
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from corticode.data.files import write_with
 from corticode.errors import CorticodeError, DataError, MissingDataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = 1
 AXES = (("frame", "region"), ("region",), ("row", "column"), ("frame", "row", "column"))
@@ -151,6 +155,8 @@ class ImportanceMap:
 
     def ranking(self) -> pd.DataFrame:
         """Regions in falling order of their share: columns region, share, cumulative."""
+        import pandas as pd
+
         shares = self.by_region()
         # Equal shares keep the order of the regions.
         order = np.argsort(-shares, kind="stable")
@@ -182,7 +188,7 @@ class ImportanceMap:
         write_with(path, lambda file: np.savez_compressed(file, **arrays))
 
     @classmethod
-    def load(cls, path: Path) -> "ImportanceMap":
+    def load(cls, path: Path) -> ImportanceMap:
         """The map that `save` wrote.
 
         Raises

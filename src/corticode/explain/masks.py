@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.windows import Windows
@@ -387,6 +386,8 @@ def read_drawn_mask(path: Path) -> DrawnMask:
     >>> read_drawn_mask(path).covered.sum()
     np.int64(8)
     """
+    import tifffile
+
     if not path.is_file():
         raise MissingDataError(f"mask {path} does not exist; give the path of a {_listed()} image")
     if path.suffix.lower() not in SUFFIXES:
@@ -549,11 +550,11 @@ def rings(covered: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[n
     [(1, 2), (1, 4)]
     """
     width = max(1, round(RING_SHARE * min(covered.shape)))
-    labels, n_parts = ndimage.label(covered)
+    labels, n_parts = scipy.ndimage.label(covered)
     found = []
     for k in range(1, n_parts + 1):
         part = np.asarray(labels == k)
-        grown = ndimage.binary_dilation(part, iterations=width)
+        grown = scipy.ndimage.binary_dilation(part, iterations=width)
         found.append((part, np.asarray(grown & ~covered)))
     return found
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.data.alignment import is_same_rate
@@ -38,10 +37,10 @@ from corticode.errors import (
     StudyError,
     warn_about,
 )
-from corticode.evaluate.scores import score_fold, score_sessions
+from corticode.evaluate.scores import score_fold, session_rows
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.settings import choose_regions
-from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_table
+from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_rows
 from corticode.study.conditions import Condition
 
 STATE_FILE = "state.safetensors"
@@ -164,7 +163,7 @@ def _fit_and_score(task: FitTask, windows: Windows, result: FitResult) -> FitRes
     # An earlier fit's done.json must not vouch for files that are about to change.
     _clear(task.folder, FIT_FILES[:1])
     decoder.save(task.folder)
-    write_table(task.folder / "history.csv", pd.DataFrame([dict(row) for row in decoder.history]))
+    write_rows(task.folder / "history.csv", decoder.history)
     predictions.save(task.folder / "predictions.npz")
     findings = split_findings(split, task.fold) + training_findings(decoder, task.fold)
     return _scored(result, predictions, decoder, findings)
@@ -309,7 +308,7 @@ def _scored(
     result: FitResult, predictions: Predictions, decoder: Decoder, findings: Sequence[Finding]
 ) -> FitResult:
     pooled = score_fold(predictions)
-    by_session = score_sessions(predictions, threshold=_number(pooled.get("threshold_carried")))
+    by_session = session_rows(predictions, threshold=_number(pooled.get("threshold_carried")))
     return replace(
         result,
         best_epoch=decoder.best_epoch,
@@ -318,10 +317,7 @@ def _scored(
             look_ahead_s(decoder.recipe, centre_alone=decoder.settings.kind == "linear-frame")
         ),
         scores={name: _plain(value) for name, value in pooled.items()},
-        session_scores=[
-            {str(name): _plain(value) for name, value in row.items()}
-            for row in by_session.to_dict("records")
-        ],
+        session_scores=[{name: _plain(value) for name, value in row.items()} for row in by_session],
         findings=tuple(findings),
     )
 

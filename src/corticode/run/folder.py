@@ -1,7 +1,11 @@
 """The run folder: every path a run writes, what stands in it, and one run at a time."""
 
+from __future__ import annotations
+
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import platform
@@ -15,14 +19,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from corticode.data.files import write_text, write_with
 from corticode.errors import Finding, MissingDataError, RunError
 from corticode.run.tables import TEXT_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Of run folders; counted up where an older corticode could not read what is written.
 FORMAT = 1
@@ -281,6 +287,8 @@ class Run:
         MissingDataError
             The run has not been finished.
         """
+        import pandas as pd
+
         path = self.table_path(name)
         if not path.is_file():
             raise MissingDataError(f"{path} does not exist; finish the run with 'corticode run'")
@@ -320,6 +328,18 @@ def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV, whole or not at all."""
     write_with(path, lambda file: table.to_csv(file, index=False))
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows with the same names as CSV, as `write_table` does, without pandas."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: "" if value is None or value != value else value for name, value in row.items()}
+        for row in rows
+    )
+    write_text(path, text.getvalue())
 
 
 def provenance(

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from corticode.errors import DataError
 
@@ -56,12 +56,12 @@ def find_brain(image: NDArray[Any]) -> tuple[NDArray[np.bool_], float]:
             "no brain can be told from its surround"
         )
     lowest = image[seen].min()
-    smooth = ndimage.gaussian_filter(np.where(seen, image, lowest), SMOOTHING_PIXELS)
+    smooth = scipy.ndimage.gaussian_filter(np.where(seen, image, lowest), SMOOTHING_PIXELS)
     values = np.log(smooth - lowest + DARKEST * np.ptp(image[seen]))
     threshold, separation = otsu_threshold(values[seen])
-    labels, _ = ndimage.label(seen & (values > threshold))
+    labels, _ = scipy.ndimage.label(seen & (values > threshold))
     areas = np.bincount(labels.ravel())[1:]
-    mask = ndimage.binary_fill_holes(labels == 1 + areas.argmax())
+    mask = scipy.ndimage.binary_fill_holes(labels == 1 + areas.argmax())
     return np.asarray(mask & seen), separation
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from corticode.data.movies.passes import frame_blocks, mean_image
 from corticode.errors import DataError
@@ -115,7 +115,10 @@ def _make_template(movie: NDArray[Any]) -> _Template:
 
 def _votes_allowed(n_rows: int, n_columns: int) -> NDArray[np.bool_]:
     """Spatial frequencies that are neither broad nor at the limit of what pixels can show."""
-    cycles = (fft.fftfreq(n_rows, 1 / n_rows)[:, None], fft.rfftfreq(n_columns, 1 / n_columns))
+    cycles = (
+        scipy.fft.fftfreq(n_rows, 1 / n_rows)[:, None],
+        scipy.fft.rfftfreq(n_columns, 1 / n_columns),
+    )
     is_below_limit = (abs(cycles[0]) < n_rows / 2) & (cycles[1] < n_columns / 2)
     return np.asarray(is_below_limit & (np.hypot(*cycles) >= LOWEST_CYCLES))
 
@@ -128,7 +131,7 @@ def _spectra(frames: NDArray[Any], template: _Template) -> NDArray[np.complex64]
     if frames.dtype.kind == "f":
         values[:, ~template.seen] = 0
     values *= template.taper
-    return np.asarray(fft.rfft2(values))
+    return np.asarray(scipy.fft.rfft2(values))
 
 
 def _phases(spectra: NDArray[Any]) -> NDArray[Any]:
@@ -142,9 +145,9 @@ def _find_shifts(spectra: NDArray[np.complex64], template: _Template) -> NDArray
     is_blank = ~np.isfinite(spectra[:, 0, 0])
     spectra[is_blank] = 0
     cross = _phases(spectra) * template.votes
-    whole = _whole_peaks(fft.irfft2(cross, (n_rows, n_columns)))
-    row_turn = 2j * np.pi * fft.fftfreq(n_rows)
-    column_turn = 2j * np.pi * fft.rfftfreq(n_columns)
+    whole = _whole_peaks(scipy.fft.irfft2(cross, (n_rows, n_columns)))
+    row_turn = 2j * np.pi * scipy.fft.fftfreq(n_rows)
+    column_turn = 2j * np.pi * scipy.fft.rfftfreq(n_columns)
     # Each peak is brought to the origin, so that one fine grid serves all frames.
     cross *= np.exp(whole[:, :1] * row_turn).astype(np.complex64)[:, :, None]
     cross *= np.exp(whole[:, 1:] * column_turn).astype(np.complex64)[:, None, :]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from corticode.data.movies.passes import means_over_pixels, row_bands
 from corticode.errors import DataError
@@ -188,7 +188,7 @@ def _smooth_share(
 ) -> NDArray[np.float64]:
     """Products as a share of the mean brightness, averaged over neighbouring pixels."""
     share = np.divide(product, mean, out=np.zeros(mean.shape), where=lit)
-    return np.asarray(ndimage.gaussian_filter(share, SMOOTHING_PIXELS))
+    return np.asarray(scipy.ndimage.gaussian_filter(share, SMOOTHING_PIXELS))
 
 
 def _summed(
