@@ -25,6 +25,7 @@ import pandas as pd
 ROOT = Path(__file__).parent.parent
 # What tells of the run itself: versions, commit, times.
 OF_THE_RUN = ("provenance.json",)
+SECONDS = ("seconds", "train_s", "valid_s")
 WORKERS = ("--workers", "2", "--device", "cpu")
 
 TRACES = """
@@ -113,7 +114,7 @@ n_orders = 1
 def main() -> None:
     """Run both, compare, print what differs; exit code 1 where something does."""
     arguments = _arguments()
-    ignored = ("seconds", *arguments.ignore)
+    ignored = (*SECONDS, *arguments.ignore)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         before = _source_of(arguments.before, place / "source-before")
@@ -189,7 +190,7 @@ def _is_same(one: Path, other: Path, ignored: tuple[str, ...]) -> bool:
         contents = [_without(json.loads(path.read_text("utf-8")), ignored) for path in (one, other)]
     elif one.name == "history.csv":
         contents = [
-            pd.read_csv(path).drop(columns="seconds", errors="ignore").to_csv()
+            pd.read_csv(path).drop(columns=[*SECONDS], errors="ignore").to_csv()
             for path in (one, other)
         ]
     elif one.suffix == ".md":

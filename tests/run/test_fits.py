@@ -14,6 +14,7 @@ from corticode.data.targets import Target
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import (
+    LEFT_OUT,
     CorticodeWarning,
     DataError,
     DecoderError,
@@ -173,7 +174,7 @@ class TestFolds:
 
     def test_finding_of_a_left_out_fold(self):
         assert left_out("gru", "f", "too short") == Finding(
-            "fold", "left out of 'gru': too short", item="f"
+            "fold", "left out of 'gru': too short", item="f", code=LEFT_OUT
         )
 
 
