@@ -10,7 +10,6 @@ and after it, as machines are shared; the mean of all counts.
 
 import argparse
 import multiprocessing
-import os
 import tempfile
 import time
 from collections import Counter
@@ -139,9 +138,9 @@ def _bare_loop(task: FitTask, split: Split) -> float:
     return time.perf_counter() - began
 
 
-def bare_worker(parent: int, tasks: Sequence[FitTask], barrier: Any, results: Any) -> None:
+def bare_worker(tasks: Sequence[FitTask], barrier: Any, results: Any) -> None:
     """Every kind's bare loop, in one of several processes at once."""
-    start_worker(parent)
+    start_worker()
     barrier.wait()
     results.put([bare_seconds(task) for task in tasks])
 
@@ -151,7 +150,7 @@ def measure_bare(tasks: Sequence[FitTask], n_workers: int) -> list[list[float]]:
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(n_workers), context.Queue()
     processes = [
-        context.Process(target=bare_worker, args=(os.getpid(), tasks, barrier, results))
+        context.Process(target=bare_worker, args=(tasks, barrier, results))
         for _ in range(n_workers)
     ]
     for process in processes:

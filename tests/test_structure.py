@@ -102,3 +102,40 @@ def test_shipped_study_of_the_readme_is_read(tmp_path):
     path.write_text("\n".join(line.removeprefix("   ") for line in study.splitlines()), "utf-8")
     names = [condition.name for condition in read_study(path).conditions]
     assert names == ["gru", "linear-window", "gru, permuted"]
+
+
+ONE_SYSTEM_ALONE = {
+    "fcntl", "grp", "msvcrt", "posix", "pwd", "resource", "termios", "winreg",
+    "fork", "forkpty", "geteuid", "getgid", "getuid", "killpg", "mkfifo", "nice", "setsid", "statvfs",
+    "sysconf", "SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1",
+}  # fmt: skip
+
+
+def of_one_system(path):
+    """What a module uses that Linux, macOS or Windows lacks, but for what stands behind a branch."""
+    tree = ast.parse(path.read_text("utf-8"))
+    behind = set()
+    for node in ast.walk(tree):
+        asks = isinstance(node, ast.If) and "platform" in ast.unparse(node.test)
+        if asks or isinstance(node, ast.Try):
+            behind |= {id(inner) for inner in ast.walk(node)}
+        if isinstance(node, ast.FunctionDef) and any(
+            isinstance(one, ast.If) and "platform" in ast.unparse(one.test) for one in node.body
+        ):
+            behind |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in behind:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in ONE_SYSTEM_ALONE)
+        elif isinstance(node, ast.Attribute) and node.attr in ONE_SYSTEM_ALONE:
+            yield node.attr
+        elif isinstance(node, ast.Call) and "get_context" in ast.unparse(node.func):
+            yield from (a.value for a in node.args if getattr(a, "value", "spawn") != "spawn")
+
+
+def test_nothing_is_used_that_one_system_alone_has(tmp_path):
+    found = {path.name: used for path in MODULES if (used := [*of_one_system(path)])}
+    assert found == {}
+    (tmp_path / "bad.py").write_text("import resource\nimport os\nos.fork()\n", "utf-8")
+    assert [*of_one_system(tmp_path / "bad.py")] == ["resource", "fork"]

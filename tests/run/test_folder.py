@@ -29,6 +29,7 @@ from corticode.run.folder import (
     MapResult,
     Run,
     check_format,
+    check_lengths,
     hash_of,
     hold_folder,
     other_fits,
@@ -335,3 +336,34 @@ def test_a_clock_that_is_set_back_does_not_matter(tmp_path, monkeypatch):
         os.utime(tmp_path / LOCK, (time.time() + 1e6, time.time() + 1e6))
     with hold_folder(tmp_path):
         pass
+
+
+# Names that Windows keeps for itself, whatever the case and the ending.
+RESERVED = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{k}" for port in ("com", "lpt") for k in range(10)),
+}
+
+
+@given(st.text() | st.sampled_from(sorted(RESERVED)))
+def test_a_folder_s_name_is_one_on_every_system(name):
+    found = slug(name)
+    assert found.partition(".")[0] not in RESERVED
+    assert not set(found) & set('<>:"/\\|?*') and found == found.strip(". ")
+    assert found == found.lower()
+    # Names that differ in case alone are two folders where case does not count, too.
+    assert name.swapcase() == name or slug(name.swapcase()) != found
+
+
+def test_paths_that_are_too_long_are_refused_at_once():
+    run, long = Run(Path("/drive/run")), "x" * 300
+    usual = run.map_folder("gru, FLa&HLa only", "expected-gradients", "test-m1_valid-m2", 0)
+    check_lengths([usual], 259)
+    check_lengths([], 259)
+    folder = run.map_folder(long, long, long, 99)
+    check_lengths([folder], None)
+    with pytest.raises(RunError, match=r"has 25\d characters, and Windows takes 200"):
+        check_lengths([usual, folder], 200)

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from corticode.run.folder import (
     MapResult,
     Run,
     check_format,
+    check_lengths,
     hold_folder,
     provenance,
     read_result,
@@ -189,6 +189,7 @@ def execute_study(
     with hold_folder(folder):
         plan = lay_out(study, run, n_seeds=n_seeds, device=device)
         tasks: list[Task] = [*plan.tasks, *plan.maps]
+        check_lengths(task.folder for task in tasks)
         done = {k: read_task(task) for k, task in enumerate(tasks)}
         kept = [k for k, d in done.items() if d is not None and d.key == tasks[k].key]
         n_changed = sum(d is not None for d in done.values()) - len(kept)
@@ -361,7 +362,6 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
         n_workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=start_worker,
-        initargs=(os.getpid(),),
     )
     try:
         yield pool

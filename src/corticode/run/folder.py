@@ -12,6 +12,7 @@ import platform
 import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 # Of run folders; counted up where an older corticode could not read what is written.
 FORMAT = 1
 LONGEST_SLUG = 60
+LONGEST_PATH = 259 if sys.platform == "win32" else None
 PACKAGES = ("corticode", "torch", "numpy", "scipy", "scikit-learn", "pandas", "h5py", "tifffile")
 SCORED = {"scores", "session_scores", "look_ahead_s"}
 # Of what done.json holds: what is not written where it is None, and all that is left of a result
@@ -57,6 +59,24 @@ def slug(name: str) -> str:
     digits = hashlib.sha256(name.encode()).hexdigest()[:8]
     legible = re.sub(r"[^a-z0-9_.]+", "-", name.lower())[:LONGEST_SLUG].strip("-.")
     return f"{legible}-{digits}" if legible else digits
+
+
+def check_lengths(folders: Iterable[Path], longest: int | None = LONGEST_PATH) -> None:
+    """Refuse folders whose files this system cannot name, before anything is written.
+
+    Raises
+    ------
+    RunError
+        A path is too long.
+    """
+    paths = [str((folder / "occlusion_sessions.csv").absolute()) for folder in folders]
+    found = max(paths, key=len, default="")
+    if longest is not None and len(found) > longest:
+        raise RunError(
+            f"{found} has {len(found)} characters, and Windows takes {longest} of a path unless "
+            "long paths are enabled; put the run folder nearer to its drive, or give conditions "
+            "and maps shorter names"
+        )
 
 
 def hash_of(content: Mapping[str, Any]) -> str:

@@ -1,16 +1,15 @@
 """A worker process: one thread, and gone when its parent is."""
 
+import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 import torch
 from threadpoolctl import threadpool_limits
-
-PARENT_CHECK_S = 2.0
 
 
 @contextmanager
@@ -28,16 +27,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def start_worker(parent: int) -> None:
+def start_worker() -> None:
     """Give a worker one thread, and end it when its parent is gone."""
     torch.set_num_threads(1)
     threadpool_limits(1)
     # Ctrl-C reaches every process of a terminal; the parent alone answers it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_CHECK_S)
-        os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
-    threading.Thread(target=watch, daemon=True).start()
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
