@@ -150,6 +150,13 @@ def prepare_sessions(
     return lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
 
 
+def _check_rates(sessions: Sequence[Session], what: str, way_out: str) -> None:
+    rate_hz = sessions[0].frame_rate_hz
+    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
+        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
+        raise DataError(f"{what} differ ({shown}); {way_out}")
+
+
 def check_together(
     sessions: Sequence[Session], preprocessing: Preprocessing
 ) -> tuple[tuple[str, ...], list[Finding]]:
@@ -168,10 +175,7 @@ def check_together(
             f"session {without[0]} has no traces; name them in the catalogue's column 'traces', "
             "make them from its movie with 'corticode extract', or decode movies: input = 'movie'"
         )
-    rate_hz = sessions[0].frame_rate_hz
-    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
-        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
-        raise DataError(f"frame rates differ ({shown}); bring all to one with [data] resample_hz")
+    _check_rates(sessions, "frame rates", "bring all to one with [data] resample_hz")
     if preprocessing.detrend_frames:
         done = [session for session in sessions if "detrend" in session.history]
         if done:
@@ -451,10 +455,7 @@ def check_movies(sessions: Sequence[Session], pixels: PixelPreprocessing) -> tup
             f"movies have frames of different sizes ({shown}); bring all to one size, or decode "
             "within animals with [folds] by = 'block'"
         )
-    rate_hz = sessions[0].frame_rate_hz
-    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
-        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
-        raise DataError(f"frame rates of movies differ ({shown}); bring all to one rate")
+    _check_rates(sessions, "frame rates of movies", "bring all to one rate")
     lacking = [session.name for session in sessions if session.reference is None]
     if pixels.correction == "reference-regression" and lacking:
         raise DataError(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.movies.passes import sums_between
 from corticode.errors import DataError, StudyError
 
 SCALES = ("min-max", "z-score", "robust", "none")
@@ -417,8 +418,8 @@ def moving_mean(
     frame = np.arange(n_total)
     first = np.maximum(frame - (n_frames - 1 if causal else n_frames // 2), 0)
     stop = np.minimum(frame + (0 if causal else (n_frames - 1) // 2) + 1, n_total)
-    sums = _window_sums(data, first, stop)
-    counts = (stop - first)[:, None] if complete else _window_sums(finite, first, stop)
+    sums = sums_between(data, first, stop)
+    counts = (stop - first)[:, None] if complete else sums_between(finite, first, stop)
     mean = np.full(data.shape, np.nan)
     np.divide(sums, counts, out=mean, where=counts > 0)
     mean += origin
@@ -510,13 +511,3 @@ def _check_length(n_frames: object, name: str) -> None:
             f"{name} is {n_frames!r}; it must be a whole number of frames above 0, "
             "or be left out for no moving mean"
         )
-
-
-def _window_sums(
-    data: NDArray[Any], first: NDArray[np.intp], stop: NDArray[np.intp]
-) -> NDArray[Any]:
-    total = np.zeros((len(data) + 1, data.shape[1]), np.float64)
-    np.cumsum(data, axis=0, out=total[1:])
-    sums: NDArray[np.float64] = total[stop]
-    sums -= total[first]
-    return sums
