@@ -182,7 +182,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
 
 def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> Session:
     """Several cues side by side, after the traces where those are wanted too."""
-    parts = [cue_session(session, name, brain=brain) for name in artefacts_of(session)]
+    parts = [cue_session(session, name, brain=brain) for name in _artefacts_of(session)]
     findings = [f for part in parts for f in part.findings if f not in session.findings]
     values = np.concatenate([np.asarray(part.traces) for part in parts], axis=1)
     names = tuple(name for part in parts for name in part.regions)
@@ -192,7 +192,7 @@ def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> 
     return _in_place_of_traces(session, input, values, list(dict.fromkeys(findings)), names)
 
 
-def artefacts_of(session: Session) -> tuple[str, ...]:
+def _artefacts_of(session: Session) -> tuple[str, ...]:
     """The cues that the input ``"cues"`` holds of a session."""
     return (*ARTEFACTS, "reference") if session.reference is not None else ARTEFACTS
 
@@ -241,7 +241,7 @@ def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
 
 
 def _stand_in(session: Session, input: str) -> Session:
-    parts = artefacts_of(session) if input in TOGETHER else (input,)
+    parts = _artefacts_of(session) if input in TOGETHER else (input,)
     names = tuple(name for part in parts for name in _names_of(part))
     values = np.tile(_frame_numbers(session), len(names))
     if input == "traces+cues":

@@ -140,13 +140,13 @@ def prepare_sessions(
         before they were read would be detrended again.
     """
     regions, findings = check_together(sessions, preprocessing)
-    first_frame = first_frames(sessions)
+    first_frame = _first_frames(sessions)
     traces = np.empty((int(first_frame[-1]), len(regions)), dtype=np.float32)
 
     def put(k: int, prepared: NDArray[np.float32]) -> None:
         traces[first_frame[k] : first_frame[k + 1]] = prepared
 
-    valid, found = prepare_each(sessions, regions, preprocessing, put)
+    valid, found = _prepare_each(sessions, regions, preprocessing, put)
     return lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
 
 
@@ -186,31 +186,18 @@ def check_together(
     return shared_regions(sessions)
 
 
-def first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
+def _first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
     """Where each session begins and the last one ends, end to end, shape (session + 1,)."""
     return np.concatenate([[0], np.cumsum([session.n_frames for session in sessions])])
 
 
-def prepare_each(
+def _prepare_each(
     sessions: Sequence[Session],
     regions: tuple[str, ...],
     preprocessing: Preprocessing,
     put: Callable[[int, NDArray[np.float32]], object],
 ) -> tuple[NDArray[np.bool_], list[Finding]]:
-    """Which frames are valid, shape (frame,), and what was found while sessions were prepared.
-
-    Parameters
-    ----------
-    sessions, regions, preprocessing
-        What is prepared and how.
-    put
-        Is given each session's place and its traces, float32, shape (frame, region).
-
-    Raises
-    ------
-    DataError
-        No region varies in any session.
-    """
+    """Which frames are valid, shape (frame,), and what was found while sessions were prepared."""
     findings = []
     valid = []
     varies = np.zeros(len(regions), dtype=np.bool_)
@@ -252,7 +239,7 @@ def lay_out(
         runs.append((session.segment - session.segment[0] + above).astype(np.int32))
     return PreparedSessions(
         traces,
-        first_frames(sessions),
+        _first_frames(sessions),
         tuple(session.animal for session in sessions),
         tuple(session.session for session in sessions),
         regions,
@@ -290,11 +277,11 @@ def store_sessions(
         The disk is full or cannot be written.
     """
     regions, findings = check_together(sessions, preprocessing)
-    n_frames = int(first_frames(sessions)[-1])
+    n_frames = int(_first_frames(sessions)[-1])
     with writing(folder / "traces.npy") as file:
         # Written, not memory-mapped: on a full disk a mapped page kills the process.
         _write_header(file, (n_frames, len(regions)))
-        valid, found = prepare_each(
+        valid, found = _prepare_each(
             sessions,
             regions,
             preprocessing,

@@ -89,12 +89,12 @@ def matlab_struct(table: pd.DataFrame) -> dict[str, Any]:
     ((2, 1), 'm2', ['animal', 'auc', 'column_names'])
     """
     names = matlab_names(map(str, table.columns))
-    columns = {names[str(name)]: matlab_column(table[name]) for name in table.columns}
+    columns = {names[str(name)]: _matlab_column(table[name]) for name in table.columns}
     last = _unlike("column_names", set(columns))
     return columns | {last: matlab_cells(map(str, table.columns))}
 
 
-def matlab_column(values: pd.Series) -> NDArray[Any]:
+def _matlab_column(values: pd.Series) -> NDArray[Any]:
     """One column, shape (n, 1): logical, double (NaN where there is no value) or cells of text."""
     if pd.api.types.is_bool_dtype(values.dtype) and not values.isna().any():
         return values.to_numpy(dtype=bool)[:, None]

@@ -499,7 +499,7 @@ def draw_square_map(
         strength = 0.75 * np.clip(np.abs(values) / reach, 0, 1)
         _draw_cells(axes[0, 1], values, reach, extent=extent, alpha=strength)
         if outlines is not None:
-            draw_outlines(axes[0, 1], outlines, mean_image.shape)
+            _draw_outlines(axes[0, 1], outlines, mean_image.shape)
         axes[0, 1].set(title="over the mean image", xticks=[], yticks=[])
     bar = figure.colorbar(image, ax=axes[0, -1], shrink=0.8, pad=0.03)
     bar.set_label(f"uncovered less covered ({unit})")
@@ -586,11 +586,11 @@ def draw_mean_images(
     for drawn, name in panels:
         _draw_grey(drawn, images[name])
         if outlines is not None:
-            draw_outlines(drawn, outlines, images[name].shape, width=0.35)
+            _draw_outlines(drawn, outlines, images[name].shape, width=0.35)
     return figure
 
 
-def draw_outlines(
+def _draw_outlines(
     drawn: Axes, outlines: RegionOutlines, shape: tuple[int, ...], width: float = 0.6
 ) -> None:
     """Outlines of regions as thin lines over an image of a shape, none beyond its edge."""
