@@ -15,7 +15,7 @@ from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
 from corticode.data.movies.motion import measure_motion
 from corticode.data.movies.passes import mean_image, means_over_pixels
 from corticode.data.session import Session
-from corticode.errors import DataError, Finding, MissingDataError, StudyError
+from corticode.errors import DataError, Finding, MissingDataError, StudyError, some
 
 # Seconds by which cortex follows a cue: motion shows in the same frame (which, with its neighbours,
 # is a lag of its own), blood for seconds. Between these the response is a straight line.
@@ -279,9 +279,7 @@ def check_input(sessions: Sequence[Session], input: str) -> None:
 def _who_has(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"session {names[0]} has"
-    shown = ", ".join(names[:SHOWN_SESSIONS])
-    more = f" and {len(names) - SHOWN_SESSIONS} more" if len(names) > SHOWN_SESSIONS else ""
-    return f"sessions {shown}{more} have"
+    return f"sessions {some(names, SHOWN_SESSIONS)} have"
 
 
 def _in_place_of_traces(
