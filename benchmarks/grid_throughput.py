@@ -113,7 +113,7 @@ def _bare_loop(task: FitTask, split: Split) -> float:
     )
     optimiser = make_optimiser(network, training)
     order = np.random.default_rng(0).permutation(split.train.n_windows)
-    inputs, targets = next(iterate_batches(split.train, order, training.batch_size))
+    inputs, targets = next(iterate_batches(split.train.where(order), training.batch_size))
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)

@@ -55,7 +55,7 @@ def main() -> None:
     began = time.perf_counter()
     split = open_fold(folder)
     order = order_of_epoch(split.train.n_windows, seed=0, epoch=1)
-    next(iterate_batches(split.train, order, 256))
+    next(iterate_batches(split.train.where(order), 256))
     first_batch_s = time.perf_counter() - began
     rows = []
     for kind in ("gru", "linear-window"):

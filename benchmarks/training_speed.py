@@ -90,7 +90,7 @@ def main() -> None:
     store_study(folder)
     split = open_fold(folder)
     order = np.random.default_rng(0).permutation(split.train.n_windows)
-    inputs, targets = next(iterate_batches(split.train, order, BATCH))
+    inputs, targets = next(iterate_batches(split.train.where(order), BATCH))
     thinned = split.train.where(np.arange(0, split.train.n_windows, 8))
     few = split.valid.where(slice(0, 2560))
     bare, own = [bare_steps_per_s(inputs, targets)], []

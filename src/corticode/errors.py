@@ -6,7 +6,7 @@ data until it is printed, stored in ``excluded.csv`` and shown in the report.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -91,3 +91,20 @@ def warn_about(findings: Iterable[Finding]) -> None:
     """Hand findings to a caller who works in Python, one `CorticodeWarning` each."""
     for finding in findings:
         warnings.warn(str(finding), CorticodeWarning, stacklevel=3)
+
+
+def numbered(faults: Iterable[str]) -> str:
+    """Faults as lines of a message, counted from 1."""
+    return "\n".join(f"  {k}. {fault}" for k, fault in enumerate(faults, start=1))
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first few of many names, and how many more there are.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c", "d", "e"], 3)
+    'a, b, c and 2 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -8,7 +8,13 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
-from corticode.decode.trace_batches import iterate_batches, order_of_epoch, random_start
+from corticode.decode.settings import Training
+from corticode.decode.trace_batches import (
+    TraceBatches,
+    iterate_batches,
+    order_of_epoch,
+    random_start,
+)
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ class TestOrder:
 def test_batches_by_hand(windows):
     order = np.array([5, 0, 3, 1, 4])
     five = windows.where(np.arange(5) * 10)
-    batches = list(iterate_batches(five.where(np.arange(5)), order % 5, 2))
+    batches = list(iterate_batches(five.where(order % 5), 2))
     assert [inputs.shape for inputs, _ in batches] == [(2, 6, 3), (2, 6, 3), (1, 6, 3)]
     frames = windows.start[[0, 0, 30, 10, 40]]
     for k, (inputs, _) in enumerate(batches):
@@ -61,22 +67,18 @@ def test_batches_by_hand(windows):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 80), st.booleans(), st.integers(0, 4))
-def test_batches_hold_the_windows_values(batch_size, in_order, first_batch):
+@given(st.integers(1, 80), st.booleans())
+def test_batches_hold_the_windows_values(batch_size, in_order):
     rng = np.random.default_rng(0)
     from_session = _plain_windows(rng)
     n_windows = from_session.n_windows
-    order = None if in_order else rng.permutation(n_windows)
-    used = np.arange(n_windows) if order is None else order
-    batches = list(iterate_batches(from_session, order, batch_size, first_batch=first_batch))
-    used = used[first_batch * batch_size :]
-    assert sum(len(targets) for _, targets in batches) == used.size
-    if used.size:
-        inputs = torch.cat([inputs for inputs, _ in batches])
-        assert inputs.dtype == torch.float32
-        np.testing.assert_array_equal(inputs.numpy(), from_session.values(used))
-        targets = torch.cat([targets for _, targets in batches])
-        np.testing.assert_array_equal(targets.numpy(), from_session.target[used])
+    used = np.arange(n_windows) if in_order else rng.permutation(n_windows)
+    batches = list(iterate_batches(from_session.where(used), batch_size))
+    inputs = torch.cat([inputs for inputs, _ in batches])
+    assert inputs.dtype == torch.float32
+    np.testing.assert_array_equal(inputs.numpy(), from_session.values(used))
+    targets = torch.cat([targets for _, targets in batches])
+    np.testing.assert_array_equal(targets.numpy(), from_session.target[used])
 
 
 def _plain_windows(rng):
@@ -93,19 +95,18 @@ def _plain_windows(rng):
     )
 
 
-def test_first_batch_goes_on_within_an_epoch(windows):
-    order = order_of_epoch(windows.n_windows, seed=0, epoch=1)
-    whole = list(iterate_batches(windows, order, 7))
-    rest = list(iterate_batches(windows, order, 7, first_batch=4))
+def test_an_epoch_goes_on_at_a_batch(windows):
+    batches = TraceBatches(windows, Training(batch_size=7), seed=0, device="cpu")
+    whole, rest = (list(batches.of_epoch(1, first, batches.n_batches(1))) for first in (0, 4))
     assert len(rest) == len(whole) - 4
-    for (inputs, targets), (again, targets_again) in zip(whole[4:], rest, strict=True):
+    for ((inputs,), targets), ((again,), targets_again) in zip(whole[4:], rest, strict=True):
         assert torch.equal(inputs, again)
         assert torch.equal(targets, targets_again)
 
 
 def test_batches_do_not_share_memory_with_the_traces(windows):
     before = windows.traces.copy()
-    for inputs, targets in iterate_batches(windows, None, 16):
+    for inputs, targets in iterate_batches(windows, 16):
         inputs += 1
         assert targets.shape == inputs.shape[:1]
     np.testing.assert_array_equal(windows.traces, before)

@@ -54,19 +54,16 @@ class TestSquares:
         grid = SquareGrid((64, 32))
         assert (grid.sides, grid.steps, grid.shape) == ((16, 8), (8, 4), (8, 8))
 
-    @given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4))
-    def test_cover_each_pixel_equally_often(self, ratio, step, more):
-        n_pixels = step * (ratio + more)
-        grid = SquareGrid((n_pixels, n_pixels), (ratio * step,) * 2, (step, step))
+    @given(st.integers(1, 5), st.integers(1, 5))
+    def test_cover_each_pixel_four_times(self, down, across):
+        grid = SquareGrid((8 * down, 8 * across))
         times = np.sum([mask.covered for mask in square_masks(grid)], axis=0)
-        assert (times == ratio**2).all()
+        assert (times == 4).all()
 
-    @pytest.mark.parametrize(
-        "grid", [((60, 128), None, None), ((128, 128), (24, 24), (16, 16)), ((4, 4), None, None)]
-    )
-    def test_that_do_not_tile_are_refused(self, grid):
+    @pytest.mark.parametrize("shape", [(60, 128), (4, 4)])
+    def test_that_do_not_tile_are_refused(self, shape):
         with pytest.raises(StudyError, match="do not tile an image of"):
-            SquareGrid(*grid)
+            SquareGrid(shape)
 
 
 class TestCells:
@@ -81,7 +78,7 @@ class TestCells:
             assert found[i, j] == pytest.approx(np.mean(over))
 
     def test_keep_leading_axes_and_the_mean(self):
-        grid = SquareGrid((16, 24), (6, 9), (2, 3))
+        grid = SquareGrid((16, 24))
         values = np.random.default_rng(0).normal(size=(3, 64))
         found = cells_of_squares(values, grid)
         assert found.shape == (3, 8, 8)

@@ -17,7 +17,6 @@ from corticode.report.compare_runs import (
     recordings_of,
     seeds_of,
     shared_recordings,
-    some,
     study_differences,
     version_differences,
 )
@@ -270,10 +269,6 @@ def test_what_is_not_known_is_not_paired(make_run):
         "B scored frames that are not known: no row in scores.csv",
         "B scored frames that are not known: no row in session_scores.csv",
     ]
-
-
-def test_few_names_are_all_told():
-    assert some(["a", "b"]) == "“a”, “b”"
 
 
 def test_keys_that_differ_with_both_values():

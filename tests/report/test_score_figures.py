@@ -115,7 +115,7 @@ def test_reliability_and_onset_are_drawn():
 
 class TestSessionTraces:
     def test_titles_say_the_rule(self, make_trace):
-        figure = draw_session_traces([make_trace(), make_trace("m2")], ["median", "worst"], 300)
+        figure = draw_session_traces([make_trace(), make_trace("m2")], ["median", "worst"])
         titles = [axes.get_title(loc="left") for axes in figure.axes]
         assert titles == ["median: animal m1, session monday", "worst: animal m2, session monday"]
 

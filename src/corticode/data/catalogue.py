@@ -17,7 +17,7 @@ from pathlib import Path
 from corticode.data.files import write_text
 from corticode.data.readers.arrays import ArrayLocation, check_suffix, parse_location
 from corticode.data.readers.lookup import guess
-from corticode.errors import DataError, MissingDataError
+from corticode.errors import DataError, MissingDataError, numbered
 
 MOVIE_AXES = ("time", "row", "column")
 TRACES_AXES = ("time", "region")
@@ -317,8 +317,7 @@ def read_catalogue(path: str | Path) -> list[Recording]:
     rows, faults = _examine(path)
     if faults:
         count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        listed = "\n".join(f"  {k}. {fault}" for k, fault in enumerate(faults, start=1))
-        raise DataError(f"the catalogue {path} has {count}:\n{listed}")
+        raise DataError(f"the catalogue {path} has {count}:\n{numbered(faults)}")
     recordings = [_to_recording(cells, path.absolute().parent) for _, cells in rows]
     first_seen = {
         animal: k for k, animal in reversed(list(enumerate(r.animal for r in recordings)))

@@ -10,7 +10,7 @@ from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
 from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session, read_session
-from corticode.errors import CorticodeError, DataError
+from corticode.errors import CorticodeError, DataError, numbered, some
 
 SHOWN_SESSIONS = 5
 N_STRETCHES = 4
@@ -55,19 +55,14 @@ def read_all(
             alike = faults.setdefault(_but_for_names(str(error), recording), [])
             alike.append((str(error), recording.name))
     listed = [
-        first + (f" (the same in {_some([name for _, name in others])})" if others else "")
+        first
+        + (f" (the same in {some([name for _, name in others], SHOWN_SESSIONS)})" if others else "")
         for (first, _), *others in faults.values()
     ]
     listed += _unequal_rates(sessions)
     if listed:
         raise DataError(list_faults("the catalogue's sessions have", listed))
     return sessions
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = len(names) - SHOWN_SESSIONS
-    return ", ".join(names[:SHOWN_SESSIONS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _but_for_names(fault: str, recording: Recording) -> str:
@@ -149,8 +144,7 @@ def list_faults(head: str, faults: Sequence[str]) -> str:
     """
     if len(faults) == 1:
         return faults[0]
-    lines = [f"  {k}. {fault}" for k, fault in enumerate(faults, start=1)]
-    return "\n".join([f"{head} {len(faults)} faults:", *lines])
+    return f"{head} {len(faults)} faults:\n{numbered(faults)}"
 
 
 def _unequal_rates(sessions: Sequence[Session]) -> list[str]:
@@ -165,7 +159,6 @@ def _unequal_rates(sessions: Sequence[Session]) -> list[str]:
     )
     known = [rate for rate in by_rate if rate is not None]
     if None in by_rate and all(is_same_rate(rate, known[0]) for rate in known):
-        return [
-            f"frame rates (Hz) differ: {shown}; fill in frame_rate_hz for {_some(by_rate[None])}"
-        ]
+        unknown = some(by_rate[None], SHOWN_SESSIONS)
+        return [f"frame rates (Hz) differ: {shown}; fill in frame_rate_hz for {unknown}"]
     return [f"frame rates (Hz) differ: {shown}; bring all to one with [data] resample_hz"]

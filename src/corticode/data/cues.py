@@ -15,7 +15,7 @@ from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
 from corticode.data.movies.motion import measure_motion
 from corticode.data.movies.passes import mean_image, means_over_pixels
 from corticode.data.session import Session
-from corticode.errors import DataError, Finding, MissingDataError, StudyError
+from corticode.errors import DataError, Finding, MissingDataError, StudyError, some
 
 # Seconds by which cortex follows a cue: motion shows in the same frame (which, with its neighbours,
 # is a lag of its own), blood for seconds. Between these the response is a straight line.
@@ -182,7 +182,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
 
 def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> Session:
     """Several cues side by side, after the traces where those are wanted too."""
-    parts = [cue_session(session, name, brain=brain) for name in artefacts_of(session)]
+    parts = [cue_session(session, name, brain=brain) for name in _artefacts_of(session)]
     findings = [f for part in parts for f in part.findings if f not in session.findings]
     values = np.concatenate([np.asarray(part.traces) for part in parts], axis=1)
     names = tuple(name for part in parts for name in part.regions)
@@ -192,7 +192,7 @@ def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> 
     return _in_place_of_traces(session, input, values, list(dict.fromkeys(findings)), names)
 
 
-def artefacts_of(session: Session) -> tuple[str, ...]:
+def _artefacts_of(session: Session) -> tuple[str, ...]:
     """The cues that the input ``"cues"`` holds of a session."""
     return (*ARTEFACTS, "reference") if session.reference is not None else ARTEFACTS
 
@@ -241,7 +241,7 @@ def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
 
 
 def _stand_in(session: Session, input: str) -> Session:
-    parts = artefacts_of(session) if input in TOGETHER else (input,)
+    parts = _artefacts_of(session) if input in TOGETHER else (input,)
     names = tuple(name for part in parts for name in _names_of(part))
     values = np.tile(_frame_numbers(session), len(names))
     if input == "traces+cues":
@@ -279,9 +279,7 @@ def check_input(sessions: Sequence[Session], input: str) -> None:
 def _who_has(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"session {names[0]} has"
-    shown = ", ".join(names[:SHOWN_SESSIONS])
-    more = f" and {len(names) - SHOWN_SESSIONS} more" if len(names) > SHOWN_SESSIONS else ""
-    return f"sessions {shown}{more} have"
+    return f"sessions {some(names, SHOWN_SESSIONS)} have"
 
 
 def _in_place_of_traces(

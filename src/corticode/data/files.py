@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -79,6 +80,42 @@ def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Let `write` fill a binary file that then appears at `path`, whole or not at all."""
     with writing(path) as file:
         write(file)
+
+
+@contextmanager
+def filling(folder: Path, way_out: str) -> Iterator[Path]:
+    """A hidden folder that takes the place of `folder`, absent or empty, when the block ends well.
+
+    Parameters
+    ----------
+    folder
+        Where it is to be; its parents are made.
+    way_out
+        What to do where it cannot be written, as the error says it.
+
+    Raises
+    ------
+    RunError
+        The disk is full or cannot be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            yield staging
+            staging.chmod(0o755)
+            if folder.exists():
+                folder.rmdir()
+            staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror or error}; {way_out}") from error
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether something stands at `folder` that is not an empty folder."""
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def fingerprint(path: Path) -> str:

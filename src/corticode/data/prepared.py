@@ -140,14 +140,21 @@ def prepare_sessions(
         before they were read would be detrended again.
     """
     regions, findings = check_together(sessions, preprocessing)
-    first_frame = first_frames(sessions)
+    first_frame = _first_frames(sessions)
     traces = np.empty((int(first_frame[-1]), len(regions)), dtype=np.float32)
 
     def put(k: int, prepared: NDArray[np.float32]) -> None:
         traces[first_frame[k] : first_frame[k + 1]] = prepared
 
-    valid, found = prepare_each(sessions, regions, preprocessing, put)
+    valid, found = _prepare_each(sessions, regions, preprocessing, put)
     return lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
+
+
+def _check_rates(sessions: Sequence[Session], what: str, way_out: str) -> None:
+    rate_hz = sessions[0].frame_rate_hz
+    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
+        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
+        raise DataError(f"{what} differ ({shown}); {way_out}")
 
 
 def check_together(
@@ -168,10 +175,7 @@ def check_together(
             f"session {without[0]} has no traces; name them in the catalogue's column 'traces', "
             "make them from its movie with 'corticode extract', or decode movies: input = 'movie'"
         )
-    rate_hz = sessions[0].frame_rate_hz
-    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
-        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
-        raise DataError(f"frame rates differ ({shown}); bring all to one with [data] resample_hz")
+    _check_rates(sessions, "frame rates", "bring all to one with [data] resample_hz")
     if preprocessing.detrend_frames:
         done = [session for session in sessions if "detrend" in session.history]
         if done:
@@ -182,31 +186,18 @@ def check_together(
     return shared_regions(sessions)
 
 
-def first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
+def _first_frames(sessions: Iterable[Session]) -> NDArray[np.int64]:
     """Where each session begins and the last one ends, end to end, shape (session + 1,)."""
     return np.concatenate([[0], np.cumsum([session.n_frames for session in sessions])])
 
 
-def prepare_each(
+def _prepare_each(
     sessions: Sequence[Session],
     regions: tuple[str, ...],
     preprocessing: Preprocessing,
     put: Callable[[int, NDArray[np.float32]], object],
 ) -> tuple[NDArray[np.bool_], list[Finding]]:
-    """Which frames are valid, shape (frame,), and what was found while sessions were prepared.
-
-    Parameters
-    ----------
-    sessions, regions, preprocessing
-        What is prepared and how.
-    put
-        Is given each session's place and its traces, float32, shape (frame, region).
-
-    Raises
-    ------
-    DataError
-        No region varies in any session.
-    """
+    """Which frames are valid, shape (frame,), and what was found while sessions were prepared."""
     findings = []
     valid = []
     varies = np.zeros(len(regions), dtype=np.bool_)
@@ -248,7 +239,7 @@ def lay_out(
         runs.append((session.segment - session.segment[0] + above).astype(np.int32))
     return PreparedSessions(
         traces,
-        first_frames(sessions),
+        _first_frames(sessions),
         tuple(session.animal for session in sessions),
         tuple(session.session for session in sessions),
         regions,
@@ -286,11 +277,11 @@ def store_sessions(
         The disk is full or cannot be written.
     """
     regions, findings = check_together(sessions, preprocessing)
-    n_frames = int(first_frames(sessions)[-1])
+    n_frames = int(_first_frames(sessions)[-1])
     with writing(folder / "traces.npy") as file:
         # Written, not memory-mapped: on a full disk a mapped page kills the process.
         _write_header(file, (n_frames, len(regions)))
-        valid, found = prepare_each(
+        valid, found = _prepare_each(
             sessions,
             regions,
             preprocessing,
@@ -451,10 +442,7 @@ def check_movies(sessions: Sequence[Session], pixels: PixelPreprocessing) -> tup
             f"movies have frames of different sizes ({shown}); bring all to one size, or decode "
             "within animals with [folds] by = 'block'"
         )
-    rate_hz = sessions[0].frame_rate_hz
-    if not all(is_same_rate(session.frame_rate_hz, rate_hz) for session in sessions):
-        shown = ", ".join(f"{s.name} {s.frame_rate_hz or 'unknown'}" for s in sessions[:6])
-        raise DataError(f"frame rates of movies differ ({shown}); bring all to one rate")
+    _check_rates(sessions, "frame rates of movies", "bring all to one rate")
     lacking = [session.name for session in sessions if session.reference is None]
     if pixels.correction == "reference-regression" and lacking:
         raise DataError(

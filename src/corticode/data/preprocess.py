@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.movies.passes import sums_between
 from corticode.errors import DataError, StudyError
 
 SCALES = ("min-max", "z-score", "robust", "none")
@@ -62,9 +63,9 @@ def scale_session(
     >>> scaled.tolist(), flat.tolist()
     ([[0.0, 0.0], [1.0, 0.0], [0.5, 0.0]], [False, True])
     """
-    check_scale(kind)
-    data = finite_or_nan(values)
-    return _scale_whole(data, kind, largest_value(data) if largest is None else largest)
+    _check_scale(kind)
+    data = _finite_or_nan(values)
+    return _scale_whole(data, kind, _largest_value(data) if largest is None else largest)
 
 
 def running_scale(
@@ -102,10 +103,10 @@ def running_scale(
     >>> running_scale(np.array([[2.0], [4.0], [3.0], [6.0]]), "min-max")[0].ravel().tolist()
     [0.0, 1.0, 0.5, 1.0]
     """
-    check_scale(kind)
-    check_causal_scale(kind)
-    data = finite_or_nan(values)
-    return _scale_running(data, kind, largest_so_far(data) if largest is None else largest)
+    _check_scale(kind)
+    _check_causal_scale(kind)
+    data = _finite_or_nan(values)
+    return _scale_running(data, kind, _largest_so_far(data) if largest is None else largest)
 
 
 def fit_scale(
@@ -140,7 +141,7 @@ def fit_scale(
     >>> offset.tolist(), gain.tolist()
     ([1.0], [0.25])
     """
-    check_scale(kind)
+    _check_scale(kind)
     widths = sorted({np.shape(array)[1:] for array in traces})
     if len(widths) != 1 or len(widths[0]) != 1:
         found = ", ".join(map(str, widths)) or "no sessions"
@@ -167,13 +168,13 @@ def fit_scale(
     return offset.astype(np.float32), gain.astype(np.float32)
 
 
-def check_scale(kind: str) -> None:
+def _check_scale(kind: str) -> None:
     """Refuse, with a `StudyError`, a kind of scale that is unknown."""
     if kind not in SCALES:
         raise StudyError(f"scale is {kind!r}; it must be one of {', '.join(SCALES)}")
 
 
-def check_causal_scale(kind: str) -> None:
+def _check_causal_scale(kind: str) -> None:
     """Refuse, with a `StudyError`, a kind of scale that has no causal form."""
     if kind == "robust":
         raise StudyError(
@@ -182,25 +183,25 @@ def check_causal_scale(kind: str) -> None:
         )
 
 
-def finite_or_nan(values: NDArray[Any]) -> NDArray[np.float64]:
+def _finite_or_nan(values: NDArray[Any]) -> NDArray[np.float64]:
     """A copy of the values, shape kept, NaN where they are not finite."""
     data = np.array(values, np.float64)
     data[~np.isfinite(data)] = np.nan
     return data
 
 
-def largest_value(data: NDArray[np.float64]) -> NDArray[np.float64]:
+def _largest_value(data: NDArray[np.float64]) -> NDArray[np.float64]:
     """(region,): the largest absolute value, 0 where there is none."""
     largest: NDArray[np.float64] = np.fmax.reduce(np.abs(data), axis=0, initial=0.0)
     return largest
 
 
-def largest_so_far(data: NDArray[np.float64]) -> NDArray[np.float64]:
+def _largest_so_far(data: NDArray[np.float64]) -> NDArray[np.float64]:
     """(frame, region): the largest absolute value up to each frame."""
     return np.maximum.accumulate(np.nan_to_num(np.abs(data)), axis=0)
 
 
-def is_flat_so_far(data: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _is_flat_so_far(data: NDArray[np.float64], largest: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(frame, region): where the range up to each frame is rounding beside the size so far."""
     return _range_so_far(data)[1] <= _tolerance(largest)
 
@@ -287,7 +288,7 @@ def _pooled_moments(
     count, mean, squares = np.zeros(n_regions), np.zeros(n_regions), np.zeros(n_regions)
     for array in traces:
         for start in range(0, len(array), CHUNK_FRAMES):
-            data = finite_or_nan(array[start : start + CHUNK_FRAMES])
+            data = _finite_or_nan(array[start : start + CHUNK_FRAMES])
             finite = np.isfinite(data)
             low = np.fmin(low, np.fmin.reduce(data, axis=0))
             high = np.fmax(high, np.fmax.reduce(data, axis=0))
@@ -305,9 +306,9 @@ def _pooled_moments(
 
 def _spread_frames(array: NDArray[Any]) -> NDArray[np.float64]:
     if len(array) <= ROBUST_FRAMES:
-        return finite_or_nan(array[:])
+        return _finite_or_nan(array[:])
     chosen = np.linspace(0, len(array) - 1, ROBUST_FRAMES).astype(np.intp)
-    return finite_or_nan(array[chosen])
+    return _finite_or_nan(array[chosen])
 
 
 @dataclass(frozen=True)
@@ -352,13 +353,13 @@ class Preprocessing:
             n_frames = getattr(self, name)
             if n_frames is not None:
                 _check_length(n_frames, name)
-        check_scale(self.scale)
+        _check_scale(self.scale)
         if self.scale_over not in SCALE_OVER:
             raise StudyError(
                 f"scale_over is {self.scale_over!r}; it must be one of {', '.join(SCALE_OVER)}"
             )
         if self.scale_over == "causal":
-            check_causal_scale(self.scale)
+            _check_causal_scale(self.scale)
 
 
 def moving_mean(
@@ -417,8 +418,8 @@ def moving_mean(
     frame = np.arange(n_total)
     first = np.maximum(frame - (n_frames - 1 if causal else n_frames // 2), 0)
     stop = np.minimum(frame + (0 if causal else (n_frames - 1) // 2) + 1, n_total)
-    sums = _window_sums(data, first, stop)
-    counts = (stop - first)[:, None] if complete else _window_sums(finite, first, stop)
+    sums = sums_between(data, first, stop)
+    counts = (stop - first)[:, None] if complete else sums_between(finite, first, stop)
     mean = np.full(data.shape, np.nan)
     np.divide(sums, counts, out=mean, where=counts > 0)
     mean += origin
@@ -464,9 +465,9 @@ def preprocess_traces(
             f"traces have {np.ndim(traces)} axes; two are needed, (frame, region): name the order "
             "of axes in the catalogue's traces_axes"
         )
-    data = finite_or_nan(traces)
-    largest = largest_value(data)
-    so_far = largest_so_far(data) if preprocessing.scale_over != "session" else largest
+    data = _finite_or_nan(traces)
+    largest = _largest_value(data)
+    so_far = _largest_so_far(data) if preprocessing.scale_over != "session" else largest
     if preprocessing.detrend_frames is not None:
         data -= moving_mean(data, preprocessing.detrend_frames, causal=preprocessing.causal)
     if preprocessing.smooth_frames is not None:
@@ -477,7 +478,7 @@ def preprocess_traces(
     if preprocessing.scale_over == "causal":
         return running_scale(data, preprocessing.scale, largest=so_far)
     if preprocessing.detrend_frames is not None:
-        data[is_flat_so_far(data, so_far) & np.isfinite(data)] = 0
+        data[_is_flat_so_far(data, so_far) & np.isfinite(data)] = 0
     return scale_session(data, "none", largest=largest)
 
 
@@ -510,13 +511,3 @@ def _check_length(n_frames: object, name: str) -> None:
             f"{name} is {n_frames!r}; it must be a whole number of frames above 0, "
             "or be left out for no moving mean"
         )
-
-
-def _window_sums(
-    data: NDArray[Any], first: NDArray[np.intp], stop: NDArray[np.intp]
-) -> NDArray[Any]:
-    total = np.zeros((len(data) + 1, data.shape[1]), np.float64)
-    np.cumsum(data, axis=0, out=total[1:])
-    sums: NDArray[np.float64] = total[stop]
-    sums -= total[first]
-    return sums

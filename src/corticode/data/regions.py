@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.errors import DataError, MissingDataError, StudyError
+from corticode.errors import DataError, MissingDataError, StudyError, some
 
 if TYPE_CHECKING:
     pass
@@ -159,8 +159,7 @@ def _check_mirrors(names: Sequence[str], mirrors: Sequence[str], path: Path) -> 
     missing = [(mirror, name) for mirror, name in missing if mirror not in names]
     if not missing:
         return
-    shown = ", ".join(f"{mirror!r} (mirror of {name!r})" for mirror, name in missing[:SHOWN])
-    shown += f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    shown = some([f"{mirror!r} (mirror of {name!r})" for mirror, name in missing], SHOWN)
     raise DataError(
         f"{path}, column 'mirror', names what has no row among its {len(names)}: {shown}; add the "
         "row, or correct the mirror or leave it blank"

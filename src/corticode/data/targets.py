@@ -88,10 +88,17 @@ def without_transitions(
     before, after = before[is_change], after[is_change]
     first = np.maximum(before - n_frames + 1, np.searchsorted(part, part[before], "left"))
     stop = np.minimum(after + n_frames, np.searchsorted(part, part[after], "right"))
-    covered = np.zeros(len(values) + 1, np.intp)
-    np.add.at(covered, first, 1)
-    np.add.at(covered, stop, -1)
-    return np.where(np.cumsum(covered[:-1]) > 0, np.nan, values)
+    return np.where(covered_rows(first, stop, len(values)), np.nan, values)
+
+
+def covered_rows(
+    first: NDArray[np.integer], stop: NDArray[np.integer], n_rows: int
+) -> NDArray[np.bool_]:
+    """Which of so many rows lie in some stretch from `first` to before `stop`, shape (row,)."""
+    steps = np.zeros(n_rows + 1, np.int64)
+    np.add.at(steps, first, 1)
+    np.add.at(steps, stop, -1)
+    return np.asarray(np.cumsum(steps[:-1]) > 0)
 
 
 @dataclass(frozen=True)

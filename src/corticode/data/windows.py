@@ -18,7 +18,7 @@ from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session
-from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
+from corticode.data.targets import Target, TargetTrace, collect_classes, covered_rows, make_target
 from corticode.errors import DataError, StudyError, warn_about
 
 
@@ -167,10 +167,7 @@ class Windows:
 
     def covered(self) -> NDArray[np.bool_]:
         """The rows of `traces` that some window sees, shape (frame,)."""
-        steps = np.zeros(self.traces.shape[0] + 1, dtype=np.int64)
-        np.add.at(steps, self.start, 1)
-        np.add.at(steps, self.start + self.recipe.n_frames, -1)
-        return np.asarray(np.cumsum(steps[:-1]) > 0)
+        return covered_rows(self.start, self.start + self.recipe.n_frames, self.traces.shape[0])
 
 
 def cut_windows(

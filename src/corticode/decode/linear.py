@@ -17,6 +17,7 @@ import scipy
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
 
+from corticode.data.targets import covered_rows
 from corticode.data.windows import Windows
 
 CHUNK_ROWS = 8192
@@ -227,17 +228,10 @@ def _seen_rows(
     done = 0
     for rows, starts, chosen in problem.chunks():
         first = int(problem.start[chosen.start])
-        seen = _seen(starts, rows.shape[0], problem.n_frames)
+        seen = covered_rows(starts, starts + problem.n_frames, rows.shape[0])
         fresh = seen & (np.arange(first, first + rows.shape[0]) >= done)
         done = first + rows.shape[0]
         yield rows, seen, fresh
-
-
-def _seen(starts: NDArray[np.int64], n_rows: int, n_frames: int) -> NDArray[np.bool_]:
-    steps = np.zeros(n_rows + 1, dtype=np.int64)
-    np.add.at(steps, starts, 1)
-    np.add.at(steps, starts + n_frames, -1)
-    return np.asarray(np.cumsum(steps[:-1]) > 0)
 
 
 def _sums(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -159,7 +159,7 @@ def _outputs_of_traces(
     n_batches = -(-windows.n_windows // PREDICT_BATCH)
     order = np.resize(np.arange(windows.n_windows), n_batches * PREDICT_BATCH)
     first = 0
-    for inputs, _ in iterate_batches(windows.where(order), None, PREDICT_BATCH, device=device):
+    for inputs, _ in iterate_batches(windows.where(order), PREDICT_BATCH, device=device):
         stop = min(first + PREDICT_BATCH, windows.n_windows)
         yield slice(first, stop), network(inputs)
         first = stop

@@ -40,12 +40,7 @@ def random_start(*, seed: int, epoch: int) -> int:
 
 
 def iterate_batches(
-    windows: Windows,
-    order: NDArray[np.int64] | None,
-    batch_size: int,
-    *,
-    first_batch: int = 0,
-    device: str = "cpu",
+    windows: Windows, batch_size: int, *, device: str = "cpu"
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of inputs and targets.
 
@@ -53,12 +48,8 @@ def iterate_batches(
     ----------
     windows
         Which windows; their frames are gathered batch by batch.
-    order
-        Positions in the order of use, shape (window,); None: as they come.
     batch_size
         Windows a batch; the last one may hold fewer.
-    first_batch
-        Batches to leave out, where training goes on within an epoch.
     device
         Where the tensors are needed.
 
@@ -74,10 +65,8 @@ def iterate_batches(
     # Whole windows are contiguous stretches of the array, so one copy of each suffices.
     flat = np.ascontiguousarray(windows.traces).reshape(-1)
     view = sliding_window_view(flat, n_frames * n_regions)[::n_regions]
-    for first in range(first_batch * batch_size, windows.n_windows, batch_size):
-        chosen: NDArray[np.int64] | slice = slice(first, first + batch_size)
-        if order is not None:
-            chosen = order[chosen]
+    for first in range(0, windows.n_windows, batch_size):
+        chosen = slice(first, first + batch_size)
         inputs = torch.from_numpy(view[windows.start[chosen]]).view(-1, n_frames, n_regions)
         targets = torch.from_numpy(windows.target[chosen])
         yield inputs.to(device), targets.to(device)
@@ -100,12 +89,10 @@ class TraceBatches:
         size = self.training.batch_size
         order = order_of_epoch(self.windows.n_windows, seed=self.seed, epoch=epoch)
         chosen = self.windows.where(order[first * size : stop * size])
-        for inputs, targets in iterate_batches(chosen, None, size, device=self.device):
+        for inputs, targets in iterate_batches(chosen, size, device=self.device):
             yield (inputs,), targets
 
     def in_order(self) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
         """All windows, as they come."""
-        for inputs, targets in iterate_batches(
-            self.windows, None, VALIDATION_BATCH, device=self.device
-        ):
+        for inputs, targets in iterate_batches(self.windows, VALIDATION_BATCH, device=self.device):
             yield (inputs,), targets

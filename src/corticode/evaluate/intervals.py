@@ -79,7 +79,7 @@ def interval(values: ArrayLike) -> Interval:
     """
     known = _known(values)
     mean = float(known.mean()) if known.size else float("nan")
-    if known.size < 2 or is_constant(known):
+    if known.size < 2 or _is_constant(known):
         return Interval(mean, np.nan, np.nan, known.size, "t over animals")
     spread = known.std(ddof=1) / sqrt(known.size)
     reach = float(stdtrit(known.size - 1, (1 + CONFIDENCE) / 2) * spread)
@@ -114,7 +114,7 @@ def bootstrap_interval(values: ArrayLike, *, seed: int = 0) -> Interval:
     if known.size < 10:
         method += " (too narrow below 10 animals)"
     mean = float(known.mean()) if known.size else float("nan")
-    if known.size < 2 or is_constant(known):
+    if known.size < 2 or _is_constant(known):
         return Interval(mean, np.nan, np.nan, known.size, method)
     drawn = np.random.default_rng(seed).integers(known.size, size=(BOOTSTRAPS, known.size))
     ends = np.quantile(known[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -135,7 +135,7 @@ def t_test(differences: ArrayLike) -> float:
     0.0742
     """
     known = _known(differences)
-    if known.size < 2 or is_constant(known):
+    if known.size < 2 or _is_constant(known):
         return float("nan")
     t = known.mean() / (known.std(ddof=1) / sqrt(known.size))
     return max(2 * float(stdtr(known.size - 1, -abs(t))), SMALLEST)
@@ -241,7 +241,7 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def is_constant(values: NDArray[np.float64]) -> bool:
+def _is_constant(values: NDArray[np.float64]) -> bool:
     """Whether values, shape (animal,), differ by no more than rounding."""
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 

@@ -380,17 +380,13 @@ def roc_curve(target: NDArray[np.floating], score: NDArray[np.floating]) -> pd.D
     return pd.DataFrame({name: values[kept] for name, values in shares.items()})
 
 
-def reliability(
-    target: NDArray[np.floating], score: NDArray[np.floating], n_bins: int = BINS
-) -> pd.DataFrame:
+def reliability(target: NDArray[np.floating], score: NDArray[np.floating]) -> pd.DataFrame:
     """How often it was 1 where a probability was said, by bins of equal width.
 
     Parameters
     ----------
     target, score
         As for `roc_curve`.
-    n_bins
-        Bins from 0 to 1.
 
     Returns
     -------
@@ -406,7 +402,7 @@ def reliability(
     import pandas as pd
 
     known = ~np.isnan(target)
-    bins = np.minimum((score[known] * n_bins).astype(np.int64), n_bins - 1)
+    bins = np.minimum((score[known] * BINS).astype(np.int64), BINS - 1)
     table = pd.DataFrame({"bin": bins, "score": score[known], "share": target[known]})
     grouped = table.groupby("bin")
     found = grouped[["score", "share"]].mean()

@@ -117,16 +117,14 @@ def session_rows(
     return [_score_session(session, threshold) for session in _sessions(chosen)]
 
 
-def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, float]:
-    """The scores of one decoder over all windows of a part, and their mean over sessions.
+def score_fold(predictions: Predictions) -> dict[str, float]:
+    """The scores of one decoder over all test windows, and their mean over sessions.
 
     Parameters
     ----------
     predictions
         Predictions of one decoder; where they hold validation windows, the threshold that is
-        best there is carried to `part`.
-    part
-        ``"train"``, ``"valid"`` or ``"test"``.
+        best there is carried to the test windows.
 
     Returns
     -------
@@ -142,9 +140,9 @@ def score_fold(predictions: Predictions, *, part: str = "test") -> dict[str, flo
         The part holds no window.
     """
     threshold = _carried_threshold(predictions)
-    chosen = _part(predictions, part)
+    chosen = _part(predictions, "test")
     metric = primary(predictions.kind)
-    rows = session_rows(predictions, part=part, threshold=threshold)
+    rows = session_rows(predictions, threshold=threshold)
     by_session = np.array([row[metric] for row in rows], dtype=np.float64)
     known = np.isfinite(by_session)
     carried = {} if threshold is None else {"threshold_carried": threshold}

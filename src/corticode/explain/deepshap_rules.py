@@ -85,7 +85,7 @@ class Cell(Protocol):
         ...
 
 
-def rescale(window: Activity, background: Activity, frame: int) -> Tensor:
+def _rescale(window: Activity, background: Activity, frame: int) -> Tensor:
     """Slopes of a frame's nonlinearities, (window, background, nonlinearity)."""
     return slope_between(
         (window.before[frame], window.after[frame]),
@@ -124,7 +124,7 @@ def slope_between(
     return torch.where(small, derivative[:, None], slopes)
 
 
-def mean_factors(window: Activity, background: Activity, frame: int) -> Tensor:
+def _mean_factors(window: Activity, background: Activity, frame: int) -> Tensor:
     """Means of a frame's factors over window and background, (window, background, factor)."""
     return window.halves[frame][:, None] + background.halves[frame]
 
@@ -470,7 +470,7 @@ class NetworkRules:
                 if above is not None:
                     carried = carried._replace(state=carried.state + above[frame][..., units])
                 entering, carried = cell.back(
-                    carried, rescale(seen, unseen, step), mean_factors(seen, unseen, step)
+                    carried, _rescale(seen, unseen, step), _mean_factors(seen, unseen, step)
                 )
                 yield frame, entering @ cell.input_weight
 

@@ -174,7 +174,7 @@ def delete_regions(
     orders = [ranked, *(rng.permutation(ranked) for _ in range(n_random))]
     deletion = np.array([[score.without(one[:n]) for n in counts] for one in orders])
     insertion = np.array([[score.without(one[n:]) for n in counts] for one in orders])
-    return curves_of(
+    return _curves_of(
         [decoder.recipe.regions[k] for k in ranked],
         counts,
         deletion,
@@ -184,7 +184,7 @@ def delete_regions(
     )
 
 
-def curves_of(
+def _curves_of(
     order: Sequence[str],
     counts: NDArray[np.int64],
     deletion: Curve,
@@ -194,19 +194,7 @@ def curves_of(
     findings: Sequence[Finding] = (),
     parts: str = "regions",
 ) -> DeletionCurves:
-    """What curves along a map's order and along random ones say.
-
-    Parameters
-    ----------
-    order
-        Names of the parts, the map's first one first.
-    counts
-        Parts taken away, or left, at each point, shape (point,).
-    deletion, insertion
-        Scores with so many taken away, or left, shape (1 + order, point): the map's order first.
-    metric, findings, parts
-        As `DeletionCurves` has them.
-    """
+    """What curves along a map's order and along random ones say."""
     share = counts / counts[-1]
     # Upwards is what a true map does.
     told = {"deletion": -_area(deletion, share), "insertion": _area(insertion, share)}
@@ -304,10 +292,10 @@ def _check_request(decoder: Decoder, n_random: int, n_steps: int) -> None:
             "these curves take regions away, and this decoder reads movies; take squares of them "
             "away with delete_squares"
         )
-    check_numbers(n_random, n_steps)
+    _check_numbers(n_random, n_steps)
 
 
-def check_numbers(n_random: int, n_steps: int) -> None:
+def _check_numbers(n_random: int, n_steps: int) -> None:
     """Refuse, with a `StudyError`, fewer than one random order or two steps."""
     if n_random < 1 or n_steps < 2:
         raise StudyError(
@@ -413,7 +401,7 @@ def delete_squares(
     """
     check_recipe(decoder, windows)
     _check_square_request(decoder, fill)
-    check_numbers(n_random, N_CELL_STEPS)
+    _check_numbers(n_random, N_CELL_STEPS)
     values = _values(order)
     cells = _cells(decoder.recipe.image_shape or (0, 0), values.shape)
     scorable, findings = scorable_windows(windows, "the deletion curves")
@@ -430,7 +418,7 @@ def delete_squares(
     score = _scores(decoder, chosen, list(sets.values()), fill, donors, device)
     curves = np.array([score[covered.tobytes()] for covered in sets.values()])
     curves = curves.reshape(len(orders), 2, counts.size)
-    return curves_of(
+    return _curves_of(
         [f"cell {k // values.shape[1] + 1}-{k % values.shape[1] + 1}" for k in orders[0]],
         counts,
         curves[:, 0],

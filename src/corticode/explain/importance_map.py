@@ -198,7 +198,7 @@ class ImportanceMap:
         DataError
             The file is damaged or holds something else.
         """
-        arrays = read_arrays(path, "importance map; make it again with `corticode explain`")
+        arrays = _read_arrays(path, "importance map; make it again with `corticode explain`")
         try:
             described = json.loads(str(arrays.pop("description")))
             return _from_arrays(described, arrays)
@@ -286,23 +286,8 @@ def _from_arrays(
     return ImportanceMap(absolute=arrays["absolute"], signed=arrays.get("signed"), **described)
 
 
-def read_arrays(path: Path, needed: str) -> dict[str, NDArray[Any]]:
-    """The arrays of an NPZ file by name; that of an NPY file has the empty name.
-
-    Parameters
-    ----------
-    path
-        The file.
-    needed
-        What it should hold, and the way out where it does not.
-
-    Raises
-    ------
-    MissingDataError
-        There is no such file.
-    DataError
-        It is damaged, or holds Python objects.
-    """
+def _read_arrays(path: Path, needed: str) -> dict[str, NDArray[Any]]:
+    """The arrays of an NPZ file by name; that of an NPY file has the empty name."""
     try:
         with Path(path).open("rb") as file:
             archive = np.load(file, allow_pickle=False)

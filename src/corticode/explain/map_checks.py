@@ -326,7 +326,6 @@ def compare_backgrounds(
     on: str = "logit",
     of_class: str | None = None,
     device: str = "cpu",
-    n_top: int = TOP_REGIONS,
 ) -> BackgroundConvergence:
     """Deep SHAP maps against several backgrounds, compared with that of the largest by shares.
 
@@ -336,8 +335,6 @@ def compare_backgrounds(
         As in `corticode.explain.deepshap.deep_shap`.
     backgrounds
         Such as `draw_backgrounds` gives; the last is what the others are compared with.
-    n_top
-        How many regions come first.
 
     Raises
     ------
@@ -359,14 +356,14 @@ def compare_backgrounds(
     # Regions that the decoder does not see have no share, and no rank.
     seen = np.flatnonzero(shares.any(axis=0))
     ranked = rank_correlations(shares[:, seen])[-1]
-    first = np.argsort(-shares, axis=1, kind="stable")[:, :n_top]
+    first = np.argsort(-shares, axis=1, kind="stable")[:, :TOP_REGIONS]
     changes = np.abs(shares - shares[-1])
     rows = [
         {
             "n_background": background.n_windows,
             "largest_change": changes[k].max(),
             "region": found.names[int(np.argmax(changes[k]))],
-            "top_share": found.top_share(n_top),
+            "top_share": found.top_share(TOP_REGIONS),
             "rank_correlation": ranked[k],
             "shared_top": np.intersect1d(first[k], first[-1]).size,
         }

@@ -72,35 +72,23 @@ class SquareGrid:
     ----------
     image_shape
         Rows and columns of an image, pixels.
-    side
-        Rows and columns of a square, pixels; None: a quarter of the image's.
-    stride
-        Rows and columns between squares, pixels; None: an eighth of the image's.
 
     Raises
     ------
     StudyError
-        The stride does not divide the image or the side of a square.
+        Squares do not tile the image.
 
     Examples
     --------
-    >>> SquareGrid((128, 128)).side, SquareGrid((128, 128)).shape
+    >>> SquareGrid((128, 128)).sides, SquareGrid((128, 128)).shape
     ((32, 32), (8, 8))
     """
 
     image_shape: tuple[int, int]
-    side: tuple[int, int] | None = None
-    stride: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        rows, columns = self.image_shape
-        if self.stride is None:
-            stride = (rows // SQUARES_A_SIDE, columns // SQUARES_A_SIDE)
-            object.__setattr__(self, "stride", stride)
-        if self.side is None:
-            object.__setattr__(self, "side", (2 * self.steps[0], 2 * self.steps[1]))
         for n_pixels, side, step in zip(self.image_shape, self.sides, self.steps, strict=True):
-            if step < 1 or n_pixels % step or side % step or not step <= side < n_pixels:
+            if step < 1 or n_pixels % step or side >= n_pixels:
                 raise StudyError(
                     f"squares of {self.sides} pixels, {self.steps} apart, do not tile an image of "
                     f"{self.image_shape}; the stride has to divide both, as 16 does 32 and 128: "
@@ -109,13 +97,13 @@ class SquareGrid:
 
     @property
     def sides(self) -> tuple[int, int]:
-        """Rows and columns of a square."""
-        return self.side or (0, 0)
+        """Rows and columns of a square: a quarter of the image's, as a rule."""
+        return 2 * self.steps[0], 2 * self.steps[1]
 
     @property
     def steps(self) -> tuple[int, int]:
-        """Rows and columns between squares, which are those of a cell of the map."""
-        return self.stride or (0, 0)
+        """Rows and columns between squares, which are those of a cell of the map: an eighth."""
+        return self.image_shape[0] // SQUARES_A_SIDE, self.image_shape[1] // SQUARES_A_SIDE
 
     @property
     def shape(self) -> tuple[int, int]:

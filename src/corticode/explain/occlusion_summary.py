@@ -292,9 +292,9 @@ def join_maps(maps: Sequence[tuple[str, str, ImportanceMap]]) -> ImportanceMap:
         raise DataError("maps of different kinds, units, axes or regions cannot be joined to one")
     parts = [(animal, _share_part(name, found)) for name, animal, found in maps]
     animals = tuple(dict.fromkeys(animal for animal, _ in parts))
-    by_animal = [mean_part(animal, [p for a, p in parts if a == animal]) for animal in animals]
+    by_animal = [_mean_part(animal, [p for a, p in parts if a == animal]) for animal in animals]
     classes = [_class_parts(found) for _, _, found in maps]
-    whole = mean_part("", by_animal)
+    whole = _mean_part("", by_animal)
     rate = {found.frame_rate_hz for _, _, found in maps}
     return replace(
         first,
@@ -305,7 +305,7 @@ def join_maps(maps: Sequence[tuple[str, str, ImportanceMap]]) -> ImportanceMap:
         n_windows=sum(found.n_windows for _, _, found in maps),
         frame_rate_hz=rate.pop() if len(rate) == 1 else None,
         by_class=tuple(
-            mean_part(name, [part for of in classes for part in of if part.name == name])
+            _mean_part(name, [part for of in classes for part in of if part.name == name])
             for name in dict.fromkeys(part.name for of in classes for part in of)
         ),
         by_animal=tuple(by_animal),
@@ -315,7 +315,7 @@ def join_maps(maps: Sequence[tuple[str, str, ImportanceMap]]) -> ImportanceMap:
     )
 
 
-def mean_part(name: str, parts: Sequence[MapPart]) -> MapPart:
+def _mean_part(name: str, parts: Sequence[MapPart]) -> MapPart:
     """The mean of parts, each weighing alike; its sign is known where that of all is."""
     signed = [part.signed for part in parts if part.signed is not None]
     return MapPart(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from corticode.errors import StudyError
+from corticode.errors import StudyError, some
 from corticode.evaluate.comparisons import PAIRED_T, SIGN_FLIP, compare_pair, with_families
 from corticode.evaluate.published import NO_SETTINGS
 from corticode.report.headline import metric_of
@@ -194,17 +194,9 @@ def seeds_of(values: RunValues, name: str) -> dict[str, tuple[int, ...]]:
     return {fold: tuple(sorted(seeds)) for fold, seeds in found.items()}
 
 
-def some(names: Sequence[str]) -> str:
-    """The first few of many names.
-
-    Examples
-    --------
-    >>> some(["a", "b", "c", "d", "e"])
-    '“a”, “b”, “c” and 2 more'
-    """
-    shown = ", ".join(f"“{name}”" for name in names[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+def _few(names: Sequence[str]) -> str:
+    """The first few of many names, in quotation marks."""
+    return some([f"“{name}”" for name in names], MOST_NAMED)
 
 
 def _unknown(run: str, values: RunValues, name: str) -> Iterator[str]:
@@ -248,7 +240,7 @@ def _other_recordings(a: RunValues, b: RunValues, name: str) -> Iterator[str]:
     ):
         own = [one for one in names if _takes_part(one, (a, b), name)]
         if own:
-            told.append(f"{some(own)} {what}")
+            told.append(f"{_few(own)} {what}")
     if told:
         yield f"the recordings differ ({'; '.join(told)}); run both studies on one catalogue"
 
@@ -272,7 +264,7 @@ def _other_folds(a: RunValues, b: RunValues, name: str) -> Iterator[str]:
     for run, own, other in (("A", of_a, of_b), ("B", of_b, of_a)):
         alone = [fold for fold in own if fold not in other]
         if alone:
-            yield f"the folds differ ({some(alone)} in {run} alone); finish the same in both runs"
+            yield f"the folds differ ({_few(alone)} in {run} alone); finish the same in both runs"
         if len(set(own.values())) > 1:
             yield f"not every fold of {run} has the same seeds; let it finish"
     if is_permuted(a.condition(name)) and of_a != of_b:
@@ -453,7 +445,7 @@ def pair_runs(a: RunValues, b: RunValues) -> RunPairing:
     if not shared:
         raise StudyError(
             f"{a.name} and {b.name} have no condition in common: the first has scores of "
-            f"{some(list(of_a))}, the second of {some(list(of_b))}; conditions are matched by "
+            f"{_few(list(of_a))}, the second of {_few(list(of_b))}; conditions are matched by "
             "name, so call those alike that are to be compared, or compare them within one study "
             "by [[comparison]]"
         )

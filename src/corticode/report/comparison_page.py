@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from corticode.errors import some
 from corticode.evaluate.comparisons import PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import interval
 from corticode.report.compare_runs import (
@@ -67,8 +68,8 @@ def render_comparison(a: RunValues, b: RunValues, pairing: RunPairing) -> str:
             for row, one in zip(summary[:MOST_SHOWN], pairing.paired, strict=False)
         ],
         apart=[_apart_row(one) for one in pairing.apart],
-        only_a=_listed(pairing.only_a),
-        only_b=_listed(pairing.only_b),
+        only_a=some(pairing.only_a, MOST_NAMED),
+        only_b=some(pairing.only_b, MOST_NAMED),
         recordings=list(_recordings(a, b)),
         versions=version_differences(a, b),
         studies_known=bool(a.study and b.study),
@@ -149,7 +150,9 @@ def _settings(pairing: RunPairing) -> list[dict[str, str]]:
             "key": one.key,
             "a": one.a,
             "b": one.b,
-            "of": "all that both runs have" if len(names) == n_both > 1 else _listed(names),
+            "of": "all that both runs have"
+            if len(names) == n_both > 1
+            else some(names, MOST_NAMED),
         }
         for one, names in found.items()
     ]
@@ -238,16 +241,10 @@ def _recordings(a: RunValues, b: RunValues) -> Iterable[tuple[str, int, str]]:
     if not (recordings_of(a) and recordings_of(b)):
         return
     shared = shared_recordings(a, b)
-    yield "the same content in both", len(shared.same), _listed(shared.same)
-    yield "called alike, other content", len(shared.changed), _listed(shared.changed)
-    yield "in A alone", len(shared.only_a), _listed(shared.only_a)
-    yield "in B alone", len(shared.only_b), _listed(shared.only_b)
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_NAMED])
-    more = len(names) - MOST_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+    yield "the same content in both", len(shared.same), some(shared.same, MOST_NAMED)
+    yield "called alike, other content", len(shared.changed), some(shared.changed, MOST_NAMED)
+    yield "in A alone", len(shared.only_a), some(shared.only_a, MOST_NAMED)
+    yield "in B alone", len(shared.only_b), some(shared.only_b, MOST_NAMED)
 
 
 def _number(value: float) -> str:

@@ -1,8 +1,6 @@
 """A run as files for MATLAB or R: predictions, scores, tables and maps as CSV or MAT."""
 
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.io import savemat
 
-from corticode.data.files import write_bytes, write_with
+from corticode.data.files import filling, holds_files, write_bytes, write_with
 from corticode.decode.predictions import PART_NAMES, Predictions, join
 from corticode.errors import CorticodeError, DataError, MissingDataError, RunError, StudyError
 from corticode.explain.importance_map import PARTS, ImportanceMap
@@ -91,12 +89,12 @@ def matlab_struct(table: pd.DataFrame) -> dict[str, Any]:
     ((2, 1), 'm2', ['animal', 'auc', 'column_names'])
     """
     names = matlab_names(map(str, table.columns))
-    columns = {names[str(name)]: matlab_column(table[name]) for name in table.columns}
+    columns = {names[str(name)]: _matlab_column(table[name]) for name in table.columns}
     last = _unlike("column_names", set(columns))
     return columns | {last: matlab_cells(map(str, table.columns))}
 
 
-def matlab_column(values: pd.Series) -> NDArray[Any]:
+def _matlab_column(values: pd.Series) -> NDArray[Any]:
     """One column, shape (n, 1): logical, double (NaN where there is no value) or cells of text."""
     if pd.api.types.is_bool_dtype(values.dtype) and not values.isna().any():
         return values.to_numpy(dtype=bool)[:, None]
@@ -238,24 +236,10 @@ def export_run(folder: Path, form: str, to: Path | None = None) -> Export:
             f"no fit of {source} is finished: there is nothing to export; run 'corticode run' first"
         )
     target = source.resolve().with_name(f"{source.resolve().name}-{form}") if to is None else to
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if holds_files(target):
         raise RunError(f"{target} exists and is not an empty folder; name another one with --to")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            found = _write(source, values, form, staging)
-            staging.chmod(0o755)
-            if target.exists():
-                target.rmdir()
-            staging.rename(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {target}: {error.strerror or error}; "
-            "free some space or choose another folder with --to"
-        ) from error
+    with filling(target, "free some space or choose another folder with --to") as staging:
+        found = _write(source, values, form, staging)
     return replace(found, folder=target)
 
 

@@ -85,7 +85,7 @@ def headline(values: RunValues) -> str:
         f"{_chance(values, name)}, with mean within-session {METRICS[metric]} {over.mean:.3f} "
         f"({unit} {found.min():.3f} to {found.max():.3f}; {ends}{_without_score(values, name)})"
     )
-    return f"{sentence}; {cues_in_words(values, name)}; {linear_in_words(values, name)}."
+    return f"{sentence}; {_cues_in_words(values, name)}; {_linear_in_words(values, name)}."
 
 
 def _without_score(values: RunValues, name: str) -> str:
@@ -97,7 +97,7 @@ def _without_score(values: RunValues, name: str) -> str:
     return f"; {n} more tested {'mouse has' if n == 1 else 'mice have'} no score"
 
 
-def nulls_of(values: RunValues, name: str) -> pd.DataFrame:
+def _nulls_of(values: RunValues, name: str) -> pd.DataFrame:
     """Each animal of a condition against its own labels in other orders; empty if not done."""
     table = values.table("nulls")
     if table.empty:
@@ -107,7 +107,7 @@ def nulls_of(values: RunValues, name: str) -> pd.DataFrame:
 
 def _above(values: RunValues, name: str) -> str:
     """In how many animals of how many."""
-    nulls, found = nulls_of(values, name), animal_values(values, name)
+    nulls, found = _nulls_of(values, name), animal_values(values, name)
     if nulls.empty or not (nulls["smallest_p"] < LEVEL).any():
         above = int((found > CHANCE[metric_of(values, name)]).sum())
         return f"{above} of {found.size}"
@@ -116,7 +116,7 @@ def _above(values: RunValues, name: str) -> str:
 
 def _chance(values: RunValues, name: str) -> str:
     """Above what, and by which test of each animal."""
-    nulls = nulls_of(values, name)
+    nulls = _nulls_of(values, name)
     level = f"{CHANCE[metric_of(values, name)]:g}"
     if nulls.empty:
         return f"above chance level ({level}, not tested)"
@@ -129,11 +129,8 @@ def _chance(values: RunValues, name: str) -> str:
     return f"above chance (p < {LEVEL:g} each, labels of its sessions exchanged{few})"
 
 
-def cues_in_words(values: RunValues, name: str) -> str:
-    """What cues that are not cortex reach, and what is left without them.
-
-    Where that was asked of the linear model of the same window alone, it is told of that.
-    """
+def _cues_in_words(values: RunValues, name: str) -> str:
+    """What cues that are not cortex reach, and what is left without them."""
     twin = linear_twin(values, name)
     for condition in (name, twin):
         found = _cue_scores(values, condition)
@@ -156,7 +153,7 @@ def _cue_scores(values: RunValues, condition: str | None) -> tuple[float, float]
     )
 
 
-def linear_in_words(values: RunValues, name: str) -> str:
+def _linear_in_words(values: RunValues, name: str) -> str:
     """What a linear model of the same window reaches."""
     if values.condition(name).get("network", {}).get("kind") == "linear-window":
         return "this is itself a linear model of the window"

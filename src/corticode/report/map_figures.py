@@ -90,7 +90,6 @@ class RegionOutlines:
 def outlines_of(
     regions: pd.DataFrame,
     labels: NDArray[np.int64] | None = None,
-    radius_pixels: float = RADIUS_PIXELS,
 ) -> RegionOutlines | None:
     """The outline of each region, or None where nothing is known of where they lie.
 
@@ -102,8 +101,6 @@ def outlines_of(
     labels
         Shape (row, column): the number of the region that each pixel belongs to, 0: none. Numbers
         are names where all of them are, else places in the table, from 1.
-    radius_pixels
-        Of the circles that stand for regions of which only the centre is known.
 
     Examples
     --------
@@ -123,11 +120,11 @@ def outlines_of(
     is_published = _is_published(centres)
     words = FROM_PUBLISHED if is_published else FROM_CENTRES
     # Published centres count pixels from 1.
-    circles = [circle(centre - is_published, radius_pixels) for centre in centres]
+    circles = [circle(centre - is_published, RADIUS_PIXELS) for centre in centres]
     return RegionOutlines(
         {str(name): (one,) for name, one in zip(regions["name"], circles, strict=True)},
         (PUBLISHED_SIDE, PUBLISHED_SIDE) if is_published else None,
-        words.format(radius=radius_pixels),
+        words.format(radius=RADIUS_PIXELS),
     )
 
 
@@ -499,7 +496,7 @@ def draw_square_map(
         strength = 0.75 * np.clip(np.abs(values) / reach, 0, 1)
         _draw_cells(axes[0, 1], values, reach, extent=extent, alpha=strength)
         if outlines is not None:
-            draw_outlines(axes[0, 1], outlines, mean_image.shape)
+            _draw_outlines(axes[0, 1], outlines, mean_image.shape)
         axes[0, 1].set(title="over the mean image", xticks=[], yticks=[])
     bar = figure.colorbar(image, ax=axes[0, -1], shrink=0.8, pad=0.03)
     bar.set_label(f"uncovered less covered ({unit})")
@@ -586,11 +583,11 @@ def draw_mean_images(
     for drawn, name in panels:
         _draw_grey(drawn, images[name])
         if outlines is not None:
-            draw_outlines(drawn, outlines, images[name].shape, width=0.35)
+            _draw_outlines(drawn, outlines, images[name].shape, width=0.35)
     return figure
 
 
-def draw_outlines(
+def _draw_outlines(
     drawn: Axes, outlines: RegionOutlines, shape: tuple[int, ...], width: float = 0.6
 ) -> None:
     """Outlines of regions as thin lines over an image of a shape, none beyond its edge."""

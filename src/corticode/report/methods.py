@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from corticode.errors import some
 from corticode.evaluate.intervals import FORMULA, detectable_difference
 from corticode.report.headline import SIMULATED, headline
 from corticode.report.questions import answer_questions, checklist
@@ -144,14 +145,8 @@ def _labels(values: RunValues) -> Passage:
         rules.setdefault(label_rule(one.get("target") or {}), []).append(str(one["name"]))
     if len(rules) == 1:
         return Passage("Labels", (f"{next(iter(rules))}.",))
-    items = tuple((_some(names), f"{rule}.") for rule, names in rules.items())
+    items = tuple((some(names, 8), f"{rule}.") for rule, names in rules.items())
     return Passage("Labels", () if items else ("The study file is missing.",), items)
-
-
-def _some(names: list[str], most: int = 8) -> str:
-    """Names, or the first of many."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _decoders(values: RunValues) -> Passage:

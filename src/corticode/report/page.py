@@ -153,12 +153,12 @@ def _long(name: str, title: str, table: pd.DataFrame, columns: list[str]) -> dic
     }
 
 
-def slots_of(values: RunValues) -> dict[str, dict[str, Any]]:
+def _slots_of(values: RunValues) -> dict[str, dict[str, Any]]:
     """Tables that a study may or may not ask for, by name; without rows where it did not.
 
     Examples
     --------
-    >>> slots_of(RunValues("run"))["nulls"]["rows"]
+    >>> _slots_of(RunValues("run"))["nulls"]["rows"]
     []
     """
     slots = {}
@@ -364,7 +364,7 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
 
 
 def _render(values: RunValues, fitted: Fitted, n_maps_left_out: int) -> str:
-    slots = slots_of(values)
+    slots = _slots_of(values)
     heavy = fitted.heavy
     # That mice are simulated stands above everything already.
     warnings = [one for one in warnings_of(values) if one != SIMULATED]

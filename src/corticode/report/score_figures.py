@@ -449,9 +449,7 @@ def draw_onset(table: pd.DataFrame, look_ahead_s: float | None = None) -> Figure
 
 
 @styled
-def draw_session_traces(
-    traces: Sequence[SessionTrace], titles: Sequence[str], n_frames: int = STRETCH_FRAMES
-) -> Figure:
+def draw_session_traces(traces: Sequence[SessionTrace], titles: Sequence[str]) -> Figure:
     """What was said over what was (and the speed), a stretch of each session chosen by rule.
 
     Parameters
@@ -460,8 +458,6 @@ def draw_session_traces(
         Sessions, from top to bottom.
     titles
         One each: why it was chosen.
-    n_frames
-        Length of the stretch; which one, see `choose_stretch`.
 
     Examples
     --------
@@ -472,7 +468,7 @@ def draw_session_traces(
     """
     figure, axes = new_figure(PAGE_MM, 14 + 38 * len(traces), rows=len(traces))
     for drawn, trace, title in zip(axes[:, 0], traces, titles, strict=True):
-        _draw_stretch(drawn, trace, choose_stretch(trace, n_frames))
+        _draw_stretch(drawn, trace, choose_stretch(trace, STRETCH_FRAMES))
         drawn.set_title(
             f"{title}: animal {shortened(trace.animal)}, session {shortened(trace.session, 40)}",
             loc="left",

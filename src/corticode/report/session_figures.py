@@ -28,15 +28,13 @@ STEP_SD = 5.0
 
 
 @styled
-def draw_class_shares(sessions: pd.DataFrame, named: str = "class 1") -> Figure:
+def draw_class_shares(sessions: pd.DataFrame) -> Figure:
     """What share of the time each animal was in class 1: a point a session, a line their mean.
 
     Parameters
     ----------
     sessions
         One row a session: animal, base_rate (its share of frames of class 1).
-    named
-        What class 1 is.
 
     Examples
     --------
@@ -58,9 +56,7 @@ def draw_class_shares(sessions: pd.DataFrame, named: str = "class 1") -> Figure:
         names.append(shortened(animal, 14))
     is_crowded = n_animals > 8 or max(map(len, names)) > 8
     drawn.set_xticks(range(n_animals), names, rotation=35 if is_crowded else 0)
-    drawn.set(
-        ylim=(0, 1), ylabel=f"share of {named}", xlabel="animal", xlim=(-0.6, n_animals - 0.4)
-    )
+    drawn.set(ylim=(0, 1), ylabel="share of class 1", xlabel="animal", xlim=(-0.6, n_animals - 0.4))
     return figure
 
 

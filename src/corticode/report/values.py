@@ -57,10 +57,8 @@ class SessionTrace:
         return (self.first_frame + np.arange(self.score.size)) / (self.frame_rate_hz or 1.0)
 
 
-def trace_sessions(
-    condition: str, predictions: Iterable[Predictions], part: str = "test"
-) -> list[SessionTrace]:
-    """Each session of a part, averaged over all decoders that predict it.
+def trace_sessions(condition: str, predictions: Iterable[Predictions]) -> list[SessionTrace]:
+    """Each session of the test part, averaged over all decoders that predict it.
 
     Parameters
     ----------
@@ -68,8 +66,6 @@ def trace_sessions(
         Its name.
     predictions
         Of the condition's decoders, one by one: they need not be in memory together.
-    part
-        Which part of them.
 
     Raises
     ------
@@ -89,7 +85,7 @@ def trace_sessions(
     tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
     kind, rate_hz = "", None
     for one in predictions:
-        chosen = one.of_part(part)
+        chosen = one.of_part("test")
         if kind and one.kind != kind:
             raise DataError(f"{condition!r} has predictions of kind {kind!r} and {one.kind!r}")
         kind, rate_hz = one.kind, one.frame_rate_hz

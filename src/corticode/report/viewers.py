@@ -80,8 +80,8 @@ def pack_traces(
 
 def _pack(trace: SessionTrace) -> dict[str, Any]:
     is_probability = trace.kind != "value"
-    low, high = (0.0, 1.0) if is_probability else ends_of(trace.score, trace.target)
-    classes = (0.0, max(1.0, ends_of(trace.target)[1]))
+    low, high = (0.0, 1.0) if is_probability else _ends_of(trace.score, trace.target)
+    classes = (0.0, max(1.0, _ends_of(trace.target)[1]))
     found: dict[str, Any] = {
         "condition": trace.condition,
         "animal": trace.animal,
@@ -90,20 +90,20 @@ def _pack(trace: SessionTrace) -> dict[str, Any]:
         "rate_hz": trace.frame_rate_hz,
         "kind": trace.kind,
         "auc": None if np.isnan(trace.auc) else round(trace.auc, 4),
-        "score": pack_values(trace.score, low, high),
-        "target": pack_values(trace.target, *(classes if is_probability else (low, high))),
+        "score": _pack_values(trace.score, low, high),
+        "target": _pack_values(trace.target, *(classes if is_probability else (low, high))),
     }
     if trace.speed is not None:
-        found["speed"] = pack_values(trace.speed, *ends_of(trace.speed))
+        found["speed"] = _pack_values(trace.speed, *_ends_of(trace.speed))
     return found
 
 
-def ends_of(*several: NDArray[np.floating]) -> tuple[float, float]:
+def _ends_of(*several: NDArray[np.floating]) -> tuple[float, float]:
     """The least and the largest finite value; 0 and 1 without any.
 
     Examples
     --------
-    >>> ends_of(np.array([3.0, np.nan]), np.array([[-1.0]]))
+    >>> _ends_of(np.array([3.0, np.nan]), np.array([[-1.0]]))
     (-1.0, 3.0)
     """
     values = np.concatenate([one.ravel() for one in several])
@@ -111,7 +111,7 @@ def ends_of(*several: NDArray[np.floating]) -> tuple[float, float]:
     return (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
 
 
-def pack_values(values: NDArray[np.floating], low: float, high: float) -> dict[str, Any]:
+def _pack_values(values: NDArray[np.floating], low: float, high: float) -> dict[str, Any]:
     """Values as 8 bits each: low, high and base64 of the bytes, 255 where there is none.
 
     Parameters
@@ -123,7 +123,7 @@ def pack_values(values: NDArray[np.floating], low: float, high: float) -> dict[s
 
     Examples
     --------
-    >>> pack_values(np.array([0.0, 0.5, 1.0, np.nan]), 0.0, 1.0)["bytes"]
+    >>> _pack_values(np.array([0.0, 0.5, 1.0, np.nan]), 0.0, 1.0)["bytes"]
     'AH/+/w=='
     """
     scaled = (values.astype(np.float64) - low) / ((high - low) or 1.0) * STEPS
@@ -222,9 +222,9 @@ def _pack_map(values: RunValues, condition: str, name: str, found: ImportanceMap
         return packed
     laid = grid if is_cells else grid.T
     reach = float(np.abs(laid).max()) or 1.0
-    low, high = (-reach, reach) if is_signed else (0.0, ends_of(laid)[1] or 1.0)
+    low, high = (-reach, reach) if is_signed else (0.0, _ends_of(laid)[1] or 1.0)
     packed["grid"] = {"rows": laid.shape[0], "columns": laid.shape[1]}
-    packed["grid"] |= pack_values(laid.ravel(), low, high)
+    packed["grid"] |= _pack_values(laid.ravel(), low, high)
     if not is_cells:
         rate = found.frame_rate_hz
         packed["frames"] = [
@@ -360,10 +360,10 @@ def pack_clip(shown: ShownClip) -> dict[str, Any]:
     _, rows, columns = clip.changes.shape
     known = np.abs(clip.changes[np.isfinite(clip.changes)])
     reach = float(np.percentile(known, SHOWN_PERCENTILE)) if known.size else 0.0
-    darkest, brightest = ends_of(clip.mean)
+    darkest, brightest = _ends_of(clip.mean)
     said, was = (_by_picture(values, trace, clip) for values in (trace.score, trace.target))
-    low, high = (0.0, 1.0) if trace.kind != "value" else ends_of(said, was)
-    top = max(1.0, ends_of(was)[1]) if trace.kind == "classes" else high
+    low, high = (0.0, 1.0) if trace.kind != "value" else _ends_of(said, was)
+    top = max(1.0, _ends_of(was)[1]) if trace.kind == "classes" else high
     return {
         "animal": trace.animal,
         "session": trace.session,
@@ -377,10 +377,10 @@ def pack_clip(shown: ShownClip) -> dict[str, Any]:
         "side": clip.pixels_a_side,
         "rate_hz": trace.frame_rate_hz,
         "palette": colours_of_map(DIVERGING),
-        "changes": pack_values(clip.changes.ravel(), -(reach or 1.0), reach or 1.0),
-        "mean": pack_values(clip.mean.ravel(), darkest, brightest),
-        "score": pack_values(said, low, high),
-        "target": pack_values(was, low, top),
+        "changes": _pack_values(clip.changes.ravel(), -(reach or 1.0), reach or 1.0),
+        "mean": _pack_values(clip.mean.ravel(), darkest, brightest),
+        "score": _pack_values(said, low, high),
+        "target": _pack_values(was, low, top),
     }
 
 

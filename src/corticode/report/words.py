@@ -113,7 +113,7 @@ def training_words(condition: Mapping[str, Any]) -> str:
     return f"training: {told or 'as by default'}; the epoch with the lowest validation loss kept"
 
 
-def target_words(condition: Mapping[str, Any]) -> str:
+def _target_words(condition: Mapping[str, Any]) -> str:
     """What is decoded."""
     target = condition.get("target") or {}
     return f"target {target.get('signal', 'unknown')} ({target.get('kind', 'unknown')})"
@@ -133,7 +133,7 @@ def region_words(condition: Mapping[str, Any]) -> str:
     return f"regions {_plain(regions)}, all others entering as 0"
 
 
-def label_words(condition: Mapping[str, Any]) -> str:
+def _label_words(condition: Mapping[str, Any]) -> str:
     """Whose labels."""
     permuted = condition.get("permute_labels", "none")
     if permuted in (None, "none"):
@@ -141,7 +141,7 @@ def label_words(condition: Mapping[str, Any]) -> str:
     return f"labels permuted between {permuted} (control)"
 
 
-def other_words(condition: Mapping[str, Any]) -> str:
+def _other_words(condition: Mapping[str, Any]) -> str:
     """Start weights and folds of its own."""
     words = []
     if condition.get("start_from"):
@@ -155,11 +155,11 @@ ASPECTS: tuple[Words, ...] = (
     network_words,
     preprocess_words,
     window_words,
-    target_words,
+    _target_words,
     training_words,
     region_words,
-    label_words,
-    other_words,
+    _label_words,
+    _other_words,
 )
 
 

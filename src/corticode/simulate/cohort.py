@@ -2,8 +2,6 @@
 
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +14,10 @@ from scipy.io import savemat
 from scipy.ndimage import uniform_filter1d
 
 from corticode.data.catalogue import Recording, write_catalogue
-from corticode.data.files import write_bytes, write_text
+from corticode.data.files import filling, holds_files, write_bytes, write_text
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session
-from corticode.errors import DataError, RunError, StudyError
+from corticode.errors import DataError, StudyError
 from corticode.simulate.behavior import simulate_behavior
 from corticode.simulate.cortex import (
     INDICATOR_DECAY_S,
@@ -380,6 +378,7 @@ def simulate_cohort(
 
     Examples
     --------
+    >>> import tempfile
     >>> folder = simulate_cohort(Path(tempfile.mkdtemp()) / "cohort", size="grid")
     >>> sorted(path.name for path in folder.iterdir())[:2]
     ['data_15_5mice.csv', 'data_of_behavior_15_5mice']
@@ -394,28 +393,15 @@ def simulate_cohort(
     if reference_channel and not has_movies:
         raise StudyError("a reference channel is part of a movie; do not ask for traces only")
     values = resolve_dials(dials)
-    _check_destination(destination)
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
-        try:
-            _write_cohort(_Request(staging, size, seed, values, has_movies, reference_channel))
-            staging.chmod(0o755)
-            if destination.exists():
-                destination.rmdir()
-            staging.rename(destination)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {destination}: {error.strerror or error}; "
-            "free some space or choose another folder"
-        ) from error
+    check_destination(destination)
+    with filling(destination, "free some space or choose another folder") as staging:
+        _write_cohort(_Request(staging, size, seed, values, has_movies, reference_channel))
     return destination
 
 
-def _check_destination(destination: Path) -> None:
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+def check_destination(destination: Path) -> None:
+    """Refuse, with a `DataError`, a folder that holds something."""
+    if holds_files(destination):
         raise DataError(
             f"{destination} exists and is not an empty folder; "
             "name a folder that does not exist yet, or empty this one"

@@ -19,7 +19,7 @@ from corticode.data.files import write_text, write_with
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import Session
 from corticode.errors import DataError, StudyError
-from corticode.simulate.cohort import TRUTH
+from corticode.simulate.cohort import TRUTH, check_destination
 
 DEFAULT_RATE_HZ = 30.0
 SHARED_S = (0.4, 4.0, 30.0, 60.0)
@@ -78,11 +78,7 @@ def simulate_like(sessions: Sequence[Session], destination: Path, seed: int = 0)
                 f"session {session.name} has no region traces; only traces can be simulated like "
                 "a study's, so extract them from its movie first"
             )
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise DataError(
-            f"{destination} exists and is not an empty folder; "
-            "name a folder that does not exist yet, or empty this one"
-        )
+    check_destination(destination)
     recordings = [
         _write_session(session, destination, k, np.random.default_rng([seed, k]))
         for k, session in enumerate(sessions)

@@ -20,7 +20,7 @@ from corticode.data.files import write_text, write_with
 from corticode.data.readers import mat
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.regions import RegionTable
-from corticode.errors import CorticodeError, DataError, MissingDataError, RunError
+from corticode.errors import CorticodeError, DataError, MissingDataError, RunError, numbered, some
 
 SESSION_COLUMN = "Data_ID"
 MOUSE_COLUMNS = ("Mouse_#", "mouse_No.")
@@ -102,18 +102,16 @@ def find_study_files(source: Path) -> StudyFiles:
         else:
             unused.append(path.relative_to(source).as_posix())
     if unused:
-        more = len(unused) - LISTED_AT_MOST
         files.notes.append(
             f"files that belong to no session of {files.table.name} were not used: "
-            f"{', '.join(unused[:LISTED_AT_MOST])}{f' and {more} more' if more > 0 else ''}"
+            f"{some(unused, LISTED_AT_MOST)}"
         )
     return files
 
 
 def list_faults(source: Path, faults: Sequence[str]) -> str:
     """One message that lists everything that makes an import impossible."""
-    lines = "".join(f"\n  {k}. {fault}" for k, fault in enumerate(faults, start=1))
-    return f"{source} cannot be imported as study2024:{lines}"
+    return f"{source} cannot be imported as study2024:\n{numbered(faults)}"
 
 
 def the_only(files: StudyFiles, session: str, paths: Sequence[Path], what: str) -> Path | None:

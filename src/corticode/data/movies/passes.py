@@ -165,19 +165,22 @@ def smoothed_frames(
     first, stop = first - start, stop - start
     finite = np.isfinite(data) if movie.dtype.kind == "f" else None
     if finite is None or finite.all():
-        sums = _between(data, first, stop)
+        sums = sums_between(data, first, stop)
         sums /= (stop - first).reshape(-1, 1, 1)
         return sums
-    sums, seen = _between(np.where(finite, data, 0), first, stop), _between(finite, first, stop)
+    sums, seen = (
+        sums_between(np.where(finite, data, 0), first, stop),
+        sums_between(finite, first, stop),
+    )
     mean = np.full(sums.shape, np.nan)
     np.divide(sums, seen, out=mean, where=seen > 0)
     return mean
 
 
-def _between(
+def sums_between(
     data: NDArray[Any], first: NDArray[np.intp], stop: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Sums over stretches of frames."""
+    """Sums over stretches of frames, each from `first` to before `stop`; (stretch, ...)."""
     total = np.zeros((len(data) + 1, *data.shape[1:]))
     np.cumsum(data, axis=0, out=total[1:])
     sums: NDArray[np.float64] = total[stop]

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from corticode.errors import DataError, MissingDataError
+from corticode.errors import DataError, MissingDataError, some
 
 
 def check_file(path: Path) -> None:
@@ -58,8 +58,7 @@ def describe_contents(shapes: Mapping[str, tuple[int, ...]]) -> str:
         f"{name or 'one array without a name'} ({' x '.join(map(str, shape))})"
         for name, shape in shapes.items()
     ]
-    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
-    return (", ".join(listed[:20]) or "no arrays") + more
+    return some(listed, 20) or "no arrays"
 
 
 def find_name(path: Path, name: str | None, shapes: Mapping[str, tuple[int, ...]]) -> str:
