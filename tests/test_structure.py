@@ -106,13 +106,13 @@ def test_shipped_study_of_the_readme_is_read(tmp_path):
 
 ONE_SYSTEM_ALONE = {
     "fcntl", "grp", "msvcrt", "posix", "pwd", "resource", "termios", "winreg",
-    "fork", "forkpty", "geteuid", "getgid", "getuid", "killpg", "mkfifo", "nice", "setsid", "statvfs",
-    "sysconf", "SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1",
+    "fork", "forkpty", "geteuid", "getgid", "getuid", "killpg", "mkfifo", "nice", "setsid",
+    "statvfs", "sysconf", "SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1",
 }  # fmt: skip
 
 
 def of_one_system(path):
-    """What a module uses that Linux, macOS or Windows lacks, but for what stands behind a branch."""
+    """What a module uses that Linux, macOS or Windows lacks, but for what is behind a branch."""
     tree = ast.parse(path.read_text("utf-8"))
     behind = set()
     for node in ast.walk(tree):

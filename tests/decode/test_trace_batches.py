@@ -66,7 +66,7 @@ def test_batches_by_hand(windows):
             assert window.tolist() == windows.traces[first : first + 6].tolist()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 80), st.booleans())
 def test_batches_hold_the_windows_values(batch_size, in_order):
     rng = np.random.default_rng(0)

@@ -244,15 +244,17 @@ def open_session(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from corticode.simulate.cohort import simulate_cohort
-    >>> from corticode.data.layouts.study2024 import import_study2024
+    >>> import pandas as pd
     >>> from corticode.data.catalogue import read_catalogue
     >>> folder = Path(tempfile.mkdtemp())
-    >>> cohort = simulate_cohort(folder / "cohort", seed=0)
-    >>> _ = import_study2024(cohort, folder / "study")
-    >>> session = open_session(read_catalogue(folder / "study" / "sessions.csv")[0])
-    >>> session.traces.shape, session.behavior["runrest"].shape
-    ((3000, 50), (3000,))
+    >>> np.save(folder / "traces.npy", np.random.default_rng(0).normal(size=(90, 4)))
+    >>> pd.DataFrame({"run": np.repeat([0, 1], 45)}).to_csv(folder / "wheel.csv", index=False)
+    >>> row = {"animal": "m1", "session": "monday", "traces": "traces.npy",
+    ...        "behavior": "wheel.csv", "frame_rate_hz": 30}
+    >>> pd.DataFrame([row]).to_csv(folder / "sessions.csv", index=False)
+    >>> session = open_session(read_catalogue(folder / "sessions.csv")[0])
+    >>> session.traces.shape, session.behavior["run"].shape, session.frame_rate_hz
+    ((90, 4), (90,), 30.0)
     """
     if not isinstance(recording, Recording):
         raise DataError(

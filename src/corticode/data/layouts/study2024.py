@@ -347,11 +347,19 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
 
     Examples
     --------
-    >>> from corticode.simulate.cohort import simulate_cohort
+    >>> import pandas as pd
+    >>> from scipy.io import savemat
     >>> folder = Path(tempfile.mkdtemp())
-    >>> summary = import_study2024(simulate_cohort(folder / "cohort"), folder / "study")
+    >>> table = pd.DataFrame({"Data_ID": ["0125_LR_1"], "Mouse_#": [1]})
+    >>> table.to_csv(folder / "data_1_1mice.csv", index=False)
+    >>> for name in ("data_of_behavior", "data_of_traces"):
+    ...     (folder / name).mkdir()
+    >>> running = {"runrest": np.repeat([[0.0, 1.0]], 45, axis=1)}
+    >>> savemat(folder / "data_of_behavior" / "0125_LR_1_behavior.mat", running)
+    >>> savemat(folder / "data_of_traces" / "0125_LR_1_roi.mat", {"dat_roi": np.ones((50, 90))})
+    >>> summary = import_study2024(folder, folder / "imported")
     >>> summary.n_animals, summary.n_sessions, summary.catalogue.name
-    (5, 15, 'sessions.csv')
+    (1, 1, 'sessions.csv')
     """
     files = find_study_files(source.absolute())
     try:
