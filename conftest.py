@@ -4,14 +4,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples each time, however slow the machine is: a busy one once took longer than
-# hypothesis allows by default (0.2 s an example), which fails a test that is right.
+# hypothesis allows by default (0.2 s an example), which fails a test that is right. The quick suite
+# tries 25, `make test-slow` 200 (--hypothesis-profile thorough); tests whose examples are dear say how
+# many they try.
 settings.register_profile(
     "steady",
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("thorough", settings.get_profile("steady"), max_examples=200)
 settings.load_profile("steady")
 
 ALLOWED_SKIPS = ("no browser", "no GPU", "no ../shared")

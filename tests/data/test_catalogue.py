@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.catalogue import (
@@ -171,7 +171,6 @@ def test_written_paths(tmp_path: Path) -> None:
     ]
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.builds(

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.folds import (
@@ -151,7 +151,6 @@ class TestBlocks:
         st.integers(0, 4),
         st.integers(0, 30),
     )
-    @settings(max_examples=40, deadline=None)
     def test_no_frame_serves_two_roles(self, blocks, before, after, shift, more, extra):
         window = WindowShape(before, after, shift)
         gap = window.n_frames + abs(shift) + more
@@ -166,7 +165,6 @@ class TestBlocks:
             assert not train & valid
 
     @given(st.integers(1, 3), st.integers(1, 3), st.integers(-4, 4), st.integers(0, 6))
-    @settings(max_examples=40, deadline=None)
     def test_shared_frames_are_refused(self, before, after, shift, gap):
         window = WindowShape(before, after, shift)
         windows = windows_in([session("m1", "a", 120)], window)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.catalogue import Recording
@@ -108,7 +108,6 @@ class TestBetweenBlocks:
         st.booleans(),
         st.integers(0, 20),
     )
-    @settings(max_examples=60, deadline=None)
     def test_told_exactly_where_frames_are_shared(self, before, after, length, causal, gap):
         window = WindowShape(before, after)
         folds = leave_blocks_out(["m1"], ["a"], [150], blocks=3, gap_frames=gap)

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -311,7 +311,6 @@ def test_robust_fit_takes_evenly_spaced_frames():
 
 
 @given(st.lists(TRACES.filter(lambda values: values.shape[1] == 1), min_size=1, max_size=3))
-@settings(max_examples=50)
 def test_fit_scale_pools_as_if_sessions_were_one(arrays):
     together = np.concatenate(arrays)
     for kind in ("min-max", "z-score", "robust"):

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.prepared import prepare_sessions
@@ -113,7 +113,6 @@ class TestExpectedWindows:
     st.integers(0, 2),
     st.integers(-4, 4),
 )
-@settings(max_examples=60, deadline=None)
 def test_windows_are_those_that_a_loop_finds(segment, data, before, after, shift):
     n = len(segment)
     if n < before + 1 + after:

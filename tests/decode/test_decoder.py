@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.preprocess import Preprocessing
@@ -156,7 +156,6 @@ class TestDamaged:
         with pytest.raises(DecoderError, match=r"is not a decoder's description .*; fit it again"):
             load_decoder(saved[1])
 
-    @settings(max_examples=60, deadline=None)
     @given(data=st.data())
     def test_anything_in_the_description_is_told_or_loaded(self, small_folder, data):
         text = (small_folder / "whole.json").read_text()

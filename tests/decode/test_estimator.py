@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict, cross_val_score
@@ -79,7 +79,6 @@ def test_the_smallest_group_validates_where_each_is_too_large():
     assert set(group[fitted.is_validation_]) == {"a"}
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=2, max_size=40),
     st.booleans(),

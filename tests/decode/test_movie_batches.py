@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.movies.normalise import moving_part, states_of
@@ -218,7 +218,6 @@ def test_stretches_end_at_gaps_and_at_sessions(movie_windows):
     assert stretches(windows.where(np.zeros(0, np.int64))) == []
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.sets(st.integers(0, 49), min_size=1))
 def test_images_of_windows_are_those_they_begin_with(movie_windows_once, chosen):
     windows = movie_windows_once.where(np.array(sorted(chosen)))
@@ -228,7 +227,6 @@ def test_images_of_windows_are_those_they_begin_with(movie_windows_once, chosen)
     assert image_rows.size == sum(len(stretch) + 4 for stretch in stretches(windows))
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), min_size=1, max_size=6))
 def test_batches_give_each_window_its_frames(movie_windows_once, given_runs):
     windows = movie_windows_once

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.decode.predictions import PART_NAMES, Predictions, join
@@ -149,7 +149,6 @@ class TestJoin:
         assert both.session.tolist() == [0, 0, 0, 0]
         assert both.to_frame()["animal"].tolist() == ["m2", "m2", "m2", "m3"]
 
-    @settings(max_examples=50, deadline=None)
     @given(st.lists(st.lists(st.sampled_from("abcd"), max_size=5), min_size=1, max_size=4))
     def test_rows_keep_their_names(self, sessions):
         several = []
@@ -215,7 +214,6 @@ class TestChecks:
         with pytest.raises(DecoderError, match=text):
             said(score=np.array(score, np.float32))
 
-    @settings(max_examples=25, deadline=None)
     @given(st.lists(st.floats(0, 1, width=32), max_size=20))
     def test_probabilities_pass_and_are_not_changed(self, scores):
         score = np.array(scores, np.float32)

@@ -60,7 +60,7 @@ def test_batches_by_hand(windows):
             assert window.tolist() == windows.traces[first : first + 6].tolist()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 80), st.booleans(), st.integers(0, 4))
 def test_batches_hold_the_windows_values(batch_size, in_order, first_batch):
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -275,7 +275,6 @@ def test_another_size_of_network_is_told(trained, tmp_path):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
 def test_what_is_cut_off_or_overwritten_is_told_or_harmless(data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "damaged-state"
     save_state(fresh(), path)

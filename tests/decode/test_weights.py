@@ -9,7 +9,7 @@ import safetensors.torch
 import skimage.data
 import torch
 from efficientnet_pytorch import EfficientNet as Port
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -363,7 +363,6 @@ def test_code_in_a_file_is_not_run(save, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["new.pth", "old.pth", "cnn.safetensors"]),
     st.floats(0, 1, exclude_max=True),

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.prepared import prepare_sessions
@@ -50,7 +50,6 @@ def test_detrended_sessions_of_several_animals():
         np.testing.assert_allclose(rows["pearson_r"], expected, rtol=0, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.01, 100), st.floats(-1000, 1000))
 def test_size_and_offset_of_a_trace_do_not_matter(seed, gain, offset):
     rng = np.random.default_rng(seed)

@@ -30,7 +30,6 @@ def test_interval_by_hand():
     assert found.low + found.high == pytest.approx(4)
 
 
-@settings(max_examples=40, deadline=None)
 @given(VALUES.filter(lambda values: len(set(values)) > 1))
 def test_interval_and_p_are_scipys(values):
     like = stats.ttest_1samp(values, 0)
@@ -93,7 +92,6 @@ def test_smallest_sign_flip_p_is_reached(n):
     assert sign_flip_test(np.linspace(0.1, 0.2, n)) == smallest_sign_flip_p(n)
 
 
-@settings(max_examples=40, deadline=None)
 @given(VALUES, VALUES)
 def test_rank_sum_is_scipys_with_ties(a, b):
     found = rank_sum_test(a, b)
@@ -117,7 +115,6 @@ def test_holm_by_hand():
     assert holm([]).size == 0
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=8))
 def test_holm_keeps_order_and_never_lowers(p):
     adjusted = holm(p)
@@ -172,7 +169,7 @@ def test_power_is_integrated_over_the_sd_that_is_found(n_animals):
     assert power == pytest.approx(0.8, abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(3, 60))
 def test_power_is_that_of_the_noncentral_t(n_animals):
     freedom, reach = n_animals - 1, detectable_difference(n_animals) * n_animals**0.5

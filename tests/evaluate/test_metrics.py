@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import (
     average_precision_score,
@@ -104,19 +104,16 @@ class TestBinary:
         score = np.array([0.4, 0.0, 0.6, 1.0])
         assert binary_scores(target, score) == binary_scores(target[::2], score[::2])
 
-    @settings(deadline=None)
     @given(both_classes)
     def test_auc_is_that_of_all_pairs(self, pair):
         assert binary_scores(*pair)["auc"] == pytest.approx(auc_by_pairs(*pair), abs=1e-15)
 
-    @settings(deadline=None)
     @given(both_classes)
     def test_auc_turns_with_the_score(self, pair):
         target, score = pair
         turned = binary_scores(target, 1 - score)["auc"]
         assert turned == pytest.approx(1 - binary_scores(target, score)["auc"], abs=1e-15)
 
-    @settings(max_examples=50, deadline=None)
     @given(both_classes)
     def test_agrees_with_scikit_learn(self, pair):
         target, score = pair
@@ -165,7 +162,6 @@ class TestThreshold:
     def test_a_constant_score_gives_a_number(self):
         assert best_threshold(np.array([0, 1]), np.array([0.3, 0.3])) == 0.3
 
-    @settings(deadline=None)
     @given(both_classes)
     def test_no_threshold_is_better(self, pair):
         target, score = pair
@@ -195,7 +191,6 @@ class TestClasses:
         assert found["accuracy"] == 0.5
         assert np.isnan(list(class_scores(np.zeros(0), np.zeros((0, 3))).values())).all()
 
-    @settings(deadline=None)
     @given(both_classes)
     def test_two_classes_are_as_binary(self, pair):
         target, score = pair
@@ -229,7 +224,6 @@ class TestValues:
     def test_no_window(self):
         assert np.isnan(list(value_scores(np.full(2, np.nan), np.zeros(2)).values())).all()
 
-    @settings(deadline=None)
     @given(st.integers(0, 1000), st.integers(2, 30))
     def test_agrees_with_scikit_learn_and_numpy(self, seed, n_windows):
         target, score = np.random.default_rng(seed).normal(size=(2, n_windows))
@@ -260,7 +254,6 @@ class TestRocCurve:
         assert curve["false_share"].tolist() == [0, 0, 0.5, 1]
         assert curve["true_share"].tolist() == [0, 0.5, 1, 1]
 
-    @settings(max_examples=40)
     @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=60))
     def test_the_area_below_is_the_auc(self, pairs):
         target, score = np.array(pairs, dtype=np.float64).T

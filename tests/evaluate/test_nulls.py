@@ -6,7 +6,7 @@ from math import factorial
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.decode.predictions import Predictions
@@ -214,7 +214,6 @@ def test_all_orders_are_given_where_few():
     assert (orders[:, 1] == 1).all()
 
 
-@settings(max_examples=40, deadline=None)
 @given(BLOCKS, st.integers(1, 60), st.integers(0, 5))
 def test_orders_stay_in_their_blocks(blocks, n_draws, seed):
     orders = draw_orders(blocks, n_draws, seed=seed)

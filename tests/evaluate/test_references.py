@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from corticode.decode.predictions import Predictions, join
@@ -66,7 +66,6 @@ def test_persistence_is_the_auc_of_the_rule_as_it_is_now(shift):
     assert persistence_auc(said(LABEL), shift).iloc[0] == pytest.approx(direct)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 12), min_size=9, max_size=15), st.integers(-9, 9))
 def test_persistence_of_any_label(lengths, shift):
     label = bouts(*lengths)

@@ -128,7 +128,6 @@ class TestBouts:
         assert (row["n_bouts_0"], row["n_bouts_1"]) == (3, 3)
         assert row["blank_because"] == "3.0 s of 0; 3.0 s of 1"
 
-    @settings(max_examples=50, deadline=None)
     @given(st.lists(st.tuples(st.sampled_from([0.0, 1.0, np.nan]), st.booleans()), min_size=1))
     def test_counted_as_by_walking_along(self, steps):
         target = [value for value, _ in steps]
@@ -328,7 +327,6 @@ class TestAnimals:
         assert empty.empty
         assert "n_bouts" in empty
 
-    @settings(max_examples=50, deadline=None)
     @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.randoms())
     def test_the_order_of_rows_does_not_matter(self, aucs, random):
         rows = [rows_of(f"f{k % 2}", k // 2, ["a"], [auc]) for k, auc in enumerate(aucs)]
@@ -407,7 +405,7 @@ def test_none_is_an_error():
         scorable_windows(windows_of(REST), "the curves")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from([2, 5, 10, 40, 80]), min_size=1, max_size=3))
 def test_kept_are_those_that_are_not_blank(lengths):
     windows = windows_of(BOUTS, *(np.arange(80) // n % 2 for n in lengths))

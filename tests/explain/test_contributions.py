@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.preprocess import Preprocessing
@@ -115,7 +115,6 @@ def test_fewer_windows_than_asked_are_told(windows):
         draw_background(made, 0)
 
 
-@settings(max_examples=50)
 @given(st.integers(0, 1000), st.integers(1, 20))
 def test_shares_are_even_and_whole(n_windows, n_shares):
     shares = _even_shares(n_windows, n_shares)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import corticode.report.export as matlab
@@ -232,7 +232,6 @@ def test_names_by_hand():
     ]  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(max_size=80), max_size=12))
 def test_each_name_is_accepted_and_none_is_lost(names):
     found = matlab_names(names)

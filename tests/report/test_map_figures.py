@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -163,7 +163,6 @@ def area(line):
     return 0.5 * np.sum(columns * np.roll(rows, -1) - np.roll(columns, -1) * rows)
 
 
-@settings(max_examples=60)
 @given(arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 6))))
 def test_lines_hold_as_many_pixels_as_the_mask(mask):
     lines = outline(mask)

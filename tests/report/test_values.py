@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.decode.predictions import Predictions
@@ -108,7 +108,6 @@ def test_kinds_that_differ():
         trace_sessions("gru", [said([0.1] * 3), said([0.1] * 3, kind="value")])
 
 
-@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_the_worst_is_the_lowest_and_half_lie_above_the_median(aucs):
     empty = np.zeros(1, np.float32)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.errors import DataError
@@ -42,7 +42,6 @@ def test_probability_is_kept_to_a_step(make_trace):
     assert np.abs(unpacked(packed[0]["score"]) - trace.score).max() < 1 / STEPS
 
 
-@settings(max_examples=40)
 @given(st.lists(st.one_of(st.just(np.nan), st.floats(-1e3, 1e3, width=32)), min_size=1))
 def test_values_come_back_and_what_is_missing_stays_so(values):
     score = np.array(values, np.float32)

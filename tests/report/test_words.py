@@ -3,7 +3,7 @@
 from html import unescape
 from re import sub
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -94,7 +94,6 @@ def test_long_lists_of_names_are_all_others():
     ]
 
 
-@settings(max_examples=50, deadline=None)
 @given(CONDITIONS)
 def test_no_setting_is_lost(conditions):
     study = {"condition": [one | {"name": f"n{k}"} for k, one in enumerate(conditions)]}
@@ -129,7 +128,6 @@ def test_by_hand():
     ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
 @given(TEXT, TEXT, TEXT)
 def test_words_read_as_they_were_written(paragraph, lead, cell):
     passage = Passage(

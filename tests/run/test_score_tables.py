@@ -102,7 +102,7 @@ class TestComparisons:
         assert tables == []
         assert why in str(finding)
 
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(st.lists(st.floats(0.5, 1), min_size=10, max_size=10))
     def test_the_order_of_two_conditions_changes_the_sign_alone(self, auc):
         scores, sessions = tables_of({"a": auc[:5], "b": auc[5:]})

@@ -106,9 +106,7 @@ def test_limb_regions_alone_can_be_decoded_in_a_mouse_never_seen(cohort, tmp_pat
     assert np.mean(scores) > 0.88
 
 
-@settings(
-    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1000))
 def test_the_same_seed_gives_the_same_bytes_and_another_others(tmp_path_factory, little, seed):
     folder = tmp_path_factory.mktemp("seeds")
@@ -178,7 +176,7 @@ def mouse():
     return simulate_mouse(1, 3, 0, resolve_dials({"lag_s": 0.3, "unplugged_wheel": 1}))
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(number=st.integers(0, 2))
 def test_a_session_is_told_with_its_run_fraction_and_ceiling(mouse, number):
     session = simulate_session(mouse, number, 1000, 32, 0)

@@ -110,7 +110,7 @@ def test_a_product_tells_running_though_neither_factor_does():
     assert np.corrcoef(first * second, label)[0, 1] > 0.7
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_calcium_is_the_sum_of_sources_noise_and_drift(seed):
     behavior = simulate_behavior(np.random.default_rng(seed), 1000, 30.0, 0.5)
@@ -126,7 +126,7 @@ def weights(seed=0, *, one_sided=False, **dials):
     return make_weights(rng, resolve_dials(dials), one_sided=one_sided)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.floats(0.01, 5))
 def test_the_signal_s_dial_scales_all_that_follows_behaviour(seed, amount):
     np.testing.assert_allclose(weights(seed, signal=amount)[SIGNAL], amount * weights(seed)[SIGNAL])

@@ -43,7 +43,7 @@ def test_everything_but_the_traces_is_the_user_s(tmp_path):
     assert not np.array_equal(new, same)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_traces_are_slow_and_shared_and_of_the_scale_of_cortex(seed):
     traces = simulate_noise_traces(np.random.default_rng(seed), 6000, 20, 30.0)

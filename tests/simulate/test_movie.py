@@ -89,7 +89,7 @@ def test_bad_pixels_stay_bad_and_blocks_do_not_depend_on_each_other(monkeypatch)
     assert np.mean(np.abs(film().astype(int) - whole) <= 1) > 0.999
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(n_frames=st.integers(1, 30), seed=st.integers(0, 100))
 def test_what_is_written_is_read_page_by_page(tmp_path_factory, n_frames, seed):
     movie = np.random.default_rng(seed).integers(0, 65_536, (n_frames, 8, 8), dtype=np.uint16)

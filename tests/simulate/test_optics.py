@@ -80,7 +80,7 @@ def test_slopes_are_those_of_the_image():
     assert inner.mean() > 0.8
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(frames=st.lists(st.integers(0, 999), min_size=1, max_size=20))
 def test_frames_are_taken_from_everything(session, frames):
     taken = take_frames(session.physiology, np.array(frames))
@@ -105,7 +105,7 @@ def test_regions_lie_as_published_and_move_with_the_pose():
     np.testing.assert_allclose(turned[0] - 63.5, [-(40.6 - 63.5), 12.8 - 63.5])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_footprints_share_the_brain_and_traces_are_means(seed):
     scene = scene_of(seed)

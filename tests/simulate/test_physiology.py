@@ -48,7 +48,7 @@ def test_mice_move_by_different_amounts_mainly_along_rows():
     assert np.median(np.abs(far[:, 1])) < 0.3 * np.median(np.abs(far[:, 0]))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-2, 2), st.floats(-2, 2))
 def test_a_shift_there_and_back_changes_nothing(rows, columns):
     down, across = 2 * np.pi * np.indices((16, 16)) / 16
@@ -82,7 +82,7 @@ def test_blood_starts_after_half_a_second_peaks_at_one_and_a_half_and_recovers()
     assert response.sum() == pytest.approx(1, abs=0.01)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-5, 5), st.integers(10, 200))
 def test_what_does_not_change_is_followed_as_it_is(level, n_frames):
     np.testing.assert_allclose(blood_response(np.full(n_frames, level), 30.0), level, atol=1e-9)
@@ -115,7 +115,7 @@ def light(seed=0, n_frames=18_000, **dials):
     return simulate_light(rng, n_frames, 30.0, resolve_dials({**DARK, **dials}))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_bleaching_loses_one_to_three_percent_in_a_minute_and_then_less(seed):
     course = light(seed, bleaching=1)

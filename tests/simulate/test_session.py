@@ -142,7 +142,7 @@ def test_dials_of_the_cortex_leave_behaviour_as_it_is(sessions):
     )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_the_same_seed_gives_the_same_session(seed):
     drawn = []

@@ -2,7 +2,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -192,7 +192,6 @@ TABLES = st.sampled_from([*StudyKeys.model_fields, "other"])
 
 
 @given(st.dictionaries(TABLES, ANY, max_size=5), st.lists(ANY, max_size=3))
-@settings(max_examples=150, deadline=None)
 def test_any_content_is_put_into_words(raw, conditions):
     raw["condition"] = conditions
     listed(Path("study.toml"), [*name_faults(raw), *unit_faults(raw, MERGED)])

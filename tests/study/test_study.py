@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import tomli_w
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.layouts.study2024 import read_published_regions
@@ -565,7 +565,6 @@ class TestWriteResolved:
         st.sampled_from(PRESETS),
         st.data(),
     )
-    @settings(max_examples=50, deadline=None)
     def test_reads_again_as_the_same_study(self, tmp_path_factory, given_keys, preset, data):
         folder = tmp_path_factory.getbasetemp()
         for k, keys in enumerate(given_keys):

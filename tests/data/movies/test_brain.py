@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -33,7 +33,6 @@ def test_the_dim_rim_of_a_vignetted_brain_is_brain(surround):
     assert separation > LEAST_SEPARATION
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     row=st.integers(-8, 8),
     column=st.integers(-8, 8),

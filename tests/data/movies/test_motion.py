@@ -52,7 +52,7 @@ def test_planted_shifts_are_recovered(largest):
     np.testing.assert_allclose(measured, planted - planted.mean(axis=0), atol=0.05)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(down=st.floats(-1, 1), right=st.floats(-1, 1), seed=st.integers(0, 3))
 def test_one_shift_is_found_whatever_the_scene(down, right, seed):
     movie = moved(scene(seed), [(0, 0)] * 30 + [(down, right)], noise=0.003)

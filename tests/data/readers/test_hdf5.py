@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -59,7 +59,6 @@ def test_movies_are_mapped_where_they_lie_plain(tmp_path: Path, userblock_size: 
         np.testing.assert_array_equal(movie, MOVIE)
 
 
-@settings(deadline=None, max_examples=25)
 @given(hnp.arrays(st.sampled_from(["<f4", ">i2", "<u2"]), hnp.array_shapes(max_dims=4)))
 def test_what_is_stored_is_read(
     tmp_path_factory: pytest.TempPathFactory, array: np.ndarray

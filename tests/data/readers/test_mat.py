@@ -195,7 +195,7 @@ def test_cut_short(tmp_path: Path, version: str) -> None:
         mat.read_array(path, "x")
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     hnp.arrays(
         st.sampled_from(["<f8", "<f4", "<i2", "|u1"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -47,7 +47,6 @@ def test_npz_members(tmp_path: Path) -> None:
         npy.read_array(path, "sped")
 
 
-@settings(deadline=None, max_examples=25)
 @given(hnp.arrays(st.sampled_from(["<f4", ">i2", "|b1", "<U3"]), hnp.array_shapes(min_side=0)))
 def test_what_is_saved_is_read(tmp_path_factory: pytest.TempPathFactory, array: np.ndarray) -> None:
     folder = tmp_path_factory.mktemp("arrays")

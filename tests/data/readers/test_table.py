@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.readers import table
@@ -109,7 +109,6 @@ def test_missing_column(tmp_path: Path) -> None:
         table.read_array(_write(tmp_path, "speed\n1\n"), "Speed")
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     st.lists(
         st.tuples(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -68,7 +68,6 @@ def test_packed_movies_are_read(tmp_path: Path, options: dict[str, object]) -> N
     np.testing.assert_array_equal(tiff.read_array(tmp_path / "movie.tif", None), MOVIE)
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     hnp.arrays(
         st.sampled_from(["<i2", "<u2", ">i2", ">u2", "|u1", "|i1", "<f4", ">f4"]),
@@ -240,7 +239,6 @@ def test_pages_as_tifffile_sees_them(tmp_path: Path, options: dict[str, object])
     assert b"shape" in pages[0].description
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.integers(min_value=17, max_value=900), st.integers(min_value=0, max_value=2**32 - 1))
 def test_a_spoilt_file_gives_pages_or_a_data_error(
     tmp_path_factory: pytest.TempPathFactory, at: int, value: int

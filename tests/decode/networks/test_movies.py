@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -59,7 +59,6 @@ def test_each_image_passes_the_cnn_once(head):
     assert network.cnn.n_seen == 30
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(HEADS), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**31))
 def test_any_index_as_window_by_window(head, n_windows, n_images, seed):
     network = tiny(head).eval()

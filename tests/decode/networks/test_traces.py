@@ -37,7 +37,6 @@ def test_parameters_of_the_study_s_sizes(cell, bidirectional, n_parameters):
     assert count(network) == n_parameters
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(sorted(CELLS)),
     st.booleans(),
@@ -180,7 +179,6 @@ def test_a_window_of_the_study_as_by_hand(sd):
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 4),
     st.integers(1, 5),
@@ -252,7 +250,6 @@ def test_starts_from_nothing():
     assert sum(p.numel() for p in network.parameters()) == 3 * (31 * 50 + 1)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_frames_that_are_not_weighed_change_nothing(first, n_frames, n_regions, n_outputs):
     network = LinearNetwork(n_frames, first_frame=first, n_regions=n_regions, n_outputs=n_outputs)
@@ -303,7 +300,7 @@ def test_as_by_hand(network):
     np.testing.assert_allclose(network(windows).detach().numpy(), values, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 5))
 def test_windows_know_nothing_of_each_other(n_regions, n_frames, n_windows):
     network = SpeedNetwork(n_regions=n_regions).eval()
