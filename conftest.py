@@ -4,9 +4,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples each time, however slow the machine is: a busy one once took longer than
-# hypothesis allows by default (0.2 s an example), which fails a test that is right. The quick suite
-# tries 25, `make test-slow` 200 (--hypothesis-profile thorough); tests whose examples are dear say how
-# many they try.
+# hypothesis allows by default (0.2 s an example), which fails a test that is right. `make test`
+# tries 25, `make test-slow` 200; a test whose examples are dear says itself how many.
 settings.register_profile(
     "steady",
     max_examples=25,

@@ -1,5 +1,6 @@
 """Runs: what they write, what they keep, and what they survive."""
 
+import errno
 import json
 import os
 import re
@@ -412,21 +413,27 @@ class TestIndependence:
         assert len(alone) == 2
         assert all(together[name] == content for name, content in alone.items())
 
-    def test_of_workers(self, finished_run, cohort, tmp_path):
-        """Two processes; one of them is killed on the way and the pool is made anew."""
-        study = read_study(cohort / "study.toml")
-        killed = []
 
-        def kill_once(_):
-            if not killed:
-                workers = workers_of(os.getpid())
-                killed.append(len(workers))
-                workers[0].kill()
-
-        summary = execute_study(study, tmp_path / "run", n_workers=2, on_progress=kill_once)
-        assert killed == [2]
-        assert summary.n_fits == 8
-        assert decoders(tmp_path / "run") == decoders(finished_run.folder)
+LONG_STUDY = """
+preset = "code"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "run"
+[folds]
+only = ["test-m1_valid-m2"]
+[[condition]]
+name = "linear"
+preprocess = { detrend_frames = 0 }
+window = { before = 5, after = 5 }
+network = { kind = "linear-window" }
+training = { penalty = [0.01] }
+[[condition]]
+name = "gru"
+like = "linear"
+network = { kind = "gru", units = 8 }
+training = { epochs = 12, batch_size = 32, learning_rate = 0.01 }
+"""
 
 
 class InThisProcess:
@@ -454,92 +461,159 @@ def test_workers_that_always_die(linear_cohort, tmp_path):
     assert not Run(tmp_path / "run").table_path("scores").exists()
 
 
-class TestInterrupted:
+class TestKilled:
+    """Whatever ends a run in the middle of a fit: it goes on, and to the same bytes."""
+
     @pytest.fixture(scope="class")
     @staticmethod
     def long_cohort(cohort, tmp_path_factory):
-        """A study whose fits take a second or more."""
+        """A study of one fit done at once, and of one that takes seconds and keeps its state."""
         folder = tmp_path_factory.mktemp("long")
-        text = (cohort / "study.toml").read_text("utf-8").replace("epochs = 2", "epochs = 6")
-        text = text.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
-        text = text.replace(', "test-m3_valid-m4", "test-m4_valid-m1"', "")
+        text = LONG_STUDY.replace('"sessions.csv"', f"'{cohort / 'sessions.csv'}'")
         (folder / "study.toml").write_text(text, "utf-8")
         return folder
 
-    def test_goes_on_to_the_same_bytes(self, long_cohort, run_inline, tmp_path):
-        """Ctrl-C within the first fit: one message, no worker left, and the rest is done later."""
-        parent = subprocess.Popen(
-            command(long_cohort, tmp_path / "run"),
+    @staticmethod
+    def start(long_cohort, out, n_workers):
+        return subprocess.Popen(
+            command(long_cohort, out, "--workers", n_workers),
             stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
             # Whoever runs tests in the background of a shell hands on that Ctrl-C is ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        fits = tmp_path / "run" / "fits"
-        assert wait_for(lambda: list(fits.rglob("*-state.safetensors")))
+
+    @staticmethod
+    def cut_fit(out):
+        """The state of the one fit that is half done, by when it was written; the other is done."""
+        (state,) = (out / "fits").rglob("*-state.safetensors")
+        (done,) = (out / "fits").rglob("done.json")
+        assert done.parent != state.parent
+        return state.stat().st_mtime_ns
+
+    def is_within_a_fit(self, out, before=None):
+        """Whether one fit is done and the other half done, later than at a time before."""
+        with suppress(ValueError, FileNotFoundError):
+            return self.cut_fit(out) != before
+        return False
+
+    def test_worker_parent_and_ctrl_c(self, long_cohort, run_inline, tmp_path):
+        out = tmp_path / "run"
+
+        # Its workers are killed within a fit: others take their place, and the run goes on.
+        parent = self.start(long_cohort, out, 2)
+        assert wait_for(lambda: self.is_within_a_fit(out))
+        first = workers_of(parent.pid)
+        assert len(first) == 2
+        for process in first:
+            # A pool that lost one worker ends the other itself.
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        assert psutil.wait_procs(first, timeout=LONG_S)[1] == []
+        cut = self.cut_fit(out)
+        assert wait_for(lambda: self.is_within_a_fit(out, cut))
+        assert parent.poll() is None
+
+        # The run itself is killed: its workers end by themselves.
+        workers = workers_of(parent.pid)
+        assert workers
+        parent.kill()
+        parent.communicate()
+        assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
+        cut = self.cut_fit(out)
+
+        # The same command goes on, until Ctrl-C: one message, and no worker is left.
+        parent = self.start(long_cohort, out, 1)
+        assert wait_for(lambda: self.is_within_a_fit(out, cut))
         workers = psutil.Process(parent.pid).children(recursive=True)
+        assert workers
         os.killpg(parent.pid, signal.SIGINT)
         _, errors = parent.communicate(timeout=LONG_S)
         assert parent.returncode == 130
-        assert errors.splitlines()[-1] == "stopped; run the same command again to go on"
+        lines = errors.splitlines()
+        assert lines[0] == "2 fits, 1 of them finished before"
+        assert lines[-1] == "stopped; run the same command again to go on"
         assert "Traceback" not in errors
         assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
-        # A busy machine may have finished a fit before the signal came.
-        n_done = len(list(fits.rglob("done.json")))
-        assert n_done < 4
-        assert n_done or list(fits.rglob("*-state.safetensors"))
-        summary, _ = run_inline(long_cohort, tmp_path / "run")
-        assert (summary.n_fits, summary.n_kept) == (4, n_done)
-        assert not list(fits.rglob("*-state.safetensors"))
+        assert self.is_within_a_fit(out)
+
+        # Once more, and what was cut three times is what was never cut.
+        summary, fitted = run_inline(long_cohort, out)
+        assert (summary.n_fits, summary.n_kept, len(fitted)) == (2, 1, 1)
+        assert not list((out / "fits").rglob("*-state.safetensors"))
+        assert not list(out.rglob("*.part"))
         run_inline(long_cohort, tmp_path / "whole")
-        assert decoders(tmp_path / "run") == decoders(tmp_path / "whole")
+        assert len(decoders(out)) == 2
+        assert decoders(out) == decoders(tmp_path / "whole")
 
-    def test_workers_end_with_their_parent(self, long_cohort, tmp_path):
-        parent = subprocess.Popen(
-            command(long_cohort, tmp_path / "run"),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        assert wait_for(lambda: list(tmp_path.rglob("*-state.safetensors")))
-        workers = psutil.Process(parent.pid).children(recursive=True)
-        assert workers
-        parent.kill()
-        parent.wait()
-        assert psutil.wait_procs(workers, timeout=LONG_S)[1] == []
 
-    def test_a_killed_worker_is_replaced(self, long_cohort, tmp_path):
-        """The run itself goes on; nothing has to be started again."""
-        parent = subprocess.Popen(
-            command(long_cohort, tmp_path / "run"),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        assert wait_for(lambda: list(tmp_path.rglob("*-state.safetensors")))
-        for process in workers_of(parent.pid):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        assert parent.wait(timeout=LONG_S) == 0
-        assert len(Run(tmp_path / "run").read_table("scores")) == 4
-        assert not list(tmp_path.rglob("*.part"))
+class Disk:
+    """A folder on a disk that can fill up and become read-only.
+
+    Where this user may mount one it is a real disk of 64 MB; elsewhere system calls on the folder
+    fail as they do on one.
+    """
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self._patch = folder, monkeypatch
+        folder.mkdir()
+        self._is_real = self._mount("size=64m")
+
+    def _mount(self, options):
+        if shutil.which("mount") is None:
+            return False
+        called = ["mount", "-t", "tmpfs", "-o", options, "none", str(self.folder)]
+        return subprocess.run(called, check=False, capture_output=True).returncode == 0
+
+    def fill(self):
+        if not self._is_real:
+
+            def full(_):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            self._patch.setattr(os, "fsync", full)
+            return
+        filler = self.folder / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4096))
+
+    def empty(self):
+        self._patch.undo()
+        (self.folder / "filler").unlink(missing_ok=True)
+
+    def lock(self):
+        if self._is_real:
+            assert self._mount("remount,size=64m,ro")
+            return
+        system_open = os.open
+
+        def refuse(path, flags, *more, **named):
+            if flags & (os.O_WRONLY | os.O_RDWR) and self.folder in Path(path).parents:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return system_open(path, flags, *more, **named)
+
+        self._patch.setattr(os, "open", refuse)
+
+    def unlock(self):
+        self._patch.undo()
+        if self._is_real:
+            assert self._mount("remount,size=64m,rw")
+
+    def close(self):
+        if self._is_real:
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
 
 
 class TestDisk:
     @pytest.fixture
-    def disk(self, tmp_path):
-        """A small disk of its own, and a way to mount it again with other options."""
-        folder = tmp_path / "disk"
-        folder.mkdir()
-
-        def mount(options):
-            called = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
-            return subprocess.run(called, check=False, capture_output=True).returncode == 0
-
-        if shutil.which("mount") is None or not mount("size=64m"):
-            pytest.skip("mounting a disk is not allowed here")
-        yield folder, lambda options: mount(f"remount,size=64m,{options}")
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+    def disk(self, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch:
+            disk = Disk(tmp_path / "disk", patch)
+            yield disk
+            disk.close()
 
     @staticmethod
     def run_until(folder, out, n_tasks, happens):
@@ -565,33 +639,26 @@ class TestDisk:
             assert Run(out).table_path(name).read_bytes() == whole
 
     def test_that_fills_up(self, disk, linear_cohort, run_inline):
-        folder, _ = disk
-        filler = folder / "filler"
-
-        def fill():
-            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-                while True:
-                    file.write(bytes(4096))
-
+        out = disk.folder / "run"
         with pytest.raises(RunError, match=r"cannot write .*No space left on device; free some"):
-            self.run_until(linear_cohort, folder / "run", 3, fill)
-        assert not list(folder.rglob("*.part"))
-        filler.unlink()
-        self.goes_on(linear_cohort, run_inline, folder / "run", 3)
+            self.run_until(linear_cohort, out, 3, disk.fill)
+        assert not list(out.rglob("*.part"))
+        disk.empty()
+        self.goes_on(linear_cohort, run_inline, out, 3)
 
     def test_that_is_read_only(self, disk, linear_cohort, run_inline):
-        folder, remount = disk
+        out = disk.folder / "run"
 
         def stop():
             raise RunError("stopped")
 
         with pytest.raises(RunError, match="stopped"):
-            self.run_until(linear_cohort, folder / "run", 3, stop)
-        assert remount("ro")
+            self.run_until(linear_cohort, out, 3, stop)
+        disk.lock()
         with pytest.raises(RunError, match=r"cannot write in .*Read-only file system"):
-            run_inline(linear_cohort, folder / "run")
-        assert remount("rw")
-        self.goes_on(linear_cohort, run_inline, folder / "run", 3)
+            run_inline(linear_cohort, out)
+        disk.unlock()
+        self.goes_on(linear_cohort, run_inline, out, 3)
 
 
 @pytest.mark.parametrize("years", [-10, 10])
