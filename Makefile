@@ -1,11 +1,16 @@
 # make demo and make test need Python 3.11 or later, make and a package index; nothing else.
+#   make test        what to run before each commit: lint, types, import rules, the quick suite
+#   make test-slow   whole studies, and properties with 200 examples
+#   make test-wheel  the built package, installed without the repository
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 export OMP_NUM_THREADS = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Where compiled modules are not kept, each process that a test starts compiles torch again: 8 s.
+export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check tests test-browser browser docs gallery clean
+.PHONY: demo test check tests test-slow test-wheel test-browser browser docs gallery clean
 
 demo: .venv/installed
 	$(BIN)/corticode demo --out demo --workers $(WORKERS)
@@ -18,8 +23,14 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A file's tests run in one process, so that what they share is made once; conftest.py orders files.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 tests: .venv/installed-dev
-	$(BIN)/pytest -n $(WORKERS) --durations=10
+	$(PYTEST) --durations=10 -m "not study"
+
+test-slow: .venv/installed-dev
+	$(PYTEST) --durations=10 -m "study or hypothesis" --hypothesis-profile thorough
 
 # The page in a real browser. Debian's headless Chromium is installed where that can be done; without
 # it the test skips and says so.
