@@ -459,6 +459,9 @@ def demo(
         "demo"
     ),
     workers: Workers = 2,
+    size: Annotated[
+        str, typer.Option(help="How much of each mouse, as of simulate: grid is shorter.")
+    ] = "tiny",
 ) -> None:
     """Simulate five mice, import, check, run and say what was found."""
     from importlib.resources import files
@@ -467,9 +470,11 @@ def demo(
     from corticode.study.study import read_study
 
     cohort, study_path = out / "cohort", out / "study" / "study.toml"
-    if not (cohort / "truth.json").is_file():
+    if (cohort / "truth.json").is_file():
+        _check_size(cohort, size)
+    else:
         typer.echo("1. corticode simulate: five simulated mice with a known truth")
-        simulate(cohort, movies=True)
+        simulate(cohort, size, movies=True)
     typer.echo("2. corticode import study2024: a catalogue of their recordings")
     import_study(cohort, study_path.parent)
     write_text(study_path, (files("corticode.study.presets") / "demo.toml").read_text("utf-8"))
@@ -617,6 +622,18 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)
     if decoder is not None:
         typer.echo(f"a decoder, for 'corticode predict': {decoder.parent}")
+
+
+def _check_size(cohort: Path, size: str) -> None:
+    """Refuse simulated mice of another size than asked for."""
+    import json
+
+    found = json.loads((cohort / "truth.json").read_text("utf-8"))["size"]
+    if found != size:
+        raise StudyError(
+            f"{cohort} holds mice of size {found}, not {size}; give --size {found} or another "
+            "folder with --out"
+        )
 
 
 def _in_words(summary: "RunSummary", truth_path: Path) -> str:
