@@ -1,13 +1,12 @@
 """The diffs of docs/extending.md apply to the package as it is, and what they add works."""
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 DIFFS = re.findall(
@@ -74,9 +73,8 @@ def apply_diff(diff, folder):
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the package and of what its tests need."""
-    without = shutil.ignore_patterns("__pycache__")
     for folder in ("src", "docs"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=without)
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / "tests").mkdir()
     for name in ("pyproject.toml", "conftest.py", "tests/conftest.py"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -97,16 +95,49 @@ def test_each_applies_alone(diff, copy):
     apply_diff(diff, copy)
 
 
-def test_what_they_add_works(copy):
+class Outcomes:
+    """What became of each test of a second pytest in this process."""
+
+    def __init__(self):
+        self.passed, self.failed = [], []
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.failed.append(f"{report.nodeid}\n{report.longrepr}")
+        elif report.when == "call":
+            self.passed.append(report.nodeid.partition("::")[2])
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.failed.append(f"{report.nodeid}\n{report.longrepr}")
+
+
+@pytest.fixture
+def other_package(copy, monkeypatch):
+    """The copy is what `import corticode` finds, until the test ends."""
+
+    def own(name):
+        return name.partition(".")[0] in ("corticode", "conftest", "tests")
+
+    profile = settings.get_current_profile_name()
+    before = {name: module for name, module in sys.modules.items() if own(name)}
+    for name in before:
+        del sys.modules[name]
+    monkeypatch.syspath_prepend(copy / "src")
+    monkeypatch.chdir(copy)
+    yield copy
+    for name in [name for name in sys.modules if own(name)]:
+        del sys.modules[name]
+    sys.modules.update(before)
+    settings.load_profile(profile)
+
+
+def test_what_they_add_works(other_package):
     for diff in DIFFS:
-        apply_diff(diff, copy)
-    (copy / "tests" / "test_extended.py").write_text(STUDY, "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy / "src")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 passed" in done.stdout
+        apply_diff(diff, other_package)
+    (other_package / "tests" / "test_extended.py").write_text(STUDY, "utf-8")
+    found = Outcomes()
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests"], plugins=[found])
+    assert not found.failed, "\n".join(found.failed)
+    assert len(found.passed) == 7
+    assert sys.modules["corticode"].__file__.startswith(str(other_package))

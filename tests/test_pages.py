@@ -113,7 +113,9 @@ def follow(in_this_process, monkeypatch, tmp_path):
     return do
 
 
-@pytest.mark.parametrize("page", ["start.md", "your-recordings.md"])
+@pytest.mark.parametrize(
+    "page", [pytest.param("start.md", marks=pytest.mark.study), "your-recordings.md"]
+)
 def test_what_a_page_says_is_what_happens(follow, page):
     follow(page)
 

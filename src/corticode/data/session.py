@@ -244,15 +244,15 @@ def open_session(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from corticode.simulate.cohort import simulate_cohort
-    >>> from corticode.data.layouts.study2024 import import_study2024
     >>> from corticode.data.catalogue import read_catalogue
     >>> folder = Path(tempfile.mkdtemp())
-    >>> cohort = simulate_cohort(folder / "cohort", seed=0)
-    >>> _ = import_study2024(cohort, folder / "study")
-    >>> session = open_session(read_catalogue(folder / "study" / "sessions.csv")[0])
-    >>> session.traces.shape, session.behavior["runrest"].shape
-    ((3000, 50), (3000,))
+    >>> np.save(folder / "traces.npy", np.random.default_rng(0).normal(size=(90, 4)))
+    >>> _ = (folder / "wheel.csv").write_text("run\\n" + 45 * "0\\n" + 45 * "1\\n")
+    >>> _ = (folder / "sessions.csv").write_text(
+    ...     "animal,session,traces,behavior,frame_rate_hz\\nm1,monday,traces.npy,wheel.csv,30\\n")
+    >>> session = open_session(read_catalogue(folder / "sessions.csv")[0])
+    >>> session.traces.shape, session.behavior["run"].shape, session.frame_rate_hz
+    ((90, 4), (90,), 30.0)
     """
     if not isinstance(recording, Recording):
         raise DataError(

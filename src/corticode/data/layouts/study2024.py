@@ -349,11 +349,17 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
 
     Examples
     --------
-    >>> from corticode.simulate.cohort import simulate_cohort
+    >>> from scipy.io import savemat
     >>> folder = Path(tempfile.mkdtemp())
-    >>> summary = import_study2024(simulate_cohort(folder / "cohort"), folder / "study")
+    >>> _ = (folder / "data_1_1mice.csv").write_text("Data_ID,Mouse_#\\n0125_LR_1,1\\n")
+    >>> for name in ("data_of_behavior", "data_of_traces"):
+    ...     (folder / name).mkdir()
+    >>> running = {"runrest": np.repeat([[0.0, 1.0]], 45, axis=1)}
+    >>> savemat(folder / "data_of_behavior" / "0125_LR_1_behavior.mat", running)
+    >>> savemat(folder / "data_of_traces" / "0125_LR_1_roi.mat", {"dat_roi": np.ones((50, 90))})
+    >>> summary = import_study2024(folder, folder / "imported")
     >>> summary.n_animals, summary.n_sessions, summary.catalogue.name
-    (5, 15, 'sessions.csv')
+    (1, 1, 'sessions.csv')
     """
     files = find_study_files(source.absolute())
     try:
