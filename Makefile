@@ -32,6 +32,9 @@ tests: .venv/installed-dev
 test-slow: .venv/installed-dev
 	$(PYTEST) --durations=10 -m "study or hypothesis" --hypothesis-profile thorough
 
+test-wheel: .venv/installed-dev
+	.ci/check-wheel
+
 # The page in a real browser. Debian's headless Chromium is installed where that can be done; without
 # it the test skips and says so.
 test-browser: browser .venv/installed-dev

@@ -244,12 +244,14 @@ def open_session(
     --------
     >>> import tempfile
     >>> from pathlib import Path
+    >>> import pandas as pd
     >>> from corticode.data.catalogue import read_catalogue
     >>> folder = Path(tempfile.mkdtemp())
     >>> np.save(folder / "traces.npy", np.random.default_rng(0).normal(size=(90, 4)))
-    >>> _ = (folder / "wheel.csv").write_text("run\\n" + 45 * "0\\n" + 45 * "1\\n")
-    >>> _ = (folder / "sessions.csv").write_text(
-    ...     "animal,session,traces,behavior,frame_rate_hz\\nm1,monday,traces.npy,wheel.csv,30\\n")
+    >>> pd.DataFrame({"run": np.repeat([0, 1], 45)}).to_csv(folder / "wheel.csv", index=False)
+    >>> row = {"animal": "m1", "session": "monday", "traces": "traces.npy",
+    ...        "behavior": "wheel.csv", "frame_rate_hz": 30}
+    >>> pd.DataFrame([row]).to_csv(folder / "sessions.csv", index=False)
     >>> session = open_session(read_catalogue(folder / "sessions.csv")[0])
     >>> session.traces.shape, session.behavior["run"].shape, session.frame_rate_hz
     ((90, 4), (90,), 30.0)

@@ -349,9 +349,11 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> from scipy.io import savemat
     >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = (folder / "data_1_1mice.csv").write_text("Data_ID,Mouse_#\\n0125_LR_1,1\\n")
+    >>> table = pd.DataFrame({"Data_ID": ["0125_LR_1"], "Mouse_#": [1]})
+    >>> table.to_csv(folder / "data_1_1mice.csv", index=False)
     >>> for name in ("data_of_behavior", "data_of_traces"):
     ...     (folder / name).mkdir()
     >>> running = {"runrest": np.repeat([[0.0, 1.0]], 45, axis=1)}
