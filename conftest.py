@@ -1,5 +1,7 @@
 """No test is skipped without a reason that a developer cannot remove, and none fails by chance."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,8 +19,43 @@ settings.register_profile(
 settings.register_profile("thorough", settings.get_profile("steady"), max_examples=200)
 settings.load_profile("steady")
 
+# Where files are handed to workers whole, these go first: none is left alone with one at the end.
+LONGEST = (
+    "tests/test_demo.py",
+    "tests/run/test_execute.py",
+    "tests/test_movie_studies.py",
+    "tests/test_known_answers.py",
+    "tests/test_pages.py",
+    "tests/run/test_cluster.py",
+    "tests/test_cli.py",
+    "tests/decode/test_training.py",
+    "tests/test_bad_input.py",
+    "tests/report/test_write.py",
+    "tests/decode/test_fit.py",
+    "tests/decode/test_estimator.py",
+    "tests/test_examples.py",
+    "tests/simulate/test_cohort.py",
+    "tests/explain/test_occlusion.py",
+    "tests/test_extending.py",
+)
 ALLOWED_SKIPS = ("no browser", "no GPU", "no ../shared")
 _refused: list[str] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    place = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def long_draw_frames() -> Iterator[int]:
+    """How long a draw of each simulated mouse tells its best decoder; a quarter of it in tests."""
+    from corticode.simulate import cohort
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cohort, "LONG_DRAW_FRAMES", (whole := cohort.LONG_DRAW_FRAMES) // 4)
+        yield whole
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

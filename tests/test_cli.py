@@ -409,7 +409,7 @@ class TestDemo:
 
         monkeypatch.setattr("corticode.run.execute.execute_study", stop)
         monkeypatch.chdir(tmp_path)
-        code, printed, told = command_line("demo")
+        code, printed, told = command_line("demo", "--size", "grid")
         assert (code, told) == (130, "stopped; run the same command again to go on\n")
         steps = [line for line in printed.splitlines() if re.match(r"\d\. ", line)]
         assert [step.split(":")[0] for step in steps] == [
@@ -418,16 +418,19 @@ class TestDemo:
             "3. corticode check",
             "4. corticode run",
         ]
-        assert printed in (DOCS / "start.md").read_text("utf-8")
+        # The page shows mice of size tiny, which have three times the frames.
+        assert " 15,000 frames at 30 Hz\n" in printed
+        shown = printed.replace(" 15,000 frames", " 45,000 frames")
+        assert shown in (DOCS / "start.md").read_text("utf-8")
         assert Path("demo/study/sessions.csv").is_file()
         # A second call simulates nothing again, and no mice of another size.
         made = Path("demo/cohort/truth.json").stat().st_mtime_ns
-        _, printed, _ = command_line("demo")
+        _, printed, _ = command_line("demo", "--size", "grid")
         assert "1. corticode simulate" not in printed
         assert Path("demo/cohort/truth.json").stat().st_mtime_ns == made
-        code, printed, told = command_line("demo", "--size", "grid")
+        code, printed, told = command_line("demo")
         assert (code, printed) == (2, "")
-        assert "demo/cohort holds mice of size tiny, not grid" in told
+        assert "demo/cohort holds mice of size grid, not tiny" in told
 
 
 @pytest.mark.parametrize(

@@ -474,9 +474,9 @@ class TestKilled:
         return folder
 
     @staticmethod
-    def start(long_cohort, out, n_workers):
+    def start(long_cohort, out):
         return subprocess.Popen(
-            command(long_cohort, out, "--workers", n_workers),
+            command(long_cohort, out, "--workers", 2),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -503,7 +503,7 @@ class TestKilled:
         out = tmp_path / "run"
 
         # Its workers are killed within a fit: others take their place, and the run goes on.
-        parent = self.start(long_cohort, out, 2)
+        parent = self.start(long_cohort, out)
         assert wait_for(lambda: self.is_within_a_fit(out))
         first = workers_of(parent.pid)
         assert len(first) == 2
@@ -525,7 +525,7 @@ class TestKilled:
         cut = self.cut_fit(out)
 
         # The same command goes on, until Ctrl-C: one message, and no worker is left.
-        parent = self.start(long_cohort, out, 1)
+        parent = self.start(long_cohort, out)
         assert wait_for(lambda: self.is_within_a_fit(out, cut))
         workers = psutil.Process(parent.pid).children(recursive=True)
         assert workers

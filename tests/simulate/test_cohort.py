@@ -261,7 +261,10 @@ def test_a_discriminant_weighs_what_differs_by_what_scatters():
     ("dials", "low", "high"),
     [({}, 0.95, 1.0), ({"nonlinear": 2}, 0.8, 1.0), ({"signal": 0}, 0.3, 0.7)],
 )
-def test_the_ceiling_is_as_high_as_what_was_planted(dials, low, high):
+def test_the_ceiling_is_as_high_as_what_was_planted(
+    dials, low, high, long_draw_frames, monkeypatch
+):
+    monkeypatch.setattr("corticode.simulate.cohort.LONG_DRAW_FRAMES", long_draw_frames)
     mouse = simulate_mouse(1, 3, 0, resolve_dials(dials))
     decoder = ideal_decoder(mouse, 0, 32)
     session = simulate_session(mouse, 0, 3000, 32, 0)
