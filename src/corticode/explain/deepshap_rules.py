@@ -12,7 +12,7 @@ Tensors of single windows are (frame, window, ...); those of pairs (window, back
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,31 +58,36 @@ class Carried(NamedTuple):
     memory: Tensor | None = None
 
 
-class Cell(Protocol):
-    """A recurrent cell's steps there (`run`) and back (`back`)."""
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell's steps there (`run`) and back (`back`).
 
-    @property
-    def input_weight(self) -> Tensor:
-        """From the input to what enters the gates, (row, input)."""
-        ...
+    Parameters
+    ----------
+    input_weight
+        From the input to what enters the gates, (row, input).
+    bias
+        What is added to that, (row,).
+    state_weight
+        From the state before to what enters the gates, (row, unit).
+    """
 
-    @property
-    def bias(self) -> Tensor:
-        """What is added to that, (row,)."""
-        ...
+    input_weight: Tensor
+    bias: Tensor
+    state_weight: Tensor
 
     @property
     def n_units(self) -> int:
         """Units of the state."""
-        ...
+        return self.state_weight.shape[1]
 
     def run(self, products: Tensor) -> Activity:
         """The cell's activity, given input_weight @ inputs + bias, (frame, window, row)."""
-        ...
+        raise NotImplementedError
 
     def back(self, carried: Carried, slopes: Tensor, factors: Tensor) -> tuple[Tensor, Carried]:
         """Multipliers of one frame's products and of the state before it."""
-        ...
+        raise NotImplementedError
 
 
 def _rescale(window: Activity, background: Activity, frame: int) -> Tensor:
@@ -144,18 +149,10 @@ def _stacked(frames: Sequence[tuple[Tensor, ...]], slopes: list[Tensor]) -> Acti
 
 
 @dataclass(frozen=True)
-class SimpleCell:
+class SimpleCell(Cell):
     """h' = tanh(a) or relu(a), a = W x + b + U h."""
 
-    input_weight: Tensor
-    bias: Tensor
-    state_weight: Tensor
     relu: bool = False
-
-    @property
-    def n_units(self) -> int:
-        """Units of the state."""
-        return self.state_weight.shape[1]
 
     def run(self, products: Tensor) -> Activity:
         """The cell's activity; it has no products."""
@@ -175,17 +172,8 @@ class SimpleCell:
 
 
 @dataclass(frozen=True)
-class LSTMCell:
+class LSTMCell(Cell):
     """c' = f c + i g, h' = o tanh(c'); rows of the weights in the order i, f, g, o."""
-
-    input_weight: Tensor
-    bias: Tensor
-    state_weight: Tensor
-
-    @property
-    def n_units(self) -> int:
-        """Units of the state."""
-        return self.state_weight.shape[1]
 
     def run(self, products: Tensor) -> Activity:
         """The cell's activity; tanh(c') is the fifth nonlinearity."""
@@ -225,18 +213,10 @@ class LSTMCell:
 
 
 @dataclass(frozen=True)
-class GRUCell:
+class GRUCell(Cell):
     """h' = n + z (h - n), n = tanh(W x + b + r (U h + c)); rows in the order r, z, n."""
 
-    input_weight: Tensor
-    bias: Tensor
-    state_weight: Tensor
     state_bias: Tensor
-
-    @property
-    def n_units(self) -> int:
-        """Units of the state."""
-        return self.state_weight.shape[1]
 
     def run(self, products: Tensor) -> Activity:
         """The cell's activity."""
@@ -274,21 +254,12 @@ class GRUCell:
 
 
 @dataclass(frozen=True)
-class KerasGRUCell:
+class KerasGRUCell(Cell):
     """h' = n + z (h - n), n = tanh(W x + b + U (r h)), hard sigmoids; rows in the order z, r, n.
 
     The hard sigmoid's slope of 0.2 and its 0.5 are part of weights and bias: gates are clip(a, 0,
     1).
     """
-
-    input_weight: Tensor
-    bias: Tensor
-    state_weight: Tensor
-
-    @property
-    def n_units(self) -> int:
-        """Units of the state."""
-        return self.state_weight.shape[1]
 
     def run(self, products: Tensor) -> Activity:
         """The cell's activity."""
