@@ -31,7 +31,7 @@ from corticode.data.targets import Target
 from corticode.data.windows import Windows, WindowShape, session_targets, windows_of
 from corticode.decode.decoder import Decoder, build_network
 from corticode.decode.fit import fit
-from corticode.decode.movie_batches import stretches
+from corticode.decode.movie_batches import contiguous_blocks
 from corticode.decode.predict import outputs_of_movies
 from corticode.decode.settings import Network, Training
 from corticode.decode.training import TrainingState, make_optimiser, train_network
@@ -86,7 +86,7 @@ def cut(folder: Path) -> dict[int, Split]:
 
 def thin(windows: Windows, n_windows: int) -> Windows:
     """Some windows: runs of 25 that follow each other, evenly spread over all sessions."""
-    runs = [s[k : k + 25] for s in stretches(windows) for k in range(0, s.size - 25, 25)]
+    runs = [s[k : k + 25] for s in contiguous_blocks(windows) for k in range(0, s.size - 25, 25)]
     chosen = np.linspace(0, len(runs) - 1, n_windows // 25).round().astype(int)
     return windows.where(np.concatenate([runs[k] for k in chosen]))
 

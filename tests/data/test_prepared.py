@@ -68,7 +68,7 @@ def test_sessions_end_to_end_by_hand():
     assert prepared.traces.dtype == np.float32
     np.testing.assert_array_equal(prepared.traces, np.vstack([traces, [[1, 0], [3, 2], [5, 4]]]))
     assert prepared.first_frame.tolist() == [0, 8, 11]
-    assert prepared.run.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
+    assert prepared.segment.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
     assert prepared.valid.tolist() == [True, True, False, *[True] * 8]
     assert prepared.behavior["run"].tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
     assert (prepared.animals, prepared.sessions) == (("m1", "m2"), ("a", "b"))
@@ -100,7 +100,7 @@ def test_runs_change_at_each_gap_and_session(changes):
         assert all(len(steps) == 1 for steps in changes)
         return
     expected = [step > 0 or k == 0 for steps in changes for k, step in enumerate(steps)][1:]
-    assert (np.diff(prepared.run) > 0).tolist() == expected
+    assert (np.diff(prepared.segment) > 0).tolist() == expected
 
 
 def test_regions_missing_in_an_animal_are_left_out():
@@ -160,7 +160,7 @@ SESSIONS = [
 
 
 def assert_same(first: PreparedSessions, second: PreparedSessions):
-    for name in ("traces", "first_frame", "run", "valid"):
+    for name in ("traces", "first_frame", "segment", "valid"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
         assert getattr(first, name).dtype == getattr(second, name).dtype
     assert first.behavior.keys() == second.behavior.keys()

@@ -14,9 +14,9 @@ from corticode.data.targets import (
     bouts,
     collect_classes,
     make_target,
+    number_segments,
     permute_labels,
     replace_short_runs,
-    stretches,
     without_transitions,
 )
 from corticode.errors import DataError, StudyError
@@ -220,8 +220,8 @@ def test_target_refuses(settings_given, message):
 
 def test_stretches_by_hand():
     finite = np.array([True, True, False, True, True])
-    assert stretches(finite).tolist() == [0, 0, 1, 2, 2]
-    assert stretches(finite, np.array([1, 1, 1, 1, 2])).tolist() == [0, 0, 1, 2, 3]
+    assert number_segments(finite).tolist() == [0, 0, 1, 2, 2]
+    assert number_segments(finite, np.array([1, 1, 1, 1, 2])).tolist() == [0, 0, 1, 2, 3]
 
 
 def test_short_runs_by_hand():

@@ -122,11 +122,13 @@ def test_windows_are_those_that_a_loop_finds(segment, data, before, after, shift
     expected = []
     for centre in range(before, n - after):
         seen = range(centre - before, centre + after + 1)
-        aim = centre + shift
-        path = range(min(seen.start, aim), max(seen.stop - 1, aim) + 1)
-        is_usable = 0 <= aim < n and aim not in unknown and not set(missing) & set(seen)
+        target_row = centre + shift
+        path = range(min(seen.start, target_row), max(seen.stop - 1, target_row) + 1)
+        is_usable = (
+            0 <= target_row < n and target_row not in unknown and not set(missing) & set(seen)
+        )
         if is_usable and all(segment[k] == segment[k - 1] for k in path[1:]):
-            expected.append(aim)
+            expected.append(target_row)
     prepared = prepare_sessions([toy(n, segment=segment, missing=missing)])
     prepared = replace(prepared, behavior={"run": toy(n, unknown=unknown).behavior["run"]})
     if not expected:

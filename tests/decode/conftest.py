@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
-from corticode.data.prepared import NO_PREPROCESSING, lay_out
+from corticode.data.prepared import NO_PREPROCESSING, lay_end_to_end
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, session_targets, windows_of
@@ -41,16 +41,18 @@ def movie_windows():
             sessions.append(Session(f"m{k + 1}", "a", None, (), behavior, segment, 30.0))
         n_frames = sum(lengths)
         empty = np.zeros((n_frames, 0), np.float32)
-        prepared = lay_out(empty, np.ones(n_frames, bool), sessions, (), NO_PREPROCESSING, [])
+        prepared = lay_end_to_end(
+            empty, np.ones(n_frames, bool), sessions, (), NO_PREPROCESSING, []
+        )
         prepared = replace(
             prepared,
             movies=tuple(movies),
             pixels=PixelPreprocessing(),
             image_shape=(SIDE, SIDE),
         )
-        aim = target or Target("run")
+        target_row = target or Target("run")
         window = WindowShape(before, after, shift)
-        targets = session_targets(prepared, aim)
-        return windows_of(prepared, aim, targets, window, np.zeros(0, bool), input="movie")
+        targets = session_targets(prepared, target_row)
+        return windows_of(prepared, target_row, targets, window, np.zeros(0, bool), input="movie")
 
     return make

@@ -15,13 +15,13 @@ from corticode.decode.movie_batches import (
     VALIDATION_WINDOWS,
     MovieBatches,
     MovieFrames,
+    contiguous_blocks,
     images_of,
     images_of_windows,
     make_batch,
     plan_epoch,
     plan_validation,
     read_ahead,
-    stretches,
 )
 from corticode.decode.settings import Network, Training
 from corticode.decode.training import loss_of
@@ -206,16 +206,16 @@ def test_windows_of_movies_span_a_frame_more_on_each_side(movie_windows):
     assert windows.centre[0] == 3
     assert windows.frame[0] == 4
     assert windows.start[0] == 0
-    assert windows.aim.tolist() == windows.frame.tolist()
+    assert windows.target_row.tolist() == windows.frame.tolist()
     assert windows.n_windows == 20 - 8 + 1
 
 
 def test_stretches_end_at_gaps_and_at_sessions(movie_windows):
     windows = movie_windows((30, 25), gaps=(12,))
-    found = [(int(windows.start[s[0]]), len(s)) for s in stretches(windows)]
+    found = [(int(windows.start[s[0]]), len(s)) for s in contiguous_blocks(windows)]
     # 12 + 18 and 12 + 13 frames, windows of 5 images and 7 frames.
     assert found == [(0, 6), (12, 12), (30, 6), (42, 7)]
-    assert stretches(windows.where(np.zeros(0, np.int64))) == []
+    assert contiguous_blocks(windows.where(np.zeros(0, np.int64))) == []
 
 
 @given(st.sets(st.integers(0, 49), min_size=1))
@@ -224,7 +224,7 @@ def test_images_of_windows_are_those_they_begin_with(movie_windows_once, chosen)
     image_rows, first_image = images_of_windows(windows)
     for start, first in zip(windows.start, first_image, strict=True):
         assert image_rows[first : first + 5].tolist() == list(range(start, start + 5))
-    assert image_rows.size == sum(len(stretch) + 4 for stretch in stretches(windows))
+    assert image_rows.size == sum(len(stretch) + 4 for stretch in contiguous_blocks(windows))
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), min_size=1, max_size=6))
@@ -246,7 +246,7 @@ def test_batches_give_each_window_its_frames(movie_windows_once, given_runs):
 def movie_windows_once(request):
     from dataclasses import replace
 
-    from corticode.data.prepared import NO_PREPROCESSING, lay_out
+    from corticode.data.prepared import NO_PREPROCESSING, lay_end_to_end
     from corticode.data.session import Session
     from corticode.data.targets import Target
     from corticode.data.windows import WindowShape, session_targets, windows_of
@@ -254,7 +254,7 @@ def movie_windows_once(request):
     run = (np.arange(60) // 10 % 2).astype(float)
     session = Session("m1", "a", None, (), {"run": run}, np.zeros(60, np.int32))
     empty = np.zeros((60, 0), np.float32)
-    prepared = lay_out(empty, np.ones(60, bool), [session], (), NO_PREPROCESSING, [])
+    prepared = lay_end_to_end(empty, np.ones(60, bool), [session], (), NO_PREPROCESSING, [])
     prepared = replace(prepared, image_shape=(8, 8))
     target = Target("run")
     targets = session_targets(prepared, target)

@@ -19,12 +19,12 @@ from corticode.decode.training import (
     NUMBERS,
     TrainingState,
     can_share,
-    has_legs,
-    keep_leg,
+    has_checkpoints,
+    keep_checkpoint,
     load_state,
     make_optimiser,
     one_cycle,
-    read_leg,
+    read_checkpoint,
     save_state,
     set_step,
 )
@@ -320,10 +320,10 @@ def same(a, b):
 def test_choosing_twice_equals_training_twice(parts, tmp_path, monkeypatch, kind):
     train, first, second = parts
     alone = [fit(train, valid, kind, TRAINING, seed=3) for valid in (first, second)]
-    shared = [fit(train, first, kind, TRAINING, seed=3, legs=tmp_path)]
-    assert has_legs(tmp_path, TRAINING)
-    monkeypatch.setattr(training_loop, "_train_leg", None)  # nothing is trained any more
-    shared.append(fit(train, second, kind, TRAINING, seed=3, legs=tmp_path))
+    shared = [fit(train, first, kind, TRAINING, seed=3, checkpoints=tmp_path)]
+    assert has_checkpoints(tmp_path, TRAINING)
+    monkeypatch.setattr(training_loop, "_train_to_validation", None)  # nothing is trained any more
+    shared.append(fit(train, second, kind, TRAINING, seed=3, checkpoints=tmp_path))
     for a, b in zip(alone, shared, strict=True):
         same(a, b)
     assert alone[0].valid_animals != shared[1].valid_animals
@@ -332,19 +332,19 @@ def test_choosing_twice_equals_training_twice(parts, tmp_path, monkeypatch, kind
 def test_a_damaged_leg_costs_the_training_and_nothing_else(parts, tmp_path):
     train, first, second = parts
     alone = fit(train, second, "gru", TRAINING, seed=3)
-    fit(train, first, "gru", TRAINING, seed=3, legs=tmp_path)
+    fit(train, first, "gru", TRAINING, seed=3, checkpoints=tmp_path)
     sorted(tmp_path.iterdir())[3].write_bytes(b"half")
-    same(alone, fit(train, second, "gru", TRAINING, seed=3, legs=tmp_path))
+    same(alone, fit(train, second, "gru", TRAINING, seed=3, checkpoints=tmp_path))
 
 
 def test_what_is_kept_comes_back(tmp_path):
     weights = {"a": torch.arange(3.0)}
-    keep_leg(tmp_path, 1, weights, {"train_loss": 0.1})
-    read, told = read_leg(tmp_path, 1)
+    keep_checkpoint(tmp_path, 1, weights, {"train_loss": 0.1})
+    read, told = read_checkpoint(tmp_path, 1)
     assert torch.equal(read["a"], weights["a"])
     assert told == {"train_loss": 0.1}
-    assert read_leg(tmp_path, 2) is None
-    assert not has_legs(tmp_path, Training(epochs=2))
+    assert read_checkpoint(tmp_path, 2) is None
+    assert not has_checkpoints(tmp_path, Training(epochs=2))
 
 
 def test_patience_and_linear_decoders_share_nothing():

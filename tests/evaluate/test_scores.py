@@ -15,13 +15,13 @@ from corticode.decode.predictions import Predictions, join
 from corticode.errors import DataError
 from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.scores import (
+    as_empty_predictions,
     blank_findings,
     scorable_windows,
     score,
     score_animals,
     score_fold,
     score_sessions,
-    unsaid,
 )
 
 ALTERNATING = [0, 1, 0, 1, 0, 1]
@@ -410,7 +410,7 @@ def test_none_is_an_error():
 def test_kept_are_those_that_are_not_blank(lengths):
     windows = windows_of(BOUTS, *(np.arange(80) // n % 2 for n in lengths))
     kept, findings = scorable_windows(windows, "the curves")
-    table = score_sessions(unsaid(windows))
+    table = score_sessions(as_empty_predictions(windows))
     wanted = table.loc[table["blank_because"] == "", "session"].tolist()
     assert [windows.session_names[k] for k in np.unique(kept.session)] == wanted
     assert len(findings) == len(table) - len(wanted)

@@ -147,9 +147,11 @@ def test_each_background_is_walked_through_once(fitted, monkeypatch):
     decoder, windows, background = fitted()
     monkeypatch.setattr(deepshap, "WINDOW_BLOCK", 40)
     walked = []
-    walk = deepshap._Explanation._walk
+    forward_pass = deepshap._Explanation._forward_pass
     monkeypatch.setattr(
-        deepshap._Explanation, "_walk", lambda self, x: walked.append(len(x)) or walk(self, x)
+        deepshap._Explanation,
+        "_forward_pass",
+        lambda self, x: walked.append(len(x)) or forward_pass(self, x),
     )
     deep_shap(decoder, windows, background)
     assert sum(walked) == windows.n_windows + background.n_windows
@@ -195,7 +197,7 @@ _rules_of = deepshap.rules_of
 
 class _Wrong:
     def __init__(self, rules):
-        self.rules, self.walk = rules, rules.walk
+        self.rules, self.forward_pass = rules, rules.forward_pass
 
     def contributions(self, *given):
         return self.rules.contributions(*given) * torch.tensor(1.001)

@@ -84,7 +84,7 @@ def unrolled(network, both):
 
 def contributions(network, window, background, n_frames):
     rules = rules_of(network, n_frames)
-    seen, unseen = (rules.walk(x.transpose(0, 1)) for x in (window, background))
+    seen, unseen = (rules.forward_pass(x.transpose(0, 1)) for x in (window, background))
     ones = torch.ones(window.shape[0], background.shape[0], 1, dtype=window.dtype)
     return rules.contributions(seen, unseen, ones) / background.shape[0]
 
@@ -218,7 +218,7 @@ def explained(network, windows, background):
     """Contributions, and what they have to add up to."""
     with torch.no_grad():
         rules = rules_of(network, N_FRAMES)
-        seen, unseen = (rules.walk(x.transpose(0, 1)) for x in (windows, background))
+        seen, unseen = (rules.forward_pass(x.transpose(0, 1)) for x in (windows, background))
         torch.testing.assert_close(seen.outputs, network(windows))
         ones = windows.new_ones(windows.shape[0], background.shape[0], 1)
         values = rules.contributions(seen, unseen, ones) / background.shape[0]

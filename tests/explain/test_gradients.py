@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
-from corticode.data.prepared import NO_PREPROCESSING, lay_out
+from corticode.data.prepared import NO_PREPROCESSING, lay_end_to_end
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
 from corticode.data.targets import Target
@@ -92,7 +92,7 @@ def test_movies_are_explained_by_pixel(head):
     session = Session(
         "m1", "a", None, (), {"run": np.arange(20) % 6 > 2}, np.zeros(20, np.int32), 30.0
     )
-    prepared = lay_out(
+    prepared = lay_end_to_end(
         np.zeros((20, 0), np.float32), np.ones(20, bool), [session], (), NO_PREPROCESSING, []
     )
     prepared = replace(prepared, movies=(movie,), pixels=PixelPreprocessing(), image_shape=(8, 8))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
-from corticode.data.prepared import NO_PREPROCESSING, lay_out
+from corticode.data.prepared import NO_PREPROCESSING, lay_end_to_end
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows, session_targets, windows_of
@@ -69,7 +69,7 @@ def movie_windows(n_sessions=2, *, n_frames=240, reach=0, animals=("m1",), one_c
             sessions.append(Session(*names, None, (), {"run": run.astype(float)}, segment))
     n_rows = n_frames * len(sessions)
     empty = np.zeros((n_rows, 0), np.float32)
-    prepared = lay_out(empty, np.ones(n_rows, bool), sessions, (), NO_PREPROCESSING, [])
+    prepared = lay_end_to_end(empty, np.ones(n_rows, bool), sessions, (), NO_PREPROCESSING, [])
     prepared = replace(
         prepared, movies=tuple(movies), pixels=PixelPreprocessing(), image_shape=(SIDE, SIDE)
     )

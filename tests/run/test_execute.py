@@ -291,19 +291,21 @@ class TestSharedTraining:
     def test_trained_once_and_chosen_twice_is_trained_twice(
         self, folder, run_inline, tmp_path, monkeypatch
     ):
-        legs = []
-        real = training_loop._train_leg
-        monkeypatch.setattr(training_loop, "_train_leg", lambda *a: legs.append(real(*a)))
+        checkpoints = []
+        real = training_loop._train_to_validation
+        monkeypatch.setattr(
+            training_loop, "_train_to_validation", lambda *a: checkpoints.append(real(*a))
+        )
         run_inline(folder, tmp_path / "shared")
-        assert len(legs) == 6 * 2  # of twelve folds, six train
+        assert len(checkpoints) == 6 * 2  # of twelve folds, six train
         with monkeypatch.context() as patch:
             patch.setattr("corticode.run.tasks.can_share", lambda *_: False)
             run_inline(folder, tmp_path / "apart")
-        assert len(legs) == 12 + 12 * 2
+        assert len(checkpoints) == 12 + 12 * 2
         assert decoders(tmp_path / "shared") == decoders(tmp_path / "apart")
         tables = [Run(tmp_path / name).read_table("scores") for name in ("shared", "apart")]
         pd.testing.assert_frame_equal(*tables)
-        assert not list((tmp_path / "shared").rglob("legs-*"))
+        assert not list((tmp_path / "shared").rglob("checkpoints-*"))
 
     def test_a_fit_whose_like_is_gone_trains_itself(self, folder, run_inline, tmp_path):
         run_inline(folder, tmp_path / "run")

@@ -275,7 +275,7 @@ def _refuse_shared_frames(by_role: dict[str, Windows], fold: Fold) -> None:
     uses = {}
     for role, windows in by_role.items():
         covered = windows.covered()
-        covered[windows.aim] = True
+        covered[windows.target_row] = True
         uses[role] = covered
     for one, other in (("train", "test"), ("valid", "test"), ("train", "valid")):
         n_shared = int((uses[one] & uses[other]).sum())

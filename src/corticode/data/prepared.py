@@ -27,6 +27,8 @@ from corticode.data.signals import holds_numbers
 from corticode.errors import DataError, Finding, RunError
 
 NO_PREPROCESSING = Preprocessing(scale="none")
+# Arrays that are kept, and the files they are kept in.
+ARRAYS = {"traces": "traces", "first_frame": "first_frame", "segment": "run", "valid": "valid"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class PreparedSessions:
         Names, one a session.
     regions
         Region names.
-    run
+    segment
         Shape (frame,); changes at each session's start and at each gap in time.
     valid
         Shape (frame,); False where a region has no finite value.
@@ -70,7 +72,7 @@ class PreparedSessions:
     animals: tuple[str, ...]
     sessions: tuple[str, ...]
     regions: tuple[str, ...]
-    run: NDArray[np.int32]
+    segment: NDArray[np.int32]
     valid: NDArray[np.bool_]
     behavior: Mapping[str, NDArray[np.generic]]
     preprocessing: Preprocessing
@@ -147,7 +149,7 @@ def prepare_sessions(
         traces[first_frame[k] : first_frame[k + 1]] = prepared
 
     valid, found = _prepare_each(sessions, regions, preprocessing, put)
-    return lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
+    return lay_end_to_end(traces, valid, sessions, regions, preprocessing, findings + found)
 
 
 def _check_rates(sessions: Sequence[Session], what: str, way_out: str) -> None:
@@ -223,7 +225,7 @@ def _prepare_each(
     return np.concatenate(valid), findings
 
 
-def lay_out(
+def lay_end_to_end(
     traces: NDArray[np.float32],
     valid: NDArray[np.bool_],
     sessions: Sequence[Session],
@@ -233,17 +235,17 @@ def lay_out(
 ) -> PreparedSessions:
     """Sessions end to end, given their prepared traces and which of the frames are valid."""
     signals = set(sessions[0].behavior).intersection(*(s.behavior for s in sessions))
-    runs: list[NDArray[np.int32]] = []
+    segments: list[NDArray[np.int32]] = []
     for session in sessions:
-        above = int(runs[-1][-1]) + 1 if runs else 0
-        runs.append((session.segment - session.segment[0] + above).astype(np.int32))
+        above = int(segments[-1][-1]) + 1 if segments else 0
+        segments.append((session.segment - session.segment[0] + above).astype(np.int32))
     return PreparedSessions(
         traces,
         _first_frames(sessions),
         tuple(session.animal for session in sessions),
         tuple(session.session for session in sessions),
         regions,
-        np.concatenate(runs),
+        np.concatenate(segments),
         valid,
         {name: _join_signal(name, sessions) for name in sorted(signals)},
         preprocessing,
@@ -290,7 +292,7 @@ def store_sessions(
         # What described the old arrays must not stand beside the new ones.
         (folder / "prepared.json").unlink(missing_ok=True)
     traces = np.load(folder / "traces.npy", mmap_mode="r", allow_pickle=False)
-    prepared = lay_out(traces, valid, sessions, regions, preprocessing, findings + found)
+    prepared = lay_end_to_end(traces, valid, sessions, regions, preprocessing, findings + found)
     _store_frames(folder, prepared, key)
 
 
@@ -314,7 +316,9 @@ def _store_frames(folder: Path, prepared: PreparedSessions, key: str) -> None:
     arrays: dict[str, NDArray[np.generic]] = {
         f"behavior-{k}": prepared.behavior[signal] for k, signal in enumerate(signals)
     }
-    arrays |= {name: getattr(prepared, name) for name in ("first_frame", "run", "valid")}
+    arrays |= {
+        ARRAYS[name]: getattr(prepared, name) for name in ("first_frame", "segment", "valid")
+    }
     for name, array in arrays.items():
         write_with(folder / f"{name}.npy", partial(np.save, arr=array, allow_pickle=False))
     description = {
@@ -352,8 +356,8 @@ def load_sessions(folder: Path) -> PreparedSessions:
     try:
         described = json.loads((folder / "prepared.json").read_text("utf-8"))
         arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in ("traces", "first_frame", "run", "valid")
+            name: np.load(folder / f"{file}.npy", mmap_mode="r", allow_pickle=False)
+            for name, file in ARRAYS.items()
         }
         behavior = {
             signal: np.load(folder / f"behavior-{k}.npy", mmap_mode="r", allow_pickle=False)
@@ -384,7 +388,7 @@ def load_sessions(folder: Path) -> PreparedSessions:
 
 def _check_sizes(prepared: PreparedSessions) -> None:
     n_frames, n_regions = int(prepared.first_frame[-1]), len(prepared.regions)
-    frames = [prepared.run, prepared.valid, *prepared.behavior.values()]
+    frames = [prepared.segment, prepared.valid, *prepared.behavior.values()]
     if prepared.traces.shape != (n_frames, n_regions) or any(
         array.shape != (n_frames,) for array in frames
     ):
@@ -592,5 +596,5 @@ def _laid_out(
         valid = np.concatenate([movie.valid for movie in movies])
     bare = [replace(session, traces=None, regions=()) for session in sessions]
     traces = np.zeros((n_frames, 0), np.float32)
-    prepared = lay_out(traces, valid, bare, (), NO_PREPROCESSING, findings)
+    prepared = lay_end_to_end(traces, valid, bare, (), NO_PREPROCESSING, findings)
     return replace(prepared, movies=tuple(movies), pixels=pixels, image_shape=shape)

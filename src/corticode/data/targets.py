@@ -51,7 +51,9 @@ def bouts(
     return start[keep], stop[keep], values[start[keep]]
 
 
-def stretches(finite: NDArray[np.bool_], segment: NDArray[Any] | None = None) -> NDArray[np.intp]:
+def number_segments(
+    finite: NDArray[np.bool_], segment: NDArray[Any] | None = None
+) -> NDArray[np.intp]:
     """(frame,): the number of the stretch of finite, or missing, frames without a gap in time."""
     is_change = np.zeros(len(finite), np.bool_)
     is_change[1:] = finite[1:] != finite[:-1]
@@ -81,7 +83,7 @@ def without_transitions(
     values: NDArray[np.float64], n_frames: int, segment: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
     """The values, NaN within `n_frames` of a change; missing frames may lie inside the change."""
-    part = stretches(np.ones(len(values), np.bool_), segment)
+    part = number_segments(np.ones(len(values), np.bool_), segment)
     known = np.flatnonzero(np.isfinite(values))
     before, after = known[:-1], known[1:]
     is_change = (values[before] != values[after]) & (part[before] == part[after])
@@ -311,7 +313,7 @@ def _as_binary(
     values: NDArray[np.float64], target: Target, segment: NDArray[Any] | None
 ) -> NDArray[np.float64]:
     finite = np.isfinite(values)
-    stretch = stretches(finite, segment)
+    stretch = number_segments(finite, segment)
     if target.above is None:
         distinct = np.unique(values[finite])
         if not np.isin(distinct, (0, 1)).all():

@@ -140,7 +140,7 @@ class Windows:
         return self.frame - np.int32(self.recipe.window.shift)
 
     @property
-    def aim(self) -> NDArray[np.int64]:
+    def target_row(self) -> NDArray[np.int64]:
         """The row of the frame whose target each window is to say, shape (window,)."""
         window = self.recipe.window
         return self.start + (self.recipe.margin + window.before + window.shift)
@@ -257,7 +257,7 @@ def session_targets(
         classes = collect_classes(parts)
     made = []
     for k, part in enumerate(parts):
-        segment = prepared.run[prepared.rows(k)]
+        segment = prepared.segment[prepared.rows(k)]
         try:
             made.append(make_target(part, target, segment=segment, classes=classes))
         except (DataError, StudyError) as error:
@@ -297,7 +297,7 @@ def windows_of(
     )
     n_frames = recipe.n_frames
     # Counted by its changes: a number that comes back later is another stretch of time.
-    run = np.concatenate([[0], np.cumsum(prepared.run[1:] != prepared.run[:-1])])
+    run = np.concatenate([[0], np.cumsum(prepared.segment[1:] != prepared.segment[:-1])])
     lengths = np.diff(prepared.first_frame)
     if lengths.min() < n_frames:
         k = int(np.argmin(lengths))
@@ -312,30 +312,30 @@ def windows_of(
     usable = (run[start] == run[start + n_frames - 1]) & (
         n_invalid[start + n_frames] == n_invalid[start]
     )
-    aim = start + recipe.margin + window.before + window.shift
-    inside = (aim >= 0) & (aim < n_rows)
-    aim = np.clip(aim, 0, n_rows - 1)
-    usable &= inside & (run[aim] == run[start])
+    target_row = start + recipe.margin + window.before + window.shift
+    inside = (target_row >= 0) & (target_row < n_rows)
+    target_row = np.clip(target_row, 0, n_rows - 1)
+    usable &= inside & (run[target_row] == run[start])
     values = np.full(n_rows, np.nan, dtype=np.float32)
     if targets is not None:
         values = np.concatenate([trace.values for trace in targets]).astype(np.float32)
-        usable &= np.isfinite(values[aim])
-    start, aim = start[usable], aim[usable]
+        usable &= np.isfinite(values[target_row])
+    start, target_row = start[usable], target_row[usable]
     if start.size == 0:
         raise DataError(
             f"no window of {n_frames} frames is left: every one crosses a gap, holds NaN or has "
             "no target; shorten the window or check the target's signal"
         )
-    session = np.searchsorted(prepared.first_frame, aim, side="right") - 1
+    session = np.searchsorted(prepared.first_frame, target_row, side="right") - 1
     animals = tuple(dict.fromkeys(prepared.animals))
     animal_of_session = np.asarray([animals.index(name) for name in prepared.animals])
     return Windows(
         prepared.traces,
         start,
-        values[aim],
+        values[target_row],
         animal_of_session[session].astype(np.int16),
         session.astype(np.int16),
-        (aim - prepared.first_frame[session]).astype(np.int32),
+        (target_row - prepared.first_frame[session]).astype(np.int32),
         animals,
         prepared.sessions,
         recipe,

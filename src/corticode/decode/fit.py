@@ -37,7 +37,7 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
     state_path: Path | None = None,
     report: Report | None = None,
     start_from: Decoder | None = None,
-    legs: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> Decoder:
     """A decoder fitted to training windows; validation windows choose the epoch that is kept.
 
@@ -62,7 +62,7 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
         row of the history.
     start_from
         A decoder whose weights this one starts with: those of its CNN, where movies are decoded.
-    legs
+    checkpoints
         A folder in which fits of the same training windows, settings, start and seed keep the
         weights of every validation: the first trains, the others choose among them.
 
@@ -118,7 +118,9 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
             optimiser = make_optimiser(scaled.to(device), training)
             label = f"{settings}, {training}, seed {seed}, {train.n_windows} windows"
             state = TrainingState(scaled, optimiser, label)
-            state = train_network(state, train, valid, training, seed, state_path, report, legs)
+            state = train_network(
+                state, train, valid, training, seed, state_path, report, checkpoints
+            )
     scaled.load_state_dict(state.best)
     scaled.to("cpu").eval()
     return Decoder(

@@ -44,7 +44,7 @@ class WindowBatch:
     index: NDArray[np.int64]
 
 
-def stretches(windows: Windows) -> list[NDArray[np.int64]]:
+def contiguous_blocks(windows: Windows) -> list[NDArray[np.int64]]:
     """Positions of windows that follow each other frame by frame, stretch by stretch.
 
     Windows of two sessions never do: each needs more than one frame.
@@ -82,7 +82,7 @@ def images_of_windows(windows: Windows) -> tuple[NDArray[np.int64], NDArray[np.i
     """
     length = windows.recipe.window.n_frames
     image_rows, first_image, n_images = [], [], 0
-    for stretch in stretches(windows):
+    for stretch in contiguous_blocks(windows):
         first = n_images + np.arange(stretch.size)
         rows = windows.start[stretch[0]] + np.arange(stretch.size + length - 1)
         image_rows.append(rows)
@@ -158,7 +158,7 @@ def plan_epoch(
         )
     runs = [
         run
-        for stretch in stretches(windows)
+        for stretch in contiguous_blocks(windows)
         for run in _cut(stretch, training.run_windows, int(rng.integers(training.run_windows)))
     ]
     order = rng.permutation(len(runs))[: _share_of(len(runs), training.share)]
@@ -174,7 +174,11 @@ def _without_single(plan: list[list[NDArray[np.int64]]]) -> list[list[NDArray[np
 
 def plan_validation(windows: Windows, training: Training) -> list[list[NDArray[np.int64]]]:
     """The runs of windows of each batch that validates: always the same, evenly spread."""
-    runs = [run for stretch in stretches(windows) for run in _cut(stretch, VALIDATION_WINDOWS, 0)]
+    runs = [
+        run
+        for stretch in contiguous_blocks(windows)
+        for run in _cut(stretch, VALIDATION_WINDOWS, 0)
+    ]
     n_kept = _share_of(len(runs), training.share)
     kept = np.linspace(0, len(runs) - 1, n_kept).round().astype(np.int64)
     return [[runs[k]] for k in kept]

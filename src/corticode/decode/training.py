@@ -1,4 +1,4 @@
-"""The training loop: legs of an epoch, each closed by a validation; resumable at any batch, shared.
+"""The training loop: parts of an epoch, each closed by a validation; resumable at any batch.
 
 Twenty splits of five mice hold ten training sets: the splits that swap their validation and test
 animal train on the same. Training never looks at validation windows unless patience ends it, so
@@ -134,7 +134,7 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-Leg = tuple[dict[str, Tensor], dict[str, float]]
+Checkpoint = tuple[dict[str, Tensor], dict[str, float]]
 
 
 def can_share(network: Network, training: Training) -> bool:
@@ -148,7 +148,7 @@ def can_share(network: Network, training: Training) -> bool:
     return network.kind not in LINEAR and training.patience is None
 
 
-def keep_leg(
+def keep_checkpoint(
     folder: Path, number: int, weights: Mapping[str, Tensor], told: Mapping[str, float]
 ) -> None:
     """Keep the weights at a validation (from 1) and what training told of them."""
@@ -158,14 +158,14 @@ def keep_leg(
     write_bytes(_path(folder, number), state_bytes(tensors))
 
 
-def has_legs(folder: Path, training: Training) -> bool:
+def has_checkpoints(folder: Path, training: Training) -> bool:
     """Whether the weights of every validation are kept."""
     n_legs = training.epochs * training.validations
     return all(_path(folder, number).is_file() for number in range(1, n_legs + 1))
 
 
-def read_leg(folder: Path, number: int) -> Leg | None:
-    """What `keep_leg` kept; None where it is gone or damaged."""
+def read_checkpoint(folder: Path, number: int) -> Checkpoint | None:
+    """What `keep_checkpoint` kept; None where it is gone or damaged."""
     try:
         tensors = safetensors.torch.load(_path(folder, number).read_bytes())
         told = json.loads(bytes(tensors.pop("told").numpy()))
@@ -264,12 +264,12 @@ def train_network(
     seed: int,
     state_path: Path | None = None,
     report: Report | None = None,
-    legs: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> TrainingState:
     """Train until the last epoch, or until patience ends; the best weights are in the state.
 
-    With `legs`, a folder, the weights at every validation are kept there for other fits; where
-    all are there already they are taken, and nothing is trained.
+    With `checkpoints`, a folder, the weights at every validation are kept there for other fits;
+    where all are there already they are taken, and nothing is trained.
 
     Raises
     ------
@@ -284,7 +284,11 @@ def train_network(
     kind = MovieBatches if train.movies else TraceBatches
     batches = kind(train, training, seed=seed, device=device)
     checks = kind(valid, training, seed=seed, device=device)
-    if legs is not None and has_legs(legs, training) and _choose(state, checks, training, legs):
+    if (
+        checkpoints is not None
+        and has_checkpoints(checkpoints, training)
+        and _choose(state, checks, training, checkpoints)
+    ):
         return state
     if state_path is not None and state_path.is_file():
         load_state(state, state_path)
@@ -292,7 +296,7 @@ def train_network(
         n_batches = batches.n_batches(state.epoch)
         ends = [round(n_batches * k / training.validations) for k in _legs(training)]
         stop = next(end for end in ends if end > state.batch)
-        _train_leg(state, batches, training, seed, stop, state_path)
+        _train_to_validation(state, batches, training, seed, stop, state_path)
         told = {
             "epoch": float((state.epoch - 1) + stop / n_batches),
             "train_loss": state.loss_sum / state.n_seen,
@@ -300,9 +304,11 @@ def train_network(
             "train_windows": float(state.n_seen),
         }
         row = _validate(state, checks, training, told)
-        if legs is not None:
+        if checkpoints is not None:
             own = state.network.state_dict()
-            keep_leg(legs, len(state.history), own, told | {"n_parts": float(state.n_parts)})
+            keep_checkpoint(
+                checkpoints, len(state.history), own, told | {"n_parts": float(state.n_parts)}
+            )
         if report is not None:
             report(len(state.history), row)
         if stop == n_batches:
@@ -314,18 +320,18 @@ def train_network(
 
 
 def _choose(
-    state: TrainingState, checks: TraceBatches | MovieBatches, training: Training, legs: Path
+    state: TrainingState, checks: TraceBatches | MovieBatches, training: Training, checkpoints: Path
 ) -> bool:
     """Choose among the weights that another fit's training kept; whether all could be read."""
     start = {name: t.detach().clone() for name, t in state.network.state_dict().items()}
     for number in range(1, training.epochs * training.validations + 1):
-        leg = read_leg(legs, number)
-        if leg is None:
+        kept = read_checkpoint(checkpoints, number)
+        if kept is None:
             state.network.load_state_dict(start)
             state.history, state.best, state.n_parts = [], {}, 1
             state.best_loss, state.best_epoch = float("inf"), 0
             return False
-        weights, told = leg
+        weights, told = kept
         state.n_parts = int(told.pop("n_parts"))
         state.network.load_state_dict(weights)
         _validate(state, checks, training, told)
@@ -347,7 +353,7 @@ def _is_out_of_patience(state: TrainingState, training: Training) -> bool:
     return len(state.history) - state.best_epoch >= training.patience
 
 
-def _train_leg(
+def _train_to_validation(
     state: TrainingState,
     batches: TraceBatches | MovieBatches,
     training: Training,
@@ -457,7 +463,7 @@ def _validate(
     training: Training,
     told: Mapping[str, float],
 ) -> dict[str, float]:
-    """Close a leg: its losses, and its weights kept where they are the best so far."""
+    """Close a kept: its losses, and its weights kept where they are the best so far."""
     began = time.monotonic()
     state.network.eval()
     total, n_windows = 0.0, 0

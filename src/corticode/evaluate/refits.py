@@ -36,7 +36,7 @@ from corticode.evaluate.nulls import (
     smallest_p,
     usable_sessions,
 )
-from corticode.evaluate.scores import unsaid
+from corticode.evaluate.scores import as_empty_predictions
 
 PENALTY = 0.1
 EVERY = 10
@@ -286,7 +286,7 @@ def permute_and_refit(
     if every < 1:
         raise StudyError(f"every is {every}; give 1 frame or more")
     check_binary_traces(windows, "refitting")
-    names, findings = usable_sessions([unsaid(windows)])
+    names, findings = usable_sessions([as_empty_predictions(windows)])
     if len(names) < 2:
         raise DataError(
             f"{len(names)} sessions can be used of the 2 or more that permuting labels needs; "

@@ -319,10 +319,10 @@ class _SessionBlocks:
         n_blocks = len(self.edges) - 1
         weights = np.zeros((len(grams), moment.size, len(sets)), np.float32)
         for group in range(len(grams)):
-            left, aim = gram - grams[group], moment - moments[group]
+            left, wanted = gram - grams[group], moment - moments[group]
             for k, one in enumerate(sets):
                 own = (np.array(one)[:, None] * n_blocks + np.arange(n_blocks)).ravel()
-                weights[group, own, k] = ridge_weights(left[np.ix_(own, own)], aim[own], PENALTY)
+                weights[group, own, k] = ridge_weights(left[np.ix_(own, own)], wanted[own], PENALTY)
         return weights
 
     def _products(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

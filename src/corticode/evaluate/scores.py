@@ -386,7 +386,7 @@ def _total_bouts(rows: pd.DataFrame) -> float:
     return int(stretches[counts].sum().sum())
 
 
-def unsaid(windows: Windows) -> Predictions:
+def as_empty_predictions(windows: Windows) -> Predictions:
     """The windows as test predictions that say nothing, to ask which sessions can be scored.
 
     Parameters
@@ -451,7 +451,7 @@ def scorable_windows(windows: Windows, left_out_of: str) -> tuple[Windows, list[
     known = windows.where(np.isfinite(windows.target))
     reasons = {}
     if known.n_windows:
-        table = score_sessions(unsaid(known))
+        table = score_sessions(as_empty_predictions(known))
         names = zip(table["animal"], table["session"], strict=True)
         reasons = dict(zip(names, table["blank_because"], strict=True))
     findings = []

@@ -19,7 +19,7 @@ from corticode.explain.contributions import (
     describe_explanation,
     explained_output,
 )
-from corticode.explain.deepshap_rules import Walk, no_rule, rules_of, slope_between
+from corticode.explain.deepshap_rules import ForwardPass, no_rule, rules_of, slope_between
 from corticode.explain.importance_map import ImportanceMap
 
 LARGEST_ADDITIVITY_ERROR = 1e-4
@@ -145,7 +145,7 @@ class _Explanation:
         self.dtype = next(self.network.parameters()).dtype
         self.outputs: list[NDArray[np.float64]] = []
         self.sums: list[NDArray[np.float64]] = []
-        self.walks: list[Walk] = []
+        self.forward_passes: list[ForwardPass] = []
         parts = [self._outputs(self._inputs(background, rows)) for rows in self._background_rows()]
         self.baseline = float(np.concatenate(parts).mean())
 
@@ -179,33 +179,33 @@ class _Explanation:
     def _contributions(self, inputs: Tensor) -> Tensor:
         """Means over the background for a block of windows, (window, frame, region)."""
         summed = torch.zeros_like(inputs)
-        for background in self._background_walks():
+        for background in self._background_passes():
             n_background = background.outputs.shape[0]
             step = max(1, PAIRS // n_background)
             for first in range(0, inputs.shape[0], step):
                 rows = slice(first, first + step)
-                walk = self._walk(inputs[rows])
+                forward_pass = self._forward_pass(inputs[rows])
                 summed[rows] += self.rules.contributions(
-                    walk, background, self._multiplier(walk, background)
+                    forward_pass, background, self._multiplier(forward_pass, background)
                 )
         return summed / self.background.n_windows
 
-    def _background_walks(self) -> Iterator[Walk]:
+    def _background_passes(self) -> Iterator[ForwardPass]:
         """What happened on each block of the background; few blocks are walked through once."""
-        if self.walks:
-            yield from self.walks
+        if self.forward_passes:
+            yield from self.forward_passes
             return
         blocks = self._background_rows()
         for rows in blocks:
-            walk = self._walk(self._inputs(self.background, rows))
+            forward_pass = self._forward_pass(self._inputs(self.background, rows))
             if len(blocks) <= KEPT_BLOCKS:
-                self.walks.append(walk)
-            yield walk
+                self.forward_passes.append(forward_pass)
+            yield forward_pass
 
     def _background_rows(self) -> list[slice]:
         return _blocks_of(self.background.n_windows, BACKGROUND_BLOCK)
 
-    def _multiplier(self, window: Walk, background: Walk) -> Tensor:
+    def _multiplier(self, window: ForwardPass, background: ForwardPass) -> Tensor:
         """From the number explained to the network's outputs, (window, background, output)."""
         output = self.output
         shape = (window.outputs.shape[0], background.outputs.shape[0], output.n_outputs)
@@ -229,9 +229,9 @@ class _Explanation:
         with torch.inference_mode():
             return self.output.of(self.network(inputs)).double().cpu().numpy()
 
-    def _walk(self, inputs: Tensor) -> Walk:
+    def _forward_pass(self, inputs: Tensor) -> ForwardPass:
         scaled = (inputs - self.network.input_offset) * self.network.input_gain
-        return self.rules.walk(scaled.transpose(0, 1))
+        return self.rules.forward_pass(scaled.transpose(0, 1))
 
 
 def _blocks_of(n_windows: int, size: int) -> list[slice]:

@@ -303,7 +303,7 @@ def _slopes_of_gated(after: Tensor, n_units: int) -> Tensor:
     return torch.cat([_sigmoid_slope(gates), _tanh_slope(candidate)], dim=1)
 
 
-class Walk(NamedTuple):
+class ForwardPass(NamedTuple):
     """What a network went through on some windows.
 
     Parameters
@@ -351,7 +351,7 @@ class NetworkRules:
     dense: tuple[Dense, ...]
     n_frames: int
 
-    def walk(self, inputs: Tensor) -> Walk:
+    def forward_pass(self, inputs: Tensor) -> ForwardPass:
         """What happens on the way from inputs, (frame, window, region), to outputs."""
         layers, sequence = [], inputs
         for cells in self.layers:
@@ -374,9 +374,11 @@ class NetworkRules:
             before = torch.addmm(dense.bias, read, dense.weight.t())
             read = before.relu() if dense.relu else before
             values.append((before, read))
-        return Walk(inputs, tuple(layers), tuple(values), read)
+        return ForwardPass(inputs, tuple(layers), tuple(values), read)
 
-    def contributions(self, window: Walk, background: Walk, multiplier: Tensor) -> Tensor:
+    def contributions(
+        self, window: ForwardPass, background: ForwardPass, multiplier: Tensor
+    ) -> Tensor:
         """Contributions of each input, summed over backgrounds.
 
         Parameters
@@ -411,7 +413,9 @@ class NetworkRules:
             summed[frame] += difference.mul_(found).sum(1)
         return summed.transpose(0, 1)
 
-    def _through_dense(self, window: Walk, background: Walk, multiplier: Tensor) -> Tensor:
+    def _through_dense(
+        self, window: ForwardPass, background: ForwardPass, multiplier: Tensor
+    ) -> Tensor:
         for k in range(len(self.dense) - 1, -1, -1):
             if self.dense[k].relu:
                 before = window.values[k][0]
@@ -422,7 +426,12 @@ class NetworkRules:
         return multiplier
 
     def _through_layer(
-        self, layer: int, window: Walk, background: Walk, final: Tensor, above: Tensor | None
+        self,
+        layer: int,
+        window: ForwardPass,
+        background: ForwardPass,
+        final: Tensor,
+        above: Tensor | None,
     ) -> Iterator[tuple[int, Tensor]]:
         """Multipliers of a layer's input, (window, background, input), frame by frame.
 
@@ -464,7 +473,7 @@ def rules_of(network: nn.Module, n_frames: int) -> NetworkRules:
     Examples
     --------
     >>> rules = rules_of(RecurrentNetwork("gru", n_regions=50, bidirectional=True), 31)
-    >>> rules.walk(torch.zeros(31, 4, 50)).outputs.shape
+    >>> rules.forward_pass(torch.zeros(31, 4, 50)).outputs.shape
     torch.Size([4, 1])
     """
     if isinstance(network, RecurrentNetwork):

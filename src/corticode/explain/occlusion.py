@@ -11,7 +11,7 @@ from torch import Tensor
 
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, count_outputs, roles_of_animals
-from corticode.decode.movie_batches import MovieFrames, stretches
+from corticode.decode.movie_batches import MovieFrames, contiguous_blocks
 from corticode.decode.predict import (
     Versions,
     check_recipe,
@@ -205,7 +205,7 @@ def occlude(
         the pixel's mean (or moving mean) in movies, in traces what regions that are left out enter
         as. It is off the data's distribution, and covering what the decoder never uses may change
         its output nonetheless. ``"other-session"``: the patch's own activity in another session of
-        the animal. ``"shuffled"``: its own activity in other stretches of the session.
+        the animal. ``"shuffled"``: its own activity in other contiguous_blocks of the session.
         ``"neighbours"``: of movies, the mean of the uncovered pixels just around.
     every_n_frames
         Decode a share of the windows so that one image in so many passes the CNN (of traces, every
@@ -296,7 +296,7 @@ def count_passes(windows: Windows, n_masks: int) -> int:
     if not windows.movies:
         return 0
     length = windows.recipe.window.n_frames
-    n_images = sum(stretch.size + length - 1 for stretch in stretches(windows))
+    n_images = sum(stretch.size + length - 1 for stretch in contiguous_blocks(windows))
     return n_images * (1 + n_masks)
 
 

@@ -211,7 +211,7 @@ def _number(value: float, digits: int = 3) -> str:
 
 
 @dataclass(frozen=True)
-class Heavy:
+class PageParts:
     """The parts of a page that take room.
 
     Parameters
@@ -233,12 +233,12 @@ class Heavy:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedPage:
     """The same, as much of it as has room, and what has none in words.
 
     Parameters
     ----------
-    heavy
+    parts
         What is shown.
     traces
         Sessions of the viewer.
@@ -248,20 +248,20 @@ class Fitted:
         What was left out of the page; empty where nothing was.
     """
 
-    heavy: Heavy
+    parts: PageParts
     traces: list[dict[str, Any]]
     n_without_room: int
     words: list[str]
 
 
-def fit_to_page(values: RunValues, heavy: Heavy, n_left_out: int = 0) -> Fitted:
+def fit_page(values: RunValues, parts: PageParts, n_left_out: int = 0) -> FittedPage:
     """What has room on a page: figures first, then the movie, then as many sessions as fit.
 
     Parameters
     ----------
     values
         Whose sessions are shown.
-    heavy
+    parts
         Everything else that takes room.
     n_left_out
         How many kinds of parts are left out altogether, the first of `GIVING_WAY` first, because
@@ -269,24 +269,24 @@ def fit_to_page(values: RunValues, heavy: Heavy, n_left_out: int = 0) -> Fitted:
     """
     gone = GIVING_WAY[:n_left_out]
     words = [f"this page would have passed 15 MB and lacks {LEFT_OUT[name]}" for name in gone]
-    figures = [] if "figures" in gone else list(_within(heavy.figures))
-    n_figures = len(heavy.figures) - len(figures)
+    figures = [] if "figures" in gone else list(_within(parts.figures))
+    n_figures = len(parts.figures) - len(figures)
     if n_figures and "figures" not in gone:
         words.append(
             f"the last {n_figures} figures have no room on this page: 'corticode report RUN "
             "--figures png' writes them"
         )
-    kept = Heavy(
+    kept = PageParts(
         figures,
-        [] if "tables" in gone else heavy.tables,
-        heavy.maps,
-        None if "clip" in gone else heavy.clip,
+        [] if "tables" in gone else parts.tables,
+        parts.maps,
+        None if "clip" in gone else parts.clip,
     )
     taken = OWN_TEXT + sum(len(one["source"]) for one in figures)
     taken += sum(len(json.dumps(part)) for part in (kept.tables, kept.maps, kept.clip))
     room = 0 if "traces" in gone else min(LARGEST_TRACES, LARGEST_PAGE - taken)
     traces, n_without = pack_traces(values.traces, max(room, 0))
-    return Fitted(kept, traces, n_without, words)
+    return FittedPage(kept, traces, n_without, words)
 
 
 def _within(figures: Sequence[dict[str, str]]) -> Sequence[dict[str, str]]:
@@ -348,7 +348,7 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
     True
     """
     packed_maps, n_maps_left_out = pack_maps(values)
-    heavy = Heavy(
+    parts = PageParts(
         [_shown(one) for one in figures],
         long_tables(values),
         packed_maps,
@@ -356,16 +356,16 @@ def render_page(values: RunValues, figures: Sequence[PageFigure]) -> str:
     )
     page = ""
     for n_left_out in range(len(GIVING_WAY) + 1):
-        fitted = fit_to_page(values, heavy, n_left_out)
+        fitted = fit_page(values, parts, n_left_out)
         page = _render(values, fitted, n_maps_left_out)
         if len(page.encode()) <= LARGEST_PAGE:
             break
     return page
 
 
-def _render(values: RunValues, fitted: Fitted, n_maps_left_out: int) -> str:
+def _render(values: RunValues, fitted: FittedPage, n_maps_left_out: int) -> str:
     slots = _slots_of(values)
-    heavy = fitted.heavy
+    parts = fitted.parts
     # That mice are simulated stands above everything already.
     warnings = [one for one in warnings_of(values) if one != SIMULATED]
     return render(
@@ -378,18 +378,18 @@ def _render(values: RunValues, fitted: Fitted, n_maps_left_out: int) -> str:
         answers=answer_questions(values),
         overview=overview(values),
         conditions=condition_rows(values),
-        tables=heavy.tables,
+        tables=parts.tables,
         figures={
-            section: [one for one in heavy.figures if one["section"] == section]
+            section: [one for one in parts.figures if one["section"] == section]
             for section in ("scores", "sessions", "maps")
         },
         evidence=[slots[name] for name in EVIDENCE],
         maps=[slots[name] for name in SHOWN if name not in EVIDENCE],
-        maps_packed=heavy.maps,
+        maps_packed=parts.maps,
         n_maps_left_out=n_maps_left_out,
         traces=fitted.traces,
         n_without_room=fitted.n_without_room,
-        clip=heavy.clip,
+        clip=parts.clip,
         clip_missing=values.clip_missing,
         draft=DRAFT,
         methods=methods_passages(values),

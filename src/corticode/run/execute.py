@@ -207,8 +207,10 @@ def execute_study(
         in_order = [results[k] for k in range(len(tasks))]
         fits = [one for one in in_order if isinstance(one, FitResult)]
         maps = [one for one in in_order if isinstance(one, MapResult)]
-        for legs in {task.legs for task in plan.tasks if task.legs is not None}:
-            shutil.rmtree(legs, ignore_errors=True)
+        for checkpoints in {
+            task.checkpoints for task in plan.tasks if task.checkpoints is not None
+        }:
+            shutil.rmtree(checkpoints, ignore_errors=True)
         tables = write_tables(run, plan, fits, maps)
         return RunSummary(
             tables.animal_scores,

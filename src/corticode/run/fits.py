@@ -69,7 +69,7 @@ class FitTask:
         The folder of the fit whose weights this one starts with.
     chosen_from
         Where regions are chosen by maps: the folders of those.
-    legs
+    checkpoints
         Where fits that share a training keep it; None where none does.
     trained_by
         The folder of the fit that trains for this one; None where it trains itself.
@@ -86,7 +86,7 @@ class FitTask:
     movies: tuple[StoredStatistics, ...] = ()
     start_folder: Path | None = None
     chosen_from: tuple[Path, ...] = ()
-    legs: Path | None = None
+    checkpoints: Path | None = None
     trained_by: Path | None = None
 
     @property
@@ -154,7 +154,7 @@ def _fit_and_score(task: FitTask, windows: Windows, result: FitResult) -> FitRes
         device=task.device,
         state_path=_state_path(task),
         start_from=_start_of(task),
-        legs=task.legs,
+        checkpoints=task.checkpoints,
     )
     parts = ("train", "valid", "test") if condition.keep_train else ("valid", "test")
     predictions = join(
@@ -298,7 +298,7 @@ def _permuted(
         prepared.animals,
         how,
         seed,
-        segments=[prepared.run[prepared.rows(k)] for k in range(prepared.n_sessions)],
+        segments=[prepared.segment[prepared.rows(k)] for k in range(prepared.n_sessions)],
         names=prepared.sessions,
     )
     return [replace(trace, values=v) for trace, v in zip(targets, exchanged, strict=True)]

@@ -399,7 +399,7 @@ def _gather(
         found.counted.append(_Counted(named, fold, *sizes))
     if len(found.counted) > n_before:
         found.tried.setdefault(kind_of(condition), _Tried(own, prepared, condition))
-    arrays = (prepared.traces, prepared.run, prepared.valid, *prepared.behavior.values())
+    arrays = (prepared.traces, prepared.segment, prepared.valid, *prepared.behavior.values())
     found.prepared_bytes[*group, condition.preprocessing] = sum(a.nbytes for a in arrays)
 
 

@@ -361,9 +361,9 @@ def share_trainings(fits: Sequence[FitTask]) -> list[FitTask]:
             shared.append(task)
             continue
         trains = first.setdefault(own, task)
-        legs = trains.folder / f"legs-{trains.key[:8]}"
+        checkpoints = trains.folder / f"checkpoints-{trains.key[:8]}"
         trained_by = None if task is trains else trains.folder
-        shared.append(replace(task, legs=legs, trained_by=trained_by))
+        shared.append(replace(task, checkpoints=checkpoints, trained_by=trained_by))
     return shared
 
 

@@ -11,13 +11,13 @@ from corticode.data.movies.statistics import (
     MovieSums,
     drift_at,
     first_valid_frame,
+    frame_blocks,
     knot_distance,
     load_statistics,
     measure_movie,
     odd_statistics,
     save_statistics,
     seen_pixels,
-    stretches,
     valid_frames,
 )
 from corticode.data.preprocess import moving_mean
@@ -197,7 +197,7 @@ def test_sums_so_far():
 
 
 def test_stretches_are_whole():
-    assert sum(rows.stop - rows.start for rows in stretches(1000)) == 1000
+    assert sum(rows.stop - rows.start for rows in frame_blocks(1000)) == 1000
 
 
 def test_a_cut_out_brain_and_a_bad_frame():

@@ -254,12 +254,12 @@ class MovieSums:
         }
 
 
-def stretches(n_frames: int) -> Iterator[slice]:
+def frame_blocks(n_frames: int) -> Iterator[slice]:
     """Frames from one checkpoint to the next, first to last; the last stretch may be shorter.
 
     Examples
     --------
-    >>> [(rows.start, rows.stop) for rows in stretches(600)]
+    >>> [(rows.start, rows.stop) for rows in frame_blocks(600)]
     [(0, 256), (256, 512), (512, 600)]
     """
     for first in range(0, n_frames, CHECKPOINT_FRAMES):
@@ -291,7 +291,7 @@ def first_valid_frame(
     DataError
         There is none.
     """
-    for rows in stretches(len(movie)):
+    for rows in frame_blocks(len(movie)):
         valid = valid_frames(movie[rows], seen)
         if reference is not None:
             valid &= valid_frames(reference[rows], seen)
@@ -424,7 +424,7 @@ def measure_movie(
     numbers = np.zeros((2, n_states))
     valid = np.zeros(len(movie), np.bool_)
     slowest = fast_cycles(frame_rate_hz)
-    for rows in stretches(len(movie)):
+    for rows in frame_blocks(len(movie)):
         valid[rows] = sums.add(rows, slowest)
         # A last stretch that is shorter ends between two checkpoints.
         is_due = rows.stop % CHECKPOINT_FRAMES == 0 if causal else rows.stop == len(movie)
