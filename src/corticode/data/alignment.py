@@ -323,7 +323,7 @@ def align(files: FileArrays, trim_frames: int = 0) -> AlignedArrays:
     column = None if recording.segment is None else files.behavior[recording.segment]
     rate_hz = recording.frame_rate_hz
     behavior = files.behavior
-    gaps = np.zeros(_n_frames(files), dtype=np.int64)
+    gaps = np.zeros(len(next(iter(files.arrays.values()))), dtype=np.int64)
     if files.frame_times is not None and files.behavior_times is not None:
         frame_times, behavior_times = files.frame_times, files.behavior_times
         if behavior:
@@ -367,10 +367,6 @@ def read_times(location: ArrayLocation | None) -> NDArray[np.float64] | None:
         times = times.reshape(-1)
     check_times(times, str(location))
     return times
-
-
-def _n_frames(files: FileArrays) -> int:
-    return int(next(iter(files.arrays.values())).shape[0])
 
 
 def _lengths(files: FileArrays) -> dict[str, int]:

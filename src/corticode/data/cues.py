@@ -174,7 +174,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
     if input in TOGETHER:
         return _together(session, input, brain)
     try:
-        values, findings = _measure(session, input, brain)
+        values, findings = CUES[input].measure(session, brain)
     except DataError as error:
         raise DataError(f"session {session.name}, input = {input!r}: {error}") from error
     return _in_place_of_traces(session, input, values, findings)
@@ -343,13 +343,6 @@ def _outside_mask(session: Session, brain: Brain) -> Measured:
     movie = np.asarray(session.movie)
     outside, findings = _outside(session, movie, brain)
     return means_over_pixels(movie, [outside]), findings
-
-
-def _measure(
-    session: Session, input: str, brain: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.float64], list[Finding]]:
-    """The values, shape (frame, cue), and what looks odd."""
-    return CUES[input].measure(session, brain)
 
 
 def _borders(n_rows: int, n_columns: int) -> list[NDArray[np.bool_]]:

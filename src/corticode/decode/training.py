@@ -294,7 +294,8 @@ def train_network(
         load_state(state, state_path)
     while state.epoch <= training.epochs and not _is_out_of_patience(state, training):
         n_batches = batches.n_batches(state.epoch)
-        ends = [round(n_batches * k / training.validations) for k in _legs(training)]
+        n_legs = training.validations
+        ends = [round(n_batches * k / n_legs) for k in range(1, n_legs + 1)]
         stop = next(end for end in ends if end > state.batch)
         _train_to_validation(state, batches, training, seed, stop, state_path)
         told = {
@@ -341,10 +342,6 @@ def _choose(
 def can_choose(valid: Windows) -> bool:
     """Whether validation windows can choose an epoch: they hold more than one class."""
     return valid.recipe.target.kind == "value" or np.unique(valid.target).size > 1
-
-
-def _legs(training: Training) -> range:
-    return range(1, training.validations + 1)
 
 
 def _is_out_of_patience(state: TrainingState, training: Training) -> bool:

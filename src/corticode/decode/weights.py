@@ -227,7 +227,11 @@ def _take(
     """The tensors of a state dict under the CNN's own names; all of them, and no others."""
     own = {name: value for name, value in cnn.state_dict().items() if not _is_count(name)}
     theirs = _their_names(cnn, naming)
-    names = {name: f"{theirs[module]}.{leaf}" for name in own for module, _, leaf in [_split(name)]}
+    names = {
+        name: f"{theirs[module]}.{leaf}"
+        for name in own
+        for module, _, leaf in [name.rpartition(".")]
+    }
     wanted = set(names.values())
     missing = [name for name in names.values() if name not in state]
     unexpected = [
@@ -255,10 +259,6 @@ def _take(
             "weights of this backbone, or take the backbone that they belong to"
         )
     return {name: state[their] for name, their in names.items()}
-
-
-def _split(name: str) -> tuple[str, str, str]:
-    return name.rpartition(".")
 
 
 def _is_count(name: str) -> bool:

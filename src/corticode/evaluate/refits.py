@@ -154,7 +154,8 @@ def _fit_orders(
         grams[held_out[k]] = grams[held_out[k]] + (inputs.T @ inputs).astype(np.float64)
         used, place = np.unique(orders[:, k], return_inverse=True)
         # A window without a label counts as the mean label: the inputs' products stay the same.
-        label = np.nan_to_num(_about_known_mean(np.asarray(own)[:, used]))
+        chosen = np.asarray(own)[:, used].astype(np.float64)
+        label = np.nan_to_num(chosen - mean_known(chosen.T))
         products = inputs.T @ label.astype(np.float32)
         moments[held_out[k]] = moments[held_out[k]] + products[:, place].astype(np.float64)
     gram, moment = sum(grams), sum(moments)
@@ -187,10 +188,6 @@ def ridge_weights(
 def _centred(inputs: Floats) -> NDArray[np.float32]:
     """Inputs less their session's mean: levels of sessions play no part in within-session AUC."""
     return np.asarray(inputs - inputs.mean(axis=0), dtype=np.float32)
-
-
-def _about_known_mean(labels: Floats) -> NDArray[np.float64]:
-    return np.asarray(labels - mean_known(np.asarray(labels, np.float64).T), dtype=np.float64)
 
 
 @dataclass(frozen=True)

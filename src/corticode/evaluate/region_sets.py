@@ -239,7 +239,7 @@ def compare_region_sets(
     if n_sets < 1 or every < 1:
         raise StudyError(f"n_sets is {n_sets} and every {every}; give whole numbers from 1")
     names = windows.recipe.regions
-    kept = _kept(windows)
+    kept = np.flatnonzero(np.asarray(windows.recipe.kept_regions))
     chosen = _chosen(windows, regions, table, kept)
     scorable, findings = scorable_windows(windows, "the comparison of region sets")
     scorable = scorable.where(scorable.frame % every == 0)
@@ -336,10 +336,6 @@ class _SessionBlocks:
             grams[self.groups[k]] += inputs.T @ inputs
             moments[self.groups[k]] += inputs.T @ (label - label.mean())
         return grams, moments
-
-
-def _kept(windows: Windows) -> NDArray[np.intp]:
-    return np.flatnonzero(np.asarray(windows.recipe.kept_regions))
 
 
 def _chosen(

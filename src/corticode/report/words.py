@@ -317,11 +317,7 @@ def _blocks(passage: Passage) -> Iterable[str]:
     if passage.heads:
         rule = ["---"] * len(passage.heads)
         shown = [list(map(escaped, row)) for row in (passage.heads, *passage.rows)]
-        yield "\n".join(map(_row, [shown[0], rule, *shown[1:]]))
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        yield "\n".join(f"| {' | '.join(cells)} |" for cells in [shown[0], rule, *shown[1:]])
 
 
 def _paragraph(text: str) -> str:
