@@ -184,7 +184,7 @@ def test_what_is_stored_is_what_is_prepared(tmp_path, preprocessing, order):
     store_sessions(tmp_path / "deep" / "p", sessions, preprocessing, "key")
     loaded = load_sessions(tmp_path / "deep" / "p")
     assert_same(loaded, prepare_sessions(sessions, preprocessing))
-    for array in (loaded.traces, loaded.run, loaded.valid, *loaded.behavior.values()):
+    for array in (loaded.traces, loaded.segment, loaded.valid, *loaded.behavior.values()):
         assert isinstance(array, np.memmap)
         assert not array.flags.writeable
     assert loaded.findings[0].reason == "odd"
