@@ -176,6 +176,15 @@ def test_occlusion_session_by_session_and_of_masks(make_values):
     assert captions(values)["masks-1"].endswith("t interval.")
 
 
+def test_a_mask_is_drawn_whatever_it_is_called(make_values):
+    table = pd.DataFrame(
+        {"condition": "gru", "map": "own", "mask": ["cell 1-1", "square 2"], "metric": "auc",
+         "score": 0.1, "low": 0.0, "high": 0.2, "p": 0.1}
+    )  # fmt: skip
+    values = make_values(tables={"occlusion": table})
+    assert map_names(values) == ["masks-1"]
+
+
 def test_many_maps_are_cut_and_counted(make_values):
     found = ImportanceMap(
         "deep-shap", "share", ("frame", "region"), np.eye(2), names=("a", "b"), frames=(0, 1)

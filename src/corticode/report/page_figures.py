@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from corticode.explain.importance_map import ImportanceMap
 from corticode.report.canvas import Figure
 from corticode.report.headline import animal_values, metric_of, permuted_twins
 from corticode.report.map_figures import (
@@ -236,10 +237,14 @@ def _of_masks(values: RunValues) -> Iterator[PageFigure]:
     table = values.table("occlusion")
     if table.empty:
         return
-    own = table[~table["mask"].str.fullmatch(r"cell \d+-\d+")]
-    for k, ((condition, kind), rows) in enumerate(own.groupby(["condition", "map"], sort=False)):
-        if k == MOST_MAPS:
-            break
+    groups = table.groupby(["condition", "map"], sort=False)
+    # Maps of squares are drawn as images.
+    own = [
+        (key, rows)
+        for key, rows in groups
+        if not _is_over_cells(values.maps.get((str(key[0]), str(key[1]))))
+    ]
+    for k, ((condition, kind), rows) in enumerate(own[:MOST_MAPS]):
         yield PageFigure(
             f"masks-{k + 1}",
             "maps",
@@ -249,6 +254,10 @@ def _of_masks(values: RunValues) -> Iterator[PageFigure]:
             f"Costs of {len(rows)} parts; the numbers stand in occlusion.csv.",
             draw_mask_costs(rows),
         )
+
+
+def _is_over_cells(found: ImportanceMap | None) -> bool:
+    return found is not None and found.axes == ("row", "column")
 
 
 def _of_correlations(values: RunValues) -> Iterator[PageFigure]:
