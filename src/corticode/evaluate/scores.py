@@ -186,6 +186,7 @@ def score_animals(session_scores: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> several = pd.DataFrame({"condition": "gru", "fold": ["f1", "f1", "f2", "f2"], "seed": 0,
     ...     "animal": "m1", "session": ["a", "b", "a", "b"], "first_frame": 0, "last_frame": 99,
     ...     "n_bouts_0": 4, "n_bouts_1": 3, "auc": [0.75, 0.25, 1.0, np.nan]})
