@@ -309,7 +309,8 @@ def _run_tasks(
                 raise RunError(
                     f"worker processes ended {restarts} times without a message, most likely for "
                     "want of memory; finished fits are kept: run the same command again with "
-                    "fewer --workers"
+                    "fewer --workers (a Python script needs if __name__ == '__main__' about its "
+                    "call, as workers import it; with one worker it does not)"
                 ) from error
 
 
