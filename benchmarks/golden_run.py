@@ -159,7 +159,8 @@ def _corticode(source: Path, place: Path, *arguments: object) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "corticode", *map(str, arguments)],
         cwd=place,
-        env=os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""},
         capture_output=True,
         text=True,
         check=False,
