@@ -4,7 +4,10 @@ A catalogue names recordings (`read_catalogue`). Each becomes a session on one c
 (`open_session`); sessions are cut into windows with something to say of each (`cut_windows`);
 folds say which animals train, validate and test (`leave_animals_out`, `split_windows`). A decoder
 is fitted (`fit`), speaks on windows it never saw (`predict`) and is scored by session (`score`).
-The command line does the same for a whole study: ``corticode run STUDY --out RUN``.
+A whole study at once is `run_study`, or ``corticode run STUDY --out RUN``.
+
+Modules lie in folders in the order of the data's life: data, simulate, decode, evaluate, explain,
+study (what is asked), run (doing it and keeping it), report; each imports from earlier ones alone.
 """
 
 import lazy_loader
