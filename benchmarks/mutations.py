@@ -124,6 +124,8 @@ def _with(line: str, start: int | None, end: int | None, new: str) -> str:
 def _verdict(tree: Path, one: Mutation) -> str:
     module = _place_of(tree, one.module)
     path = tree / "src" / "corticode" / f"{module.replace('.', '/')}.py"
+    if not path.is_file():
+        return "gone (the module is no more)"
     text = path.read_text("utf-8")
     at = _line_of(text, one)
     if at is None:
