@@ -1,5 +1,6 @@
 """Write docs/study-file.md: every key of a study file, from the model that reads it."""
 
+import inspect
 import types
 import typing
 from pathlib import Path
@@ -124,7 +125,7 @@ def page() -> str:
     presets = {name: config.read_preset(name) for name in config.PRESETS}
     parts = [HEAD]
     for title, _, model, place in SECTIONS:
-        parts.append(f"## {title}\n\n{(model.__doc__ or '').strip()}\n")
+        parts.append(f"## {title}\n\n{(inspect.getdoc(model) or '').strip()}\n")
         heads = ["key", "type", "unit", "meaning"]
         heads += list(presets) if place else ["default"]
         parts.append(_row(heads) + _row(["---"] * len(heads)) + _rows(model, place, presets))
