@@ -56,8 +56,37 @@ class TestAnimals:
         assert all(set(fold.animals) == {"m1", "m2", "m3", "m4", "m5"} for fold in folds)
 
     def test_fewer_than_three(self):
-        with pytest.raises(StudyError, match=r"at least 3 animals .*, got 2; use \[folds\] by"):
+        with pytest.raises(StudyError, match=r"got 2; with two, \[folds\] validate = 'session'"):
             leave_animals_out(["m1", "m2", "m1"])
+        with pytest.raises(StudyError, match=r"at least 3 animals .*, got 1; use \[folds\] by"):
+            leave_animals_out(["m1", "m1"])
+
+    def test_sessions_of_training_animals_validate(self):
+        """With two animals each tests once, decoded by the other one alone."""
+        one, other = leave_animals_out(
+            ["m1", "m1", "m2", "m2", "m2"], list("ababc"), validate="session"
+        )
+        assert one == Fold(
+            "test-m1_valid-sessions",
+            (Part("m2", "a"), Part("m2", "b")),
+            (Part("m2", "c"),),
+            (Part("m1"),),
+        )
+        assert (other.train, other.valid) == ((Part("m1", "a"),), (Part("m1", "b"),))
+
+    def test_an_animal_with_one_session_only_trains(self):
+        folds = leave_animals_out(["m1", "m2", "m3", "m3"], list("aaab"), validate="session")
+        assert folds[0].train == (Part("m2", "a"), Part("m3", "a"))
+        assert folds[0].valid == (Part("m3", "b"),)
+        assert [fold.name for fold in folds] == ["test-m1_valid-sessions", "test-m2_valid-sessions"]
+
+    def test_no_session_that_could_validate(self):
+        with pytest.raises(StudyError, match=r"with two sessions, one to train .* by = 'block'"):
+            leave_animals_out(["m1", "m2"], list("aa"), validate="session")
+        with pytest.raises(StudyError, match="need at least 2 animals, got 1"):
+            leave_animals_out(["m1", "m1"], list("ab"), validate="session")
+        with pytest.raises(StudyError, match="with the name of each session"):
+            leave_animals_out(["m1", "m2"], validate="session")
 
     def test_windows_by_animal(self):
         sessions = [session(a, s) for a in ("m1", "m2", "m3") for s in ("a", "b")]

@@ -23,6 +23,7 @@ from corticode.run.tasks import (
     wanted_maps,
 )
 from corticode.study.study import read_study, resolve, settings_of_map
+from tests.conftest import LINEAR_STUDY
 
 MOVIE = (
     '[[condition]]\nname = "cnn"\ninput = "movie"\npreset = "recommended"\n'
@@ -155,6 +156,36 @@ class TestMakeFolds:
     def test_that_do_not_exist(self, content, name, message):
         with pytest.raises(StudyError, match=message):
             self.folds(content, only=[name])
+
+
+def test_train_on_one_animal_and_test_on_the_other(write_cohort, tmp_path, run_inline):
+    """Two animals, sessions of the training one validating: check, run and the animals' values."""
+    folder = write_cohort(tmp_path / "two", animals=2, sessions=2, study=LINEAR_STUDY)
+    change_study(folder, ('by = "animal"', 'validate = "session"'))
+    report = check_study(folder / "study.toml")
+    assert (report.faults, report.findings) == ([], [])
+    summary, tasks = run_inline(folder, folder / "run")
+    names = [task.fold.name for task in tasks]
+    assert names == ["test-m1_valid-sessions", "test-m2_valid-sessions"]
+    assert summary.animal_scores["animal"].tolist() == ["m1", "m2"]
+    assert summary.animal_scores["value"].min() > 0.9
+    again = read_study(folder / "run" / "study.toml")
+    assert again.folds.validate_by == "session"
+
+
+def test_an_animal_that_cannot_be_tested_is_named(own_cohort):
+    table = pd.read_csv(own_cohort / "sessions.csv")
+    table[(table["animal"] == "m1") | (table["session"] == "s1")].to_csv(
+        own_cohort / "sessions.csv", index=False
+    )
+    (own_cohort / "study.toml").write_text(LINEAR_STUDY, "utf-8")
+    change_study(own_cohort, ('by = "animal"', 'validate = "session"'))
+    report = check_study(own_cohort / "study.toml")
+    assert report.faults == []
+    assert [str(finding) for finding in report.findings] == [
+        "animal 'm1': is never tested: no other animal has two sessions, one to train and one to "
+        "validate"
+    ]
 
 
 def test_groups_of_animals(cohort):

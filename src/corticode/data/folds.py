@@ -81,13 +81,28 @@ class Split:
     test: Windows
 
 
-def leave_animals_out(animals: Sequence[str]) -> list[Fold]:
-    """All ordered pairs of a test and a validation animal; the others train.
+def leave_animals_out(
+    animals: Sequence[str], sessions: Sequence[str] | None = None, *, validate: str = "animal"
+) -> list[Fold]:
+    """Each animal is tested by decoders of the others.
+
+    Parameters
+    ----------
+    animals
+        The animal of each session.
+    sessions
+        The name of each session, in the order of days; needed where sessions validate.
+    validate
+        ``"animal"``: all ordered pairs of a test and a validation animal, the others train.
+        ``"session"``: all animals but one train, and the last session of each of them (of those
+        that have two or more) validates in place of training: one fold a test animal. Two animals
+        are enough for this; the epoch is then chosen in animals that train, not in a new one. An
+        animal without whom no other has two sessions has no fold.
 
     Raises
     ------
     StudyError
-        Fewer than three animals.
+        Too few animals, or no training animal has a second session to validate.
 
     References
     ----------
@@ -98,12 +113,27 @@ def leave_animals_out(animals: Sequence[str]) -> list[Fold]:
     >>> folds = leave_animals_out(["m1", "m2", "m3"])
     >>> len(folds), folds[0].name
     (6, 'test-m1_valid-m2')
+    >>> fold = leave_animals_out(["m1", "m2", "m2"], ["a", "a", "b"], validate="session")[0]
+    >>> fold.name, fold.train[0].session, fold.valid[0].session
+    ('test-m1_valid-sessions', 'a', 'b')
     """
     names = list(dict.fromkeys(animals))
+    if validate == "session" and sessions is not None:
+        return _validated_by_sessions(names, list(zip(animals, sessions, strict=True)))
+    if validate != "animal":
+        raise StudyError(
+            f"validate is {validate!r}; give 'animal', or 'session' with the name of each session"
+        )
     if len(names) < 3:
         raise StudyError(
             f"folds by animal need at least 3 animals (train, valid, test), got {len(names)}; "
-            "use [folds] by = 'session' or 'block' to decode within animals"
+            + (
+                "with two, [folds] validate = 'session' trains on one animal, its last session "
+                "validating, and tests on the other; or "
+                if len(names) == 2
+                else ""
+            )
+            + "use [folds] by = 'session' or 'block' to decode within animals"
         )
     return [
         Fold(
@@ -114,6 +144,37 @@ def leave_animals_out(animals: Sequence[str]) -> list[Fold]:
         )
         for test, valid in permutations(names, 2)
     ]
+
+
+def _validated_by_sessions(names: Sequence[str], sessions: Sequence[tuple[str, str]]) -> list[Fold]:
+    """One fold a test animal; the last session of each other animal validates."""
+    if len(names) < 2:
+        raise StudyError(
+            f"folds by animal with validate = 'session' need at least 2 animals, got {len(names)}; "
+            "use [folds] by = 'session' or 'block' to decode within animals"
+        )
+    own = {name: [session for animal, session in sessions if animal == name] for name in names}
+    folds = []
+    for test in names:
+        others = [name for name in names if name != test]
+        chosen = {name: own[name][-1] for name in others if len(own[name]) > 1}
+        if not chosen:
+            continue
+        train = [
+            Part(name, session)
+            for name in others
+            for session in own[name]
+            if session != chosen.get(name)
+        ]
+        valid = [Part(name, session) for name, session in chosen.items()]
+        folds.append(Fold(f"test-{test}_valid-sessions", tuple(train), tuple(valid), (Part(test),)))
+    if not folds:
+        raise StudyError(
+            "folds by animal with validate = 'session' need a training animal with two sessions, "
+            "one to train and one to validate, and no animal has as many; "
+            + ("leave out validate" if len(names) > 2 else "use [folds] by = 'block'")
+        )
+    return folds
 
 
 def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[Fold]:

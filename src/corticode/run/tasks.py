@@ -460,7 +460,7 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
     animals = [session.animal for session in sessions]
     names = [session.session for session in sessions]
     if study.folds.by == "animal":
-        folds = leave_animals_out(animals)
+        folds = leave_animals_out(animals, names, validate=study.folds.validate_by)
     elif study.folds.by == "session":
         folds = leave_sessions_out(animals, names)
     else:
@@ -508,10 +508,20 @@ def _gap_of_chain(study: Study, condition: Condition, frame_rate_hz: float | Non
 
 
 def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Finding]:
-    """Animals that decoding by session leaves out, as they have fewer than three sessions."""
+    """Animals that are in no fold, or never tested, for want of sessions that could validate."""
+    n_sessions = Counter(session.animal for session in sessions)
+    if study.folds.by == "animal" and study.folds.validate_by == "session":
+        several = [animal for animal, n in n_sessions.items() if n > 1]
+        reason = (
+            "is never tested: no other animal has two sessions, one to train and one to validate"
+        )
+        return [
+            Finding("session", reason, animal=animal)
+            for animal in n_sessions
+            if several in ([animal], [])
+        ]
     if study.folds.by != "session":
         return []
-    n_sessions = Counter(session.animal for session in sessions)
     return [
         Finding(
             "session",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 # pydantic's kinds of error; {…} are what it says the limit is.
@@ -245,8 +246,13 @@ def _where(place: Sequence[int | str], raw: Mapping[str, Any]) -> str:
 def _model_at(place: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:
     for part in place:
         if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation) or model
+            model = _model_in(_fields_of(model)[part].annotation) or model
     return model
+
+
+def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by the names they have in a file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -262,7 +268,7 @@ def _in_words(detail: ErrorDetails, raw: Mapping[str, Any], model: type[BaseMode
     if detail["type"] == "missing" and n_branches == 1:
         return _missing(detail["loc"], raw, model)
     if detail["type"] == "extra_forbidden" and n_branches == 0:
-        known = list(_model_at(place[:-1], model).model_fields)
+        known = list(_fields_of(_model_at(place[:-1], model)))
         key = str(place[-1])
         near = guess(OTHER_NAMES[key] if OTHER_NAMES.get(key) in known else key, known)
         return f"{_where(place, raw)}unknown key {place[-1]!r}{near} (known: {', '.join(known)})"
@@ -273,7 +279,7 @@ def _in_words(detail: ErrorDetails, raw: Mapping[str, Any], model: type[BaseMode
 
 def _missing(loc: Sequence[int | str], raw: Mapping[str, Any], model: type[BaseModel]) -> str:
     key = str(loc[-1])
-    field = _model_at(loc[:-1], model).model_fields[key]
+    field = _fields_of(_model_at(loc[:-1], model))[key]
     shown = key if len(loc) > 1 else "[[condition]]" if key == "condition" else f"[{key}]"
     return f"{_where(loc, raw)}{shown} is missing ({_as_clause(field.description)})"
 
@@ -293,7 +299,7 @@ def _wrong(
     context = detail.get("ctx", {})
     if len(place) < len(detail["loc"]):
         # Each branch of a union complains in its own way; what the field is for says more.
-        field = _model_at(named[:-1], model).model_fields[str(named[-1])]
+        field = _fields_of(_model_at(named[:-1], model))[str(named[-1])]
         needed = f"this is not possible ({_as_clause(field.description)})"
     elif detail["type"] == "model_type" and place[-1] == "network" and isinstance(value, str):
         needed = f"a table is needed, as in network = {{ kind = {shown} }}"

@@ -81,6 +81,12 @@ class FoldKeys(_Keys):
     by: Literal["animal", "session", "block"] = Field(
         "animal", description="Leave out animals, sessions of an animal, or blocks of a session."
     )
+    validate_by: Literal["animal", "session"] = Field(
+        "animal",
+        alias="validate",
+        description="What chooses the epoch where animals are left out: another animal, or the "
+        "last session of each training animal (then two animals are enough).",
+    )
     only: list[str] | None = Field(None, description="Names of the folds to run; default all.")
     blocks: int = Field(5, ge=3, description="Contiguous blocks a session (by = 'block').")
     gap_frames: int | None = Field(

@@ -577,7 +577,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         data["region_image"] = _relative(image.path, folder) + dataset
     content = {
         "data": data,
-        "folds": study.folds.model_dump(exclude_none=True),
+        "folds": study.folds.model_dump(exclude_none=True, by_alias=True),
         "condition": [c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions],
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
         "artefacts": [{"condition": name} for name in study.artefacts],
