@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
@@ -23,6 +24,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """What is learnt of the tests' files is not kept in the home folder of whoever runs them."""
+    os.environ["CORTICODE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 
 import pytest
@@ -6,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.data.files import (
-    N_SAMPLES,
-    SAMPLE_BYTES,
+    BLOCK_BYTES,
     fingerprint,
+    fingerprints,
     write_bytes,
     write_text,
     write_with,
@@ -105,26 +106,40 @@ def test_fingerprint_tells_contents_apart(folder, first, second):
     assert (fingerprint(folder / "a") == fingerprint(folder / "b")) == (first == second)
 
 
-def test_fingerprint_of_a_long_file_reads_its_ends_and_size(tmp_path):
+def test_every_byte_of_a_long_file_counts(tmp_path):
     path = tmp_path / "movie.bin"
-    size = 4 * N_SAMPLES * SAMPLE_BYTES
-    with path.open("wb") as file:
-        file.truncate(size)
+    size = 4 * BLOCK_BYTES + 7
+    path.write_bytes(bytes(size))
     blank = fingerprint(path)
     seen = {blank}
-    for position in (0, SAMPLE_BYTES - 1, size - 1):
+    places = (0, BLOCK_BYTES - 1, BLOCK_BYTES, size // 2 + 3, size - 1)
+    for place in places:
         with path.open("r+b") as file:
-            file.seek(position)
+            file.seek(place)
             file.write(b"\x01")
         seen.add(fingerprint(path))
         with path.open("r+b") as file:
-            file.seek(position)
+            file.seek(place)
             file.write(b"\x00")
-    assert fingerprint(path) == blank
-    with path.open("r+b") as file:
-        file.truncate(size + 1)
+        assert fingerprint(path) == blank
+    path.write_bytes(bytes(size + 1))
     seen.add(fingerprint(path))
-    assert len(seen) == 5
+    assert len(seen) == len(places) + 2
+
+
+def test_blocks_that_change_places_are_noticed(tmp_path):
+    a, b = bytes(BLOCK_BYTES), b"\x01" * BLOCK_BYTES
+    (tmp_path / "ab").write_bytes(a + b)
+    (tmp_path / "ba").write_bytes(b + a)
+    found = fingerprints([tmp_path / "ab", tmp_path / "ba", tmp_path / "ab"])
+    assert list(found) == [tmp_path / "ab", tmp_path / "ba"]
+    assert len(set(found.values())) == 2
+
+
+def test_files_up_to_a_mib_keep_the_hash_they_had(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * BLOCK_BYTES)
+    content = str(BLOCK_BYTES).encode() + b"x" * BLOCK_BYTES
+    assert fingerprint(tmp_path / "a") == hashlib.sha256(content).hexdigest()[:32]
 
 
 def test_fingerprint_of_nothing(tmp_path):

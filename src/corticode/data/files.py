@@ -1,18 +1,21 @@
-"""Files on disk: written whole or not at all, and recognised by their content."""
+"""Files on disk: written whole or not at all, and known by every byte."""
 
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from corticode.data.remembered import SMALL_BYTES, remember
 from corticode.errors import MissingDataError, RunError
 
-SAMPLE_BYTES = 65_536
-N_SAMPLES = 16
+BLOCK_BYTES = 2**20
+MOST_THREADS = 4
 
 
 @contextmanager
@@ -119,26 +122,68 @@ def holds_files(folder: Path) -> bool:
 
 
 def fingerprint(path: Path) -> str:
-    """A hash of a file's size and sampled bytes: the same content gives it anywhere, at any time.
+    """A hash of a file's bytes, all of them: the same content gives it anywhere, at any time.
 
-    Sixteen stretches of 64 KiB, spread evenly from the first byte to the last, are read, so that
-    a movie of many gigabytes costs milliseconds. Neither the path nor any date enters. A change
-    between the stretches that keeps the size is not noticed.
+    Up to 1 MiB it is SHA-256 of size and bytes; above, of size and the CRC-32 of each MiB, which
+    is read as fast as disks give it: a change goes unnoticed once in 4,000,000,000 changes.
+    Neither the path nor any date enters.
 
     Raises
     ------
     MissingDataError
-        There is no such file.
+        There is no such file, or it may not be read.
+
+    Examples
+    --------
+    >>> path = Path(tempfile.mkdtemp()) / "a"
+    >>> _ = path.write_bytes(b"running")
+    >>> fingerprint(path)
+    '4e10121ea2f4b4220622f0d6e0c491d7'
     """
-    if not path.is_file():
-        raise MissingDataError(f"{path} does not exist, so its content cannot be told from another")
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
-        if size <= N_SAMPLES * SAMPLE_BYTES:
+    try:
+        if not path.is_file():
+            raise MissingDataError(
+                f"{path} does not exist, so its content cannot be told from another"
+            )
+        return str(remember(path, "content", lambda: _hash_of_bytes(path)))
+    except MissingDataError:
+        raise
+    except OSError as error:
+        raise MissingDataError(
+            f"{path} cannot be read: {error.strerror or error}; make it readable, or copy it again"
+        ) from error
+
+
+def fingerprints(paths: Iterable[Path]) -> dict[Path, str]:
+    """The hash of each file, several read at a time.
+
+    Raises
+    ------
+    MissingDataError
+        As `fingerprint`.
+    """
+    known = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
+        return dict(zip(known, threads.map(fingerprint, known), strict=True))
+
+
+def _hash_of_bytes(path: Path) -> str:
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(str(size).encode())
+        if size <= SMALL_BYTES:
             digest.update(file.read())
-        else:
-            for k in range(N_SAMPLES):
-                file.seek((size - SAMPLE_BYTES) * k // (N_SAMPLES - 1))
-                digest.update(file.read(SAMPLE_BYTES))
+            return digest.hexdigest()[:32]
+        # One block, read into again and again, stays in the processor's own memory.
+        block = memoryview(bytearray(BLOCK_BYTES))
+        while n_bytes := _fill(file, block):
+            digest.update(zlib.crc32(block[:n_bytes]).to_bytes(4, "big"))
     return digest.hexdigest()[:32]
+
+
+def _fill(file: Any, block: memoryview) -> int:
+    """Read until the block is full or the file at its end: network disks give less at a time."""
+    filled = 0
+    while filled < len(block) and (n_bytes := file.readinto(block[filled:])):
+        filled += n_bytes
+    return filled
