@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from results_file import write_result
 
 ROOT = Path(__file__).parent.parent
 # What tells of the run itself: versions, commit, times.
@@ -112,27 +113,27 @@ n_orders = 1
 
 
 def main() -> None:
-    """Run both, compare, print what differs; exit code 1 where something does."""
+    """Run both, compare, keep the table; exit code 1 where something differs."""
     arguments = _arguments()
     ignored = (*SECONDS, *arguments.ignore)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         before = _source_of(arguments.before, place / "source-before")
         after = _source_of(arguments.after, place / "source-after")
         for source, cohort in ((before, "cohort"), (after, "again")):
             _corticode(source, place, "simulate", place / cohort, "--size", "grid", "--movies")
-        differing = _differing("cohort", place / "cohort", place / "again", ignored)
+        rows.append(_compared("simulated cohort", place / "cohort", place / "again", ignored))
         for study, text in (("traces", TRACES), ("movies", MOVIES)):
             path = place / study / "study.toml"
             _corticode(before, place, "import", "study2024", place / "cohort", path.parent)
             path.write_text(text, "utf-8")
             for source, version in ((before, "before"), (after, "after")):
                 _corticode(source, place, "run", path, "--out", place / version / study, *WORKERS)
-            differing += _differing(
-                study, place / "before" / study, place / "after" / study, ignored
-            )
-    print("equal" if not differing else "NOT equal")
-    sys.exit(bool(differing))
+            folders = [place / version / study for version in ("before", "after")]
+            rows.append(_compared(f"study of {study}", *folders, ignored))
+    write_result("golden_run", ["what", "files compared", "files that differ"], rows)
+    sys.exit(any(row[2] != "0" for row in rows))
 
 
 def _arguments() -> argparse.Namespace:
@@ -169,8 +170,8 @@ def _corticode(source: Path, place: Path, *arguments: object) -> None:
         sys.exit(f"corticode {arguments[0]} of {source} failed:\n{done.stderr}")
 
 
-def _differing(what: str, before: Path, after: Path, ignored: tuple[str, ...]) -> list[str]:
-    """Names of the files that are not the same in both folders; printed too."""
+def _compared(what: str, before: Path, after: Path, ignored: tuple[str, ...]) -> list[str]:
+    """A row of the table: how many files there are, and how many (and which) are not the same."""
     names = {
         path.relative_to(folder).as_posix()
         for folder in (before, after)
@@ -178,10 +179,7 @@ def _differing(what: str, before: Path, after: Path, ignored: tuple[str, ...]) -
         if path.is_file() and path.name not in OF_THE_RUN and path.suffix not in (".lock", ".mat")
     }
     found = [name for name in sorted(names) if not _is_same(before / name, after / name, ignored)]
-    print(
-        f"{what}: {len(names)} files compared, {len(found)} differ", *found, sep="\n  ", flush=True
-    )
-    return found
+    return [what, str(len(names)), ": ".join([str(len(found)), *filter(None, [", ".join(found)])])]
 
 
 def _is_same(one: Path, other: Path, ignored: tuple[str, ...]) -> bool:

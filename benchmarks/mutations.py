@@ -1,28 +1,30 @@
 """Do the tests notice when a line of the source is wrong? Thirty lines changed, one at a time.
 
-``python benchmarks/mutations.py draw OUT.json`` draws lines of this work tree with a fixed seed,
-outside docstrings: a comparison, a sum, a product, an *and* or *or*, a number or a truth value is
-changed. ``python benchmarks/mutations.py run PLAN.json [--source TREE]`` makes each in a copy
-of a tree, runs the tests of the module (those of its own file, then of its folder), and prints how
-many changes were caught; lines are found again by module (``docs/moved-modules.txt``), function and
-text, so that one plan serves a tree before and after modules were moved.
+``python benchmarks/mutations.py BEFORE AFTER`` draws lines of the source of commit BEFORE with a
+fixed seed, outside docstrings: a comparison, a sum, a product, an *and* or *or*, a number or a
+truth value is changed. Each is made in the trees of both commits and the tests of its module are
+run (those of its own file, then of its folder). A line is found again by module
+(``docs/moved-modules.txt``), function and text, so that trees before and after modules were moved
+can be compared. Tests that have not ended after half an hour say nothing.
 """
 
 import argparse
 import ast
-import json
+import io
 import os
 import random
-import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from results_file import write_result
+
 ROOT = Path(__file__).parent.parent
-SEED, N_MUTATIONS, SECONDS = 20261130, 30, 600
+SEED, N_MUTATIONS, SECONDS = 20261130, 30, 1800
 COMPARISONS = {
     ast.Lt: "<=",
     ast.LtE: "<",
@@ -45,28 +47,34 @@ class Mutation(NamedTuple):
 
 
 def main() -> None:
-    """Draw or run."""
+    """Draw, change, test, and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("draw", "run"))
-    parser.add_argument("plan", type=Path)
-    parser.add_argument("--source", type=Path, default=ROOT, help="the tree to be changed")
+    parser.add_argument("before", help="a commit: lines are drawn from it")
+    parser.add_argument("after", help="another")
     arguments = parser.parse_args()
-    if arguments.what == "draw":
-        found = list(_all_mutations(arguments.source / "src" / "corticode"))
-        drawn = random.Random(SEED).sample(found, N_MUTATIONS)
-        arguments.plan.write_text(json.dumps([one._asdict() for one in drawn], indent=1), "utf-8")
-        return
-    plan = [Mutation(**one) for one in json.loads(arguments.plan.read_text("utf-8"))]
-    caught = 0
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        skipped = shutil.ignore_patterns(".venv", ".git", "site", "__pycache__", ".*_cache")
-        shutil.copytree(arguments.source, tree, ignore=skipped)
-        for one in plan:
-            verdict = _verdict(tree, one)
-            caught += verdict.startswith("caught")
-            print(f"{verdict:32} {one.module}.{one.function}: {one.becomes}", flush=True)
-    print(f"{caught} of {len(plan)} caught")
+        before, after = (
+            _tree_of(revision, Path(folder) / name / "tree")
+            for name, revision in (("before", arguments.before), ("after", arguments.after))
+        )
+        found = list(_all_mutations(before / "src" / "corticode"))
+        rows = []
+        for one in random.Random(SEED).sample(found, N_MUTATIONS):
+            verdicts = [_verdict(tree, one) for tree in (before, after)]
+            rows.append([f"{one.module}.{one.function}", f"`{one.becomes}`", *verdicts])
+            print(*rows[-1], sep=" | ", flush=True)
+    n_caught = [sum(row[k].startswith("caught") for row in rows) for k in (2, 3)]
+    heads = ["function", "the line becomes", arguments.before, arguments.after]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    write_result("mutations", heads, [*cells, ["caught", f"of {len(rows)}", *n_caught]])
+
+
+def _tree_of(revision: str, folder: Path) -> Path:
+    command = ["git", "archive", revision]
+    archive = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
 
 
 def _all_mutations(source: Path) -> Iterator[Mutation]:
@@ -138,6 +146,8 @@ def _verdict(tree: Path, one: Mutation) -> str:
             if tests and not _pass(tree, tests):
                 return f"caught by {name}"
         return "not caught"
+    except subprocess.TimeoutExpired:
+        return "no answer in time"
     finally:
         path.write_text(text, "utf-8")
 
@@ -185,17 +195,14 @@ def _pass(tree: Path, tests: list[Path]) -> bool:
         "no:cacheprovider",
         *map(str, tests),
     ]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env=os.environ | {"PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
     return done.returncode in (0, 5)
 
 
