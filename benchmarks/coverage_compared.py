@@ -3,7 +3,7 @@
 Measure each version first, in its own tree, with ``branch = true``, ``parallel = true``,
 ``source_pkgs = corticode`` and ``patch = subprocess`` in the file RC, then ``coverage combine``::
 
-    COVERAGE_RCFILE=RC coverage run -m pytest -m "slow or not slow"
+    COVERAGE_RCFILE=RC coverage run -m pytest
     COVERAGE_RCFILE=RC coverage json -o AFTER.json
 
 ``python benchmarks/coverage_compared.py BEFORE.json AFTER.json`` keeps the totals as a table.
