@@ -61,9 +61,15 @@ def test_what_it_prints_is_what_the_tables_hold(shown):
     assert lines[-1] == str(folder / "run" / "report.html")
     scores = Run(folder / "run").read_table("animal_scores")
     gru = scores.loc[scores["condition"] == "gru", "value"]
-    (sentence,) = [line for line in lines if line.startswith("In 5 of 5 simulated mice that")]
-    numbers = [float(number) for number in re.findall(r"0\.\d{3}", sentence)]
-    np.testing.assert_allclose(numbers[:3], [gru.mean(), gru.min(), gru.max()], atol=0.001)
+    (sentence,) = [
+        line
+        for line in lines
+        if line.startswith("Running was decoded from cortical fluorescence in animals")
+    ]
+    said = re.search(r"mean AUC (0\.\d+).*; animals (0\.\d+) to (0\.\d+);", sentence)
+    numbers = [float(number) for number in said.groups()]
+    np.testing.assert_allclose(numbers, [gru.mean(), gru.min(), gru.max()], atol=0.001)
+    assert "These animals are simulated" in sentence
 
 
 def test_again_it_fits_nothing(shown):

@@ -484,9 +484,9 @@ def demo(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
         "one decoder of movies, one fold; a map of the gru, and cues that are not cortex"
     )
-    summary = _run_study(read_study(study_path), out / "run", workers=workers)
+    _run_study(read_study(study_path), out / "run", workers=workers)
     typer.echo("")
-    typer.echo(_in_words(summary, cohort / "truth.json"))
+    typer.echo(_in_words(out / "run", cohort / "truth.json"))
     typer.echo(
         f"Everything is in {out}: the study file {study_path}, the simulated recordings "
         f"{cohort}, scores and decoders {out / 'run'}. The page to read (5. corticode report):"
@@ -636,24 +636,17 @@ def _check_size(cohort: Path, size: str) -> None:
         )
 
 
-def _in_words(summary: "RunSummary", truth_path: Path) -> str:
+def _in_words(run: Path, truth_path: Path) -> str:
+    """What the run's page says first, beside what was planted."""
     import json
 
+    from corticode.report.headline import SIMULATED, headline
+    from corticode.report.read_run import read_run
+
     truth = json.loads(truth_path.read_text("utf-8"))
-    scores = summary.animal_scores
-    by_condition = scores.groupby("condition", sort=False)["value"]
-    mean = by_condition.mean()
-    gru = scores.loc[scores["condition"] == "gru", "value"]
-    n_above = int((gru > 0.5).sum())
     return (
-        f"In {n_above} of {gru.size} simulated mice that the decoder never saw, running was read "
-        f"out above chance: the gru's mean within-session AUC is {mean['gru']:.3f} (mice "
-        f"{gru.min():.3f} to {gru.max():.3f}); the best possible on this cohort is about "
-        f"{truth['ideal_auc']:.3f}. A linear decoder of the same window reaches "
-        f"{mean['linear-window']:.3f}, of the single frame {mean['linear-frame']:.3f}; with "
-        f"label traces exchanged between sessions the gru is at "
-        f"{mean['gru, permuted labels']:.3f}, chance being 0.5. These mice are simulated: this "
-        "shows that the pipeline works, not how cortex does."
+        f"{headline(read_run(run, single_predictions=False))} The best possible AUC on this cohort is about "
+        f"{truth['ideal_auc']:.3f}. {SIMULATED}"
     )
 
 

@@ -14,6 +14,7 @@ from corticode.evaluate.intervals import (
     holm,
     interval,
     rank_sum_test,
+    score_interval,
     sign_flip_test,
     smallest_sign_flip_p,
     t_test,
@@ -37,6 +38,44 @@ def test_interval_and_p_are_scipys(values):
     found = interval(values)
     assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
     assert t_test(values) == pytest.approx(like.pvalue)
+
+
+def test_intervals_of_auc_are_on_the_logit_scale_with_few_animals():
+    values = np.array([0.90, 0.92, 0.97])
+    odds = np.log(values / (1 - values))
+    ends = stats.ttest_1samp(odds, 0).confidence_interval(0.95)
+    found = score_interval(values)
+    assert found.mean == pytest.approx(0.93)
+    assert (found.low, found.high) == pytest.approx(
+        tuple(1 / (1 + np.exp(-end)) for end in (ends.low, ends.high))
+    )
+    assert found.high < 1 < interval(values).high
+    assert found.method == "t over animals on the logit scale"
+
+
+def test_intervals_of_scores_stay_where_scores_can_be():
+    seven = [0.99, 0.99, 0.98, 0.97, 0.9, 0.999, 0.7]
+    assert score_interval(seven).high == 1
+    assert score_interval(seven).low == interval(seven).low
+    assert score_interval([1.0, 0.9, 0.8]).high == 1
+    assert score_interval([0.0, 0.1, 0.3]).low == 0
+    assert score_interval([0.9, 0.95, 0.99], "r2").high <= 1
+    assert score_interval([-9.0, 0.95, 0.99], "r2").low == interval([-9.0, 0.95, 0.99]).low
+    assert score_interval([2.0, 5.0, 9.0], "mae") == interval([2.0, 5.0, 9.0])
+    assert np.isnan(score_interval([0.9]).low)
+
+
+def test_logit_intervals_hold_the_mean_of_five_animals():
+    # Nominally 0.95, and more often than on the raw scale.
+    rng = np.random.default_rng(5)
+    values = 1 / (1 + np.exp(-(2.2 + 0.5 * rng.normal(size=(2000, 5)))))
+    mean = float(np.mean(1 / (1 + np.exp(-(2.2 + 0.5 * rng.normal(size=400_000))))))
+    logit, raw = (
+        np.mean([ends.low <= mean <= ends.high for ends in map(make, values)])
+        for make in (score_interval, interval)
+    )
+    assert raw < logit
+    assert 0.92 < logit < 0.96
 
 
 @pytest.mark.parametrize("values", [[], [0.3], [0.3, 0.1 + 0.2, 0.3], [0, 0]])

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError
+from corticode.evaluate.intervals import holm
 from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.nulls import (
     day_of,
     day_trends,
+    draw_derangements,
     draw_orders,
     mean_known,
     n_orders,
@@ -86,10 +88,15 @@ def test_all_orders_by_brute_force():
         values.append(np.mean(aucs))
     row = found.animals.iloc[0]
     assert row["value"] == pytest.approx(values[0])
-    assert row["chance"] == pytest.approx(np.mean(values))
+    deranged = [
+        value
+        for order, value in zip(permutations(range(4)), values, strict=True)
+        if all(i != j for i, j in enumerate(order))
+    ]
+    assert row["permuted_mean"] == pytest.approx(np.mean(deranged))
     assert row["p"] == np.mean(np.array(values) >= values[0] - 1e-12)
     assert (row["n_orders"], row["smallest_p"]) == (24, 1 / 24)
-    assert "exchangeability could not be checked with 4 sessions" in row["note"]
+    assert "with 4 sessions, exchangeability of days cannot be checked" in row["note"]
 
 
 def test_frames_are_matched_by_their_number():
@@ -110,7 +117,7 @@ def test_frames_are_matched_by_their_number():
     own = [[auc(labels[k][part], scores[k][part]) for part in parts] for k in (0, 1)]
     other = [[auc(labels[1 - k][part], scores[k][part]) for part in parts] for k in (0, 1)]
     assert found["value"] == pytest.approx(np.mean(own))
-    assert found["chance"] == pytest.approx(np.mean([own, other]))
+    assert found["permuted_mean"] == pytest.approx(np.mean(other))
     assert "cannot reach 0.05: with 2 sessions the smallest p is 0.5" in found["note"]
 
 
@@ -120,7 +127,9 @@ def test_planted_labels_are_found_and_others_are_not():
     true = permute_test_labels([said(labels, noisy(labels, rng, 0.2))])
     # The observed order may be drawn again.
     assert true.animals["p"].iloc[0] <= 0.003
-    assert str(true) == "1 of 1 animals above chance (p < 0.05 each, labels permuted)"
+    assert str(true) == (
+        "1 of 1 animals with p < 0.05 by permuting whole sessions (expected by chance: 0.05)"
+    )
     p = []
     for _ in range(30):
         others = [label_of(60, rng) for _ in range(4)]
@@ -171,7 +180,7 @@ def test_each_animal_is_tested_alone():
     both = permute_test_labels(list(by_animal.values())).animals
     for k, one in enumerate(by_animal.values()):
         alone = permute_test_labels([one]).animals
-        assert both.iloc[k].to_dict() == alone.iloc[0].to_dict()
+        pd.testing.assert_series_equal(both.iloc[k], alone.iloc[0], check_names=False)
 
 
 def test_nothing_to_test():
@@ -277,7 +286,33 @@ def test_trends_are_found_by_chance_as_often_as_said():
     rng = np.random.default_rng(0)
     tables = [sessions(8, x=rng.normal(size=8)).assign(animal=f"m{k}") for k in range(300)]
     found = day_trends(pd.concat(tables), n_draws=199)
-    assert found["trends"].mean() == pytest.approx(0.05, abs=0.03)
+    assert (found["p"] < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+    # One family: three hundred tests of nothing find nothing.
+    assert not found["trends"].any()
+    assert found["p_holm"].tolist() == holm(found["p"]).tolist()
+
+
+def test_derangements_move_every_session_that_can_move():
+    orders = draw_derangements([0, 0, 0, 1, 1, 2], 50, seed=3)
+    assert orders.shape == (50, 6)
+    assert (orders[:, :5] != np.arange(5)).all()
+    assert (orders[:, 5] == 5).all()
+    assert (np.sort(orders, axis=1) == np.arange(6)).all()
+    assert draw_derangements([0, 1, 2]).shape == (0, 3)
+
+
+def test_from_ten_sessions_on_the_p_of_pairs_stands_beside():
+    rng = np.random.default_rng(8)
+    labels = [label_of(80, rng) for _ in range(10)]
+    row = permute_test_labels([said(labels, noisy(labels, rng, 0.2))]).animals.iloc[0]
+    assert row["exchanged"] == "all sessions"
+    assert row["p"] <= 0.003
+    # Five pairs give 32 orders.
+    assert row["p_pairs"] == 1 / 32
+    assert "exchangeability" not in row["note"]
+    nine = permute_test_labels([said(labels[:9], noisy(labels[:9], rng, 0.2))]).animals.iloc[0]
+    assert np.isnan(nine["p_pairs"])
+    assert "with 9 sessions, exchangeability of days cannot be checked" in nine["note"]
 
 
 def test_trends_need_a_day():

@@ -60,7 +60,8 @@ def test_a_planted_signal_is_found():
     assert found.p == found.smallest_p == 1 / 216
     assert found.held_out == "animal"
     assert found.exchanged == dict.fromkeys(("m0", "m1", "m2"), "all sessions")
-    assert found.note == ""
+    assert found.note.startswith("with 3 sessions, exchangeability of days cannot be checked")
+    assert found.permuted_mean == pytest.approx(0.5, abs=0.1)
 
 
 def test_one_animal_leaves_sessions_out():

@@ -61,7 +61,7 @@ def test_what_is_apart_has_its_reason_and_no_difference(make_run):
     page = _page(a, b)
     text = _words(page)
     assert "No condition that both runs have can be paired" in text
-    assert "AUC 0.750 [0.545, 0.955], 4 animals" in text
+    assert "AUC 0.750 [0.495, 0.920], 4 animals" in text
     assert "other frames were scored" in text
     assert "+0.050" not in text
     assert "<details" not in page
@@ -70,7 +70,7 @@ def test_what_is_apart_has_its_reason_and_no_difference(make_run):
 def test_simulated_mice_and_warnings_come_first(make_run):
     a, b = make_run(simulated=True), make_run(simulated=True)
     text = _words(_page(a, b))
-    assert text.index("These mice are simulated") < text.index("Headline")
+    assert text.index("These animals are simulated") < text.index("Headline")
     mixed = _words(_page(a, make_run()))
     assert "The mice of A are simulated, those of the other run are not." in mixed
 

@@ -1,54 +1,116 @@
 import numpy as np
 import pandas as pd
+import pytest
 
-from corticode.report.headline import SHOWN_FINDINGS, SIMULATED, headline, warnings_of
+from corticode.report.headline import (
+    SHOWN_FINDINGS,
+    SIMULATED,
+    animal_differences,
+    difference_in_words,
+    headline,
+    warnings_of,
+)
 from corticode.report.values import RunValues
 
 
 def test_by_hand(make_values):
+    # Logits of 0.90, 0.91, 0.92: 2.1972, 2.3136, 2.4423; mean 2.3177, SD 0.1226, t(2) = 4.3027.
     assert headline(make_values()) == (
-        "In 3 of 3 mice never seen in training, run/rest was read out by “gru” above chance level "
-        "(0.5, not tested), with mean within-session AUC 0.910 (mice 0.900 to 0.920; t interval "
-        "0.885 to 0.935, 3 mice); artefact cues alone: not done; a linear model with the same "
-        "window 0.860."
+        "Running was decoded from cortical fluorescence in animals the decoder had never seen "
+        "(“gru”: mean AUC 0.910, 95 % CI 0.882 to 0.932, t over animals on the logit scale, "
+        "n = 3 animals; animals 0.900 to 0.920; trained on permuted labels: 0.510). Confounds: not "
+        "analysed. A linear decoder of the same window: 0.860."
     )
 
 
-def test_mice_are_counted_by_their_own_p(make_values):
-    table = pd.DataFrame(
+def with_values(values, found, name="gru"):
+    """A run whose condition has these values, one an animal."""
+    rows = pd.DataFrame(
         {
-            "condition": "gru",
-            "animal": ["m1", "m2", "m3", "cohort"],
-            "p": [0.01, 0.2, 1 / 6, 0.001],
-            "smallest_p": [0.001, 0.001, 1 / 6, 0.001],
+            "condition": name,
+            "animal": [f"m{k}" for k in range(len(found))],
+            "metric": "auc",
+            "value": found,
         }
     )
+    others = values.tables["animal_scores"]
+    values.tables["animal_scores"] = pd.concat([rows, others[others["condition"] != name]])
+    return values
+
+
+def nulls(condition, p, decoder="the condition's own, as trained", smallest_p=0.001, note=""):
+    animals = ["cohort"] if isinstance(p, float) else [f"m{k}" for k in range(len(p))]
+    return pd.DataFrame(
+        {
+            "condition": condition,
+            "animal": animals,
+            "p": p,
+            "smallest_p": smallest_p,
+            "decoder": decoder,
+            "note": note,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "begins"),
+    [
+        ([0.51, 0.48, 0.52, 0.49, 0.505], "Running was not distinguished from chance"),
+        ([0.99, 0.50, 0.51, 0.49, 0.50], "Running was not distinguished from chance"),
+        ([0.41, 0.38, 0.42, 0.39, 0.405], "Running was predicted below chance"),
+        ([0.99, 0.97, 0.90], "Running was decoded"),
+        ([0.9, 0.8], "No claim with 2 animals"),
+        ([0.9], "No claim with 1 animal:"),
+        ([0.9] * 5, "No claim, as all animals have the same score"),
+    ],
+)
+def test_words_follow_the_interval(make_values, found, begins):
+    words = headline(with_values(make_values(), found))
+    assert words.startswith(begins)
+    assert ("was decoded" in words) == begins.endswith("was decoded")
+
+
+def test_the_cohorts_test_may_take_a_claim_back(make_values):
+    values = make_values()
+    values.study["condition"].pop(0)
+    values.tables["nulls"] = nulls("linear", 0.4, "linear decoders refitted", note="a caveat")
+    words = headline(values)
+    assert words.startswith("Running was not distinguished from chance")
+    assert "and permuted labels reach it with p = 0.4." in words
+    assert "All animals together, linear decoders refitted: p = 0.4 (a caveat)." in words
+    # Of another decoder the same p is told, and decides nothing.
+    values = make_values(tables={"nulls": nulls("gru", 0.4, "linear decoders refitted")})
+    assert headline(values).startswith("Running was decoded")
+    assert "linear decoders refitted: p = 0.4." in headline(values)
+
+
+def test_animals_are_counted_by_their_own_p_beside_what_chance_gives(make_values):
+    table = nulls("gru", [0.01, 0.2, 1 / 6], smallest_p=[0.001, 0.001, 1 / 6])
     words = headline(make_values(tables={"nulls": table}))
-    assert "In 1 of 3 mice never seen" in words
     assert (
-        "above chance (p < 0.05 each, labels of its sessions exchanged; 1 have too few sessions"
+        "Permuting the labels of whole sessions: p < 0.05 in 1 of 3 animals (expected without any "
+        "decoding: 0.1; 1 have too few sessions for it)."
     ) in words
 
 
-def test_mice_without_a_p_are_counted_too(make_values):
-    table = pd.DataFrame(
-        {"condition": "gru", "animal": ["m1", "m2"], "p": [0.01, np.nan], "smallest_p": 0.001}
-    )
-    words = headline(make_values(tables={"nulls": table}))
-    assert "In 1 of 3 mice never seen" in words
-    assert "exchanged; 2 not tested)" in words
+def test_animals_without_a_p_are_counted_too(make_values):
+    words = headline(make_values(tables={"nulls": nulls("gru", [0.01, np.nan])}))
+    assert "in 1 of 1 animals (expected without any decoding: 0.05; 2 not tested)." in words
 
 
-def test_simulated_mice_are_called_that(make_values):
+def test_simulated_animals_are_called_that(make_values):
     values = make_values(provenance={"simulated": True})
-    assert "3 of 3 simulated mice" in headline(values)
+    assert "n = 3 simulated animals" in headline(values)
     assert warnings_of(values)[0] == SIMULATED
 
 
-def test_one_mouse_has_no_interval(make_values):
-    words = headline(make_values(animals=("m1",)))
-    assert "In 1 of 1 mouse" in words
-    assert "no interval: 1 mouse" in words
+def test_an_r2_far_below_nothing_says_why(make_values):
+    values = make_values()
+    scores = values.tables["animal_scores"]
+    values.tables["animal_scores"] = scores.assign(metric="r2", value=[-1358, 0.5, 0.6] * 3)
+    words = headline(values)
+    assert words.startswith("Running was not distinguished from chance")
+    assert "predictions miss by more than the target varies" in words
 
 
 def test_cues(make_values):
@@ -60,7 +122,7 @@ def test_cues(make_values):
         }
     )
     words = headline(make_values(tables={"artefacts": table}))
-    assert "artefact cues alone reach 0.800; after removing them 0.700 is left" in words
+    assert "Confounds alone: 0.800; with confounds regressed out of the traces: 0.700." in words
 
 
 def test_cues_asked_of_the_linear_twin_alone_are_told_of_it(make_values):
@@ -72,15 +134,28 @@ def test_cues_asked_of_the_linear_twin_alone_are_told_of_it(make_values):
         }
     )
     words = headline(make_values(tables={"artefacts": table}))
-    assert (
-        "artefact cues alone reach 0.800; after removing them no score is left (both by “linear”)"
-    ) in words
+    assert "Confounds alone: 0.800; " in words
+    assert "regressed out of the traces: no score (both of “linear”)." in words
 
 
-def test_folds_by_session_do_not_claim_new_mice(make_values):
+def test_folds_by_session_do_not_claim_new_animals(make_values):
     values = make_values()
     values.study["folds"]["by"] = "session"
-    assert "never seen in training (the mouse itself was)" in headline(values)
+    assert "in sessions the decoder had never seen, of animals it was trained on" in headline(
+        values
+    )
+
+
+def test_a_difference_is_of_the_sessions_that_both_have(make_values):
+    values = make_values()
+    sessions = values.tables["session_scores"]
+    # One session of m1 has no score under the control, and a high one under the condition.
+    first = (sessions["animal"] == "m1") & (sessions["session"] == "monday")
+    sessions.loc[first & (sessions["condition"] == "permuted"), "auc"] = np.nan
+    sessions.loc[first & (sessions["condition"] == "gru"), "auc"] = 1.0
+    found = animal_differences(values, "gru", "permuted")
+    assert found.round(12).to_dict() == {"m1": 0.4, "m2": 0.4, "m3": 0.4}
+    assert difference_in_words(values, "gru", "permuted").startswith("+0.400 (no interval; 3 of 3")
 
 
 def test_never_significant(make_values):
@@ -125,10 +200,13 @@ def test_mice_that_were_tested_and_have_no_score_are_counted(make_values):
     values.tables["animal_scores"] = scores.assign(
         value=scores["value"].where(scores["animal"] != "m2")
     )
-    assert "2 mice; 1 more tested mouse has no score)" in headline(values)
+    assert headline(values).startswith("No claim with 2 animals: AUC of running from")
+    assert "n = 2 animals; animals 0.900 to 0.920; 1 more tested animal has no score" in headline(
+        values
+    )
 
 
 def test_without_a_study_file_no_mouse_is_called_unseen(make_values):
     values = RunValues("r", tables=make_values().tables)
     assert "never seen" not in headline(values)
-    assert "folds that are not known (study.toml is missing)" in headline(values)
+    assert "in folds that are not known (study.toml is missing)" in headline(values)

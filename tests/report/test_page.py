@@ -154,7 +154,7 @@ class TestPage:
     def test_one_animal(self, make_values, make_trace):
         values = make_values(animals=("m1",), traces=[make_trace()])
         page = render_page(values, page_figures(values))
-        assert "In 1 of 1 mouse" in page
+        assert "No claim with 1 animal" in page
         assert "no interval: 1 mouse" in page
 
     def test_names_of_regions_and_masks_are_escaped(self, make_values):

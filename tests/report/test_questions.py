@@ -140,10 +140,14 @@ def test_what_is_not_known_is_not_asserted(make_values):
 
 
 def test_the_cohort_says_of_which_condition_it_was_asked(make_values):
-    row = {"animal": "cohort", "value": 0.8, "chance": 0.5, "n_orders": 36, "p": 1 / 36}
-    row |= {"smallest_p": 1 / 36, "exchanged": "all sessions", "note": "a linear decoder"}
+    row = {"animal": "cohort", "value": 0.8, "permuted_mean": 0.5, "n_orders": 36, "p": 1 / 36}
+    row |= {"smallest_p": 1 / 36, "exchanged": "all sessions", "note": "a caveat"}
+    row |= {"decoder": "linear decoders refitted"}
     own = make_values(tables={"nulls": pd.DataFrame([{"condition": "gru"} | row])})
-    assert said(own, "cohort").answer.startswith("p = 0.0278 (36 orders")
+    assert said(own, "cohort").answer == (
+        "p = 0.0278 by linear decoders refitted (36 permutations of session labels, all sessions; "
+        "the smallest possible 0.028); AUC 0.800, 0.500 where no session keeps its labels; a caveat"
+    )
     other = make_values(tables={"nulls": pd.DataFrame([{"condition": "linear"} | row])})
     assert said(other, "cohort").answer.startswith(
         "asked of “linear”, the first condition of traces: p = 0.0278"
@@ -214,9 +218,9 @@ def test_choices_that_saw_test_data(make_values):
 
 def test_detectable_difference(make_values):
     values = make_values()
-    scores = values.tables["animal_scores"]
-    scores.loc[(scores["condition"] == "gru"), "value"] = [0.90, 0.92, 0.97]
-    linear = scores.loc[scores["condition"] == "linear", "value"].to_numpy()
+    scores = values.tables["session_scores"]
+    scores.loc[(scores["condition"] == "gru"), "auc"] = np.repeat([0.90, 0.92, 0.97], 2)
+    linear = scores.loc[scores["condition"] == "linear", "auc"].to_numpy()[::2]
     sd = pd.Series([0.90, 0.92, 0.97] - linear).std()
     said = detectable_words(values, "gru")
     assert said.startswith("with 3 animals a paired t test finds 3.26 SD")

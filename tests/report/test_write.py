@@ -29,7 +29,7 @@ def test_page_methods_and_figures(own_run):
     page = write_report(own_run, ["svg"])
     assert page == own_run / "report.html"
     text = page.read_text("utf-8")
-    assert "In 4 of 4 mice never seen in training" in text
+    assert "was decoded from cortical fluorescence in animals the decoder had never seen" in text
     assert len(text) < 15_000_000
     assert (own_run / "methods.md").read_text("utf-8").startswith("# Methods")
     names = {path.stem for path in (own_run / "figures").glob("*.svg")}

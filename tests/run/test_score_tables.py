@@ -155,7 +155,9 @@ class TestInARun:
         assert "linear, permuted" not in set(table["condition"])
         own = table[table["condition"] == "linear"].set_index("animal")
         assert set(own.index) == {"m1", "m2", "m3", COHORT}
-        assert (own["value"] > own["chance"] + 0.2).all()
+        assert (own["value"] > own["permuted_mean"] + 0.2).all()
+        assert own.loc[COHORT, "decoder"].startswith("linear decoders refitted in each order")
+        assert "exchangeability of days cannot be checked" in own.loc[COHORT, "note"]
         assert (own["p"] >= own["smallest_p"]).all()
         assert own["p"].min() > 0
         trends = run.read_table("day_trends")

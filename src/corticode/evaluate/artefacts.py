@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.errors import DataError
-from corticode.evaluate.intervals import Interval, interval
+from corticode.evaluate.intervals import Interval, interval, score_interval
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
 ROWS = (
@@ -104,16 +104,16 @@ def set_against_cues(animal_scores: pd.DataFrame, condition: str) -> ArtefactTab
     if by_animal.empty:
         raise DataError(f"no animal has a score in all of {', '.join(map(repr, names))}")
     neural, cues, left, both = (by_animal[name].to_numpy() for name in names)
-    values = (cues, neural, left, both, both - cues, neural - left)
-    rows = {name: _with_exact(column) for name, column in zip(ROWS, values, strict=True)}
     metric = str(table["metric"].iloc[0])
+    scores, differences = (cues, neural, left, both), (both - cues, neural - left)
+    found = [*(score_interval(one, metric) for one in scores), *map(interval, differences)]
+    rows = {name: _with_exact(one) for name, one in zip(ROWS, found, strict=True)}
     verdict, words = _judge(rows, CHANCE[metric])
     return ArtefactTable(rows, metric, verdict, words)
 
 
-def _with_exact(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Interval:
-    """The t interval; of equal values, which have none, the value itself."""
-    found = interval(values)
+def _with_exact(found: Interval) -> Interval:
+    """The interval; of equal values, which have none, the value itself."""
     if found.n > 1 and np.isnan(found.low):
         return Interval(found.mean, found.mean, found.mean, found.n, found.method)
     return found

@@ -25,6 +25,9 @@ from corticode.evaluate.intervals import (
 )
 
 LEVEL = 0.05
+# What names a decoder, and a session that it is scored on.
+FOLD = ["fold", "seed"]
+SESSION = [*FOLD, "animal", "session"]
 PAIRED_T = "paired t over animals"
 SIGN_FLIP = "exact sign-flip over animals"
 AS_PUBLISHED = "rank sum over splits (as published)"
@@ -252,6 +255,65 @@ def _over_animals(differences: NDArray[np.float64]) -> Iterator[dict[str, object
             "note": "beside only: no p-value is made of it",
         }
     )
+
+
+def shared_sessions(
+    session_scores: pd.DataFrame, pair: tuple[str, str]
+) -> tuple[pd.DataFrame, str]:
+    """The scores of two conditions in the folds, seeds and sessions that both have a score of.
+
+    Whatever is said of their difference is of these sessions.
+
+    Parameters
+    ----------
+    session_scores
+        Tables of `corticode.evaluate.scores.score_sessions` with condition, fold and seed added.
+    pair
+        Two conditions.
+
+    Returns
+    -------
+    DataFrame, str
+        The rows, and the column that is compared: ``"auc"`` or ``"r2"``.
+
+    Raises
+    ------
+    DataError
+        They share no fold, or no session with a score.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"condition": ["a", "a", "b"], "fold": "f1", "seed": 0,
+    ...     "animal": "m1", "session": ["s1", "s2", "s2"], "auc": [0.9, 0.8, 0.7]})
+    >>> shared_sessions(table, ("a", "b"))[0]["auc"].tolist()
+    [0.8, 0.7]
+    """
+    own = shared_rows(session_scores, pair, FOLD, "fold")
+    scored = [name for name in ("auc", "r2") if name in own and own[name].notna().any()]
+    if not scored:
+        raise DataError(
+            "no session of theirs has a score; give longer recordings, or more that hold both "
+            "classes"
+        )
+    known = own[own[scored[0]].notna()]
+    return shared_rows(known, pair, SESSION, "session with enough bouts of each class"), scored[0]
+
+
+def shared_rows(
+    table: pd.DataFrame, pair: tuple[str, str], columns: list[str], what: str
+) -> pd.DataFrame:
+    """The rows of two conditions that have their like, by some columns, under the other.
+
+    Raises
+    ------
+    DataError
+        There are none.
+    """
+    own = table[table["condition"].isin(pair)]
+    both = own.groupby(columns)["condition"].transform("nunique") == 2
+    if not both.any():
+        raise DataError(f"they share no {what}; give both the same folds and recordings")
+    return own[both]
 
 
 def cannot_reach(smallest_p: float, design: str) -> str:

@@ -22,12 +22,20 @@ from corticode.data.windows import Windows
 from corticode.decode.predictions import Predictions
 from corticode.errors import TOO_SHORT, DataError, Finding
 from corticode.evaluate.comparisons import cannot_reach
+from corticode.evaluate.intervals import holm
 from corticode.evaluate.metrics import auc_of_counts
 from corticode.evaluate.scores import score_sessions
 
 N_DRAWS = 999
-FEWEST_SESSIONS = 6
+# Fewer sessions of an animal can show no trend over days; from so many on, one that is there is
+# seen often enough that both p-values are given, of all orders and of pairs of neighbours.
+FEWEST_SESSIONS, ENOUGH_SESSIONS = 6, 10
 LEVEL = 0.05
+UNCHECKED = (
+    "with {n} sessions, exchangeability of days cannot be checked: under a trend of slope over "
+    "days this p is too small (0.85 to 1.00 false positives in simulation)"
+)
+DERANGED_DRAWS = 40
 # Means of the same numbers in another order differ by rounding only.
 ROUNDING = 1e-12
 SHORTEST_SHARE = 0.6
@@ -35,12 +43,14 @@ SHORT = f"under {SHORTEST_SHARE:.0%} of the median of its animal"
 COLUMNS = (
     "animal",
     "value",
-    "chance",
+    "permuted_mean",
     "n_sessions",
     "exchanged",
     "n_orders",
     "p",
+    "p_pairs",
     "smallest_p",
+    "decoder",
     "note",
 )
 # The row of nulls.csv that is of all animals together.
@@ -125,6 +135,42 @@ def draw_orders(
     return orders
 
 
+def draw_derangements(
+    blocks: Sequence[Hashable] | NDArray[np.int64], n_draws: int = DERANGED_DRAWS, *, seed: int = 0
+) -> NDArray[np.intp]:
+    """Orders of label traces in which no session keeps its own, but for those alone in a block.
+
+    They show the level that permuted labels give; they give no p-value, which counts all orders.
+
+    Parameters
+    ----------
+    blocks
+        The block of each session, shape (session,).
+    n_draws
+        How many are drawn, each with equal chances.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    array
+        Shape (order, session); no order at all where no session can change places.
+
+    Examples
+    --------
+    >>> draw_derangements(["m1", "m1", "m2"], 2).tolist()
+    [[1, 0, 2], [1, 0, 2]]
+    """
+    members = [own for own in _members(blocks) if own.size > 1]
+    orders = np.tile(np.arange(len(blocks)), (n_draws if members else 0, 1))
+    rng = np.random.default_rng(seed)
+    for order in orders:
+        for own in members:
+            while (order[own] == own).any():
+                order[own] = rng.permutation(own)
+    return orders
+
+
 def n_orders(blocks: Sequence[Hashable] | NDArray[np.int64]) -> int:
     """How many orders there are: the product of the factorials of the blocks' sizes.
 
@@ -176,7 +222,8 @@ def day_trends(sessions: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0)
 
     Sessions that trend over days are not exchangeable. With six or more, a correlation is
     tested by permuting days (in all orders where there are few enough); with fewer, no test
-    would find a trend.
+    would find a trend. The tests of one table are one family, corrected by Holm's method. That
+    none is significant establishes nothing.
 
     Parameters
     ----------
@@ -189,8 +236,8 @@ def day_trends(sessions: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0)
     -------
     DataFrame
         One row an animal and quantity: animal, quantity, n_sessions, pearson_r (NaN where the
-        quantity or the day is constant), p (two-sided; NaN where it was not tested) and trends
-        (p < 0.05).
+        quantity or the day is constant), p (two-sided; NaN where it was not tested), p_holm and
+        trends (p_holm < 0.05).
 
     Raises
     ------
@@ -202,8 +249,8 @@ def day_trends(sessions: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0)
     >>> table = pd.DataFrame({"animal": "m1", "session": list("abcdefg"), "day": range(7),
     ...     "run_fraction": [0.9, 0.8, 0.8, 0.6, 0.5, 0.3, 0.2]})
     >>> day_trends(table).round(4)
-      animal      quantity  n_sessions  pearson_r      p  trends
-    0     m1  run_fraction           7    -0.9815  0.002    True
+      animal      quantity  n_sessions  pearson_r      p  p_holm  trends
+    0     m1  run_fraction           7    -0.9815  0.002   0.002    True
     """
     missing = {"animal", "session", "day"} - set(sessions)
     if missing:
@@ -215,9 +262,12 @@ def day_trends(sessions: pd.DataFrame, *, n_draws: int = N_DRAWS, seed: int = 0)
             known = own[["day", quantity]].dropna().to_numpy(dtype=np.float64)
             r, p = _trend(known[:, 0], known[:, 1], n_draws, seed)
             row = {"animal": animal, "quantity": quantity, "n_sessions": len(known)}
-            rows.append(row | {"pearson_r": r, "p": p, "trends": bool(p < LEVEL)})
-    columns = ["animal", "quantity", "n_sessions", "pearson_r", "p", "trends"]
-    return pd.DataFrame(rows, columns=columns)
+            rows.append(row | {"pearson_r": r, "p": p})
+    columns = ["animal", "quantity", "n_sessions", "pearson_r", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["p_holm"] = holm(table["p"])
+    table["trends"] = table["p_holm"] < LEVEL
+    return table
 
 
 def _members(blocks: Sequence[Hashable] | NDArray[np.int64]) -> list[NDArray[np.intp]]:
@@ -377,9 +427,11 @@ class LabelNull:
     Parameters
     ----------
     animals
-        One row an animal: animal, value (mean within-session AUC), chance (its mean over the
-        orders), n_sessions, exchanged (``"all sessions"`` or ``"pairs of neighbouring
-        sessions"``), n_orders (with the observed one), p, smallest_p and note.
+        One row an animal: animal, value (mean within-session AUC), permuted_mean (its mean over
+        label permutations in which no session keeps its labels; chance is 0.5), n_sessions,
+        exchanged (``"all sessions"`` or ``"pairs of neighbouring sessions"``), n_orders (with the
+        observed one), p, p_pairs (within pairs of neighbouring sessions, from 10 sessions on; else
+        NaN), smallest_p, decoder and note.
     trends
         As from `corticode.evaluate.nulls.day_trends`.
     findings
@@ -393,7 +445,10 @@ class LabelNull:
     def __str__(self) -> str:
         above = int((self.animals["p"] < LEVEL).sum())
         tested = int(self.animals["p"].notna().sum())
-        return f"{above} of {tested} animals above chance (p < {LEVEL:g} each, labels permuted)"
+        return (
+            f"{above} of {tested} animals with p < {LEVEL:g} by permuting whole sessions "
+            f"(expected by chance: {LEVEL * tested:g})"
+        )
 
 
 @dataclass(frozen=True)
@@ -423,7 +478,8 @@ def permute_test_labels(
     The statistic is the mean within-session AUC, over sessions and the decoders that test them.
     Traces of unequal length are cut to the shorter, frame by frame. Sessions change places in all
     orders, or only within pairs of neighbours for animals of which run fraction, mean score or a
-    slope within sessions trends over days, which takes six sessions to tell. Left out are sessions
+    slope within sessions trends over days, which takes six sessions to tell; from ten on the p of
+    pairs is given beside that of all orders. Left out are sessions
     under 60 % of the animal's median length and those with too few bouts or seconds of a class
     (`corticode.evaluate.scores.score_sessions`).
 
@@ -462,7 +518,7 @@ def permute_test_labels(
       animal  value  n_orders       p
     0     m1    1.0       120  0.0083
     >>> print(found)
-    1 of 1 animals above chance (p < 0.05 each, labels permuted)
+    1 of 1 animals with p < 0.05 by permuting whole sessions (expected by chance: 0.05)
     """
     _check_binary(predictions)
     table, findings = usable_sessions(predictions)
@@ -474,14 +530,26 @@ def permute_test_labels(
     for animal in dict.fromkeys(animal for animal, _ in sessions):
         own = [name for name in sessions if name[0] == animal]
         pairs = animal in trending
-        blocks = order_blocks([animal] * len(own), [day[name] for name in own], [animal] * pairs)
+        days_of = [day[name] for name in own]
+        in_pairs = order_blocks([animal] * len(own), days_of, [animal])
+        blocks = in_pairs if pairs else np.zeros(len(own), np.int64)
         aucs = _pair_aucs([sessions[name] for name in own])
-        orders = draw_orders(blocks)
-        statistics = mean_known(aucs[np.arange(len(own)), orders])
-        chance = float(mean_known(statistics))
-        row = {"animal": animal, "value": statistics[0], "chance": chance}
-        rows.append(row | _verdict(statistics, blocks, pairs))
+        statistics, beside = (
+            mean_known(aucs[np.arange(len(own)), draw_orders(one)]) for one in (blocks, in_pairs)
+        )
+        row = {"animal": animal, "value": statistics[0], "permuted_mean": _others(aucs, blocks)}
+        p_pairs = order_p(beside) if len(own) >= ENOUGH_SESSIONS else float("nan")
+        rows.append(row | _verdict(statistics, blocks, pairs) | {"p_pairs": p_pairs})
     return LabelNull(pd.DataFrame(rows, columns=list(COLUMNS)), trends, tuple(findings))
+
+
+def _others(aucs: NDArray[np.float64], blocks: NDArray[np.int64]) -> float:
+    """The mean over all orders in which no session keeps its labels.
+
+    In these each session has the labels of any other of its block as often as of the next.
+    """
+    of_others = (blocks[:, None] == blocks) & ~np.eye(blocks.size, dtype=bool)
+    return float(mean_known(mean_known(np.where(of_others, aucs, np.nan))))
 
 
 def _check_binary(predictions: Sequence[Predictions]) -> None:
@@ -560,11 +628,8 @@ def _verdict(
     notes = []
     if pairs:
         notes.append("sessions trend over days: labels change places between neighbours only")
-    elif blocks.size < FEWEST_SESSIONS:
-        notes.append(
-            f"exchangeability could not be checked with {blocks.size} sessions (it takes "
-            f"{FEWEST_SESSIONS})"
-        )
+    elif blocks.size < ENOUGH_SESSIONS:
+        notes.append(UNCHECKED.format(n=blocks.size))
     notes.append(cannot_reach(floor, f"{blocks.size} sessions{' in pairs' if pairs else ''}"))
     return {
         "n_sessions": blocks.size,
@@ -572,5 +637,6 @@ def _verdict(
         "n_orders": statistics.size,
         "p": order_p(statistics),
         "smallest_p": floor,
+        "decoder": "the condition's own, as trained",
         "note": "; ".join(note for note in notes if note),
     }

@@ -22,11 +22,14 @@ from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import cannot_reach
 from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.nulls import (
+    ENOUGH_SESSIONS,
     N_DRAWS,
+    UNCHECKED,
     Days,
     Name,
     day_of,
     day_trends,
+    draw_derangements,
     draw_orders,
     is_session,
     mean_known,
@@ -202,6 +205,9 @@ class CohortNull:
         Share of the orders, the observed one among them, whose value is as large.
     smallest_p
         The smallest p that this design and this many draws can give.
+    permuted_mean
+        Mean over label permutations in which no session keeps its labels; NaN where none can
+        change places.
     values
         The value of each order, the observed one first, shape (order,).
     held_out
@@ -213,12 +219,13 @@ class CohortNull:
     findings
         Sessions that were left out, and why.
     note
-        What the design cannot show; else empty.
+        What the design cannot show, the caveats of its animals among it; else empty.
     """
 
     value: float
     p: float
     smallest_p: float
+    permuted_mean: float
     values: NDArray[np.float64]
     held_out: str
     exchanged: dict[str, str]
@@ -297,26 +304,41 @@ def permute_and_refit(
     paired = trends.loc[trends["trends"], "animal"].unique().tolist()
     blocks = order_blocks(animals, day, paired)
     orders = draw_orders(blocks, n_draws, seed=seed)
+    deranged = draw_derangements(blocks, seed=seed)
     held_out = "animal" if len(set(animals)) > 1 else "session"
     aucs = refit_aucs(
         lambda k: _inputs(windows, rows[k]),
         [_pairings(windows.frame[own], traces, animals, k) for k, own in enumerate(rows)],
         pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
-        orders,
+        np.concatenate([orders, deranged]),
     )
-    values = cohort_values(aucs, animals)
+    values, of_others = np.split(cohort_values(aucs, animals), [len(orders)])
     floor = smallest_p(blocks, n_draws)
     return CohortNull(
         float(values[0]),
         order_p(values),
         floor,
+        float(of_others.mean()) if of_others.size else float("nan"),
         values,
         held_out,
         {a: f"{'pairs of neighbouring' if a in paired else 'all'} sessions" for a in set(animals)},
         trends,
         tuple(findings),
-        cannot_reach(floor, _design(animals)),
+        "; ".join(
+            filter(None, [_unchecked(animals, paired), cannot_reach(floor, _design(animals))])
+        ),
     )
+
+
+def _unchecked(animals: Sequence[str], paired: Sequence[str]) -> str:
+    """The caveat of the animals whose sessions may trend over days unseen; else empty."""
+    counts = [animals.count(name) for name in dict.fromkeys(animals) if name not in paired]
+    few = [n for n in counts if n < ENOUGH_SESSIONS]
+    return UNCHECKED.format(n=_range(few)) if few else ""
+
+
+def _range(counts: Sequence[int]) -> str:
+    return f"{min(counts)}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
 
 
 def check_binary_traces(windows: Windows, what: str) -> None:

@@ -10,7 +10,7 @@ and does not tell that one of them would do.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
@@ -22,7 +22,7 @@ from corticode.data.regions import RegionTable, select_regions
 from corticode.data.windows import Windows
 from corticode.errors import DataError, Finding, StudyError
 from corticode.evaluate.comparisons import check_columns
-from corticode.evaluate.intervals import Interval, interval
+from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.nulls import mean_known
 from corticode.evaluate.refits import (
     PENALTY,
@@ -498,7 +498,8 @@ def _row(animal_scores: pd.DataFrame, one: SetConditions) -> dict[str, object]:
     values, metric = _values(animal_scores, one)
     chance = CHANCE[metric]
     lost = interval(values["all"] - values["without"])
-    alone = interval(values["only"] - chance)
+    only = score_interval(values["only"], metric)
+    alone = replace(only, mean=only.mean - chance, low=only.low - chance, high=only.high - chance)
     read = float(values["all"].mean()) - chance
     share = alone.mean / read if read > 0 else float("nan")
     row = {

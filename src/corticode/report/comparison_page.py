@@ -8,7 +8,7 @@ import pandas as pd
 
 from corticode.errors import some
 from corticode.evaluate.comparisons import PAIRED_T, SIGN_FLIP
-from corticode.evaluate.intervals import interval
+from corticode.evaluate.intervals import score_interval
 from corticode.report.compare_runs import (
     ApartCondition,
     Difference,
@@ -231,7 +231,7 @@ def _apart_row(one: ApartCondition) -> dict[str, Any]:
 
 
 def _alone(metric: str, values: Sequence[float]) -> str:
-    over = interval(values)
+    over = score_interval(values, metric)
     ends = "" if np.isnan(over.low) else f" [{over.low:.3f}, {over.high:.3f}]"
     return f"{METRICS.get(metric, metric)} {over.mean:.3f}{ends}, {_animals(over.n)}"
 

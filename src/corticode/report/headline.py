@@ -7,16 +7,20 @@ import numpy as np
 import pandas as pd
 
 from corticode.errors import DataError
-from corticode.evaluate.intervals import interval
+from corticode.evaluate.comparisons import shared_sessions
+from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.nulls import COHORT, LEVEL
+from corticode.evaluate.scores import score_animals
 from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
 METRICS = {"auc": "AUC", "r2": "R²"}
 SIMULATED = (
-    "These mice are simulated: the results show that the pipeline works, not how cortex does."
+    "These animals are simulated: the results show that the pipeline works, not how cortex does."
 )
 SHOWN_FINDINGS = 30
+# Of fewer animals nothing is claimed.
+FEWEST_ANIMALS = 3
 
 
 def warnings_of(values: RunValues) -> list[str]:
@@ -61,7 +65,10 @@ def metric_of(values: RunValues, condition: str) -> str:
 
 
 def headline(values: RunValues) -> str:
-    """What was read out, in how many animals, how well; what cues and a linear model reach.
+    """What was decoded in which animals, how well, and whether that is more than chance.
+
+    "Decoded" is said only where the interval over three animals or more lies above chance and,
+    for linear decoders, the cohort's permutation test agrees where there is one.
 
     Examples
     --------
@@ -71,21 +78,74 @@ def headline(values: RunValues) -> str:
     name = headline_condition(values)
     if name is None:
         return "No score yet: nothing can be said."
+    sentences = [
+        _claim(values, name),
+        *_permutations_in_words(values, name),
+        _cues_in_words(values, name),
+        _linear_in_words(values, name),
+    ]
+    return " ".join(sentences)
+
+
+def _claim(values: RunValues, name: str) -> str:
+    """The first sentence: what follows from the scores of the animals."""
     found, metric = animal_values(values, name), metric_of(values, name)
-    over = interval(found.to_numpy())
-    unit = "mouse" if found.size == 1 else "mice"
+    over = score_interval(found.to_numpy(), metric)
+    what, where = _target(values, name), f"{_source(values, name)} {_unseen(values)}"
+    numbers = f"({_numbers(values, name, over)})"
+    chance = CHANCE[metric]
+    p = _own_cohort_p(values, name)
+    if over.n < FEWEST_ANIMALS:
+        return (
+            f"No claim with {_animals(values, over.n)}: {METRICS[metric]} of {what} {where} "
+            f"{numbers}."
+        )
+    if np.isnan(over.low):
+        return f"No claim, as all animals have the same score: {what} {where} {numbers}."
+    if over.low > chance and not p >= LEVEL:
+        return f"{_capital(what)} was decoded {where} {numbers}."
+    if over.high < chance:
+        return (
+            f"{_capital(what)} was predicted below chance {where} {numbers}: look for labels that "
+            "are exchanged or a level that drifts between sessions."
+        )
+    despite = f", and permuted labels reach it with p = {p:.2g}" if over.low > chance else ""
+    low = (
+        "; predictions miss by more than the target varies in the tested sessions"
+        if metric == "r2" and over.mean < -1
+        else ""
+    )
+    return f"{_capital(what)} was not distinguished from chance {where} {numbers}{despite}{low}."
+
+
+def _numbers(values: RunValues, name: str, over: Interval) -> str:
+    """The mean with its interval and range, how many animals, and what permuted labels reach."""
+    found, metric = animal_values(values, name), metric_of(values, name)
     ends = (
-        f"t interval {over.low:.3f} to {over.high:.3f}, {found.size} {unit}"
+        f", 95 % CI {over.low:.3f} to {over.high:.3f}, {over.method}"
         if not np.isnan(over.low)
-        else f"no interval: {found.size} {unit}"
+        else ""
     )
-    sentence = (
-        f"In {_above(values, name)} {'simulated ' if values.is_simulated else ''}{unit} "
-        f"{_unseen(values)}, {_target(values, name)} was read out by “{name}” "
-        f"{_chance(values, name)}, with mean within-session {METRICS[metric]} {over.mean:.3f} "
-        f"({unit} {found.min():.3f} to {found.max():.3f}; {ends}{_without_score(values, name)})"
+    spread = f"; animals {found.min():.3f} to {found.max():.3f}" if over.n > 1 else ""
+    words = (
+        f"“{name}”: mean {METRICS[metric]} {over.mean:.3f}{ends}, "
+        f"n = {_animals(values, over.n)}{spread}{_without_score(values, name)}"
     )
-    return f"{sentence}; {_cues_in_words(values, name)}; {_linear_in_words(values, name)}."
+    for twin in permuted_twins(values, name):
+        level = animal_values(values, twin)
+        if level.size:
+            words += f"; trained on permuted labels: {level.mean():.3f}"
+            break
+    return words
+
+
+def _animals(values: RunValues, n: int) -> str:
+    simulated = "simulated " if values.is_simulated else ""
+    return f"{n} {simulated}{'animal' if n == 1 else 'animals'}"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _without_score(values: RunValues, name: str) -> str:
@@ -94,51 +154,60 @@ def _without_score(values: RunValues, name: str) -> str:
     n = int(scores.loc[scores["condition"] == name, "value"].isna().sum())
     if not n:
         return ""
-    return f"; {n} more tested {'mouse has' if n == 1 else 'mice have'} no score"
+    return f"; {n} more tested {'animal has' if n == 1 else 'animals have'} no score"
 
 
-def _nulls_of(values: RunValues, name: str) -> pd.DataFrame:
-    """Each animal of a condition against its own labels in other orders; empty if not done."""
+def _nulls_of(values: RunValues, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of a condition's animals, and that of the cohort, in nulls.csv; empty if not done."""
     table = values.table("nulls")
     if table.empty:
-        return table
-    return table[(table["condition"] == name) & (table["animal"] != COHORT) & table["p"].notna()]
+        return table, table
+    own = table[(table["condition"] == name) & table["p"].notna()]
+    return own[own["animal"] != COHORT], own[own["animal"] == COHORT]
 
 
-def _above(values: RunValues, name: str) -> str:
-    """In how many animals of how many."""
-    nulls, found = _nulls_of(values, name), animal_values(values, name)
-    if nulls.empty or not (nulls["smallest_p"] < LEVEL).any():
-        above = int((found > CHANCE[metric_of(values, name)]).sum())
-        return f"{above} of {found.size}"
-    return f"{int((nulls['p'] < LEVEL).sum())} of {found.size}"
+def _own_cohort_p(values: RunValues, name: str) -> float:
+    """The cohort's p where it is of this condition's own kind of decoder; else NaN."""
+    _, cohort = _nulls_of(values, name)
+    kind = values.condition(name).get("network", {}).get("kind")
+    return float(cohort["p"].iloc[0]) if len(cohort) and kind == "linear-window" else float("nan")
 
 
-def _chance(values: RunValues, name: str) -> str:
-    """Above what, and by which test of each animal."""
-    nulls = _nulls_of(values, name)
-    level = f"{CHANCE[metric_of(values, name)]:g}"
-    if nulls.empty:
-        return f"above chance level ({level}, not tested)"
-    unable = int((nulls["smallest_p"] >= LEVEL).sum())
-    if unable == len(nulls):
-        return f"above chance level ({level}; each has too few sessions to test it)"
-    few = f"; {unable} have too few sessions for any p below {LEVEL:g}" if unable else ""
-    untested = animal_values(values, name).size - len(nulls)
-    few += f"; {untested} not tested" if untested > 0 else ""
-    return f"above chance (p < {LEVEL:g} each, labels of its sessions exchanged{few})"
+def _permutations_in_words(values: RunValues, name: str) -> list[str]:
+    """What permuting the labels of whole sessions gives, animal by animal and for the cohort."""
+    by_animal, cohort = _nulls_of(values, name)
+    found = []
+    if len(by_animal):
+        n = len(by_animal)
+        able = int((by_animal["smallest_p"] < LEVEL).sum())
+        untested = animal_values(values, name).size - n
+        aside = f"; {n - able} have too few sessions for it" if able < n else ""
+        aside += f"; {untested} not tested" if untested > 0 else ""
+        found.append(
+            f"Permuting the labels of whole sessions: p < {LEVEL:g} in "
+            f"{int((by_animal['p'] < LEVEL).sum())} of {n} animals (expected without any decoding: "
+            f"{LEVEL * able:g}{aside})."
+        )
+    if len(cohort):
+        row = cohort.iloc[0]
+        note = f" ({row['note']})" if row.get("note") else ""
+        found.append(f"All animals together, {row.get('decoder', 'linear decoders')}: "
+                     f"p = {row['p']:.2g}{note}.")  # fmt: skip
+    return found
 
 
 def _cues_in_words(values: RunValues, name: str) -> str:
-    """What cues that are not cortex reach, and what is left without them."""
+    """What confounds reach alone, and what is left without them."""
     twin = linear_twin(values, name)
     for condition in (name, twin):
         found = _cue_scores(values, condition)
         if found is not None:
-            by = "" if condition == name else f" (both by “{twin}”)"
+            by = "" if condition == name else f" (both of “{twin}”)"
             alone, left = (f"{one:.3f}" if np.isfinite(one) else "no score" for one in found)
-            return f"artefact cues alone reach {alone}; after removing them {left} is left{by}"
-    return "artefact cues alone: not done"
+            return (
+                f"Confounds alone: {alone}; with confounds regressed out of the traces: {left}{by}."
+            )
+    return "Confounds: not analysed."
 
 
 def _cue_scores(values: RunValues, condition: str | None) -> tuple[float, float] | None:
@@ -156,11 +225,11 @@ def _cue_scores(values: RunValues, condition: str | None) -> tuple[float, float]
 def _linear_in_words(values: RunValues, name: str) -> str:
     """What a linear model of the same window reaches."""
     if values.condition(name).get("network", {}).get("kind") == "linear-window":
-        return "this is itself a linear model of the window"
+        return "This is itself a linear decoder of the window."
     linear = linear_twin(values, name)
     if linear is None:
-        return "a linear model with the same window: not done"
-    return f"a linear model with the same window {animal_values(values, linear).mean():.3f}"
+        return "A linear decoder of the same window: not done."
+    return f"A linear decoder of the same window: {animal_values(values, linear).mean():.3f}."
 
 
 def linear_twin(values: RunValues, name: str) -> str | None:
@@ -177,17 +246,30 @@ def permuted_twins(values: RunValues, name: str) -> list[str]:
 
 
 def difference_in_words(values: RunValues, a: str, b: str) -> str:
-    """The mean difference of two conditions over the animals that have both."""
-    both = (animal_values(values, a) - animal_values(values, b)).dropna()
+    """The mean difference of two conditions over the sessions that both have a score of."""
+    both = animal_differences(values, a, b)
     if both.empty:
         return "no animal has both"
     over = interval(both.to_numpy())
-    ends = (
-        "no interval" if np.isnan(over.low) else f"t interval {over.low:+.3f} to {over.high:+.3f}"
-    )
+    ends = "no interval" if np.isnan(over.low) else f"95 % CI {over.low:+.3f} to {over.high:+.3f}"
     same = max((both > 0).sum(), (both < 0).sum())
-    mice = "mouse" if both.size == 1 else "mice"
-    return f"{over.mean:+.3f} ({ends}; {same} of {both.size} {mice} in the same direction)"
+    animals = "animal" if both.size == 1 else "animals"
+    return f"{over.mean:+.3f} ({ends}; {same} of {both.size} {animals} in the same direction)"
+
+
+def animal_differences(values: RunValues, a: str, b: str) -> pd.Series:
+    """Of each animal the score under one condition less that under another, by animal.
+
+    As in comparisons.csv, it is of the folds and sessions that both have a score of.
+    """
+    try:
+        shared, _ = shared_sessions(values.table("session_scores"), (a, b))
+    except (DataError, KeyError):
+        return pd.Series(dtype=np.float64)
+    by_animal = score_animals(shared).pivot_table(
+        index="animal", columns="condition", values="value", sort=False
+    )
+    return (by_animal[a] - by_animal[b]).dropna()
 
 
 def conditions_in_order(values: RunValues) -> Sequence[Mapping[str, Any]]:
@@ -201,22 +283,28 @@ def conditions_in_order(values: RunValues) -> Sequence[Mapping[str, Any]]:
 
 def _unseen(values: RunValues) -> str:
     if not values.study:
-        return "of folds that are not known (study.toml is missing)"
+        return "in folds that are not known (study.toml is missing)"
     by = values.study.get("folds", {}).get("by", "animal")
     never = {
-        "animal": "never seen in training",
-        "session": "in sessions never seen in training (the mouse itself was)",
-        "block": "in stretches of time never seen in training (mouse and session were)",
+        "animal": "in animals the decoder had never seen",
+        "session": "in sessions the decoder had never seen, of animals it was trained on",
+        "block": "in stretches of time the decoder had never seen, of sessions it was trained on",
     }
     if by not in never:
         raise DataError(f"folds by {by!r} are none of {', '.join(never)}")
     return never[by]
 
 
+def _source(values: RunValues, name: str) -> str:
+    """What was decoded from."""
+    sources = {"reference": "the reference channel", "cues": "confounds"}
+    return f"from {sources.get(values.condition(name).get('input', ''), 'cortical fluorescence')}"
+
+
 def _target(values: RunValues, name: str) -> str:
     target = values.condition(name).get("target") or {}
     signal = str(target.get("signal", "behaviour"))
     if signal == "runrest":
-        return "run/rest"
+        return "running"
     above = f" > {target['above']:g}" if "above" in target else ""
-    return f"{signal}{above}"
+    return f"“{signal}{above}”"

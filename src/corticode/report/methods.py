@@ -192,8 +192,8 @@ def _statistics(values: RunValues) -> Passage:
     words = [
         "A session's score is left blank below 3 bouts or 5 s of either class. An animal's value "
         "is the mean over its sessions, then over decoders and seeds; the animal is the unit of "
-        "inference. Intervals are Student's t over animals (95 %). Scores pooled over sessions are "
-        "listed and carry no p-value."
+        "inference. Intervals are Student's t over animals (95 %), of an AUC on the logit scale "
+        "below seven animals. Scores pooled over sessions are listed and carry no p-value."
     ]
     table = values.table("comparisons")
     if {"comparison", "method"} <= set(table):
@@ -210,7 +210,8 @@ def _statistics(values: RunValues) -> Passage:
             "traces of whole sessions change places within the animal, in all orders or drawn "
             "ones, the observed one counted; within pairs of neighbouring sessions where something "
             "trends over days. The p of the cohort is from linear decoders fitted anew in every "
-            "order (nulls.csv, day_trends.csv)."
+            "order (nulls.csv, day_trends.csv); below ten sessions of an animal a trend over days "
+            "could not be seen, and p may be too small."
         )
     scores = values.table("animal_scores")
     n = 0 if scores.empty else scores.dropna(subset=["value"])["animal"].nunique()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from corticode.evaluate.intervals import interval
+from corticode.evaluate.intervals import score_interval
 from corticode.report.canvas import Figure, in_order, picture
 from corticode.report.headline import (
     CHANCE,
@@ -92,7 +92,7 @@ def condition_rows(values: RunValues) -> list[dict[str, Any]]:
         own = by_condition[condition["name"]]
         metric = str(own["metric"].iloc[0])
         known = own.dropna(subset=["value"])
-        over = interval(known["value"].to_numpy())
+        over = score_interval(known["value"].to_numpy(), metric)
         low = min(CHANCE.get(metric, 0.0) - 0.1, known["value"].min() if len(known) else 0.0)
         rows.append(
             {

@@ -12,6 +12,7 @@ from corticode.evaluate.intervals import detectable_difference, smallest_sign_fl
 from corticode.evaluate.nulls import COHORT, day_trends
 from corticode.report.headline import (
     METRICS,
+    animal_differences,
     animal_values,
     difference_in_words,
     linear_twin,
@@ -152,9 +153,10 @@ def detectable_words(values: RunValues, name: str) -> str:
     for other in (linear_twin(values, name), *permuted_twins(values, name)):
         if other is None:
             continue
-        both = (own - animal_values(values, other)).dropna()
+        both = animal_differences(values, name, other)
         sd = float(both.std(ddof=1)) if both.size > 1 else np.nan
-        if sd > 0:
+        # Differences that are all alike differ by rounding.
+        if sd > 1e-9:
             found = detectable_difference(both.size, sd)
             words += f". “{name}” less “{other}”: SD {sd:.3f}, detectable {found:.3f}"
     return words
@@ -266,12 +268,14 @@ def _cohort_p(values: RunValues, name: str) -> str:
     if own.empty:
         return _not_done("it takes a condition of traces with a target of two classes")
     row = own.iloc[0]
-    asked = str(row["condition"])
+    asked, level = str(row["condition"]), float(row.get("permuted_mean", np.nan))
     of = "" if asked == name else f"asked of “{asked}”, the first condition of traces: "
     return (
-        f"{of}p = {row['p']:.3g} ({int(row['n_orders'])} orders of labels, {row['exchanged']}; the "
-        f"smallest possible {row['smallest_p']:.2g}): {row['note']}; AUC {row['value']:.3f}, by "
-        f"chance {row['chance']:.3f}"
+        f"{of}p = {row['p']:.3g} by {row.get('decoder', 'linear decoders')} "
+        f"({int(row['n_orders'])} permutations of session labels, {row['exchanged']}; the smallest "
+        f"possible {row['smallest_p']:.2g}); AUC {row['value']:.3f}"
+        + ("" if np.isnan(level) else f", {level:.3f} where no session keeps its labels")
+        + (f"; {row['note']}" if row["note"] else "")
     )
 
 

@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from corticode.data.files import write_text
@@ -23,7 +22,15 @@ from corticode.errors import (
     StudyError,
 )
 from corticode.evaluate.artefacts import artefact_rows, set_against_cues
-from corticode.evaluate.comparisons import Comparison, compare_pair, variance_shares, with_families
+from corticode.evaluate.comparisons import (
+    FOLD,
+    Comparison,
+    compare_pair,
+    shared_rows,
+    shared_sessions,
+    variance_shares,
+    with_families,
+)
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.nulls import COHORT, permute_test_labels
 from corticode.evaluate.references import compare_with_references
@@ -48,8 +55,6 @@ from corticode.study.keys import ComparisonKeys, RegionSetKeys
 
 SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
-FOLD = ["fold", "seed"]
-SESSION = [*FOLD, "animal", "session"]
 # Windows among which labels are permuted and a linear decoder fitted anew: more are thinned.
 MOST_WINDOWS = 100_000
 
@@ -264,16 +269,14 @@ def _compared(
     family: str, pair: tuple[str, str], scores: pd.DataFrame, session_scores: pd.DataFrame
 ) -> pd.DataFrame:
     """The rows of one pair, over the folds and sessions that both conditions have."""
-    folds = _shared(scores, pair, FOLD, "fold")
-    sessions = _shared(session_scores, pair, FOLD, "fold")
-    metric = _metric(sessions)
-    known = sessions[sessions[metric].notna()]
-    known = _shared(known, pair, SESSION, "session with enough bouts of each class")
-    table = compare_pair(score_animals(known), family, pair, split_scores=folds)
+    shared, metric = shared_sessions(session_scores, pair)
+    folds = shared_rows(scores, pair, FOLD, "fold")
+    table = compare_pair(score_animals(shared), family, pair, split_scores=folds)
+    sessions = shared_rows(session_scores, pair, FOLD, "fold")
     missing = [
         f"{name} is scored on {n} more sessions, which are left out here"
         for name in pair
-        if (n := _count(sessions, name, metric) - _count(known, name, metric))
+        if (n := _count(sessions, name, metric) - _count(shared, name, metric))
     ]
     if missing:
         notes = table["note"].fillna("").str.cat(["; ".join(missing)] * len(table), sep="; ")
@@ -284,39 +287,6 @@ def _compared(
 def _count(sessions: pd.DataFrame, name: str, metric: str) -> int:
     own = sessions[(sessions["condition"] == name) & sessions[metric].notna()]
     return len(own[["animal", "session"]].drop_duplicates())
-
-
-def _metric(sessions: pd.DataFrame) -> str:
-    """``"auc"`` or ``"r2"``, by which of them a pair has; a study compares like with like.
-
-    Raises
-    ------
-    DataError
-        No session has either.
-    """
-    for metric in ("auc", "r2"):
-        if metric in sessions and sessions[metric].notna().any():
-            return metric
-    raise DataError(
-        "no session of theirs has a score; give longer recordings, or more that hold both classes"
-    )
-
-
-def _shared(
-    table: pd.DataFrame, pair: tuple[str, str], columns: list[str], what: str
-) -> pd.DataFrame:
-    """The rows of two conditions that have their like under the other.
-
-    Raises
-    ------
-    DataError
-        There are none.
-    """
-    own = table[table["condition"].isin(pair)]
-    both = own.groupby(columns)["condition"].transform("nunique") == 2
-    if not both.any():
-        raise DataError(f"they share no {what}; give both the same folds and recordings")
-    return own[both]
 
 
 def variance_tables(scores: pd.DataFrame) -> list[pd.DataFrame]:
@@ -400,7 +370,11 @@ def _read_kept(path: Path, key: str) -> dict[str, Any] | None:
     try:
         kept = json.loads(path.read_text("utf-8"))
         # Findings of older versions have no code, by which they are told apart.
-        is_it = kept["key"] == key and all("code" in one for one in kept["findings"])
+        is_it = (
+            kept["key"] == key
+            and all("code" in one for one in kept["findings"])
+            and all("decoder" in one for one in kept["animals"])
+        )
         return dict(kept) if is_it else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -415,17 +389,14 @@ def _cohort_row(task: FitTask) -> Mapping[str, Any]:
     row = {
         "animal": COHORT,
         "value": null.value,
-        "chance": float(np.nanmean(null.values)),
+        "permuted_mean": null.permuted_mean,
         "n_sessions": int(null.trends.drop_duplicates("animal")["n_sessions"].sum()),
         "exchanged": ", ".join(exchanged),
         "n_orders": int(null.values.size),
         "p": null.p,
         "smallest_p": null.smallest_p,
-        "note": "; ".join(
-            part
-            for part in (f"a linear decoder, each {null.held_out} left out in turn", null.note)
-            if part
-        ),
+        "decoder": f"linear decoders refitted in each order, each {null.held_out} left out in turn",
+        "note": null.note,
     }
     return row
 
