@@ -645,8 +645,8 @@ def _in_words(run: Path, truth_path: Path) -> str:
 
     truth = json.loads(truth_path.read_text("utf-8"))
     return (
-        f"{headline(read_run(run, single_predictions=False))} The best possible AUC on this cohort is about "
-        f"{truth['ideal_auc']:.3f}. {SIMULATED}"
+        f"{headline(read_run(run, single_predictions=False))} The best possible AUC on this "
+        f"cohort is about {truth['ideal_auc']:.3f}. {SIMULATED}"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.conftest import LINEAR_STUDY
 
 from corticode.data.catalogue import read_catalogue
 from corticode.errors import DataError, MissingDataError, StudyError
@@ -23,7 +24,6 @@ from corticode.run.tasks import (
     wanted_maps,
 )
 from corticode.study.study import read_study, resolve, settings_of_map
-from tests.conftest import LINEAR_STUDY
 
 MOVIE = (
     '[[condition]]\nname = "cnn"\ninput = "movie"\npreset = "recommended"\n'
