@@ -124,7 +124,7 @@ def _numbers(values: RunValues, name: str, over: Interval) -> str:
     ends = (
         f", 95 % CI {over.low:.3f} to {over.high:.3f}, {over.method}"
         if not np.isnan(over.low)
-        else ""
+        else ", no interval"
     )
     spread = f"; animals {found.min():.3f} to {found.max():.3f}" if over.n > 1 else ""
     words = (
