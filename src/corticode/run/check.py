@@ -59,7 +59,7 @@ def check_study(
     'there is no catalogue at none.csv'
     """
     study = open_study(study, catalogue)
-    report = CheckReport()
+    report = CheckReport(findings=list(study.unused))
     try:
         content = read_files(study)
     except CorticodeError as error:

@@ -294,6 +294,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         region_sets=study.region_sets,
         comparisons=study.comparisons,
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
+        findings=list(study.unused),
         is_simulated=any(map(is_simulated, content.recordings)),
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from corticode.data.readers.arrays import ArrayLocation, parse_location
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training
-from corticode.errors import MissingDataError, StudyError
+from corticode.errors import Finding, MissingDataError, StudyError
 from corticode.evaluate.artefacts import control_names
 from corticode.evaluate.region_sets import set_names
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
@@ -49,6 +49,7 @@ from corticode.study.keys import (
     TrainingKeys,
     WindowKeys,
 )
+from corticode.study.unused import unused_keys
 
 PRESETS = ("recommended", "online", "text", "code")
 
@@ -76,6 +77,8 @@ class Study:
         Sets of regions that are asked about.
     comparisons
         Conditions that are set against each other.
+    unused
+        Keys that the file itself gives and that do nothing.
     """
 
     path: Path
@@ -86,6 +89,7 @@ class Study:
     artefacts: tuple[str, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
+    unused: tuple[Finding, ...] = field(default=(), compare=False)
 
     @property
     def catalogue_path(self) -> Path:
@@ -207,7 +211,12 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     ordered = _needed_first(conditions)
     asked = tuple(dict.fromkeys(one.condition for one in keys.artefacts))
     sets, compared = tuple(keys.region_set), tuple(keys.comparison)
-    return Study(path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared)
+    # A run folder's own study names every key, those of presets too.
+    is_resolved = (path.parent / "provenance.json").is_file()
+    unused = () if is_resolved else tuple(unused_keys(raw, conditions, keys.folds, keys.map))
+    return Study(
+        path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, unused
+    )
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
