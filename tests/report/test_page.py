@@ -155,7 +155,7 @@ class TestPage:
         values = make_values(animals=("m1",), traces=[make_trace()])
         page = render_page(values, page_figures(values))
         assert "No claim with 1 animal" in page
-        assert "no interval: 1 mouse" in page
+        assert "no interval, n = 1 animal" in page
 
     def test_names_of_regions_and_masks_are_escaped(self, make_values):
         found = ImportanceMap("deep-shap", "share", ("region",), np.ones(2) / 2, names=(NASTY, "b"))
