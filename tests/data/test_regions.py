@@ -85,7 +85,7 @@ def test_faults_of_a_list(tmp_path):
     with pytest.raises(DataError, match="names a more than once"):
         read_region_names(path)
     path.write_bytes(b"Gr\xf6\xdfe\n")
-    with pytest.raises(DataError, match="is not UTF-8 text"):
+    with pytest.raises(DataError, match=r"cannot be read as a region list .UTF-8 text"):
         read_region_names(path)
 
 

@@ -384,6 +384,28 @@ class TestFaults:
         told = faults_of(study, DATA + '[[condition]]\nname = "a"\n')
         assert told.endswith("condition 'a' decodes no signal; give [target] signal")
 
+    @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
+    def test_no_path(self, name, tmp_path):
+        with pytest.raises(MissingDataError, match="does not exist; give the path of a TOML file"):
+            read_study(tmp_path / name)
+
+    @pytest.mark.parametrize(
+        ("number", "words"),
+        [
+            (
+                "0x" + "f" * 5000,
+                "folds.blocks is too large; whole numbers up to 9,007,199,254",
+            ),
+            ("9" * 400, "folds.blocks is too large"),
+            ("[1, [99999999999999999]]", "folds.blocks 2 1 is too large"),
+            ("-9", "it must be 3 or more"),
+            ("1e400", "folds"),
+        ],
+    )
+    def test_numbers_without_end(self, study, number, words):
+        with pytest.raises(StudyError, match=words):
+            study(f"[data]\ncatalogue = 'a.csv'\n[folds]\nblocks = {number}")
+
     def test_no_file(self, tmp_path):
         with pytest.raises(MissingDataError, match=r"study.toml does not exist; give the path of"):
             read_study(tmp_path / "study.toml")
@@ -393,7 +415,10 @@ class TestFaults:
         with pytest.raises(StudyError, match=r'is a table, not .*catalogue = "sessions.csv"$'):
             read_study(tmp_path / "sessions.csv")
 
-    @pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
+    @pytest.mark.parametrize(
+        "content",
+        [b"name = ", b"\xff\xfe", b"a = " + b"9" * 5000, b"a = " + b"[" * 100_000, b"\0" * 20],
+    )
     def test_no_toml(self, tmp_path, content):
         (tmp_path / "study.toml").write_bytes(content)
         with pytest.raises(StudyError, match=r"study.toml is not valid TOML: "):

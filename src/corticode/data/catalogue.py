@@ -16,7 +16,7 @@ from pathlib import Path
 
 from corticode.data.files import write_text
 from corticode.data.readers.arrays import ArrayLocation, check_suffix, parse_location
-from corticode.data.readers.lookup import guess
+from corticode.data.readers.lookup import guess, is_file, is_folder
 from corticode.errors import DataError, MissingDataError, numbered
 
 MOVIE_AXES = ("time", "row", "column")
@@ -103,11 +103,11 @@ def _file_faults(cells: dict[str, str], folder: Path) -> _Faults:
         except DataError as error:
             yield name, str(error)
             continue
-        if not path.is_file():
+        if not is_file(path):
             way_out = "paths are relative to the catalogue"
             if "\\" in cells[name]:
                 way_out += ", and folders are parted by /"
-            kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+            kind = "is a folder, not a file" if is_folder(path) else "does not exist"
             yield name, f"{path} {kind}; {way_out}"
 
 
@@ -415,7 +415,7 @@ def _to_recording(cells: dict[str, str], folder: Path) -> Recording:
 
 def _examine(path: Path) -> tuple[list[Row], list[str]]:
     """The rows of a catalogue and all its faults, in the order of rows."""
-    if not path.exists():
+    if not is_file(path) and not is_folder(path):
         raise MissingDataError(f"there is no catalogue at {path}; give the path of a CSV file")
     if path.suffix.lower() == ".toml":
         return [], [
@@ -425,7 +425,7 @@ def _examine(path: Path) -> tuple[list[Row], list[str]]:
         content = path.read_text(encoding="utf-8-sig")
         text = io.StringIO(content, newline="")
         lines = list(csv.reader(text, delimiter=_separator(path), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, MemoryError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return [], [f"it cannot be read: {reason}; save it as CSV (UTF-8)"]
     if not any(any(cell.strip() for cell in line) for line in lines):

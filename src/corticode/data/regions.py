@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.readers.lookup import is_file, reading
 from corticode.errors import DataError, MissingDataError, StudyError, some
 
 if TYPE_CHECKING:
@@ -58,16 +59,12 @@ def read_region_names(path: Path) -> tuple[str, ...]:
     DataError
         It is empty or names a region twice.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(
             f"region list {path} does not exist; paths are relative to the catalogue"
         )
-    try:
+    with reading(path, "a region list (UTF-8 text, one name a line)"):
         lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"region list {path} is not UTF-8 text ({error}); save it as such"
-        ) from error
     names = tuple(line.strip() for line in lines if line.strip())
     _check_names(names, path)
     return names
@@ -89,14 +86,12 @@ def read_regions(path: Path) -> RegionTable:
     """
     import pandas as pd
 
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(
             f"region table {path} does not exist; paths are relative to the study file"
         )
-    try:
+    with reading(path, "a region table (CSV in UTF-8)"):
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except ValueError as error:
-        raise DataError(f"region table {path} cannot be read ({error}); save it as CSV") from error
     if not isinstance(table.index, pd.RangeIndex):
         # pandas takes the cells in excess for row labels and shifts the others.
         raise DataError(

@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from corticode.data.readers.lookup import is_file, reading
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.windows import Windows
 from corticode.errors import DataError, MissingDataError, StudyError
@@ -376,14 +377,16 @@ def read_drawn_mask(path: Path) -> DrawnMask:
     """
     import tifffile
 
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(f"mask {path} does not exist; give the path of a {_listed()} image")
     if path.suffix.lower() not in SUFFIXES:
         raise StudyError(f"mask {path} is no {_listed()} image; save it as one of these")
     try:
-        read = np.load(path, allow_pickle=False) if path.suffix == ".npy" else tifffile.imread(path)
-    except (ValueError, OSError, EOFError, tifffile.TiffFileError) as error:
-        raise StudyError(f"mask {path} cannot be read: {error}; save it anew") from error
+        with reading(path, "a mask"):
+            is_npy = path.suffix == ".npy"
+            read = np.load(path, allow_pickle=False) if is_npy else tifffile.imread(path)
+    except DataError as error:
+        raise StudyError(str(error)) from error
     image = np.asarray(read)
     if image.ndim != 2 or image.dtype.kind not in "buif" or np.isnan(image).any():
         raise StudyError(

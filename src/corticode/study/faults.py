@@ -28,6 +28,7 @@ NEEDED = {
     "literal_error": "it must be {expected}",
 }
 LONGEST_VALUE = 60
+LARGEST = 2**53
 # What a key is called elsewhere, for words that are not alike.
 OTHER_NAMES = {
     "threshold": "above",
@@ -69,6 +70,24 @@ def toml_fault(text: str, error: ValueError) -> str:
         if found:
             return f"{error}; line {number} has a decimal comma: write {'.'.join(found.groups())}"
     return str(error)
+
+
+def number_faults(raw: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """Whole numbers that are too large to count anything with.
+
+    Examples
+    --------
+    >>> list(number_faults({"folds": {"blocks": 10**20}}))
+    ['folds.blocks is too large; whole numbers up to 9,007,199,254,740,992 are read']
+    """
+    for key, value in raw.items():
+        if isinstance(value, int) and abs(value) > LARGEST:
+            # Python does not write out a number of more than 4,300 digits.
+            yield f"{place}{key} is too large; whole numbers up to {LARGEST:,} are read"
+        elif isinstance(value, Mapping):
+            yield from number_faults(value, f"{place}{key}.")
+        elif isinstance(value, list):
+            yield from number_faults({f"{key} {k}": v for k, v in enumerate(value, 1)}, place)
 
 
 def name_faults(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from corticode.data.readers.lookup import is_file
 from corticode.errors import MissingDataError, StudyError
 from corticode.study.study import Study, read_study, study_of
 
@@ -51,13 +52,13 @@ def open_study(
     if isinstance(given, Mapping):
         return study_of(given, Path("study.toml"))
     name, catalogue = str(given), None if catalogue is None else Path(catalogue)
-    if Path(name).is_file() or name not in SHIPPED:
+    if is_file(Path(name)) or name not in SHIPPED:
         if catalogue is not None:
             raise StudyError(
                 f"{name} names its own catalogue; leave --catalogue out, or take one of "
                 f"{', '.join(SHIPPED)}"
             )
-        if not Path(name).is_file():
+        if not is_file(Path(name)):
             raise MissingDataError(
                 f"study file {name} does not exist; give the path of a TOML file, or one of "
                 f"{', '.join(SHIPPED)} with --catalogue"

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation, parse_location
+from corticode.data.readers.lookup import is_file
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training
@@ -28,6 +29,7 @@ from corticode.study.faults import (
     listed,
     map_faults,
     name_faults,
+    number_faults,
     schema_faults,
     start_faults,
     toml_fault,
@@ -144,7 +146,7 @@ def read_study(path: Path | str) -> Study:
     31
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(f"study file {path} does not exist; give the path of a TOML file")
     if path.suffix.lower() in (".csv", ".tsv"):
         raise StudyError(
@@ -156,8 +158,14 @@ def read_study(path: Path | str) -> Study:
         raw = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise StudyError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError as error:
+        raise StudyError(
+            f"{path} is not valid TOML: its brackets are nested without end; close them"
+        ) from error
+    except ValueError as error:  # of TOML, and of numbers of more than 4,300 digits
         raise StudyError(f"{path} is not valid TOML: {toml_fault(text, error)}") from error
+    except (OSError, MemoryError) as error:
+        raise StudyError(f"{path} cannot be read: {error or 'it is too large'}") from error
     return study_of(raw, path)
 
 
@@ -178,6 +186,8 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     StudyError
         Keys or values are wrong; the message lists every fault.
     """
+    if too_large := list(number_faults(raw)):
+        raise StudyError(listed(path, too_large))
     raw = with_controls(raw)
     faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:
@@ -224,8 +234,14 @@ def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
     network = keys.network
     if network is None or network.weights in (None, "imagenet", "none"):
         return keys
-    path = (folder / str(network.weights)).resolve()
+    path = _in_full(folder, str(network.weights))
     return keys.model_copy(update={"network": network.model_copy(update={"weights": str(path)})})
+
+
+def _in_full(folder: Path, name: str) -> str:
+    """A path without links; one that can be none, for the character NUL in it, as it is."""
+    whole = folder / name
+    return str(whole) if "\0" in name else os.path.realpath(whole)
 
 
 def _with_mask_paths(keys: MapKeys, folder: Path) -> MapKeys:
@@ -233,7 +249,7 @@ def _with_mask_paths(keys: MapKeys, folder: Path) -> MapKeys:
     if not isinstance(keys.masks, dict):
         return keys
     masks = {
-        name: str((folder / one).resolve()) if isinstance(one, str) else one
+        name: _in_full(folder, one) if isinstance(one, str) else one
         for name, one in keys.masks.items()
     }
     return keys.model_copy(update={"masks": masks})

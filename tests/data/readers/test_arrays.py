@@ -119,3 +119,15 @@ def test_an_npy_file_has_no_signals(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", np.arange(3))
     with pytest.raises(MissingDataError, match="its signals are none"):
         read_signal(ArrayLocation(tmp_path / "b.npy"), "speed")
+
+
+def test_paths_that_can_be_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no path holds the character NUL"):
+        parse_location("a\0.npy", tmp_path)
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    location = parse_location("a/../x.npy", tmp_path)
+    with pytest.raises((DataError, MissingDataError), match=r"x.npy"):
+        read_array(location)
+    with pytest.raises(DataError, match="no file can be called so: correct the path"):
+        read_array(parse_location("y" * 5000 + ".npy", tmp_path))

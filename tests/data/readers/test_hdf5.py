@@ -147,3 +147,43 @@ def test_cut_short(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"a.h5 cannot be read as HDF5: .*truncated"):
         hdf5.read_array(path, "x")
+
+
+def test_a_claim_that_the_file_cannot_hold(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", (10**6, 10**6), "f8", chunks=(1000, 1000), compression="gzip")
+        file.create_dataset("y", (100, 10), "f8", maxshape=(None, 10), fillvalue=np.nan)
+        file["y"][:50] = 1.0  # a recording that ended early
+        file.create_dataset("none", data=h5py.Empty("f8"))
+    with pytest.raises(DataError, match=r"'/x' claims 8,000,000,000,000 bytes, and 0 bytes of th"):
+        hdf5.read_array(path, "x")
+    assert np.isfinite(hdf5.read_array(path, "y")).sum() == 500
+    with pytest.raises(DataError, match="::/none is empty; name an array with values"):
+        hdf5.read_array(path, "none")
+
+
+def test_a_group_that_holds_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("a")
+        group["itself"] = group
+        group["speed"] = np.zeros((5, 1))
+    assert hdf5.list_arrays(path) == {"a/speed": (5, 1)}
+    assert hdf5.read_array(path, "a/itself/speed").shape == (5, 1)
+    with pytest.raises(DataError, match="groups within groups more than 32 deep, as where a gr"):
+        mat.list_arrays(path)
+
+
+def test_a_file_that_says_empty_and_claims_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.array([10**9, 10**9], np.uint64)
+        file["x"].attrs["MATLAB_empty"] = np.uint8(1)
+        file.create_dataset("y", (10**9,), "u8").attrs["MATLAB_empty"] = np.uint8(1)
+    with pytest.raises(DataError, match="/x says that it is empty, of 1000000000 x 1000000000"):
+        mat.read_array(path, "x")
+    with h5py.File(path, "a") as file:
+        del file["x"]
+    with pytest.raises(DataError, match="/y says that it is empty and holds 1000000000 values"):
+        mat.read_array(path, "y")

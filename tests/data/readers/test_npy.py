@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 
@@ -94,10 +95,38 @@ def test_nothing_is_unpacked(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.rglob("*.np*")) == ["a.npy", "a.npz"]
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
-def test_cut_short(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.npy", "claims 800 bytes, and 770 bytes of the file are there"),
+        ("a.npz", "cannot be rea"),
+    ],
+)
+def test_cut_short(tmp_path: Path, name: str, words: str) -> None:
     path = tmp_path / name
     (np.save if name == "a.npy" else np.savez)(path, np.arange(100.0))
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(DataError, match=f"{name} cannot be read as N"):
+    with pytest.raises(DataError, match=words):
         npy.read_array(path, None)
+
+
+def test_a_claim_that_the_member_cannot_hold(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000, 1000), }"
+    member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header) + 1) + header + b"\n"
+    for packing in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(path, "w", packing) as archive:
+            archive.writestr("x.npy", member + bytes(80))
+        with pytest.raises(DataError, match=r"'x' claims 8,000,000,000,000 bytes, and .* damaged"):
+            npy.read_array(path, "x")
+    (tmp_path / "a.npy").write_bytes(member + bytes(80))
+    with pytest.raises(DataError, match="its array claims 8,000,000,000,000 bytes, and 80 bytes"):
+        npy.read_array(tmp_path / "a.npy", None)
+
+
+def test_a_member_in_fortrans_order(tmp_path: Path) -> None:
+    array = np.asfortranarray(np.arange(6).reshape(2, 3))
+    np.savez(tmp_path / "a.npz", array)
+    np.save(tmp_path / "a.npy", array)
+    for name in ("a.npz", "a.npy"):
+        np.testing.assert_array_equal(npy.read_array(tmp_path / name, None), array)

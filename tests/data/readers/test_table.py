@@ -1,5 +1,6 @@
 """Tables of text."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,43 @@ def test_what_is_written_is_read(
 def test_a_real_table() -> None:
     speed = table.read_array(SHARED, "runningSpeed")
     assert (speed.shape, speed[0], speed.max()) == ((500,), 18.2, 30.11)
+
+
+def test_a_wide_table_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    names = [f"c{k}" for k in range(20_000)]
+    path.write_text(f"{','.join(names)}\n{','.join(['1'] * len(names))}\n")
+    began = time.process_time()
+    assert len(table.list_arrays(path)) == 20_000
+    assert [table.read_array(path, name).tolist() for name in names[::1000]] == [[1]] * 20
+    assert time.process_time() - began < 10
+
+
+def test_each_signal_is_parsed_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[object] = []
+    whole = pd.read_csv
+    monkeypatch.setattr(pd, "read_csv", lambda *a, **o: (parsed.append(a), whole(*a, **o))[1])
+    path = tmp_path / "a.csv"
+    path.write_text("run,state,side\n0,run,NA\n1,None,left\n")
+    read = {name: table.read_array(path, name).tolist() for name in ("run", "state", "side")}
+    assert read == {"run": [0, 1], "state": ["run", "None"], "side": ["NA", "left"]}
+    assert len(parsed) == 2  # as numbers, and once more as text
+    path.write_text("run,state,side\n5,run,NA\n1,None,left\n")
+    assert table.read_array(path, "run").tolist() == [5, 1]
+
+
+def test_a_large_table_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_KEPT_BYTES", 4)
+    path = tmp_path / "a.csv"
+    path.write_text("run,state\n0,run\n1,rest\n")
+    assert table.read_array(path, "run").tolist() == [0, 1]
+    assert table.read_array(path, "state").tolist() == ["run", "rest"]
+
+
+def test_what_is_handed_out_is_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("run\n0\n1\n")
+    table.read_array(path, "run")[:] = 7
+    assert table.read_array(path, "run").tolist() == [0, 1]

@@ -1,5 +1,6 @@
 """The door to every file format: an array is a file and, where it holds several, a name."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -76,10 +77,13 @@ def parse_location(text: str, folder: Path) -> ArrayLocation:
     file, separator, dataset = (part.strip() for part in text.partition("::"))
     if not file or (separator and not dataset):
         raise DataError(f"{text!r} is not a location; write file or file::dataset")
+    if "\0" in text:
+        raise DataError(f"{text!r} is not a location; no path holds the character NUL")
     # A Windows path read elsewhere stays as it was written, so that its error shows it so.
     path = Path(file) if PureWindowsPath(file).drive else folder / file
     if ".." in path.parts:
-        path = path.parent.resolve() / path.name
+        # Unlike Path.resolve, this leaves links that run in a circle as they are.
+        path = Path(os.path.realpath(path.parent)) / path.name
     return ArrayLocation(path, dataset or None)
 
 
@@ -185,11 +189,11 @@ def read_signal(location: ArrayLocation, signal: str) -> NDArray[Any]:
     DataError
         The array has more than one axis, or the file cannot be read.
     """
-    signals = list_signals(location)
     name = _name_in(location, signal)
     try:
         values = read_array(ArrayLocation(location.path, name))
     except MissingDataError as error:
+        signals = list_signals(location)
         raise MissingDataError(
             f"{location} has no signal {signal!r}; its signals are "
             f"{', '.join(signals) or 'none'}{guess(signal, signals)}"

@@ -5,6 +5,7 @@ elsewhere. They are found before anything is opened through them.
 """
 
 import posixpath
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import find_name, unreadable
-from corticode.errors import CorticodeError, DataError
+from corticode.data.readers.lookup import check_claim, find_name, reading
+from corticode.errors import DataError
 
-LIBRARY_ERRORS = (KeyError, OSError, RuntimeError, TypeError, ValueError)
 _MOST_SOFT_LINKS = 16
 
 
@@ -35,11 +35,8 @@ def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
         if isinstance(item, h5py.Dataset) and _elsewhere(item) is None and item.shape is not None:
             shapes[name] = item.shape
 
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(note)
-    except LIBRARY_ERRORS as error:
-        raise unreadable(path, "HDF5", error) from error
+    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+        file.visititems(note)
     return shapes
 
 
@@ -75,19 +72,14 @@ def read_array(path: Path, name: str | None) -> NDArray[Any]:
     >>> read_array(path, "traces/dff").shape
     (100, 50)
     """
-    try:
-        with h5py.File(path, "r") as file:
-            found = None if name is None else find_inside(path, file, name)
-            if not isinstance(found, h5py.Dataset):
-                shapes = list_arrays(path)
-                if not shapes:
-                    refuse_links(path, file)
-                found = file[find_name(path, name and name.strip("/"), shapes)]
-            return read_dataset(path, found)
-    except CorticodeError:
-        raise
-    except LIBRARY_ERRORS as error:
-        raise unreadable(path, "HDF5", error) from error
+    with reading(path, "HDF5"), h5py.File(path, "r") as file:
+        found = None if name is None else find_inside(path, file, name)
+        if not isinstance(found, h5py.Dataset):
+            shapes = list_arrays(path)
+            if not shapes:
+                refuse_links(path, file)
+            found = file[find_name(path, name and name.strip("/"), shapes)]
+        return read_dataset(path, found)
 
 
 def find_inside(path: Path, file: h5py.File, name: str) -> Any:
@@ -142,6 +134,7 @@ def refuse_elsewhere(path: Path, dataset: Any) -> None:
 def read_dataset(path: Path, dataset: Any) -> NDArray[Any]:
     """Values of an open dataset of `path`, memory-mapped where `read_array` says so."""
     refuse_elsewhere(path, dataset)
+    check_size(path, dataset)
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.asarray(dataset.asstr()[()]).astype(np.str_)
     if dataset.dtype.kind not in "biufc":
@@ -152,6 +145,30 @@ def read_dataset(path: Path, dataset: Any) -> NDArray[Any]:
     if dataset.ndim >= 3 and dataset.chunks is None and offset and dataset.dtype.kind in "iuf":
         return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
     return np.asarray(dataset[()])
+
+
+def check_size(path: Path, dataset: Any) -> None:
+    """Refuse a dataset whose claim its file cannot hold, before memory is asked for it.
+
+    Of a recording that ended early a part was never written, and takes no place in the file.
+
+    Raises
+    ------
+    DataError
+        It cannot, or there is less memory.
+    """
+    if dataset.shape is None:
+        raise DataError(f"{path}::{dataset.name} is empty; name an array with values")
+    n_bytes = dataset.dtype.itemsize * prod(dataset.shape)
+    n_file, n_stored = path.stat().st_size, int(dataset.id.get_storage_size())
+    is_plain = dataset.chunks is None and n_stored > 0
+    check_claim(
+        path,
+        repr(dataset.name),
+        n_bytes,
+        n_file if is_plain else min(n_stored, n_file),
+        packed=not is_plain,
+    )
 
 
 def _elsewhere(dataset: Any) -> str | None:

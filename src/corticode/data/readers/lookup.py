@@ -1,10 +1,71 @@
-"""What every reader asks first: whether the file is there, and which of its arrays is meant."""
+"""What every reader asks: is the file there, can it hold what it claims, which array is meant.
 
+What libraries raise on damaged files becomes one error here, so that no reader lists their kinds.
+"""
+
+import csv
 import difflib
-from collections.abc import Iterable, Mapping
+import errno
+import lzma
+import os
+import stat
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from corticode.errors import DataError, MissingDataError, some
+from corticode.errors import CorticodeError, DataError, MissingDataError, some
+
+# Whatever a library raises on a file that is not what it expects. MemoryError, OverflowError and
+# RecursionError are among them: a few wrong bytes claim sizes and depths without end.
+_LIBRARY_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    csv.Error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+# Deflate makes at most 1,032 bytes of one; of what is small, headers are most.
+MOST_UNPACKED = 1100
+SMALL_BYTES = 2**20
+_LONGEST_PATH, _LONGEST_REASON = 300, 300
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file stands at `path`; False too where no file can, as the name is too long.
+
+    Examples
+    --------
+    >>> is_file(Path("x" * 5000))
+    False
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder stands at `path`, as `is_file` asks."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def check_file(path: Path) -> None:
@@ -15,22 +76,158 @@ def check_file(path: Path) -> None:
     MissingDataError
         Nothing is at `path`.
     DataError
-        `path` is a folder, or a file of no bytes.
+        `path` is a folder, a device, a link in a circle, a file of no bytes, or no path at all.
     """
-    if not path.exists():
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingDataError(
             f"{path} does not exist; paths in a catalogue are relative to the catalogue file"
-        )
-    if not path.is_file():
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _cannot_be_opened(path, error) from error
+    if stat.S_ISDIR(found.st_mode):
         raise DataError(f"{path} is a folder, not a file; name one file in it")
-    if path.stat().st_size == 0:
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{path} is no ordinary file (a device, or a pipe); name a file of data")
+    if found.st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); copy or export it again")
+
+
+def _cannot_be_opened(path: Path, error: Exception) -> DataError:
+    """Why the system does not open `path`, and what to do about it."""
+    shown = repr(str(path)[:_LONGEST_PATH])
+    if isinstance(error, PermissionError):
+        return DataError(f"{path} may not be read by you; ask for the permission, or copy it")
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        longest = max(map(len, path.parts), default=0)
+        return DataError(
+            f"{shown}... has {len(str(path)):,} characters, its longest name {longest:,}; no file "
+            "can be called so: correct the path"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return DataError(f"{path} is a link that leads back to itself; name the file it was for")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return DataError(f"{shown} cannot be opened: {reason}; correct the path")
 
 
 def unreadable(path: Path, kind: str, error: BaseException) -> DataError:
     """An error that says in plain words why a library could not read `path` as a `kind` file."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, PermissionError):
+        return _cannot_be_opened(path, error)
+    if isinstance(error, MemoryError):
+        return DataError(
+            f"{path} cannot be read as {kind}: there is not enough memory for what it claims to "
+            "hold; close other programs, or copy or export it again if it is small"
+        )
+    if isinstance(error, RecursionError):
+        error = ValueError("what it holds is nested without end")
+    words = "".join(c if c.isprintable() else " " for c in str(error)).split()
+    reason = " ".join(words)[:_LONGEST_REASON] or type(error).__name__
     return DataError(f"{path} cannot be read as {kind}: {reason}; copy or export it again")
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into one `DataError`.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    kind
+        What it is read as.
+
+    Raises
+    ------
+    DataError
+        Something went wrong inside; errors of corticode pass as they are.
+
+    Examples
+    --------
+    >>> with reading(Path("a.mat"), "MAT"):
+    ...     raise OverflowError("too large")
+    Traceback (most recent call last):
+    corticode.errors.DataError: a.mat cannot be read as MAT: too large; copy or export it again
+    """
+    try:
+        yield
+    except CorticodeError:
+        raise
+    except _LIBRARY_ERRORS as error:
+        raise unreadable(path, kind, error) from error
+
+
+def check_claim(
+    path: Path, what: str, n_bytes: int, n_stored: int, *, packed: bool = True, held: bool = True
+) -> None:
+    """Refuse an array that the bytes it is stored in cannot hold, before memory is asked for it.
+
+    Parameters
+    ----------
+    path
+        The file, for the message.
+    what
+        The array, for the message.
+    n_bytes
+        How large its header says it is.
+    n_stored
+        Bytes of the file that it is stored in.
+    packed
+        Whether they may be compressed, by 1,100 to 1 at most.
+    held
+        Whether it will be held in memory; what is mapped is not.
+
+    Raises
+    ------
+    DataError
+        They cannot hold so much, or there is less memory.
+
+    Examples
+    --------
+    >>> check_claim(Path("a.mat"), "'x'", 800, 100)
+    >>> check_claim(Path("a.mat"), "'x'", 8, 1, packed=False)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    corticode.errors.DataError: a.mat: 'x' claims 8 bytes, and 1 bytes of the file are there ...
+    """
+    most = max(n_stored * MOST_UNPACKED, SMALL_BYTES) if packed else n_stored
+    if n_bytes < 0 or n_bytes > most:
+        raise DataError(
+            f"{path}: {what} claims {n_bytes:,} bytes, and {n_stored:,} bytes of the file "
+            f"{'cannot be unpacked to so much' if packed else 'are there for it'}: it is damaged "
+            "or cut short; copy or export it again"
+        )
+    if held:
+        check_memory(path, what, n_bytes)
+
+
+def check_memory(path: Path, what: str, n_bytes: int) -> None:
+    """Refuse what does not fit into the memory that is free now.
+
+    Raises
+    ------
+    DataError
+        It does not.
+    """
+    free = free_memory()
+    if free is not None and n_bytes > max(free, SMALL_BYTES):
+        raise DataError(
+            f"{path}: {what} takes {n_bytes / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are "
+            "free; close other programs, or save it uncompressed (NPY, TIFF), which is read in "
+            "place"
+        )
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that can be had without swapping; None where the system does not tell."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def guess(name: str, known: Iterable[str]) -> str:

@@ -1,8 +1,7 @@
 """Arrays saved by numpy: NPY files, memory-mapped, and the members of NPZ files."""
 
-import tokenize
 import zipfile
-import zlib
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +9,11 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import find_name, unreadable
+from corticode.data.readers.lookup import check_claim, find_name, reading
 from corticode.errors import DataError
 
-_LIBRARY_ERRORS = (
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+_MAGIC = npy_format.MAGIC_PREFIX
+_LONGEST_HEADER = 65_536
 
 
 def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
@@ -37,14 +26,11 @@ def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     """
     if path.suffix.lower() != ".npz":
         return {"": read_array(path, None).shape}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {
-                member.removesuffix(".npy"): _read_shape(path, archive, member)
-                for member in archive.namelist()
-            }
-    except _LIBRARY_ERRORS as error:
-        raise _explain(path, error) from error
+    with reading(path, "NPZ"), zipfile.ZipFile(path) as archive:
+        return {
+            member.filename.removesuffix(".npy"): _read_header(path, archive, member)[0]
+            for member in archive.infolist()
+        }
 
 
 def read_array(path: Path, name: str | None) -> NDArray[Any]:
@@ -75,52 +61,78 @@ def read_array(path: Path, name: str | None) -> NDArray[Any]:
     """
     if path.suffix.lower() == ".npz":
         return _read_member(path, find_name(path, name, list_arrays(path)))
-    if not _starts_as_npy(path):
-        raise DataError(
-            f"{path} has no NPY header: it holds Python objects, never loaded, or is of another "
-            "format; save the array with numpy.save"
-        )
-    try:
-        array: NDArray[Any] = npy_format.open_memmap(path, mode="r")
-    except _LIBRARY_ERRORS as error:
-        raise _explain(path, error) from error
+    with reading(path, "NPY"):
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+        if start != _MAGIC:
+            raise DataError(
+                f"{path} has no NPY header: it holds Python objects, never loaded, or is of "
+                "another format; save the array with numpy.save"
+            )
+        array = _map(path)
     find_name(path, name, {"": array.shape})
     return array
 
 
-def _starts_as_npy(path: Path) -> bool:
+def _map(path: Path) -> NDArray[Any]:
+    """The array of an NPY file, which is mapped and not read."""
     with path.open("rb") as file:
-        return file.read(len(npy_format.MAGIC_PREFIX)) == npy_format.MAGIC_PREFIX
+        shape, turned, dtype = _parse_header(path, "", file)
+        start = file.tell()
+        n_bytes, file_bytes = dtype.itemsize * prod(shape), path.stat().st_size
+        check_claim(path, "its array", n_bytes, file_bytes - start, packed=False, held=False)
+        if not n_bytes:
+            return np.empty(shape, dtype)
+    array: NDArray[Any] = np.memmap(
+        path, dtype, mode="r", offset=start, shape=shape, order="F" if turned else "C"
+    )
+    return array
 
 
 def _read_member(path: Path, name: str) -> NDArray[Any]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            array = archive[name]
-    except _LIBRARY_ERRORS as error:
-        raise _explain(path, error) from error
-    return np.asarray(array)
+    with reading(path, "NPZ"), zipfile.ZipFile(path) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        shape, turned, dtype = _read_header(path, archive, members[name])
+        with archive.open(members[name]) as file:
+            _parse_header(path, name, file)
+            # No more than is claimed and was checked, whatever the archive unpacks to.
+            content = file.read(dtype.itemsize * prod(shape))
+            file.read(1)  # its check sum
+        values = np.frombuffer(content, dtype, prod(shape)) if content else np.empty(0, dtype)
+        return values.reshape(shape, order="F" if turned else "C")
 
 
-def _read_shape(path: Path, archive: zipfile.ZipFile, member: str) -> tuple[int, ...]:
-    """Shape in the header of one member, without reading its values."""
+def _read_header(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type of one member, without reading its values."""
+    name = member.filename.removesuffix(".npy")
     with archive.open(member) as file:
-        if file.read(len(npy_format.MAGIC_PREFIX)) != npy_format.MAGIC_PREFIX:
+        if file.read(len(_MAGIC)) != _MAGIC:
             raise DataError(
-                f"{path} has the member {member!r}, which is not an NPY array; "
+                f"{path} has the member {member.filename!r}, which is not an NPY array; "
                 "save the arrays with numpy.savez"
             )
     with archive.open(member) as file:
-        version = npy_format.read_magic(file)
-        read_header = (
-            npy_format.read_array_header_1_0
-            if version == (1, 0)
-            else npy_format.read_array_header_2_0
-        )
-        shape, _, dtype = read_header(file)
+        shape, turned, dtype = _parse_header(path, name, file)
+    n_stored = min(member.compress_size, path.stat().st_size)
+    is_packed = member.compress_type != zipfile.ZIP_STORED
+    check_claim(path, repr(name), dtype.itemsize * prod(shape), n_stored, packed=is_packed)
+    return shape, turned, dtype
+
+
+def _parse_header(path: Path, name: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether axes are turned (Fortran's order), and type, from an open NPY file."""
+    version = npy_format.read_magic(file)
+    read = npy_format.read_array_header_1_0
+    if version != (1, 0):
+        read = npy_format.read_array_header_2_0
+    shape, turned, dtype = read(file, max_header_size=_LONGEST_HEADER)
     if dtype.hasobject:
-        raise _holds_objects(path, member.removesuffix(".npy"))
-    return tuple(shape)
+        raise _holds_objects(path, name)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape is {shape}")
+    return tuple(map(int, shape)), bool(turned), dtype
 
 
 def _holds_objects(path: Path, name: str = "") -> DataError:
@@ -128,11 +140,3 @@ def _holds_objects(path: Path, name: str = "") -> DataError:
     return DataError(
         f"{inside} holds Python objects, never loaded; save it as an array of numbers or text"
     )
-
-
-def _explain(path: Path, error: BaseException) -> DataError:
-    if isinstance(error, DataError):
-        return error
-    if "object" in str(error).lower() or "pickle" in str(error).lower():
-        return _holds_objects(path)
-    return unreadable(path, "NPZ" if path.suffix.lower() == ".npz" else "NPY", error)
