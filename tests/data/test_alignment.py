@@ -9,8 +9,6 @@ from corticode.data.alignment import (
     AlignedArrays,
     FileArrays,
     align,
-    amounts_on_frames,
-    categories_on_frames,
     check_clocks,
     check_times,
     count_dropped,
@@ -18,12 +16,9 @@ from corticode.data.alignment import (
     is_same_rate,
     read_times,
     resample,
-    resample_amounts,
-    resample_categories,
-    sample_on_frames,
-    spans_gap,
 )
 from corticode.data.catalogue import Recording
+from corticode.data.on_frames import spans_gap
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.errors import DataError, StudyError
 
@@ -122,8 +117,54 @@ def test_a_segment_column_on_its_own_clock_is_never_averaged():
     )
     middle = ((frame_times + 0.5) / 0.5).astype(int)
     assert aligned.behavior["trial"].tolist() == trial[middle].tolist()
+    # Every second trial ends in the middle of a frame, which then belongs to neither.
+    is_in_two = np.isin(frame_times, 2 + 5 * np.arange(20))
+    assert aligned.findings[1].reason == (
+        "20 frames lie in two segments of 'trial'; no window holds such a frame"
+    )
     is_new = (np.diff(trial[middle]) != 0) | (np.diff(frame_times) > 1)
+    is_new |= is_in_two[1:] | is_in_two[:-1]
     assert aligned.segment.tolist() == [0, *np.cumsum(is_new)]
+
+
+def test_a_frame_in_two_segments_has_no_behavior():
+    trial, act = np.repeat([1, 2], 3), np.array(["rest"] * 3 + ["walk"] * 3)
+    aligned = align(
+        files(
+            3,
+            times=(np.arange(3) * 2 / 3, np.arange(6) / 3),
+            recording=Recording("m1", "a", segment="trial"),
+            trial=trial,
+            act=act,
+            speed=np.arange(6.0),
+        )
+    )
+    assert aligned.behavior["act"].tolist() == ["rest", "", "walk"]
+    np.testing.assert_array_equal(aligned.behavior["speed"], [0.5, NAN, 4.5])
+    assert aligned.segment.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("on_frames", "expected"),
+    [
+        (None, {"lick": [0, 0.5, 0], "act": ["a", "b", "a"]}),
+        ("any", {"lick": [0, 1, 0], "act": ["a", "b", "a"]}),
+        ({"lick": "count"}, {"lick": [0, 1, 0], "act": ["a", "b", "a"]}),
+        ({"lick": "middle", "other": "any"}, {"lick": [0, 0, 0], "act": ["a", "b", "a"]}),
+    ],
+)
+def test_rules_that_are_stated(on_frames, expected):
+    given_files = files(
+        3,
+        times=(np.arange(3) / 10, np.arange(6) / 20),
+        lick=np.array([0, 0, 1, 0, 0, 0]),
+        act=np.array(["a", "a", "b", "b", "a", "a"]),
+    )
+    aligned = align(given_files, on_frames=on_frames)
+    assert {name: values.tolist() for name, values in aligned.behavior.items()} == expected
+    stated = on_frames if isinstance(on_frames, str) else (on_frames or {}).get("lick")
+    assert aligned.placed["lick"].rule == (stated or "mean")
+    assert aligned.placed["lick"].is_stated is (stated is not None)
 
 
 def test_longer_tails_are_cut_within_what_is_allowed():
@@ -283,83 +324,6 @@ def test_rates_as_clocks_measure_them(first_hz, second_hz, expected):
     assert is_same_rate(first_hz, second_hz) is expected
 
 
-def test_amounts_are_averaged_over_the_exposure():
-    # 50 Hz behaviour, frames of 0.1 s at 0.10, 0.20 and 0.34 s.
-    sample_times = np.arange(30) * 0.02
-    speed = np.arange(30) + 0.5
-    found = sample_on_frames(speed, sample_times, np.array([0.1, 0.2, 0.34]), 0.1)
-    expected = [np.mean(speed[5:10]), np.mean(speed[10:15]), np.mean(speed[17:22])]
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_slow_amounts_hold_for_one_and_a_half_periods():
-    speed = np.array([1.5, 2.5, NAN, 3.5])
-    sample_times = np.array([1.0, 2.0, 3.0, 4.0])
-    frame_times = np.array([0.5, 1.0, 1.4, 2.1, 3.1, 4.1, 5.4, 5.6])
-    np.testing.assert_array_equal(
-        amounts_on_frames(speed, sample_times, frame_times, 0.1),
-        [NAN, 1.5, 1.5, 2.5, NAN, 3.5, 3.5, NAN],
-    )
-
-
-def test_missing_samples_are_left_out_of_the_mean():
-    speed = np.array([1.5, NAN, 2.5, NAN, NAN, NAN])
-    found = amounts_on_frames(speed, np.arange(6) * 1.0, np.array([0.0, 3.0]), 3.0)
-    np.testing.assert_array_equal(found, [2.0, NAN])
-
-
-def test_categories_are_those_at_mid_exposure():
-    sample_times = np.arange(5) * 0.5
-    frame_times = np.array([-1.0, 0.0, 1.0, 4.0])
-    acts = np.array(["rest", "walk", "groom", "rest", "walk"])
-    assert sample_on_frames(acts, sample_times, frame_times, 1.0).tolist() == [
-        "",
-        "walk",
-        "rest",
-        "",
-    ]
-    runs = np.array([0, 1, 0, 0, 1])
-    for signal in (runs, runs.astype(bool), runs.astype(float)):
-        np.testing.assert_array_equal(
-            sample_on_frames(signal, sample_times, frame_times, 1.0), [NAN, 1, 0, NAN]
-        )
-    numbers = categories_on_frames(100 * np.arange(5), sample_times, frame_times, 1.0)
-    np.testing.assert_array_equal(numbers, [NAN, 100, 300, NAN])
-
-
-def test_rounding_moves_no_sample():
-    # 0.1 * 3 > 0.3: each frame still gets its own two samples, and its own category.
-    sample_times = 0.05 * np.arange(2000)
-    frame_times = np.cumsum(np.full(1000, 0.1)) - 0.1
-    values = np.repeat(np.arange(1000) + 0.5, 2)
-    np.testing.assert_allclose(
-        amounts_on_frames(values, sample_times, frame_times, 0.1), np.arange(1000) + 0.5
-    )
-    np.testing.assert_array_equal(
-        categories_on_frames(np.arange(2000), sample_times, frame_times, 0.1),
-        np.arange(1, 2000, 2),
-    )
-
-
-@given(st.data(), st.sampled_from(["amounts", "categories", "text"]))
-def test_no_later_sample_is_ever_used(data, kind):
-    steps = data.draw(st.lists(st.floats(0.01, 0.5), min_size=2, max_size=30))
-    sample_times = np.cumsum(steps)
-    frame_steps = data.draw(st.lists(st.floats(0.1, 0.6), min_size=2, max_size=10))
-    frame_times = np.cumsum(frame_steps)
-    values = np.array(data.draw(st.lists(st.floats(-5, 5), min_size=len(steps), max_size=30)))
-    values = np.resize(values, len(steps))
-    frame = data.draw(st.integers(0, len(frame_times) - 1))
-    place = amounts_on_frames if kind == "amounts" else categories_on_frames
-    if kind == "text":
-        values = values.astype("U8")
-    changed = values.copy()
-    changed[sample_times >= frame_times[frame] + 0.1] = 777
-    before = place(values, sample_times, frame_times, 0.1)[: frame + 1]
-    after = place(changed, sample_times, frame_times, 0.1)[: frame + 1]
-    np.testing.assert_array_equal(before, after)
-
-
 class TestClocksThatCannotBothBeSeconds:
     FRAMES = np.arange(600) / 30
 
@@ -383,45 +347,16 @@ def aligned(n_frames=6, rate_hz=30.0, segment=None, **behavior):
     return AlignedArrays({"traces": traces}, behavior, segment.astype(np.int32), rate_hz)
 
 
-def test_amounts_over_spans_that_are_not_whole():
-    # 1.5 old frames a new one: (0 + 1/2)/1.5, (1/2 + 2)/1.5, (3 + 4/2)/1.5, (4/2 + 5)/1.5
-    found = resample_amounts(np.arange(6.0), 1.5, 4)
-    np.testing.assert_allclose(found, [1 / 3, 5 / 3, 10 / 3, 14 / 3], rtol=1e-12)
-
-
-def test_missing_frames_reach_each_span_that_touches_them():
-    values = np.array([[0.0, 1], [1, 1], [NAN, 1], [3, 1], [4, 1], [5, np.inf]])
-    found = resample_amounts(values, 1.5, 4)
-    np.testing.assert_allclose(found[:, 0], [1 / 3, NAN, 10 / 3, 14 / 3])
-    np.testing.assert_allclose(found[:, 1], [1, 1, 1, NAN])
-
-
-def test_categories_from_the_middle():
-    acts = np.array(["a", "b", "c", "d", "e", "f"])
-    assert resample_categories(acts, 3.0, 2).tolist() == ["b", "e"]
-    assert resample_categories(acts, 1.5, 4).tolist() == ["a", "c", "d", "f"]
-
-
-@given(
-    st.integers(1, 60), st.floats(1, 8), st.lists(st.floats(-100, 100), min_size=60, max_size=60)
-)
-def test_resampling_keeps_the_sum(n_frames, ratio, values):
-    amounts = np.array(values[:n_frames])
-    n_new = int(n_frames / ratio)
-    found = resample_amounts(amounts, ratio, n_new)
-    edge = n_new * ratio
-    whole = min(int(edge), n_frames)
-    expected = amounts[:whole].sum() + (edge - whole) * amounts[min(whole, n_frames - 1)]
-    np.testing.assert_allclose(found.sum() * ratio, expected, atol=1e-6)
-
-
 def test_a_session_by_hand():
     speed = np.array([0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
     run = np.array([0, 0, 0, 1, 1, 1])
     found = resample(aligned(speed=speed, run=run), 15.0, "m1/a")
     assert found.arrays["traces"].tolist() == [[1, 2], [5, 6], [9, 10]]
     assert found.behavior["speed"].tolist() == [1, 3, 5]
-    assert found.behavior["run"].tolist() == [0, 1, 1]
+    assert found.behavior["run"].tolist() == [0, 0.5, 1]
+    rules = {"run": "any", "speed": "middle"}
+    by_rules = resample(aligned(speed=speed, run=run), 15.0, "m1/a", rules).behavior
+    assert (by_rules["run"].tolist(), by_rules["speed"].tolist()) == ([0, 1, 1], [1.5, 3.5, 5.5])
     assert (found.frame_rate_hz, found.segment.dtype) == (15.0, np.int32)
 
 

@@ -171,7 +171,7 @@ def test_resampled_and_trimmed(recording):
     )
     assert session.traces[:, 0].tolist()[::2] == [1.5, 13.5]
     assert np.isnan(session.traces[1]).all()
-    assert session.behavior["run"].tolist() == [0, 1, 0]
+    assert session.behavior["run"].tolist() == [0, 1, 0.5]
     assert session.frame_rate_hz == 10.0
     assert [f.reason for f in session.findings] == [
         "1 frame was cut from the tail of traces",

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from corticode.data.signals import check_signals, holds_numbers, is_category, speed_unit_finding
+from corticode.data.signals import (
+    check_signals,
+    holds_events,
+    holds_numbers,
+    speed_unit_finding,
+    was_category,
+)
 from corticode.errors import Finding
 
 NAN = np.nan
@@ -20,7 +26,7 @@ NAN = np.nan
     ],
 )
 def test_categories_are_text_truth_values_or_few_whole_numbers(values, expected):
-    assert is_category(values) is expected
+    assert was_category(values) is expected
 
 
 def test_numbers_and_text():
@@ -68,3 +74,10 @@ def test_frames_without_a_value_are_told():
         "animal 'm1', session 'a', frames 'speed': 3 of 10 frames have no value; windows avoid them"
     )
     assert finding.count == 3
+
+
+def test_events_are_0_and_1():
+    for values in ([0, 1], [True], [0.0, np.nan, 1.0]):
+        assert holds_events(np.array(values))
+    for values in ([0, 2], [0.5], ["0", "1"]):
+        assert not holds_events(np.array(values))

@@ -108,7 +108,7 @@ def test_of_tables(changes, told):
             ", target: unknown key 'threshold'; did you mean 'above'? (known: signal, kind, above, "
             "absolute, hysteresis, minimum_bout_frames, minimum_bout_s, minimum_gap_frames, "
             "minimum_gap_s, exclude_transition_frames, exclude_transition_s, smooth_frames, "
-            "smooth_s)",
+            "smooth_s, on_frames)",
         ),
         ({"training": {"epochs": "30"}}, ', training: epochs = "30": a whole number is needed'),
         (

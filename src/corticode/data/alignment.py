@@ -1,24 +1,31 @@
 """A session's files brought onto one clock: lengths, times, dropped frames, gaps, another rate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
+from corticode.data.on_frames import (
+    DROPPED_AFTER_PERIODS,
+    EDGE_FRAMES,
+    Placed,
+    amounts_on_frames,
+    categories_on_frames,
+    lower_rate,
+    place,
+    resample_amounts,
+    resample_categories,
+    spans_change,
+    spans_gap,
+)
 from corticode.data.readers.arrays import ArrayLocation, read_array
-from corticode.data.signals import is_category
 from corticode.errors import DataError, Finding, StudyError
 
-DROPPED_AFTER_PERIODS = 1.5
-# Times carry rounding noise: a sample that ends one exposure must not slip into the next.
-EDGE_PERIODS = 1e-6
 SAME_RATE_SHARE = 1e-3
 MOST_TIMES = 100
 RATE_TOLERANCE = 0.05
-# Spans that are not whole end beside the edge of an old frame by rounding alone.
-EDGE_FRAMES = 1e-6
 
 
 def check_times(times: NDArray[np.float64], name: str) -> None:
@@ -132,110 +139,6 @@ def is_same_rate(first_hz: float | None, second_hz: float | None) -> bool:
     return abs(first_hz / second_hz - 1) <= SAME_RATE_SHARE
 
 
-def sample_on_frames(
-    values: NDArray[np.generic],
-    sample_times: NDArray[np.float64],
-    frame_times: NDArray[np.float64],
-    period_s: float,
-) -> NDArray[np.generic]:
-    """A behaviour signal on imaging frames: `amounts_on_frames` or `categories_on_frames`.
-
-    Which of the two is `corticode.data.signals.is_category`'s to say.
-
-    Parameters
-    ----------
-    values, sample_times
-        The signal and its times in seconds, shape (sample,).
-    frame_times
-        Start of each frame's exposure, seconds, shape (frame,).
-    period_s
-        Length of an exposure, seconds.
-
-    Returns
-    -------
-    NDArray
-        Shape (frame,); NaN (text: empty) where the signal says nothing.
-
-    Examples
-    --------
-    >>> speed = np.array([0.0, 2.0, 4.0, 6.5])
-    >>> sample_on_frames(speed, np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 0.2]), 0.2)
-    array([1.  , 5.25])
-    """
-    place = categories_on_frames if is_category(values) else amounts_on_frames
-    return place(values, sample_times, frame_times, period_s)
-
-
-def amounts_on_frames(
-    values: NDArray[np.generic],
-    sample_times: NDArray[np.float64],
-    frame_times: NDArray[np.float64],
-    period_s: float,
-) -> NDArray[np.float64]:
-    """The mean of a signal over each frame's exposure, the period that begins at its time.
-
-    Samples that are not finite are left out. Where no sample falls into the exposure the last
-    earlier one holds, for at most 1.5 of the signal's own periods. A later sample is never used.
-
-    Parameters
-    ----------
-    values, sample_times, frame_times, period_s
-        As in `sample_on_frames`.
-
-    Returns
-    -------
-    NDArray
-        Shape (frame,); NaN where the signal says nothing.
-    """
-    amounts = values.astype(np.float64)
-    edge_s = EDGE_PERIODS * period_s
-    first = np.searchsorted(sample_times, frame_times - edge_s, side="left")
-    stop = np.searchsorted(sample_times, frame_times + period_s - edge_s, side="left")
-    finite = np.isfinite(amounts)
-    total = np.concatenate([[0.0], np.cumsum(np.where(finite, amounts, 0.0))])
-    count = np.concatenate([[0], np.cumsum(finite)])
-    n_samples = count[stop] - count[first]
-    mean = (total[stop] - total[first]) / np.maximum(n_samples, 1)
-    held = np.where(stop > first, np.nan, _hold(amounts, sample_times, frame_times))
-    return np.where(n_samples > 0, mean, held)
-
-
-def categories_on_frames(
-    values: NDArray[np.generic],
-    sample_times: NDArray[np.float64],
-    frame_times: NDArray[np.float64],
-    period_s: float,
-) -> NDArray[np.generic]:
-    """The category that holds in the middle of each frame's exposure.
-
-    It is that of the last sample until then, for at most 1.5 of the signal's own periods.
-
-    Parameters
-    ----------
-    values, sample_times, frame_times, period_s
-        As in `sample_on_frames`.
-
-    Returns
-    -------
-    NDArray
-        Shape (frame,); NaN (text: empty) where the signal says nothing.
-    """
-    return _hold(values, sample_times, frame_times + (0.5 + EDGE_PERIODS) * period_s)
-
-
-def _hold(
-    values: NDArray[np.generic], sample_times: NDArray[np.float64], at_s: NDArray[np.float64]
-) -> NDArray[np.generic]:
-    """The last sample at or before each time; nothing where that is too long ago."""
-    longest_s = DROPPED_AFTER_PERIODS * float(np.median(np.diff(sample_times)))
-    last = np.searchsorted(sample_times, at_s, side="right") - 1
-    held = values[np.maximum(last, 0)]
-    known = (last >= 0) & (at_s - sample_times[np.maximum(last, 0)] <= longest_s)
-    if held.dtype.kind in "US":
-        return np.where(known, held, np.zeros(1, held.dtype))
-    return np.where(known, held.astype(np.float64), np.nan)
-
-
 @dataclass(frozen=True)
 class FileArrays:
     """What the files of a session hold, each on its own clock.
@@ -276,6 +179,8 @@ class AlignedArrays:
         Frames per second, or None.
     findings
         What was cut off, dropped or not covered.
+    placed
+        How each signal was brought onto frames; empty where samples are taken one for one.
     """
 
     arrays: Mapping[str, NDArray[np.generic]]
@@ -283,14 +188,17 @@ class AlignedArrays:
     segment: NDArray[np.int32]
     frame_rate_hz: float | None
     findings: tuple[Finding, ...] = ()
+    placed: Mapping[str, Placed] = field(default_factory=dict)
 
 
-def align(files: FileArrays, trim_frames: int = 0) -> AlignedArrays:
+def align(
+    files: FileArrays, trim_frames: int = 0, on_frames: str | Mapping[str, str] | None = None
+) -> AlignedArrays:
     """The arrays of a session on one clock.
 
-    With times, behaviour is averaged over each frame's exposure, a category (and the segment
-    column) taken at mid-exposure, and dropped frames become gaps. Without, frames and samples
-    must be equally many.
+    With times, behaviour is brought onto frames by the rule of each signal, dropped frames become
+    gaps, and a frame in which the segment column changes belongs to neither segment: it has no
+    behaviour, and no window crosses it. Without, frames and samples must be equally many.
 
     Parameters
     ----------
@@ -298,6 +206,8 @@ def align(files: FileArrays, trim_frames: int = 0) -> AlignedArrays:
         What was read.
     trim_frames
         How many frames may be cut from the tail of whatever is longer.
+    on_frames
+        The rule of each signal by its name, or one for all that hold numbers; see `open_session`.
 
     Raises
     ------
@@ -324,6 +234,7 @@ def align(files: FileArrays, trim_frames: int = 0) -> AlignedArrays:
     rate_hz = recording.frame_rate_hz
     behavior = files.behavior
     gaps = np.zeros(len(next(iter(files.arrays.values()))), dtype=np.int64)
+    placed: dict[str, Placed] = {}
     if files.frame_times is not None and files.behavior_times is not None:
         frame_times, behavior_times = files.frame_times, files.behavior_times
         if behavior:
@@ -335,18 +246,64 @@ def align(files: FileArrays, trim_frames: int = 0) -> AlignedArrays:
         findings += _dropped(recording, after_gap, n_dropped)
         if behavior:
             findings += _uncovered(recording, frame_times, behavior_times, period_s)
-        behavior = {
-            name: sample_on_frames(values, behavior_times, frame_times, period_s)
-            for name, values in behavior.items()
-        }
+        behavior, placed = _place_all(files, frame_times, behavior_times, period_s, on_frames)
         if column is not None:
-            # A trial number above the few that pass for categories would be averaged.
+            spans = spans_change(column, behavior_times, frame_times, period_s)
+            findings += _in_two_segments(recording, spans)
+            behavior = {name: _blanked(values, spans) for name, values in behavior.items()}
             column = categories_on_frames(column, behavior_times, frame_times, period_s)
             behavior[str(recording.segment)] = column
+            gaps = gaps + np.cumsum(spans | np.append(False, spans[:-1]))
+            placed = {
+                name: replace(one, as_before=one.as_before and not spans.any())
+                for name, one in placed.items()
+            }
     if column is not None:
         gaps = gaps + _change_numbers(column)
     segment = _change_numbers(gaps).astype(np.int32)
-    return AlignedArrays(files.arrays, behavior, segment, rate_hz, tuple(findings))
+    return AlignedArrays(files.arrays, behavior, segment, rate_hz, tuple(findings), placed)
+
+
+def _place_all(
+    files: FileArrays,
+    frame_times: NDArray[np.float64],
+    behavior_times: NDArray[np.float64],
+    period_s: float,
+    on_frames: str | Mapping[str, str] | None,
+) -> tuple[dict[str, NDArray[np.generic]], dict[str, Placed]]:
+    """Every signal on frames, and how it came there."""
+    behavior, placed = {}, {}
+    for name, values in files.behavior.items():
+        stated = stated_rule(name, on_frames, files.recording.segment)
+        behavior[name], placed[name] = place(values, behavior_times, frame_times, period_s, stated)
+    return behavior, placed
+
+
+def stated_rule(
+    name: str, on_frames: str | Mapping[str, str] | None, segment: str | None = None
+) -> str | None:
+    """The rule that was asked of one signal; a segment is always that of the middle."""
+    if name == segment:
+        return "middle"
+    if on_frames is None or isinstance(on_frames, str):
+        return on_frames
+    return on_frames.get(name)
+
+
+def _blanked(values: NDArray[np.generic], where: NDArray[np.bool_]) -> NDArray[np.generic]:
+    """Values with nothing at some frames."""
+    if values.dtype.kind in "US":
+        return np.where(where, np.zeros(1, values.dtype), values)
+    return np.where(where, np.nan, values.astype(np.float64))
+
+
+def _in_two_segments(recording: Recording, spans: NDArray[np.bool_]) -> list[Finding]:
+    n_frames = int(spans.sum())
+    if not n_frames:
+        return []
+    lie = "1 frame lies" if n_frames == 1 else f"{n_frames} frames lie"
+    reason = f"{lie} in two segments of {recording.segment!r}; no window holds such a frame"
+    return [_finding(recording, reason, n_frames)]
 
 
 def read_times(location: ArrayLocation | None) -> NDArray[np.float64] | None:
@@ -496,12 +453,18 @@ def _change_numbers(values: NDArray[np.generic]) -> NDArray[np.int64]:
     return numbers
 
 
-def resample(aligned: AlignedArrays, rate_hz: float, name: str) -> AlignedArrays:
+def resample(
+    aligned: AlignedArrays,
+    rate_hz: float,
+    name: str,
+    on_frames: str | Mapping[str, str] | None = None,
+    segment: str | None = None,
+) -> AlignedArrays:
     """A session's traces and behaviour at a lower frame rate.
 
-    Each new frame is the mean of the old ones it spans; categories are those in its middle. A
-    new frame across a gap in time gets no traces. A rate within 0.1 % of the session's own
-    changes nothing but the number.
+    Traces of each new frame are the mean of the old ones it spans, behaviour follows the rule of
+    each signal. A new frame across a gap in time gets no traces. A rate within 0.1 % of the
+    session's own changes nothing but the number.
 
     Parameters
     ----------
@@ -511,6 +474,10 @@ def resample(aligned: AlignedArrays, rate_hz: float, name: str) -> AlignedArrays
         The new frame rate.
     name
         The session's name, for messages.
+    on_frames
+        As in `align`.
+    segment
+        The signal whose changes mark gaps.
 
     Raises
     ------
@@ -549,84 +516,32 @@ def resample(aligned: AlignedArrays, rate_hz: float, name: str) -> AlignedArrays
             f"session {name} has {aligned.segment.size} frames at {own_hz:g} Hz, less than one "
             f"at resample_hz = {rate_hz:g}; choose a higher rate or leave the session out"
         )
+    lowered = {
+        signal: lower_rate(values, ratio, n_new, stated_rule(signal, on_frames, segment))
+        for signal, values in aligned.behavior.items()
+    }
     traces = resample_amounts(aligned.arrays["traces"], ratio, n_new)
     traces[spans_gap(aligned.segment, ratio, n_new)] = np.nan
     return replace(
         aligned,
         arrays={"traces": traces},
-        behavior={
-            signal: resample_categories(values, ratio, n_new)
-            if is_category(values)
-            else resample_amounts(values, ratio, n_new)
-            for signal, values in aligned.behavior.items()
+        behavior={signal: values for signal, (values, _) in lowered.items()},
+        placed={
+            signal: _both(aligned.placed.get(signal), now) for signal, (_, now) in lowered.items()
         },
         segment=resample_categories(aligned.segment, ratio, n_new).astype(np.int32),
         frame_rate_hz=rate_hz,
     )
 
 
-def spans_gap(segment: NDArray[np.int32], ratio: float, n_new: int) -> NDArray[np.bool_]:
-    """Which new frames span old ones on both sides of a gap in time.
-
-    Parameters
-    ----------
-    segment
-        Shape (frame,); rises at each gap.
-    ratio, n_new
-        As in `resample_amounts`.
-
-    Examples
-    --------
-    >>> spans_gap(np.array([0, 0, 0, 1, 1, 1], np.int32), 2.0, 3).tolist()
-    [False, True, False]
-    """
-    edges = np.minimum(np.arange(n_new + 1) * ratio, segment.size)
-    first = (edges[:-1] + EDGE_FRAMES).astype(np.int64)
-    last = (np.ceil(edges[1:] - EDGE_FRAMES) - 1).astype(np.int64)
-    return np.asarray(segment[first] != segment[last])
-
-
-def resample_amounts(values: NDArray[np.generic], ratio: float, n_new: int) -> NDArray[np.float64]:
-    """An array at a lower frame rate: each new frame is the mean over the old ones it spans.
-
-    Parameters
-    ----------
-    values
-        Shape (frame, ...). A new frame that touches a non-finite old one becomes NaN there.
-    ratio
-        Old frames a new frame, at least 1; need not be whole.
-    n_new
-        Number of new frames; ``n_new * ratio`` may not exceed the old number.
-
-    Examples
-    --------
-    >>> resample_amounts(np.array([1.0, 3.0, 5.0, 9.0, 0.0]), 2.0, 2)
-    array([2., 7.])
-    """
-    amounts = values.astype(np.float64)
-    missing = ~np.isfinite(amounts)
-    return np.where(
-        _span_means(missing.astype(np.float64), ratio, n_new) > 1e-9,
-        np.nan,
-        _span_means(np.where(missing, 0.0, amounts), ratio, n_new),
+def _both(first: Placed | None, then: Placed) -> Placed:
+    """What two steps onto frames lost together: that one's which lost more bouts."""
+    if first is None:
+        return then
+    is_first = first.n_between > then.n_between or not then.peaks.size
+    lost = first if is_first else then
+    return replace(
+        lost,
+        holds_events=first.holds_events,
+        as_before=first.as_before and then.as_before,
     )
-
-
-def _span_means(values: NDArray[np.float64], ratio: float, n_new: int) -> NDArray[np.float64]:
-    zero = np.zeros((1, *values.shape[1:]))
-    total = np.concatenate([zero, np.cumsum(values, axis=0)])
-    edges = np.minimum(np.arange(n_new + 1) * ratio, values.shape[0])
-    whole = np.minimum(edges.astype(np.int64), values.shape[0] - 1)
-    part = (edges - whole).reshape(-1, *[1] * (values.ndim - 1))
-    at_edge = total[whole] + part * values[whole]
-    means: NDArray[np.float64] = np.diff(at_edge, axis=0) / ratio
-    return means
-
-
-def resample_categories(
-    values: NDArray[np.generic], ratio: float, n_new: int
-) -> NDArray[np.generic]:
-    """A categorical signal at a lower frame rate: the category in the middle of each new frame."""
-    middle = ((np.arange(n_new) + 0.5) * ratio).astype(np.int64)
-    taken: NDArray[np.generic] = values[np.minimum(middle, values.shape[0] - 1)]
-    return taken

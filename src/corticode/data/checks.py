@@ -1,6 +1,6 @@
 """What is wrong with the sessions of a catalogue, all of it at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ def read_all(
     trim_frames: int = 0,
     resample_hz: float | None = None,
     regions: Sequence[str] | None = None,
+    on_frames: Mapping[str, str] | None = None,
 ) -> list[Session]:
     """Every session of a catalogue; where some cannot be read, what is wrong with each of them.
 
@@ -47,6 +48,7 @@ def read_all(
                 trim_frames=trim_frames,
                 resample_hz=resample_hz,
                 regions=regions,
+                on_frames=on_frames,
             )
             sessions.append(session)
             if session.movie is not None and not recording.channels:

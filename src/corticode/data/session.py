@@ -1,13 +1,14 @@
 """One session in memory: its arrays on one clock, in one order of axes, with units."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.alignment import FileArrays, align, read_times, resample
 from corticode.data.catalogue import MOVIE_AXES, TRACES_AXES, Recording
+from corticode.data.on_frames import Placed
 from corticode.data.readers.arrays import ArrayLocation, list_signals, read_array, read_signal
 from corticode.data.regions import read_region_names
 from corticode.data.signals import check_signals
@@ -153,6 +154,8 @@ class Session:
         What was done to the traces before they were read.
     reference
         The reference wavelength's movie, memory-mapped, shape (frame, row, column), or None.
+    placed
+        How each signal that had a clock of its own came onto frames.
 
     Raises
     ------
@@ -172,6 +175,7 @@ class Session:
     findings: tuple[Finding, ...] = ()
     history: str = ""
     reference: NDArray[np.generic] | None = None
+    placed: Mapping[str, Placed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         arrays = {"traces": self.traces, "movie": self.movie, "reference": self.reference}
@@ -207,12 +211,13 @@ def open_session(
     trim_frames: int = 0,
     resample_hz: float | None = None,
     regions: Sequence[str] | None = None,
+    on_frames: str | Mapping[str, str] | None = None,
 ) -> Session:
     """A session read from its files, on one clock, checked.
 
     Movies stay memory-mapped. Where `frame_times` and `behavior_times` are given, behaviour is
-    averaged over each frame's exposure and dropped frames become gaps in time; where they are
-    not, frames and behaviour must be equally many, up to `trim_frames` cut from the longer tail.
+    brought onto frames (`on_frames`) and dropped frames become gaps in time; where they are not,
+    frames and behaviour must be equally many, up to `trim_frames` cut from the longer tail.
 
     Parameters
     ----------
@@ -223,9 +228,16 @@ def open_session(
     trim_frames
         How many frames may be cut from the tail of whatever is longer.
     resample_hz
-        Bring traces and behaviour to this lower rate, each new frame the mean of those it spans.
+        Bring traces and behaviour to this lower rate: traces of a new frame are the mean of those
+        it spans, behaviour follows `on_frames`.
     regions
         Region names for recordings without a list of their own; None numbers them from 1.
+    on_frames
+        How signals on their own clock, or at a higher rate, come onto frames: ``"mean"`` over a
+        frame's exposure, ``"any"`` (its largest sample), ``"count"`` (the sum) or ``"middle"``
+        (the sample that holds there); a rule for all that hold numbers, or a dict by signal. None:
+        text by the middle, numbers by the mean; `cut_windows` makes 0 and 1 of the means of a
+        signal of 0 and 1 where its target asks for that.
 
     Raises
     ------
@@ -267,6 +279,7 @@ def open_session(
         trim_frames=trim_frames,
         resample_hz=resample_hz,
         regions=regions,
+        on_frames=on_frames,
     )
     warn_about(session.findings)
     return session
@@ -279,6 +292,7 @@ def read_session(
     trim_frames: int = 0,
     resample_hz: float | None = None,
     regions: Sequence[str] | None = None,
+    on_frames: str | Mapping[str, str] | None = None,
 ) -> Session:
     """What `open_session` returns, with its findings kept in the session and not warned of.
 
@@ -292,9 +306,9 @@ def read_session(
         read_times(recording.frame_times),
         read_times(recording.behavior_times),
     )
-    aligned = align(files, trim_frames)
+    aligned = align(files, trim_frames, on_frames)
     if resample_hz is not None:
-        aligned = resample(aligned, resample_hz, recording.name)
+        aligned = resample(aligned, resample_hz, recording.name, on_frames, recording.segment)
     odd = check_signals(aligned.behavior, recording.animal, recording.session)
     traces = aligned.arrays.get("traces")
     session = Session(
@@ -309,6 +323,7 @@ def read_session(
         (*cut, *aligned.findings, *odd),
         recording.history,
         aligned.arrays.get("reference"),
+        aligned.placed,
     )
     return _without_empty_regions(session)
 

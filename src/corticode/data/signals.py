@@ -10,6 +10,9 @@ from corticode.errors import Finding
 
 EXPECTED_SPEED_CM_PER_S = (3.0, 120.0)
 FEW_CATEGORIES = 20
+# How a signal on its own clock comes onto frames: its mean over a frame's exposure, the largest of
+# its samples there, their sum, or the one that holds in the middle.
+ON_FRAMES = ("mean", "any", "count", "middle")
 
 
 def holds_numbers(signal: NDArray[Any]) -> bool:
@@ -17,8 +20,21 @@ def holds_numbers(signal: NDArray[Any]) -> bool:
     return np.asarray(signal).dtype.kind in "biuf"
 
 
-def is_category(values: NDArray[np.generic]) -> bool:
-    """Whether a signal holds categories (text, truth values, few whole numbers), not amounts."""
+def holds_events(signal: NDArray[Any]) -> bool:
+    """Whether a signal holds 0 and 1 alone (NaN: missing)."""
+    signal = np.asarray(signal)
+    if signal.dtype.kind == "b":
+        return True
+    if signal.dtype.kind not in "iuf":
+        return False
+    return bool(((signal == 0) | (signal == 1) | np.isnan(signal)).all())
+
+
+def was_category(values: NDArray[np.generic]) -> bool:
+    """Whether version 60f4e28 took a signal for categories: by the values of one session.
+
+    Fits that it made keep their keys where its rule and today's give the same numbers.
+    """
     if values.dtype.kind in "USOb":
         return True
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values

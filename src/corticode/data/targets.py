@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.preprocess import moving_mean
-from corticode.data.signals import holds_numbers
+from corticode.data.signals import ON_FRAMES, holds_numbers
 from corticode.errors import DataError, StudyError
 
 KINDS = ("binary", "classes", "value")
@@ -133,11 +133,16 @@ class Target:
         This many frames before and after each change get no target.
     smooth_frames
         Length of a moving mean (see `corticode.data.preprocess.moving_mean`); 0: none.
+    on_frames
+        How a signal on its own clock, or at a higher frame rate, is brought onto frames: ``"mean"``
+        over a frame's exposure, ``"any"`` (the largest sample in it), ``"count"`` (their sum), or
+        the sample that holds in its ``"middle"``. ``None``: as `frame_rule` says.
 
     Raises
     ------
     StudyError
-        An unknown kind, a negative number, or a setting that needs `above` without it.
+        An unknown kind, a negative number, a setting that needs `above` without it, or a rule
+        that the kind cannot have.
     """
 
     signal: str
@@ -149,6 +154,27 @@ class Target:
     minimum_gap_frames: int = 0
     exclude_transition_frames: int = 0
     smooth_frames: int = 0
+    on_frames: str | None = None
+
+    @property
+    def frame_rule(self) -> str:
+        """How the signal is brought onto frames, decided by what is asked of it.
+
+        As stated; else the category in the middle of the exposure for classes, any for a signal
+        that holds 0 and 1 already, the mean for numbers (with `above`, or as a value).
+
+        Examples
+        --------
+        >>> Target("lick").frame_rule, Target("speed", above=5.0).frame_rule
+        ('any', 'mean')
+        >>> Target("act", "classes").frame_rule, Target("wheel", "value").frame_rule
+        ('middle', 'mean')
+        """
+        if self.on_frames is not None:
+            return self.on_frames
+        if self.kind == "classes":
+            return "middle"
+        return "any" if self.kind == "binary" and self.above is None else "mean"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -163,6 +189,7 @@ class Target:
             number = getattr(self, name)
             if not 0 <= number < np.inf:
                 raise StudyError(f"target {name} is {number}; it must be 0 or more")
+        self._check_rule()
         if self.kind != "binary" or self.above is not None:
             return
         for name in ("absolute", "hysteresis", "smooth_frames"):
@@ -171,6 +198,30 @@ class Target:
                     f"target {name} is set for signal {self.signal!r} without a threshold; "
                     f"give `above`, or leave out {name} where the signal holds 0 and 1"
                 )
+
+    def _check_rule(self) -> None:
+        rule, signal = self.on_frames, self.signal
+        if rule is None:
+            return
+        if rule not in ON_FRAMES:
+            raise StudyError(
+                f"target on_frames is {rule!r}; it must be one of {', '.join(ON_FRAMES)}"
+            )
+        if self.kind == "classes" and rule != "middle":
+            raise StudyError(
+                f"target on_frames is {rule!r} for the classes of {signal!r}; a class has no mean "
+                "and no sum: take 'middle', or leave on_frames out"
+            )
+        if self.kind == "binary" and self.above is None and rule in ("mean", "count"):
+            raise StudyError(
+                f"target on_frames is {rule!r} for signal {signal!r} without a threshold; frames "
+                "then hold more than 0 and 1: give `above`, or take 'any' or 'middle'"
+            )
+        if self.absolute and rule == "any":
+            raise StudyError(
+                f"target on_frames is 'any' and absolute is set for signal {signal!r}; the largest "
+                "sample is taken before the absolute value: take 'mean' or 'middle'"
+            )
 
 
 @dataclass(frozen=True)

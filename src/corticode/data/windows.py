@@ -14,6 +14,7 @@ from corticode.data.movies.normalise import (
     PixelPreprocessing,
     pixel_look_ahead_frames,
 )
+from corticode.data.on_frames import lost_bouts
 from corticode.data.prepared import PreparedSessions, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
@@ -219,11 +220,52 @@ def cut_windows(
         if not sessions:
             raise DataError("there are no sessions to cut windows from; give at least one")
         chosen = Preprocessing(detrend_frames=1000) if preprocessing is None else preprocessing
+        sessions = [with_rule_of(session, target) for session in sessions]
         prepared = prepare_sessions(sessions, chosen)
-        warn_about(prepared.findings)
+        lost = lost_bouts([session.placed for session in sessions], target)
+        warn_about([*prepared.findings, *([] if lost is None else [lost])])
     traces = session_targets(prepared, target)
     kept = select_regions(regions, prepared.regions, table)
     return windows_of(prepared, target, traces, window, kept)
+
+
+def with_rule_of(session: Session, target: Target) -> Session:
+    """A session whose signal is on frames as its target asks, where nobody stated another rule.
+
+    `open_session` does not know what will be asked, and averages numbers. From the means of a
+    signal of 0 and 1 it can be told in which frames there is a 1; a category cannot be told.
+
+    Raises
+    ------
+    DataError
+        The signal was averaged and is asked for by another rule.
+
+    Examples
+    --------
+    >>> from corticode.data.on_frames import Placed
+    >>> licks = {"lick": np.array([0.0, 0.25, 0.0])}
+    >>> session = Session("m1", "a", None, (), licks, np.zeros(3, np.int32),
+    ...                   placed={"lick": Placed("mean", holds_events=True, as_before=False)})
+    >>> with_rule_of(session, Target("lick")).behavior["lick"].tolist()
+    [0.0, 1.0, 0.0]
+    """
+    placed, wanted = session.placed.get(target.signal), target.frame_rule
+    if placed is None or placed.is_stated or placed.as_before or placed.rule in (wanted, "middle"):
+        return session
+    if wanted != "any" or not placed.holds_events:
+        raise DataError(
+            f"session {session.name}: {target.signal!r} was brought onto frames by "
+            f"{placed.rule!r}, and kind {target.kind!r} needs {wanted!r}: open the session with "
+            f"open_session(..., on_frames={{{target.signal!r}: {wanted!r}}})"
+        )
+    means = np.asarray(session.behavior[target.signal], dtype=np.float64)
+    is_one = np.where(np.isfinite(means), (means > 0).astype(np.float64), np.nan)
+    placed = replace(placed, rule="any", peaks=np.ones(placed.peaks.size))
+    return replace(
+        session,
+        behavior={**session.behavior, target.signal: is_one},
+        placed={**session.placed, target.signal: placed},
+    )
 
 
 def session_targets(

@@ -140,7 +140,7 @@ def describe(decoder: Decoder) -> dict[str, Any]:
         "network": _described_network(decoder.settings),
         "training": asdict(decoder.training),
         "seed": decoder.seed,
-        "recipe": asdict(decoder.recipe),
+        "recipe": _described_recipe(decoder.recipe),
         "kind": decoder.kind,
         "history": [dict(row) for row in decoder.history],
         "best_epoch": decoder.best_epoch,
@@ -166,6 +166,14 @@ def _described_network(settings: Network) -> dict[str, Any]:
     """The settings that the network has: those of a CNN for decoders of movies alone."""
     described = asdict(settings)
     return described if settings.sees_movies else {k: described[k] for k in ("kind", "units")}
+
+
+def _described_recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as JSON has it; a rule that nobody stated is not in it."""
+    described = asdict(recipe)
+    if recipe.target.on_frames is None:
+        del described["target"]["on_frames"]
+    return described
 
 
 def build_network(

@@ -398,7 +398,8 @@ def _check_image_shape(decoder: Decoder, prepared: PreparedSessions) -> None:
 
 def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
     recipe = decoder.recipe
-    session = read_session(recording, signals=signals)
+    rules = {recipe.target.signal: recipe.target.frame_rule}
+    session = read_session(recording, signals=signals, on_frames=rules)
     if recipe.pixels is None:
         if recipe.preprocessing.regress_out == "cues":
             session = without_cues(session)

@@ -21,6 +21,7 @@ from corticode.data.folds import (
 )
 from corticode.data.leaks import find_leaks
 from corticode.data.movies.statistics import load_statistics
+from corticode.data.on_frames import lost_bouts
 from corticode.data.prepared import (
     PreparedSessions,
     StoredStatistics,
@@ -247,6 +248,7 @@ def read_files(study: Study) -> StudyFiles:
         trim_frames=study.data.trim_frames,
         resample_hz=study.data.resample_hz,
         regions=None if table is None else table.names,
+        on_frames=study.on_frames,
     )
     return StudyFiles(recordings, sessions, table)
 
@@ -275,7 +277,13 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         condition.target,
         condition.pixels,
     )
-    return [*animals_without_folds(study, content.sessions), *selection_leaks(condition), *leaks]
+    lost = lost_bouts([session.placed for session in content.sessions], condition.target)
+    return [
+        *animals_without_folds(study, content.sessions),
+        *([] if lost is None else [lost]),
+        *selection_leaks(condition),
+        *leaks,
+    ]
 
 
 def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
@@ -288,7 +296,10 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     """
     content = read_files(study)
     sessions = content.sessions
-    keys = [recording_key(recording) for recording in content.recordings]
+    keys = [
+        recording_key(recording) | rules_key(session, study.signals)
+        for recording, session in zip(content.recordings, sessions, strict=True)
+    ]
     plan = Plan(
         artefacts=study.artefacts,
         region_sets=study.region_sets,
@@ -563,6 +574,19 @@ def recording_key(recording: Recording) -> dict[str, Any]:
     return content
 
 
+def rules_key(session: Session, signals: Sequence[str]) -> dict[str, Any]:
+    """By which rules signals came onto frames, where version 60f4e28 took them otherwise.
+
+    Empty where it would have decoded the same, so that its fits keep their keys.
+    """
+    rules = {
+        name: session.placed[name].rule
+        for name in signals
+        if name in session.placed and not session.placed[name].as_before
+    }
+    return {"on_frames": rules} if rules else {}
+
+
 def prepared_key(
     study: Study, recordings: Sequence[Mapping[str, Any]], condition: Condition
 ) -> str:
@@ -593,6 +617,8 @@ def fit_key(
 ) -> str:
     """The key of a fit: all that its result depends on, what must be there before it included."""
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
+    # What it changed of the frames is in the recordings' keys.
+    settings["target"] = {k: v for k, v in settings["target"].items() if k != "on_frames"}
     weights = condition.network.weights
     if weights not in ("imagenet", "none") and condition.network.sees_movies:
         settings["network"] = settings["network"] | {"weights": fingerprint(Path(weights))}

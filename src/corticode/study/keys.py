@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from corticode.data.cues import INPUTS
+from corticode.data.signals import ON_FRAMES
 from corticode.decode.settings import NETWORKS
 from corticode.explain.settings import ATTRIBUTIONS, KINDS
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     NetworkName = str
     MapName = str
     AttributionName = str
+    FrameRule = str
 else:
+    FrameRule = Literal[ON_FRAMES]
     Input, NetworkName = Literal[INPUTS], Literal[tuple(NETWORKS)]
     MapName, AttributionName = Literal[tuple(KINDS)], Literal[ATTRIBUTIONS]
 
@@ -73,6 +76,13 @@ class TargetKeys(_Keys):
         None, ge=0, description="Length of a moving mean over the signal (frames)."
     )
     smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    on_frames: FrameRule | None = Field(
+        None,
+        description="How a signal on its own clock, or under `resample_hz`, comes onto frames: "
+        "its mean over a frame's exposure, any (its largest sample there), count (their sum) or "
+        "the sample that holds in the middle. One rule for all sessions and conditions; left out: "
+        "middle for classes, any for a signal of 0 and 1, mean with `above` and for values.",
+    )
 
 
 class FoldKeys(_Keys):

@@ -117,6 +117,15 @@ class Study:
             dict.fromkeys(str(c.target.signal) for c in self.conditions if c.target is not None)
         )
 
+    @property
+    def on_frames(self) -> dict[str, str]:
+        """The rule by which each signal that is decoded comes onto frames, in every session."""
+        return {
+            str(c.target.signal): rule
+            for c in self.conditions
+            if c.target is not None and (rule := _rule_of(c.target)) is not None
+        }
+
 
 def read_study(path: Path | str) -> Study:
     """A study from its file, with presets and `like` worked in.
@@ -196,8 +205,8 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         raise StudyError(listed(path, schema_faults(error, raw, StudyKeys) + faults)) from error
     if faults:
         raise StudyError(listed(path, faults))
-    conditions = _resolve_all(raw)
-    faults = [fault for c in conditions if (fault := _setting_fault(c)) is not None]
+    conditions, faults = with_one_rule(_resolve_all(raw))
+    faults += [fault for c in conditions if (fault := _setting_fault(c)) is not None]
     faults += start_faults(
         {c.name: c.start_from for c in conditions},
         {c.name: c.permute_labels or "none" for c in conditions},
@@ -227,6 +236,56 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     return Study(
         path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, unused
     )
+
+
+def with_one_rule(
+    conditions: Sequence[ConditionKeys],
+) -> tuple[list[ConditionKeys], list[str]]:
+    """Conditions that decode one signal given one rule by which it comes onto frames, and faults.
+
+    What one of them states holds for all. Where none does and they differ, classes ask for the
+    category in the middle, and a signal of 0 and 1 stays one.
+    """
+    rules: dict[str, list[tuple[str, str | None, str]]] = {}
+    for c in conditions:
+        if c.target is not None and c.target.signal is not None:
+            rule = _rule_of(c.target)
+            if rule is not None:
+                rules.setdefault(c.target.signal, []).append((c.name, c.target.on_frames, rule))
+    faults, settled = [], {}
+    for signal, asked in rules.items():
+        stated = {rule: name for name, rule, _ in asked if rule is not None}
+        if len(stated) > 1:
+            said = " and ".join(f"{rule!r} in {name!r}" for rule, name in stated.items())
+            faults.append(
+                f"target on_frames of signal {signal!r} is {said}; a signal comes onto frames by "
+                "one rule in all conditions: state one"
+            )
+        found = {rule for *_, rule in asked}
+        if stated:
+            settled[signal] = next(iter(stated))
+        elif len(found) > 1:
+            settled[signal] = "middle" if "middle" in found else "any"
+    if faults:
+        return list(conditions), faults
+    return [_with_rule(c, settled) for c in conditions], []
+
+
+def _with_rule(keys: ConditionKeys, settled: Mapping[str, str]) -> ConditionKeys:
+    if keys.target is None or keys.target.signal not in settled:
+        return keys
+    target = keys.target.model_copy(update={"on_frames": settled[str(keys.target.signal)]})
+    return keys.model_copy(update={"target": target})
+
+
+def _rule_of(keys: TargetKeys) -> str | None:
+    """The rule by which a target's signal comes onto frames; None where the target cannot be."""
+    try:
+        return Target(
+            str(keys.signal), keys.kind or "binary", keys.above, on_frames=keys.on_frames
+        ).frame_rule
+    except StudyError:
+        return None
 
 
 def _with_weights_path(keys: ConditionKeys, folder: Path) -> ConditionKeys:
@@ -476,6 +535,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
                 above=target.above,
                 absolute=target.absolute,
                 hysteresis=target.hysteresis,
+                on_frames=target.on_frames,
                 **{f"{name}_frames": frames(target, name) for name in lengths},
             )
         ),
