@@ -328,3 +328,34 @@ def test_fit_scale_refuses_unequal_regions():
         fit_scale([np.zeros((4, 2)), np.zeros((4, 3))], "z-score")
     with pytest.raises(DataError, match="given no sessions"):
         fit_scale([], "z-score")
+
+
+TRIALS = np.repeat([0, 1, 2, 3], 50)
+
+
+def test_smoothing_stops_at_gaps_and_detrending_goes_on():
+    """Trials of another level each: no mean may mix two of them."""
+    level = np.repeat([10.0, 0.0, 10.0, 0.0], 50)
+    np.testing.assert_array_equal(moving_mean(level, 20, segment=TRIALS), level)
+    np.testing.assert_array_equal(moving_mean(level, 20, segment=TRIALS, causal=True), level)
+    assert moving_mean(level, 20)[50] == 5
+    traces = np.stack([level, np.arange(200.0)], axis=1)
+    smooth, _ = preprocess_traces(
+        traces, Preprocessing(smooth_frames=11, scale="none"), segment=TRIALS
+    )
+    np.testing.assert_array_equal(smooth[:, 0], level)
+    slow = Preprocessing(detrend_frames=100, scale="none")
+    for segment in (TRIALS, None):
+        detrended, _ = preprocess_traces(traces, slow, segment=segment)
+        np.testing.assert_allclose(detrended, traces - moving_mean(traces, 100), atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(1, 15), st.booleans())
+def test_a_stretch_is_smoothed_as_if_it_were_alone(lengths, n_frames, causal):
+    segment = np.repeat(np.arange(len(lengths)), lengths)
+    values = np.random.default_rng(len(segment)).normal(size=len(segment))
+    whole = moving_mean(values, n_frames, causal=causal, segment=segment)
+    alone = [
+        moving_mean(values[segment == k], n_frames, causal=causal) for k in range(len(lengths))
+    ]
+    np.testing.assert_allclose(whole, np.concatenate(alone), atol=1e-12)

@@ -376,3 +376,41 @@ def test_permute_labels_refuses_lists_that_disagree():
         permute_labels(numbered(1), ["m1", "m2"], "frames", 0)
     with pytest.raises(DataError, match="session '0' has 6 frames and 5 values of segment"):
         permute_labels(numbered(1), ["m1"], "segments", 0, segments=[np.ones(5)])
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        Target("speed", kind="value", smooth_frames=20),
+        Target("speed", kind="binary", above=5.0, smooth_frames=20),
+    ],
+)
+def test_smoothing_stops_at_the_border_of_a_trial(target):
+    """A mean over two trials would call frames at rest a run, and frames of running rest."""
+    speed = np.repeat([10.0, 0.0, 10.0, 0.0], 50)
+    trial = np.repeat(np.arange(4), 50)
+    made = make_target(speed, target, segment=trial).values
+    np.testing.assert_array_equal(made, speed if target.kind == "value" else speed > 5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e7, 1.7e9, 1e12])
+def test_values_keep_their_digits_beside_an_offset(offset):
+    changes = np.random.default_rng(0).normal(size=500)
+    made = make_target(offset + changes, Target("clock", kind="value")).values
+    assert np.unique(made).size == 500 or offset == 1e12
+    np.testing.assert_allclose(made - offset, changes, atol=1e-3)
+    assert made.dtype == (np.float32 if abs(offset) < 1e3 else np.float64)
+
+
+def test_permuted_values_keep_their_digits():
+    traces = [1e9 + np.arange(3.0), 2e9 + np.arange(4.0)]
+    one, other = permute_labels(traces, ["m1", "m1"], "sessions", 0)
+    assert one.tolist() == traces[1][:3].tolist()
+    assert other[:3].tolist() == traces[0].tolist()
+    shuffled = permute_labels(traces, ["m1", "m1"], "frames", 0)
+    assert sorted(shuffled[0]) == traces[0].tolist()
+
+
+def test_values_beyond_what_can_be_computed_with():
+    with pytest.raises(DataError, match=r"signal 'x' holds values up to 1e\+300; .* another unit"):
+        make_target(np.array([0.0, 1e300]), Target("x", kind="value"))

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from corticode.data.folds import leave_animals_out, split_windows
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode import predict as predict_module
 from corticode.decode import training as training_loop
-from corticode.decode.decoder import state_bytes
+from corticode.decode.decoder import load_decoder, state_bytes
 from corticode.decode.fit import fit
 from corticode.decode.predict import predict
+from corticode.decode.predictions import Predictions
 from corticode.decode.settings import TRACES, Network, Training
 from corticode.errors import (
     CorticodeWarning,
@@ -23,6 +25,7 @@ from corticode.errors import (
 )
 
 SMALL = Network("gru", units=6)
+ROBUST = Preprocessing(scale="robust")
 SHORT = Training(epochs=2, batch_size=64, learning_rate=0.01)
 TARGETS = {
     "binary": Target("run"),
@@ -186,6 +189,32 @@ class TestPlantedSignal:
         said = predict(fitted(parts, "speed", long), parts[2])
         assert said.score.mean() == pytest.approx(20, abs=1)
         assert np.mean((said.score - parts[2].target) ** 2) < 0.6 * parts[2].target.var()
+
+
+@pytest.mark.parametrize("network", ["linear-window", Network("gru", units=4)])
+@pytest.mark.parametrize("offset", [1e7, 1.7e9])
+def test_an_offset_of_a_value_takes_no_digits(simulate, tmp_path, network, offset):
+    """Fitted on values with a large offset, a decoder says the same, offset and all."""
+    said = []
+    for added in (0.0, offset):
+        sessions = [simulate(f"m{k}", "a") for k in range(3)]
+        sessions = [
+            replace(one, behavior={"speed": one.behavior["speed"] + added}) for one in sessions
+        ]
+        windows = cut_windows(
+            sessions, Target("speed", kind="value"), WindowShape(2, 2), preprocessing=ROBUST
+        )
+        parts = split_windows(windows, leave_animals_out(["m0", "m1", "m2"])[0])
+        decoder = fit(parts.train, parts.valid, network, Training(epochs=2, batch_size=64))
+        decoder.save(tmp_path)
+        found = predict(load_decoder(tmp_path), parts.test)
+        found.save(tmp_path / "said.npz")
+        kept = Predictions.load(tmp_path / "said.npz")
+        np.testing.assert_array_equal(kept.score, found.score)
+        np.testing.assert_array_equal(kept.target, found.target)
+        said.append((kept.target - added, kept.score - added))
+    np.testing.assert_allclose(said[1][0], said[0][0], atol=1e-5)
+    np.testing.assert_allclose(said[1][1], said[0][1], atol=1e-3)
 
 
 class TestSideEffects:

@@ -306,3 +306,16 @@ class TestAroundOnset:
     def test_lengths_that_differ(self):
         with pytest.raises(DataError, match=r"target has shape \(3,\), score \(2,\)"):
             auc_around_onset(np.zeros(3), np.zeros(2), 10.0, np.array([0.0]))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_number_are_refused(bad):
+    """NaN sorts above all numbers: four of them would make an AUC of 1."""
+    target, score = np.array([0, 0, 1, 1.0]), np.array([0.1, 0.2, 0.3, bad])
+    for measure in (binary_scores, value_scores, best_threshold, roc_curve, reliability):
+        with pytest.raises(DataError, match="1 of the 4 scores of windows with a target are not"):
+            measure(target, score)
+    with pytest.raises(DataError, match="1 of the 4 scores"):
+        class_scores(target[:2], np.array([[0.1, 0.9], [0.1, bad]]))
+    # Where nothing is known, nothing is counted.
+    assert binary_scores(np.array([0, 0, 1, np.nan]), score)["auc"] == 1.0

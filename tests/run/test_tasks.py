@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import LINEAR_STUDY
 
 from corticode.data.catalogue import read_catalogue
+from corticode.data.targets import Target
 from corticode.errors import DataError, MissingDataError, StudyError
 from corticode.run.check import check_study
 from corticode.run.folder import Run
@@ -21,6 +22,7 @@ from corticode.run.tasks import (
     make_folds,
     read_files,
     recording_key,
+    rules_of_target,
     wanted_maps,
 )
 from corticode.study.study import read_study, resolve, settings_of_map
@@ -463,3 +465,45 @@ def test_wanted_maps_name_each_once(mapped):
     assert [(s.name, s.n_random, c) for s, c in wanted["linear, permuted"]] == [
         ("deep-shap", 0, True),
     ]
+
+
+class TestRulesThatAreNewer:
+    """Numbers that differ from those of 60f4e28 have another key; all others keep theirs."""
+
+    def plan_key(self, folder, tmp_path):
+        tasks = lay_out(read_study(folder / "study.toml"), Run(tmp_path / "run")).tasks
+        return tasks[0].prepared.name, tasks[0].key
+
+    def with_trials(self, folder):
+        table = pd.read_csv(folder / "sessions.csv").assign(segment="trial")
+        table.to_csv(folder / "sessions.csv", index=False)
+
+    @pytest.mark.parametrize(
+        ("pairs", "which"),
+        [
+            ([], (True, True)),
+            ([("detrend_frames = 0", "detrend_frames = 9")], (True, True)),
+            ([("detrend_frames = 0", "smooth_frames = 9, detrend_frames = 0")], (False, False)),
+            (
+                [('signal = "run"', 'signal = "run"\nabove = 0.5\nsmooth_frames = 5')],
+                (True, False),
+            ),
+        ],
+    )
+    def test_where_trials_are_smoothed(self, own_cohort, tmp_path, monkeypatch, pairs, which):
+        (own_cohort / "study.toml").write_text(LINEAR_STUDY, "utf-8")
+        change_study(own_cohort, *pairs)
+        self.with_trials(own_cohort)
+        now = self.plan_key(own_cohort, tmp_path)
+        monkeypatch.setattr("corticode.run.tasks.rules_at_gaps", lambda *_: ())
+        monkeypatch.setattr("corticode.run.tasks.rules_of_target", lambda *_: ())
+        then = self.plan_key(own_cohort, tmp_path)
+        assert tuple(a == b for a, b in zip(now, then, strict=True)) == which
+
+    def test_where_values_keep_their_digits(self, simulate):
+        session = simulate()
+        target = Target("speed", kind="value")
+        assert rules_of_target(target, [session]) == ()
+        far = replace(session, behavior={"speed": session.behavior["speed"] + 1e8})
+        assert rules_of_target(target, [session, far]) == ("values in float64",)
+        assert rules_of_target(replace(target, kind="binary", above=1.0), [far]) == ()

@@ -38,7 +38,10 @@ Measured = tuple[NDArray[np.float64], list[Finding]]
 
 
 def regress_out(
-    traces: NDArray[np.floating], cues: NDArray[np.floating], frame_rate_hz: float
+    traces: NDArray[np.floating],
+    cues: NDArray[np.floating],
+    frame_rate_hz: float,
+    segment: NDArray[Any] | None = None,
 ) -> NDArray[np.float32]:
     """Traces less their least-squares fit on cues at lags of -0.5 to 3 s.
 
@@ -55,6 +58,9 @@ def regress_out(
         (frame, cue).
     frame_rate_hz
         Frames per second.
+    segment
+        (frame,): a change of its value marks a gap in time, across which no lag reaches; ``None``:
+        there are no gaps.
 
     Returns
     -------
@@ -75,7 +81,7 @@ def regress_out(
     >>> bool(left.std() < 0.11), bool(traces.std() > 0.9)
     (True, True)
     """
-    design = lagged(cues, frame_rate_hz)
+    design = lagged(cues, frame_rate_hz, segment)
     known = np.isfinite(traces).all(axis=1) & np.isfinite(cues).all(axis=1)
     needed = FRAMES_A_COLUMN * design.shape[1]
     if np.count_nonzero(known) < needed:
@@ -98,16 +104,26 @@ def regress_out(
     return np.asarray(outputs - fitted, dtype=np.float32)
 
 
-def lagged(cues: NDArray[np.floating], frame_rate_hz: float) -> NDArray[np.float64]:
+def lagged(
+    cues: NDArray[np.floating], frame_rate_hz: float, segment: NDArray[Any] | None = None
+) -> NDArray[np.float64]:
     """Cues at every lag of `KNOTS_S`, and one frame around 0, joined by straight lines.
 
-    The shape is (frame, lag x cue). Ends are held; NaN counts as the cue's mean.
+    The shape is (frame, lag x cue). Ends, of a session and of its stretches without a gap in time,
+    are held; NaN counts as the cue's mean.
     """
     values = np.array(cues, dtype=np.float64)
     gaps = ~np.isfinite(values)
     if gaps.any():
         means = np.nanmean(np.where(gaps, np.nan, values), axis=0) if not gaps.all() else 0.0
         values = np.where(gaps, means, values)
+    changes = () if segment is None else np.flatnonzero(segment[1:] != segment[:-1]) + 1
+    stretches = np.split(values, changes)
+    return np.concatenate([_lagged_stretch(stretch, frame_rate_hz) for stretch in stretches])
+
+
+def _lagged_stretch(values: NDArray[np.float64], frame_rate_hz: float) -> NDArray[np.float64]:
+    """`lagged` of frames without a gap."""
     knots = np.unique([*(np.array(KNOTS_S) * frame_rate_hz), -1.0, 1.0])
     first, last = int(np.floor(knots[0])), int(np.ceil(knots[-1]))
     lags = np.arange(first, last + 1)
@@ -216,7 +232,10 @@ def without_cues(session: Session) -> Session:
     cues = cue_session(session, "cues")
     try:
         values = regress_out(
-            np.asarray(session.traces), np.asarray(cues.traces), session.frame_rate_hz
+            np.asarray(session.traces),
+            np.asarray(cues.traces),
+            session.frame_rate_hz,
+            session.segment,
         )
     except DataError as error:
         raise DataError(f"session {session.name}: {error}") from error

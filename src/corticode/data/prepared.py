@@ -208,7 +208,7 @@ def _prepare_each(
         recorded = np.asarray(session.traces)
         if columns != list(range(recorded.shape[1])):
             recorded = recorded[:, columns]
-        prepared, flat = preprocess_traces(recorded, preprocessing)
+        prepared, flat = preprocess_traces(recorded, preprocessing, session.segment)
         put(k, prepared)
         valid.append(np.isfinite(prepared).all(axis=1))
         varies |= ~flat

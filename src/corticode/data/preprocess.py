@@ -322,7 +322,8 @@ class Preprocessing:
     causal
         Moving means over the frame and those before it, in place of centred ones.
     smooth_frames
-        Length of the moving mean that replaces the trace; ``None``: no smoothing.
+        Length of the moving mean that replaces the trace, within stretches without a gap in time;
+        ``None``: no smoothing.
     scale
         ``"min-max"``, ``"z-score"``, ``"robust"`` or ``"none"``.
     scale_over
@@ -363,15 +364,17 @@ class Preprocessing:
 
 
 def moving_mean(
-    values: NDArray[Any], n_frames: int, *, causal: bool = False
+    values: NDArray[Any],
+    n_frames: int,
+    *,
+    causal: bool = False,
+    segment: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Mean over the frames around each frame, as MATLAB's ``movmean`` takes it.
 
     An odd length is centred; an even one holds ``n_frames / 2`` frames before, the frame, and
     ``n_frames / 2 - 1`` after. The window shrinks at both ends of the session. Frames that are
-    not finite are left out of every mean; where a window holds no other, the mean is NaN. The
-    session is taken in frame order across gaps in time (changes of segment): what a moving mean
-    follows, bleaching or slow haemodynamics, goes on during a gap.
+    not finite are left out of every mean; where a window holds no other, the mean is NaN.
 
     Parameters
     ----------
@@ -382,6 +385,10 @@ def moving_mean(
     causal
         The window holds the frame and the ``n_frames - 1`` before it. No rounding even of a later
         frame then reaches an earlier one.
+    segment
+        (frame,): the window also shrinks where its value changes, at a gap in time or the border
+        of a trial, as smoothing must. ``None``: the session is taken in frame order across gaps,
+        as detrending must: bleaching and slow haemodynamics go on during a gap.
 
     Returns
     -------
@@ -397,6 +404,8 @@ def moving_mean(
     --------
     >>> moving_mean(np.array([1, 2, 3, 4, 5]), 4).tolist()
     [1.5, 2.0, 2.5, 3.5, 4.0]
+    >>> moving_mean(np.array([1, 2, 3, 4, 5]), 4, segment=np.array([0, 0, 1, 1, 1])).tolist()
+    [1.5, 1.5, 3.5, 4.0, 4.0]
     """
     _check_length(n_frames, "n_frames")
     n_total = len(values)
@@ -418,6 +427,11 @@ def moving_mean(
     frame = np.arange(n_total)
     first = np.maximum(frame - (n_frames - 1 if causal else n_frames // 2), 0)
     stop = np.minimum(frame + (0 if causal else (n_frames - 1) // 2) + 1, n_total)
+    if segment is not None:
+        changes = np.flatnonzero(segment[1:] != segment[:-1]) + 1
+        of_frame = np.searchsorted(changes, frame, side="right")
+        first = np.maximum(first, np.append(0, changes)[of_frame])
+        stop = np.minimum(stop, np.append(changes, n_total)[of_frame])
     sums = sums_between(data, first, stop)
     counts = (stop - first)[:, None] if complete else sums_between(finite, first, stop)
     mean = np.full(data.shape, np.nan)
@@ -427,7 +441,7 @@ def moving_mean(
 
 
 def preprocess_traces(
-    traces: NDArray[Any], preprocessing: Preprocessing
+    traces: NDArray[Any], preprocessing: Preprocessing, segment: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Traces as a decoder gets them, and which regions are flat.
 
@@ -441,6 +455,9 @@ def preprocess_traces(
         (frame, region); never changed.
     preprocessing
         What is to be done.
+    segment
+        (frame,): a change of its value marks a gap in time, at which smoothing stops; detrending
+        goes on across it. ``None``: there are no gaps.
 
     Returns
     -------
@@ -471,7 +488,9 @@ def preprocess_traces(
     if preprocessing.detrend_frames is not None:
         data -= moving_mean(data, preprocessing.detrend_frames, causal=preprocessing.causal)
     if preprocessing.smooth_frames is not None:
-        smooth = moving_mean(data, preprocessing.smooth_frames, causal=preprocessing.causal)
+        smooth = moving_mean(
+            data, preprocessing.smooth_frames, causal=preprocessing.causal, segment=segment
+        )
         data = np.where(np.isfinite(data), smooth, np.nan)
     if preprocessing.scale_over == "session":
         return scale_session(data, preprocessing.scale, largest=largest)

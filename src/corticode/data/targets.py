@@ -14,6 +14,10 @@ from corticode.errors import DataError, StudyError
 
 KINDS = ("binary", "classes", "value")
 MOST_CLASSES = 100
+# Beyond it, the squares of errors overflow in float32.
+LARGEST_VALUE = 1e15
+# Of a target's SD: what rounding to float32 may take.
+FLOAT32_SHARE = 1e-4
 HOW = ("sessions", "segments", "blocks", "frames")
 
 
@@ -132,7 +136,8 @@ class Target:
     exclude_transition_frames
         This many frames before and after each change get no target.
     smooth_frames
-        Length of a moving mean (see `corticode.data.preprocess.moving_mean`); 0: none.
+        Length of a moving mean (see `corticode.data.preprocess.moving_mean`), which stops at gaps
+        in time; 0: none.
     on_frames
         How a signal on its own clock, or at a higher frame rate, is brought onto frames: ``"mean"``
         over a frame's exposure, ``"any"`` (the largest sample in it), ``"count"`` (their sum), or
@@ -232,11 +237,12 @@ class TargetTrace:
     ----------
     values
         (frame,): the value, 0 and 1, or the index into `classes`; NaN where there is no target.
+        float32, or float64 where that would lose digits (see `in_few_bytes`).
     classes
         Names of the classes: ``("0", "1")`` for binary targets, empty for values.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating[Any]]
     classes: tuple[str, ...]
 
 
@@ -251,7 +257,8 @@ def make_target(
 
     Hysteresis, gaps and bouts are followed within stretches of finite frames and never across a
     gap in time: after either the state starts anew (0 between the two thresholds), and a bout
-    counts as long as what is seen of it. The moving mean runs over the whole session.
+    counts as long as what is seen of it. The moving mean stops at gaps in time too, and leaves out
+    frames that are not finite.
 
     Parameters
     ----------
@@ -291,12 +298,64 @@ def make_target(
         values = _class_indices(signal_values, names, target.signal)
     else:
         names = ("0", "1") if target.kind == "binary" else ()
-        values = _as_numbers(signal_values, target)
+        values = _as_numbers(signal_values, target, segment)
     if target.kind == "binary":
         values = _as_binary(values, target, segment)
     if target.kind != "value" and target.exclude_transition_frames:
         values = without_transitions(values, target.exclude_transition_frames, segment)
-    return TargetTrace(values.astype(np.float32), names)
+    return TargetTrace(in_few_bytes(values, target.signal), names)
+
+
+def in_few_bytes(values: NDArray[np.float64], signal: str) -> NDArray[np.floating[Any]]:
+    """The values as float32, or as they are where that would lose what varies in them.
+
+    float32 keeps about 7 digits: of a time in seconds since 1970, or a counter at 1e7, the changes
+    are what it drops.
+
+    Parameters
+    ----------
+    values
+        (frame,); NaN where there is none.
+    signal
+        Its name, for the message.
+
+    Raises
+    ------
+    DataError
+        A value is beyond what decoders can compute with.
+
+    Examples
+    --------
+    >>> steps = np.array([0.0, 0.25, 0.5])
+    >>> in_few_bytes(steps, "x").dtype, in_few_bytes(1e8 + steps, "x").dtype
+    (dtype('float32'), dtype('float64'))
+    """
+    largest = float(np.fmax.reduce(np.abs(values), initial=0.0))
+    if largest > LARGEST_VALUE:
+        raise DataError(
+            f"signal {signal!r} holds values up to {largest:.3g}; decoders compute with numbers up "
+            f"to {LARGEST_VALUE:g}: bring the signal to another unit, or correct its file"
+        )
+    return values if is_wide(values) else values.astype(np.float32)
+
+
+def is_wide(values: NDArray[Any]) -> bool:
+    """Whether float32 loses what varies in values, NaN and infinite ones left out."""
+    known = values[np.isfinite(values)].astype(np.float64)
+    if not known.size:
+        return False
+    return is_lost_in_float32(float(np.abs(known).max()), float(known.std()))
+
+
+def is_lost_in_float32(largest: float, sd: float) -> bool:
+    """Whether float32 rounds values of this size by more than 1e-4 of their SD.
+
+    Examples
+    --------
+    >>> is_lost_in_float32(100.0, 1.0), is_lost_in_float32(1e7, 1.0)
+    (False, True)
+    """
+    return sd > 0 and abs(largest) * 2.0**-24 > FLOAT32_SHARE * sd
 
 
 def collect_classes(signals: Sequence[NDArray[Any]]) -> tuple[str, ...]:
@@ -345,7 +404,9 @@ def _check_shapes(signal: NDArray[Any], segment: NDArray[Any] | None, name: str)
         )
 
 
-def _as_numbers(signal: NDArray[Any], target: Target) -> NDArray[np.float64]:
+def _as_numbers(
+    signal: NDArray[Any], target: Target, segment: NDArray[Any] | None
+) -> NDArray[np.float64]:
     """The signal as float64, smoothed and rectified; NaN where it is not finite."""
     if not holds_numbers(signal):
         raise DataError(
@@ -355,7 +416,7 @@ def _as_numbers(signal: NDArray[Any], target: Target) -> NDArray[np.float64]:
     values = signal.astype(np.float64)
     missing = ~np.isfinite(values)
     if target.smooth_frames and (target.kind == "value" or target.above is not None):
-        values = moving_mean(values, target.smooth_frames)
+        values = moving_mean(values, target.smooth_frames, segment=segment)
     values[missing] = np.nan
     return np.abs(values) if target.absolute else values
 
@@ -424,7 +485,7 @@ def _class_indices(
 
 
 def permute_labels(
-    targets: Sequence[NDArray[np.float32]],
+    targets: Sequence[NDArray[np.floating[Any]]],
     animals: Sequence[str],
     how: str,
     seed: int,
@@ -432,7 +493,7 @@ def permute_labels(
     segments: Sequence[NDArray[Any]] | None = None,
     n_blocks: int = 10,
     names: Sequence[str] | None = None,
-) -> list[NDArray[np.float32]]:
+) -> list[NDArray[np.floating[Any]]]:
     """Target traces of the label-permuted control, one a session.
 
     Whole traces keep their own time course, so that only their tie to the cortex is cut; nothing
@@ -504,7 +565,7 @@ def permute_labels(
 
 
 def _check_request(
-    targets: Sequence[NDArray[np.float32]],
+    targets: Sequence[NDArray[np.floating[Any]]],
     animals: Sequence[str],
     how: str,
     segments: Sequence[NDArray[Any]] | None,
@@ -555,8 +616,8 @@ def _gaps(segment: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _cut(
-    target: NDArray[np.float32], n_blocks: int, bounds: NDArray[np.intp] | None
-) -> list[NDArray[np.float32]]:
+    target: NDArray[np.floating[Any]], n_blocks: int, bounds: NDArray[np.intp] | None
+) -> list[NDArray[np.floating[Any]]]:
     if bounds is None:
         n_blocks = max(1, min(n_blocks, len(target)))
         bounds = np.arange(1, n_blocks) * len(target) // n_blocks
@@ -572,19 +633,21 @@ def _derangement(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
 
 
 def _exchange(
-    pieces: Sequence[NDArray[np.float32]], rng: np.random.Generator
-) -> list[NDArray[np.float32]]:
+    pieces: Sequence[NDArray[np.floating[Any]]], rng: np.random.Generator
+) -> list[NDArray[np.floating[Any]]]:
     exchanged = []
     for place, source in zip(pieces, _derangement(len(pieces), rng), strict=True):
-        moved = np.full(len(place), np.nan, np.float32)
+        moved = np.full(len(place), np.nan, np.result_type(place, pieces[source]))
         shared = min(len(place), len(pieces[source]))
         moved[:shared] = pieces[source][:shared]
         exchanged.append(moved)
     return exchanged
 
 
-def _shuffle(target: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    shuffled = np.array(target, np.float32)
+def _shuffle(
+    target: NDArray[np.floating[Any]], rng: np.random.Generator
+) -> NDArray[np.floating[Any]]:
+    shuffled = np.array(target)
     known = np.isfinite(shuffled)
     shuffled[known] = rng.permutation(shuffled[known])
     return shuffled

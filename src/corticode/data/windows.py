@@ -105,8 +105,8 @@ class Windows:
     start
         The row of `traces` at which each window begins, shape (window,).
     target
-        What to say of each window, float32, shape (window,): a class's index or a value; NaN
-        where behaviour is not known.
+        What to say of each window, shape (window,): a class's index or a value; NaN where
+        behaviour is not known. float32, or float64 for values that vary little beside their size.
     animal, session
         Codes into the name tables, shape (window,).
     frame
@@ -121,7 +121,7 @@ class Windows:
 
     traces: NDArray[np.float32]
     start: NDArray[np.int64]
-    target: NDArray[np.float32]
+    target: NDArray[np.floating[Any]]
     animal: NDArray[np.int16]
     session: NDArray[np.int16]
     frame: NDArray[np.int32]
@@ -358,9 +358,9 @@ def windows_of(
     inside = (target_row >= 0) & (target_row < n_rows)
     target_row = np.clip(target_row, 0, n_rows - 1)
     usable &= inside & (run[target_row] == run[start])
-    values = np.full(n_rows, np.nan, dtype=np.float32)
+    values: NDArray[np.floating[Any]] = np.full(n_rows, np.nan, dtype=np.float32)
     if targets is not None:
-        values = np.concatenate([trace.values for trace in targets]).astype(np.float32)
+        values = np.concatenate([trace.values for trace in targets])
         usable &= np.isfinite(values[target_row])
     start, target_row = start[usable], target_row[usable]
     if start.size == 0:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from corticode.data.files import write_bytes, write_text
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
-from corticode.data.targets import Target
+from corticode.data.targets import Target, is_lost_in_float32
 from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
@@ -56,8 +56,15 @@ class ScaledNetwork(nn.Module):
 
     def set_output(self, offset: float, gain: float) -> None:
         """Fix the target's mean and SD."""
+        if is_lost_in_float32(offset, gain):
+            self.output_offset = self.output_offset.double()
         self.output_offset.fill_(offset)
         self.output_gain.fill_(gain)
+
+    @property
+    def says_float64(self) -> bool:
+        """Whether its values vary so little beside their size that float32 would lose them."""
+        return is_lost_in_float32(float(self.output_offset), float(self.output_gain))
 
     def note_scaling(self) -> None:
         """Remember whether inputs need any arithmetic at all: most need none."""
@@ -301,8 +308,9 @@ def _load_weights(network: ScaledNetwork, path: Path) -> None:
         raise MissingDataError(f"{path} does not exist; fit the decoder again")
     try:
         state = safetensors.torch.load(path.read_bytes())
+        network.output_offset = network.output_offset.to(state["output_offset"].dtype)
         network.load_state_dict(state)
-    except (SafetensorError, RuntimeError, ValueError) as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise DecoderError(
             f"{path} holds no weights of this decoder ({reason}); nothing in it was run; "

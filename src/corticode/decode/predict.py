@@ -1,7 +1,7 @@
 """The prediction loop: what a fitted decoder says of windows of traces or of movies."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -141,9 +141,10 @@ def check_recipe(decoder: Decoder, windows: Windows) -> None:
 
 def _scores_of_all(
     network: ScaledNetwork, decoder: Decoder, windows: Windows, device: str
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating[Any]]:
     n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
-    score = np.empty((windows.n_windows, n_outputs), dtype=np.float32)
+    dtype = np.float64 if decoder.kind == "value" and network.says_float64 else np.float32
+    score = np.empty((windows.n_windows, n_outputs), dtype=dtype)
     outputs = outputs_of_movies if decoder.settings.sees_movies else _outputs_of_traces
     for where, given in outputs(network, windows, device):
         n_windows = where.stop - where.start
@@ -244,4 +245,6 @@ def scores_of(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:
         return torch.sigmoid(outputs)
     if kind == "classes":
         return torch.softmax(outputs, dim=-1)
+    if network.says_float64:
+        outputs = outputs.double()
     return outputs * network.output_gain + network.output_offset

@@ -94,8 +94,8 @@ class Predictions:
     animal: NDArray[np.int16]
     session: NDArray[np.int16]
     frame: NDArray[np.int32]
-    target: NDArray[np.float32]
-    score: NDArray[np.float32]
+    target: NDArray[np.floating[Any]]
+    score: NDArray[np.floating[Any]]
     kind: str
     animal_names: tuple[str, ...]
     session_names: tuple[str, ...]
@@ -133,13 +133,23 @@ class Predictions:
     def save(self, path: Path) -> None:
         """Write the predictions as a compressed NPZ file of plain arrays, whole or not at all."""
         arrays: dict[str, NDArray[Any]] = {
-            name: getattr(self, name).astype(dtype, copy=False) for name, dtype in COLUMNS.items()
+            name: getattr(self, name).astype(dtype, copy=False)
+            for name, dtype in self._dtypes().items()
         }
         arrays |= {name: np.array(getattr(self, name), dtype=np.str_) for name in NAME_TABLES}
         arrays["kind"] = np.array(self.kind)
         rate = np.nan if self.frame_rate_hz is None else self.frame_rate_hz
         arrays["frame_rate_hz"] = np.array(rate, dtype=np.float64)
         write_with(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+    def _dtypes(self) -> dict[str, Any]:
+        """Of each column in a file; values that need their digits keep them."""
+        wide = [
+            name
+            for name in ("target", "score")
+            if self.kind == "value" and getattr(self, name).dtype == np.float64
+        ]
+        return COLUMNS | dict.fromkeys(wide, np.float64)
 
     @classmethod
     def load(cls, path: Path) -> Predictions:

@@ -506,5 +506,5 @@ def loss_of(
     if kind == "classes":
         return functional.cross_entropy(outputs, targets.long(), label_smoothing=smoothing)
     return functional.mse_loss(
-        outputs[:, 0], (targets - network.output_offset) / network.output_gain
+        outputs[:, 0], ((targets - network.output_offset) / network.output_gain).float()
     )

@@ -102,7 +102,7 @@ def binary_scores(
     Raises
     ------
     DataError
-        Lengths that disagree, or targets other than 0 and 1.
+        Lengths that disagree, targets other than 0 and 1, or scores that are not finite.
 
     References
     ----------
@@ -146,7 +146,7 @@ def class_scores(target: NDArray[Any], score: NDArray[Any]) -> dict[str, float]:
     Raises
     ------
     DataError
-        Lengths that disagree, or targets that are no class.
+        Lengths that disagree, targets that are no class, or scores that are not finite.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def value_scores(target: NDArray[Any], score: NDArray[Any]) -> dict[str, float]:
     Raises
     ------
     DataError
-        Lengths that disagree.
+        Lengths that disagree, or scores that are not finite.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def best_threshold(target: NDArray[Any], score: NDArray[Any]) -> float:
     Raises
     ------
     DataError
-        Lengths that disagree, or targets other than 0 and 1.
+        Lengths that disagree, targets other than 0 and 1, or scores that are not finite.
 
     Examples
     --------
@@ -269,6 +269,13 @@ def _known(
             f"{needed} for the same windows"
         )
     known = ~np.isnan(target)
+    n_bad = int(np.count_nonzero(~np.isfinite(score[known])))
+    if n_bad:
+        # NaN sorts above every number: it would count as the surest of all.
+        raise DataError(
+            f"{n_bad} of the {score[known].size} scores of windows with a target are not finite; "
+            "leave those windows out (target NaN), or correct what predicted them"
+        )
     return target[known], score[known]
 
 
@@ -363,11 +370,11 @@ def roc_curve(target: NDArray[np.floating], score: NDArray[np.floating]) -> pd.D
     """
     import pandas as pd
 
-    known = ~np.isnan(target)
-    true, order = target[known] == 1, np.argsort(-score[known], kind="stable")
+    target, score = _known(target, score, 1)
+    true, order = target == 1, np.argsort(-score, kind="stable")
     if not 0 < np.count_nonzero(true) < true.size:
         return pd.DataFrame({"false_share": [], "true_share": []}, dtype=np.float64)
-    ordered = score[known][order]
+    ordered = score[order]
     last = np.append(np.flatnonzero(np.diff(ordered)), ordered.size - 1)
     shares = {
         "false_share": np.append(0, np.cumsum(~true[order])[last] / np.count_nonzero(~true)),
@@ -401,9 +408,9 @@ def reliability(target: NDArray[np.floating], score: NDArray[np.floating]) -> pd
     """
     import pandas as pd
 
-    known = ~np.isnan(target)
-    bins = np.minimum((score[known] * BINS).astype(np.int64), BINS - 1)
-    table = pd.DataFrame({"bin": bins, "score": score[known], "share": target[known]})
+    target, score = _known(target, score, 1)
+    bins = np.minimum((score * BINS).astype(np.int64), BINS - 1)
+    table = pd.DataFrame({"bin": bins, "score": score, "share": target})
     grouped = table.groupby("bin")
     found = grouped[["score", "share"]].mean()
     return found.assign(n_windows=grouped.size()).reset_index(drop=True)

@@ -368,9 +368,10 @@ def _common_rows(windows: Windows, names: Sequence[Name], every: int) -> list[ND
     ]
 
 
-def _labels_by_frame(windows: Windows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+def _labels_by_frame(windows: Windows, rows: NDArray[np.intp]) -> NDArray[np.floating]:
     """Labels of one session by frame, NaN where there is no window."""
-    trace = np.full(int(windows.frame[rows].max(initial=0)) + 1, np.nan, np.float32)
+    n_frames = int(windows.frame[rows].max(initial=0)) + 1
+    trace = np.full(n_frames, np.nan, windows.target.dtype)
     trace[windows.frame[rows]] = windows.target[rows]
     return trace
 

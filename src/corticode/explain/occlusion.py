@@ -377,7 +377,10 @@ def scores_of_versions(
         Shape (version, window) or (version, window, class).
     """
     n_outputs = count_outputs(decoder.kind, decoder.recipe.classes)
-    said = np.empty((n_versions, windows.n_windows, n_outputs), np.float32)
+    is_wide = decoder.kind == "value" and decoder.network.says_float64
+    said = np.empty(
+        (n_versions, windows.n_windows, n_outputs), np.float64 if is_wide else np.float32
+    )
     network = decoder.network.to(device)
     try:
         with torch.inference_mode():

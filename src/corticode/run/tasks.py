@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
 from corticode.data.cues import cue_sessions, without_cues
@@ -31,8 +33,10 @@ from corticode.data.prepared import (
     store_movies,
     store_sessions,
 )
+from corticode.data.preprocess import Preprocessing
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
+from corticode.data.targets import Target, is_wide
 from corticode.decode.decoder import FORMAT
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
@@ -318,7 +322,10 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         for members, own_folds in one.groups:
             own = [keys[k] for k in members]
             stored = _stored_statistics(run, condition, [content.recordings[k] for k in members])
-            folder = _prepare(run, study, condition, [sessions[k] for k in members], own, stored)
+            their_sessions = [sessions[k] for k in members]
+            folder = _prepare(run, study, condition, their_sessions, own, stored)
+            rules = rules_at_gaps(condition.preprocessing, their_sessions)
+            rules += rules_of_target(condition.target, their_sessions)
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
             plan.findings += examine_folds(prepared, condition, own_folds, content.table)
@@ -333,7 +340,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
                         condition,
                         fold,
                         seed,
-                        fit_key(study, own, condition, fold, seed, content.table, before),
+                        fit_key(study, own, condition, fold, seed, content.table, before, rules),
                         content.table,
                         device,
                         stored,
@@ -424,7 +431,8 @@ def _prepare(
     stored: Sequence[StoredStatistics],
 ) -> Path:
     """The folder of prepared sessions, made where it is not there."""
-    key = prepared_key(study, keys, condition)
+    rules = rules_at_gaps(condition.preprocessing, sessions)
+    key = prepared_key(study, keys, condition, rules)
     folder = run.prepared_folder(key)
     if condition.pixels is not None:
         # Statistics may be gone, or taken of other files, though the folder is there.
@@ -587,11 +595,43 @@ def rules_key(session: Session, signals: Sequence[str]) -> dict[str, Any]:
     return {"on_frames": rules} if rules else {}
 
 
+def rules_at_gaps(preprocessing: Preprocessing, sessions: Sequence[Session]) -> tuple[str, ...]:
+    """Steps that stop at the sessions' gaps in time, where there are such steps and gaps.
+
+    They went on across gaps up to version 60f4e28: they enter keys, so that what was made then is
+    made again, and nothing else is.
+    """
+    if not any(np.any(np.diff(session.segment)) for session in sessions):
+        return ()
+    steps = {
+        "traces are smoothed": (preprocessing.smooth_frames or 0) > 1,
+        "cues are regressed out": preprocessing.regress_out != "none",
+    }
+    return tuple(f"{step} between gaps" for step, is_taken in steps.items() if is_taken)
+
+
+def rules_of_target(target: Target, sessions: Sequence[Session]) -> tuple[str, ...]:
+    """The same of how targets are made: smoothing stops at gaps, values keep their digits."""
+    rules = []
+    if target.smooth_frames > 1 and any(np.any(np.diff(one.segment)) for one in sessions):
+        rules.append("targets are smoothed between gaps")
+    signals = [one.behavior[target.signal] for one in sessions if target.signal in one.behavior]
+    if target.kind == "value" and any(
+        signal.dtype.kind in "iuf" and is_wide(signal) for signal in signals
+    ):
+        rules.append("values in float64")
+    return tuple(rules)
+
+
 def prepared_key(
-    study: Study, recordings: Sequence[Mapping[str, Any]], condition: Condition
+    study: Study,
+    recordings: Sequence[Mapping[str, Any]],
+    condition: Condition,
+    rules: Sequence[str] = (),
 ) -> str:
     """The key of prepared sessions."""
     regions_path = study.regions_path
+    newer = {"rules": list(rules)} if rules else {}
     return hash_of(
         {
             "recordings": list(recordings),
@@ -603,6 +643,7 @@ def prepared_key(
             "signals": study.signals,
             "format": FORMAT,
         }
+        | newer
     )
 
 
@@ -614,8 +655,10 @@ def fit_key(
     seed: int,
     table: RegionTable | None,
     before: Sequence[str | None] = (),
+    rules: Sequence[str] = (),
 ) -> str:
     """The key of a fit: all that its result depends on, what must be there before it included."""
+    newer = {"rules": list(rules)} if rules else {}
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
     # What it changed of the frames is in the recordings' keys.
     settings["target"] = {k: v for k, v in settings["target"].items() if k != "on_frames"}
@@ -633,4 +676,5 @@ def fit_key(
             "table": None if table is None or condition.regions is None else asdict(table),
             "format": FORMAT,
         }
+        | newer
     )

@@ -73,7 +73,9 @@ class TargetKeys(_Keys):
     )
     exclude_transition_s: float | None = Field(None, ge=0, description="The same in seconds.")
     smooth_frames: int | None = Field(
-        None, ge=0, description="Length of a moving mean over the signal (frames)."
+        None,
+        ge=0,
+        description="Length of a moving mean over the signal, between gaps in time (frames).",
     )
     smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
     on_frames: FrameRule | None = Field(
@@ -119,7 +121,10 @@ class PreprocessKeys(_Keys):
     )
     detrend_s: float | None = Field(None, ge=0, description="The same in seconds.")
     smooth_frames: int | None = Field(
-        None, ge=0, description="Length of a moving mean over the traces (frames); 0: none."
+        None,
+        ge=0,
+        description="Length of a moving mean over the traces, between gaps in time (frames); 0: "
+        "none.",
     )
     smooth_s: float | None = Field(None, ge=0, description="The same in seconds.")
     causal: bool | None = Field(None, description="Moving means look back only.")
