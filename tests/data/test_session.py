@@ -3,8 +3,11 @@
 import warnings
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
+import scipy.io
+import tifffile
 
 from corticode.data.catalogue import Recording
 from corticode.data.readers.arrays import ArrayLocation
@@ -300,3 +303,44 @@ def test_refusals_of_arrays(imaging_recording):
     np.save(imaging_recording.movie.path, np.full((6, 2, 2), "x"))
     with pytest.raises(DataError, match="holds <U1 values; movie must be numbers"):
         read_imaging(imaging_recording)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".h5", ".mat"])
+def test_four_axes_are_refused_in_the_same_words(imaging_recording, tmp_path, suffix):
+    path, movie = tmp_path / f"four{suffix}", np.zeros((6, 2, 4, 3), np.uint16)
+    if suffix == ".npy":
+        np.save(path, movie)
+    elif suffix == ".mat":
+        scipy.io.savemat(path, {"m": movie})
+    else:
+        with h5py.File(path, "w") as file:
+            file["m"] = movie
+    location = ArrayLocation(path, None if suffix == ".npy" else "m")
+    words = r"has more axes than time, row and column \(6 x 2 x 4 x 3\); .*export one channel and"
+    with pytest.raises(DataError, match=words):
+        read_imaging(replace(imaging_recording, movie=location))
+
+
+def test_channels_of_a_hyperstack_are_wavelengths(imaging_recording, tmp_path):
+    path = tmp_path / "movie.tif"
+    counts = COUNTS[:6].astype(np.uint16)
+    tifffile.imwrite(path, counts.reshape(3, 2, 2, 3), imagej=True, metadata={"axes": "TCYX"})
+    recording = replace(imaging_recording, movie=ArrayLocation(path))
+    arrays, findings = read_imaging(recording)
+    np.testing.assert_array_equal(arrays["movie"], counts[0::2])
+    np.testing.assert_array_equal(arrays["reference"], counts[1::2])
+    assert findings == []
+    for channels in ((), ("calcium",)):
+        with pytest.raises(DataError, match=r"\(T 3, C 2\); if they are two wavelengths, give cha"):
+            read_imaging(replace(recording, channels=channels))
+
+
+def test_a_recording_that_was_stopped_early_is_read_and_told(imaging_recording, tmp_path):
+    path = tmp_path / "movie.tif"
+    counts = COUNTS[:3].astype(np.uint16)
+    tifffile.imwrite(path, counts, metadata=None, description="ImageJ=1.53t\nimages=9\n")
+    recording = replace(imaging_recording, movie=ArrayLocation(path), channels=())
+    _, (finding,) = read_imaging(recording)
+    assert str(finding).startswith(
+        "animal 'm1', session 'a': movie.tif says that it has 9 pages and has 3, all of them whole"
+    )

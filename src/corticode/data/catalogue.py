@@ -16,7 +16,13 @@ from pathlib import Path
 
 from corticode.data.files import write_text
 from corticode.data.readers.arrays import ArrayLocation, check_suffix, parse_location
-from corticode.data.readers.lookup import guess, is_file, is_folder
+from corticode.data.readers.lookup import (
+    FOLDER_WAY_OUT,
+    guess,
+    is_file,
+    is_folder,
+    missing_hint,
+)
 from corticode.errors import DataError, MissingDataError, numbered
 
 MOVIE_AXES = ("time", "row", "column")
@@ -104,11 +110,13 @@ def _file_faults(cells: dict[str, str], folder: Path) -> _Faults:
             yield name, str(error)
             continue
         if not is_file(path):
-            way_out = "paths are relative to the catalogue"
+            if is_folder(path):
+                yield name, f"{path} is a folder, not a file; {FOLDER_WAY_OUT}"
+                continue
+            way_out = missing_hint(path) or "paths are relative to the catalogue"
             if "\\" in cells[name]:
                 way_out += ", and folders are parted by /"
-            kind = "is a folder, not a file" if is_folder(path) else "does not exist"
-            yield name, f"{path} {kind}; {way_out}"
+            yield name, f"{path} does not exist; {way_out}"
 
 
 def _source_faults(cells: dict[str, str], folder: Path) -> _Faults:

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from corticode.data.alignment import FileArrays, align, read_times, resample
 from corticode.data.catalogue import MOVIE_AXES, TRACES_AXES, Recording
 from corticode.data.on_frames import Placed
-from corticode.data.readers.arrays import ArrayLocation, list_signals, read_array, read_signal
+from corticode.data.readers.arrays import (
+    ArrayLocation,
+    list_signals,
+    read_array,
+    read_movie,
+    read_signal,
+)
 from corticode.data.regions import read_region_names
 from corticode.data.signals import check_signals
 from corticode.errors import DataError, Finding, MissingDataError, warn_about
@@ -34,7 +40,7 @@ def read_imaging(
         ``"traces"``, shape (frame, region), ``"movie"`` and ``"reference"``, shape
         (frame, row, column).
     findings
-        The frame that was cut off.
+        The frame that was cut off; a recording that was stopped early.
 
     Raises
     ------
@@ -59,22 +65,22 @@ def read_imaging(
     arrays: dict[str, NDArray[np.generic]] = {}
     findings: list[Finding] = []
     if recording.traces is not None:
-        arrays["traces"] = _read_ordered(
-            recording, "traces", recording.traces, recording.traces_axes, TRACES_AXES
+        traces = read_array(recording.traces)
+        arrays["traces"] = _ordered(
+            recording, "traces", recording.traces, traces, recording.traces_axes
         )
     if recording.movie is not None:
-        arrays["movie"] = _read_ordered(
-            recording, "movie", recording.movie, recording.movie_axes, MOVIE_AXES
-        )
+        n_channels = max(1, len(recording.channels))
+        movie, findings = _read_movie(recording, "movie", recording.movie, n_channels)
+        arrays["movie"] = movie
     if not arrays:
         raise MissingDataError(
             f"session {recording.name} has neither traces nor a movie; name one in the "
             "catalogue's column 'traces' or 'movie'"
         )
     if recording.movie_reference is not None and recording.movie is not None:
-        reference = _read_ordered(
-            recording, "reference", recording.movie_reference, recording.movie_axes, MOVIE_AXES
-        )
+        reference, odd = _read_movie(recording, "reference", recording.movie_reference, 1)
+        findings += odd
         if reference.shape[1:] != arrays["movie"].shape[1:]:
             raise DataError(
                 f"session {recording.name}: {recording.movie_reference} has frames of "
@@ -83,20 +89,34 @@ def read_imaging(
             )
         arrays["reference"] = reference
     elif len(recording.channels) > 1 and recording.movie is not None:
-        parted, findings = _part_channels(recording, arrays["movie"])
+        parted, cut = _part_channels(recording, arrays["movie"])
         arrays |= parted
+        findings += cut
     return arrays, findings
 
 
-def _read_ordered(
+def _read_movie(
+    recording: Recording, name: str, location: ArrayLocation, n_channels: int
+) -> tuple[NDArray[np.generic], list[Finding]]:
+    """A movie with time first, and a word on a file that is not what it says."""
+    movie, notes = read_movie(location, n_channels)
+    movie = _ordered(recording, name, location, movie, recording.movie_axes)
+    findings = [
+        Finding("frames", f"{location.path.name} {note}", recording.animal, recording.session)
+        for note in notes
+    ]
+    return movie, findings
+
+
+def _ordered(
     recording: Recording,
     name: str,
     location: ArrayLocation,
+    array: NDArray[np.generic],
     axes: Sequence[str],
-    wanted: Sequence[str],
 ) -> NDArray[np.generic]:
     """An array of numbers with its axes in the order that is wanted."""
-    array = read_array(location)
+    wanted = TRACES_AXES if name == "traces" else MOVIE_AXES
     if array.ndim != len(wanted):
         raise DataError(
             f"session {recording.name}: {location} has shape {array.shape}; {name} must "

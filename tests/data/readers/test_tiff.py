@@ -1,5 +1,6 @@
 """Movies in TIFF files."""
 
+import json
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from corticode.data.readers import tiff
 from corticode.data.readers.tiff import read_pages
-from corticode.errors import DataError, MissingDataError
+from corticode.errors import CorticodeWarning, DataError, MissingDataError
 
 MOVIE = np.arange(12 * 8 * 6, dtype=np.uint16).reshape(12, 8, 6)
 SMALL_MOVIE = np.arange(5 * 8 * 6, dtype=np.uint16).reshape(5, 8, 6)
@@ -112,11 +113,194 @@ def test_cut_short_imagej(tmp_path: Path, options: dict[str, object]) -> None:
         tiff.read_array(path, None)
 
 
-def test_fewer_pages_than_promised(tmp_path: Path) -> None:
+OME = (
+    '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+    '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="6" '
+    'SizeY="8" SizeC="1" SizeZ="1" SizeT="20"><TiffData/></Pixels></Image></OME>'
+)
+
+
+@pytest.mark.parametrize(
+    "description",
+    ["ImageJ=1.53\nimages=20\n", "ImageJ=1.53\nframes=20\n", OME, '{"shape": [20, 8, 6]}'],
+)
+@pytest.mark.parametrize("kind", ["plain", "one header", "packed"])
+def test_a_recording_that_was_stopped_early(tmp_path: Path, description: str, kind: str) -> None:
     path = tmp_path / "movie.tif"
-    tifffile.imwrite(path, MOVIE, metadata=None, description="ImageJ=1.53\nimages=20\n")
-    with pytest.raises(DataError, match="12 whole pages found, 20 needed"):
+    frames = MOVIE[:1] if kind == "one header" else MOVIE
+    compression = "zlib" if kind == "packed" else None
+    tifffile.imwrite(path, frames, metadata=None, description=description, compression=compression)
+    if kind == "one header":
+        with path.open("ab") as file:
+            file.write(MOVIE[1:].tobytes())
+    movie, (note,) = tiff.read_movie(path, None)
+    np.testing.assert_array_equal(movie, MOVIE)
+    assert note.startswith("says that it has 20 pages and has 12, all of them whole")
+    with pytest.warns(CorticodeWarning, match=r"movie.tif says that it has 20 pages and has 12"):
         tiff.read_array(path, None)
+
+
+def test_the_next_page_was_to_be_where_the_file_ends(tmp_path: Path) -> None:
+    path = tmp_path / "crashed.tif"
+    path.write_bytes(_by_hand(next_at=len(_by_hand())))
+    assert tiff.read_array(path, None).tolist() == [[[7, 9]]]
+
+
+def test_a_part_that_is_followed_by_another(tmp_path: Path) -> None:
+    for name, frames in (("run_@0001.tif", MOVIE[:5]), ("run_@0002.tif", MOVIE[5:])):
+        tifffile.imwrite(
+            tmp_path / name, frames, metadata=None, description="ImageJ=1.53\nimages=12\n"
+        )
+    with pytest.raises(DataError, match=r"has 5 of 12 pages, and seems to go on in run_@0002.tif"):
+        tiff.read_array(tmp_path / "run_@0001.tif", None)
+
+
+PLAIN = {"photometric": "minisblack"}
+SCANIMAGE = "SI.VERSION_MAJOR = 2023\nSI.hChannels.channelSave = {}\nSI.hStackManager.{}"
+BY_TWO, BY_THREE = MOVIE.reshape(6, 2, 8, 6), MOVIE.reshape(4, 3, 8, 6)
+
+
+def _scanimage(channels: str, stack: str) -> dict[str, object]:
+    return PLAIN | {"metadata": None, "software": SCANIMAGE.format(channels, stack)}
+
+
+OLD_SCANIMAGE = (
+    "state.acq.savingChannel1=1\rstate.acq.savingChannel2=1\rstate.acq.savingChannel3=0\r"
+    "state.acq.numberOfZSlices=1\r"
+)
+IN_TURN = {
+    "ImageJ": (BY_TWO, {"imagej": True, "metadata": {"axes": "TCYX"}}),
+    "tifffile, no names": (BY_TWO, PLAIN),
+    "tifffile": (BY_TWO, PLAIN | {"metadata": {"axes": "TCYX"}}),
+    "OME": (BY_TWO, PLAIN | {"ome": True, "metadata": {"axes": "TCYX"}}),
+    "ScanImage": (MOVIE, _scanimage("[1;2]", "numSlices = 1")),
+    "ScanImage, off": (
+        MOVIE,
+        _scanimage("[1 3]", "enable = false\nSI.hStackManager.numSlices = 9"),
+    ),
+    "ScanImage 4": (
+        MOVIE,
+        PLAIN | {"metadata": None, "description": "scanimage.SI4.channelsSave = [1;2]\n"},
+    ),
+    "ScanImage 3": (MOVIE, PLAIN | {"metadata": None, "description": OLD_SCANIMAGE}),
+}
+MORE = {
+    "ImageJ": (BY_THREE, {"imagej": True, "metadata": {"axes": "TZYX"}}, "T 4, Z 3"),
+    "ImageJ, all": (
+        MOVIE.reshape(3, 2, 2, 8, 6),
+        {"imagej": True, "metadata": {"axes": "TZCYX"}},
+        "T 3, Z 2, C 2",
+    ),
+    "tifffile": (BY_THREE, PLAIN | {"metadata": {"axes": "TZYX"}}, "T 4, Z 3"),
+    "OME": (BY_THREE, PLAIN | {"ome": True, "metadata": {"axes": "TZYX"}}, "T 4, Z 3"),
+    "ScanImage": (MOVIE, _scanimage("1", "numSlices = 3"), "T 4, Z 3"),
+    "ScanImage, three": (MOVIE, _scanimage("[1;2;4]", "numSlices = 1"), "T 4, C 3"),
+    "ScanImage, fast": (
+        MOVIE,
+        _scanimage("1", "numSlices = 1\nSI.hFastZ.numFramesPerVolume = 4"),
+        "T 3, Z 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("writer", IN_TURN)
+def test_two_channels_in_turn_are_two_wavelengths_if_the_catalogue_says_so(
+    tmp_path: Path, writer: str
+) -> None:
+    frames, options = IN_TURN[writer]
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, frames, **options)
+    with pytest.raises(
+        DataError, match=r"row and column \(. 6, . 2\); if they are two .* give channels = calcium"
+    ):
+        tiff.read_array(path, None)
+    movie, notes = tiff.read_movie(path, None, n_channels=2)
+    np.testing.assert_array_equal(movie, MOVIE)
+    assert isinstance(movie, np.memmap)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("writer", MORE)
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_more_than_time_is_refused(tmp_path: Path, writer: str, n_channels: int) -> None:
+    frames, options, found = MORE[writer]
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, frames, **options)
+    words = rf"more axes than time, row and column \({found}\); export one channel and one plane"
+    with pytest.raises(DataError, match=words):
+        tiff.read_movie(path, None, n_channels)
+
+
+@pytest.mark.parametrize("options", [{"ome": True}, {}])
+def test_channels_one_after_the_other(tmp_path: Path, options: dict[str, object]) -> None:
+    path = tmp_path / "movie.tif"
+    frames = MOVIE.reshape(2, 6, 8, 6)
+    tifffile.imwrite(path, frames, metadata={"axes": "CTYX"}, **PLAIN, **options)
+    with pytest.raises(DataError, match=r"\(C 2, T 6\); save two wavelengths as a file each"):
+        tiff.read_movie(path, None, n_channels=2)
+
+
+@pytest.mark.parametrize(("n_channels", "n_slices"), [(2, 1), (1, 3), (1, 1)])
+def test_micromanager(tmp_path: Path, n_channels: int, n_slices: int) -> None:
+    path = tmp_path / "stack.tif"
+    n_frames = 12 // n_channels // n_slices
+    summary = json.dumps({"Channels": n_channels, "Slices": n_slices, "Frames": n_frames})
+    mark = struct.pack("<II", 2_355_492, len(summary)) + summary.encode()
+    entries = [(256, 3, 1, 6), (257, 3, 1, 8), (258, 3, 1, 16), (262, 3, 1, 1)]
+    pages, at = b"", 200
+    for k, frame in enumerate(MOVIE):
+        own = [*entries, (273, 4, 1, at), (277, 3, 1, 1), (279, 4, 1, 96)]
+        head = struct.pack("<H", 7) + b"".join(struct.pack("<HHII", *one) for one in own)
+        next_at = at + 96 + 90 + 96 if k < 11 else 0
+        pages += frame.tobytes() + head + struct.pack("<I", next_at)
+        at += 96 + 90
+    content = (struct.pack("<2sHI", b"II", 42, 296).ljust(32, b"\0") + mark).ljust(200, b"\0")
+    path.write_bytes(content + pages)
+    if n_channels * n_slices == 1:
+        np.testing.assert_array_equal(tiff.read_array(path, None), MOVIE)
+        return
+    with pytest.raises(DataError, match=r"more axes than time, row and column \(T \d, [CZ] \d\)"):
+        tiff.read_array(path, None)
+
+
+def test_metamorph_has_one_header_for_all_planes(tmp_path: Path) -> None:
+    path = tmp_path / "movie.tif"
+    planes = (33629, 5, 12, (0, 1) * 12, True)
+    tifffile.imwrite(path, MOVIE[:1], metadata=None, extratags=[planes])
+    with path.open("ab") as file:
+        file.write(MOVIE[1:].tobytes())
+    np.testing.assert_array_equal(tiff.read_array(path, None), MOVIE)
+
+
+def test_brightness_upside_down_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", MOVIE, photometric="miniswhite")
+    with pytest.raises(DataError, match=r"smallest values are white .* export it as MinIsBlack"):
+        tiff.read_array(tmp_path / "movie.tif", None)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (12, 1, 8, 6)])
+def test_axes_of_one_are_none(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "movie.tif"
+    frames = np.arange(int(np.prod(shape)), dtype=np.uint16).reshape(shape)
+    tifffile.imwrite(path, frames, photometric="minisblack")
+    np.testing.assert_array_equal(tiff.read_array(path, None), frames.reshape(-1, 8, 6))
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        "ImageJ=1.53\nimages=" + "9" * 5000,
+        '{"shape": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"shape": [1e400, null]}',
+        '{"shape": []}',
+        '<OME SizeT="' + "9" * 5000 + '">',
+        "state.acq.numberOfZSlices=" + "9" * 5000,
+    ],
+)
+def test_words_without_end(tmp_path: Path, description: str) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, MOVIE, metadata=None, description=description)
+    np.testing.assert_array_equal(tiff.read_array(path, None), MOVIE)
 
 
 def test_pages_that_differ(tmp_path: Path) -> None:
@@ -130,7 +314,7 @@ def test_pages_that_differ(tmp_path: Path) -> None:
 def test_colour_is_refused(tmp_path: Path) -> None:
     colour = np.zeros((4, 8, 6, 3), np.uint8)
     tifffile.imwrite(tmp_path / "movie.tif", colour, photometric="rgb")
-    with pytest.raises(DataError, match=r"pages of shape 8 x 6 x 3; .* save one channel"):
+    with pytest.raises(DataError, match=r"\(pages of 8 x 6 x 3\); save brightness, not colour, an"):
         tiff.read_array(tmp_path / "movie.tif", None)
 
 

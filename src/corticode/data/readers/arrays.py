@@ -9,7 +9,12 @@ from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import check_file, describe_contents, guess
+from corticode.data.readers.lookup import (
+    check_file,
+    describe_contents,
+    guess,
+    too_many_axes,
+)
 from corticode.errors import DataError, MissingDataError
 
 # One row a format: its suffix, and the module beside this one that reads it, imported when the
@@ -27,6 +32,7 @@ FORMATS: Mapping[str, str] = {
     ".tsv": "table",
 }
 SUFFIXES = tuple(FORMATS)
+MOVIE_NDIM = 3
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,45 @@ def read_array(location: ArrayLocation) -> NDArray[Any]:
     """
     check_file(location.path)
     return _reader_of(location.path).read_array(location.path, location.dataset)
+
+
+def read_movie(
+    location: ArrayLocation, n_channels: int = 1
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The movie at `location`, as `read_array` reads it, and what is odd about its file.
+
+    Parameters
+    ----------
+    location
+        The file, and the array's name where the file holds several.
+    n_channels
+        How many wavelengths the catalogue says it holds in turn.
+
+    Returns
+    -------
+    movie
+        Three axes, in the file's order.
+    notes
+        Clauses in words, as that a recording was stopped early.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        As `read_array`; or it has more axes than time, row and column.
+    """
+    check_file(location.path)
+    reader = _reader_of(location.path)
+    read = getattr(reader, "read_movie", None)
+    if read is not None:
+        return cast(
+            tuple[NDArray[Any], tuple[str, ...]],
+            read(location.path, location.dataset, n_channels),
+        )
+    movie = reader.read_array(location.path, location.dataset)
+    if movie.ndim > MOVIE_NDIM:
+        way_out = "save each wavelength as an array of its own; or "
+        raise too_many_axes(location, " x ".join(map(str, movie.shape)), way_out)
+    return movie, ()
 
 
 def _name_in(location: ArrayLocation, signal: str) -> str:

@@ -8,13 +8,15 @@ import difflib
 import errno
 import lzma
 import os
+import re
 import stat
 import struct
 import tokenize
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from corticode.errors import CorticodeError, DataError, MissingDataError, some
@@ -43,6 +45,7 @@ _LIBRARY_ERRORS = (
 # Deflate makes at most 1,032 bytes of one; of what is small, headers are most.
 MOST_UNPACKED = 1100
 SMALL_BYTES = 2**20
+FOLDER_WAY_OUT = "name one file in it; images of a movie go into one file, a stack"
 _LONGEST_PATH, _LONGEST_REASON = 300, 300
 
 
@@ -81,17 +84,37 @@ def check_file(path: Path) -> None:
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingDataError(
-            f"{path} does not exist; paths in a catalogue are relative to the catalogue file"
-        ) from error
+        way_out = missing_hint(path) or "paths in a catalogue are relative to the catalogue file"
+        raise MissingDataError(f"{path} does not exist; {way_out}") from error
     except (OSError, ValueError) as error:
         raise _cannot_be_opened(path, error) from error
     if stat.S_ISDIR(found.st_mode):
-        raise DataError(f"{path} is a folder, not a file; name one file in it")
+        raise DataError(f"{path} is a folder, not a file; {FOLDER_WAY_OUT}")
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f"{path} is no ordinary file (a device, or a pipe); name a file of data")
     if found.st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); copy or export it again")
+
+
+def missing_hint(path: Path) -> str:
+    """Why no file stands at a path, where its name tells; empty where it does not.
+
+    Examples
+    --------
+    >>> missing_hint(Path("run_*.tif"))
+    'a movie is one file, and no pattern or list of files: write its parts into one'
+    """
+    if any(mark in path.name for mark in "*?;"):
+        return "a movie is one file, and no pattern or list of files: write its parts into one"
+    wanted = unicodedata.normalize("NFC", path.name).casefold()
+    with suppress(OSError, ValueError):
+        for other in path.parent.iterdir():
+            if unicodedata.normalize("NFC", other.name).casefold() == wanted:
+                return (
+                    f"{other.name!r} stands there, whose letters are others to the computer "
+                    "(capitals, or accents as macOS writes them): rename the file"
+                )
+    return ""
 
 
 def _cannot_be_opened(path: Path, error: Exception) -> DataError:
@@ -111,6 +134,32 @@ def _cannot_be_opened(path: Path, error: Exception) -> DataError:
     return DataError(f"{shown} cannot be opened: {reason}; correct the path")
 
 
+def next_part(path: Path) -> Path | None:
+    """The file beside `path` that by its name goes on where it ends; None: there is none.
+
+    Cameras and microscopes begin a new file after some gigabytes: ``run_@0001.tif``,
+    ``run_@0002.tif``; ``x_00001.tif``, ``x_00002.tif``; ``y.ome.tif``, ``y_1.ome.tif``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("run_@0001.tif", "run_@0002.tif"):
+    ...     (folder / name).touch()
+    >>> next_part(folder / "run_@0001.tif").name
+    'run_@0002.tif'
+    """
+    suffix = "".join(path.suffixes[-2:]) if ".ome" in path.suffixes else path.suffix
+    stem = path.name.removesuffix(suffix)
+    names = [f"{stem}{ending}{suffix}" for ending in ("_1", "@0001", "_X2")]
+    number = re.search(r"(?:@|[_-](?=\d{3}))(\d+)$|_(?:X|(?<=\d_))(\d+)$", stem)
+    if number is not None:
+        digits = number[1] or number[2]
+        following = str(int(digits[-18:]) + 1).zfill(len(digits))
+        names = [f"{stem.removesuffix(digits)}{following}{suffix}"]
+    return next((path.with_name(name) for name in names if is_file(path.with_name(name))), None)
+
+
 def unreadable(path: Path, kind: str, error: BaseException) -> DataError:
     """An error that says in plain words why a library could not read `path` as a `kind` file."""
     if isinstance(error, PermissionError):
@@ -125,6 +174,20 @@ def unreadable(path: Path, kind: str, error: BaseException) -> DataError:
     words = "".join(c if c.isprintable() else " " for c in str(error)).split()
     reason = " ".join(words)[:_LONGEST_REASON] or type(error).__name__
     return DataError(f"{path} cannot be read as {kind}: {reason}; copy or export it again")
+
+
+def too_many_axes(path: object, found: str, way_out: str = "") -> DataError:
+    """An error for what holds more than frames: the same words for every format.
+
+    Examples
+    --------
+    >>> print(too_many_axes("a.tif", "T 60, Z 3"))
+    a.tif has more axes than time, row and column (T 60, Z 3); export one channel and one plane
+    """
+    return DataError(
+        f"{path} has more axes than time, row and column ({found}); {way_out}export one channel "
+        "and one plane"
+    )
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """Movies in TIFF files: pages are frames, memory-mapped where they lie uncompressed in the file.
 
-What metadata says of other files (OME, Micro-Manager) is never followed.
+What metadata says of axes is honoured, whoever wrote it: OME, ImageJ, tifffile, ScanImage,
+Micro-Manager. What it says of other files is never followed.
 """
 
 import json
 import mmap
 import re
 import struct
-import zlib
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import find_name, unreadable
-from corticode.errors import DataError
+from corticode.data.readers.lookup import find_name, next_part, reading, too_many_axes, unreadable
+from corticode.errors import CorticodeWarning, DataError
 
-_DESCRIPTION, _OFFSETS, _BYTE_COUNTS = 270, (273, 324), (279, 325)
+_DESCRIPTION, _SOFTWARE, _OFFSETS, _BYTE_COUNTS = 270, 305, (273, 324), (279, 325)
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+# MetaMorph writes one header for all planes, and in this tag a value for each.
+_PLANES = 33629
+# Micro-Manager's summary stands before the pages, after this number.
+_SUMMARY_AT, _SUMMARY_MARK = 32, 2_355_492
 # Width, length, bits, compression, samples a pixel, planar, sample format: alike in all pages.
 _LOOKS = frozenset((256, 257, 258, 259, 277, 284, 339))
 _BYTES_OF_TYPE = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
@@ -29,16 +36,6 @@ _NUMBERS = {42: "HI", 43: "QQ"}
 # What a classic TIFF can count to; a BigTIFF that claims more is spoilt.
 _MOST_ENTRIES = 65_535
 _UINTS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_LIBRARY_ERRORS = (
-    ArithmeticError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 class _CutShortError(Exception):
@@ -59,12 +56,24 @@ class Page:
         Tags, each before its value, that say how pixels are written, to compare pages by.
     description
         The first page's text; empty in others.
+    software
+        What wrote it, and how it was set, as far as the first page says.
+    is_inverted
+        Whether the largest values are the darkest, as far as the first page says.
+    n_planes
+        How many planes follow this header, as far as it says; otherwise 1.
+    summary
+        Micro-Manager's summary; empty where there is none.
     """
 
     start: int
     next_at: int
     looks: tuple[int, ...]
     description: bytes
+    software: bytes = b""
+    is_inverted: bool = False
+    n_planes: int = 1
+    summary: bytes = b""
 
 
 def read_pages(path: Path) -> tuple[list[Page], bool]:
@@ -80,7 +89,8 @@ def read_pages(path: Path) -> tuple[list[Page], bool]:
     pages
         One for each page whose header, and whatever that points to, lies within the file.
     is_whole
-        False where the chain breaks off: the file is cut short.
+        False where the chain breaks off: the file is cut short. A chain that would go on where
+        the file ends was left so by a writer that was stopped.
 
     Raises
     ------
@@ -107,7 +117,7 @@ def read_pages(path: Path) -> tuple[list[Page], bool]:
         seen: set[int] = set()
         # A BigTIFF says in between how long its offsets are.
         (position,) = offset.unpack_from(content, 4 if version == 42 else 8)
-        while position:
+        while position and position != len(content):
             if position in seen:
                 raise unreadable(path, "TIFF", ValueError("its pages run in a circle"))
             seen.add(position)
@@ -161,21 +171,47 @@ def _read_page(
     ends = [start + length for start, length in zip(starts, lengths, strict=False)]
     if len(starts) != len(lengths) or not ends or max(ends) > size:
         raise _CutShortError
-    *_, place, n_bytes = found.get(_DESCRIPTION, (0,) * 4) if is_first else (0,) * 4
     in_one_piece = list(starts[1:]) == ends[:-1]
     (next_at,) = offset.unpack_from(content, end)
-    return Page(
-        starts[0] if in_one_piece else -1, next_at, tuple(looks), content[place : place + n_bytes]
+    page = Page(starts[0] if in_one_piece else -1, next_at, tuple(looks), b"")
+    return _with_words(page, content, found, values_of) if is_first else page
+
+
+def _with_words(
+    page: Page,
+    content: mmap.mmap,
+    found: Mapping[int, tuple[int, int, int, int]],
+    values_of: Callable[[tuple[int, ...]], tuple[int, ...]],
+) -> Page:
+    """The first page, with what it says of the others."""
+
+    def text(tag: int) -> bytes:
+        *_, place, n_bytes = found.get(tag, (0,) * 4)
+        return content[place : place + n_bytes]
+
+    summary = b""
+    if len(content) > _SUMMARY_AT + 8:
+        mark, length = struct.unpack_from("<II", content, _SUMMARY_AT)
+        if mark == _SUMMARY_MARK:
+            summary = content[_SUMMARY_AT + 8 : _SUMMARY_AT + 8 + length]
+    return replace(
+        page,
+        description=text(_DESCRIPTION),
+        software=text(_SOFTWARE),
+        is_inverted=_PHOTOMETRIC in found and values_of((_PHOTOMETRIC,))[:1] == (_WHITE_IS_ZERO,),
+        n_planes=max(1, found.get(_PLANES, (0, 1, 0, 0))[1]),
+        summary=summary,
     )
 
 
 @dataclass(frozen=True)
 class _Movie:
-    """What a file holds, found without reading pixels."""
+    """What a file holds, found without reading pixels; in words, what is odd about it."""
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any] | None
     starts: NDArray[np.int64] | None
+    notes: tuple[str, ...] = ()
 
 
 def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
@@ -186,7 +222,7 @@ def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
     DataError
         As for `read_array`, except for pixels that only reading would find spoilt.
     """
-    return {"": _find_movie(path).shape}
+    return {"": _find_movie(path, 1).shape}
 
 
 def read_array(path: Path, name: str | None) -> NDArray[Any]:
@@ -209,51 +245,88 @@ def read_array(path: Path, name: str | None) -> NDArray[Any]:
     Raises
     ------
     DataError
-        The file is cut short, in colour, has pages that differ or more axes than three, is one of
-        several OME files, or is packed in a way that cannot be read here.
+        The file is cut short, in colour, inverted, has pages that differ or more axes than three,
+        is one of several OME files, or is packed in a way that cannot be read here.
+
+    Warns
+    -----
+    CorticodeWarning
+        Fewer pages are there than the file says, all of them whole.
     """
-    movie = _find_movie(path)
+    frames, notes = read_movie(path, name)
+    for note in notes:
+        warnings.warn(f"{path} {note}", CorticodeWarning, stacklevel=2)
+    return frames
+
+
+def read_movie(
+    path: Path, name: str | None, n_channels: int = 1
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """What `read_array` returns, and what is odd about it.
+
+    Parameters
+    ----------
+    path, name
+        As of `read_array`.
+    n_channels
+        How many wavelengths the catalogue says are in turn: a file that itself speaks of so many
+        channels, frame by frame, is read as it lies.
+
+    Returns
+    -------
+    frames
+        As of `read_array`; wavelengths in turn where there are several.
+    notes
+        Clauses in words, as that the recording was stopped early.
+    """
+    movie = _find_movie(path, n_channels)
     find_name(path, name, {"": movie.shape})
     if movie.starts is not None and movie.dtype is not None:
         step = int(movie.starts[1] - movie.starts[0]) if len(movie.starts) > 1 else 0
         row_bytes = movie.shape[2] * movie.dtype.itemsize
-        return np.ndarray(
+        mapped = np.ndarray(
             movie.shape,
             movie.dtype,
             buffer=np.memmap(path, np.uint8, mode="r"),
             offset=int(movie.starts[0]),
             strides=(step, row_bytes, movie.dtype.itemsize),
-        ).view(np.memmap)
-    try:
-        # The flag keeps tifffile from OME's list of other files.
-        with tifffile.TiffFile(path, is_ome=False) as file:
-            frames: NDArray[Any] = file.asarray(key=slice(None))
-    except _LIBRARY_ERRORS as error:
-        raise unreadable(path, "TIFF", error) from error
-    return frames.reshape(movie.shape)
-
-
-def _find_movie(path: Path) -> _Movie:
-    """Check a file's page headers and metadata, and say what it holds."""
-    pages, is_whole = read_pages(path)
-    description = pages[0].description if pages else b""
-    _refuse_other_files(path, description)
-    if not pages or not is_whole:
-        n_needed = _promised_pages(description) if pages else None
-        needed = n_needed if n_needed and n_needed > len(pages) else f"at least {len(pages) + 1}"
-        raise _cut_short(path, len(pages), needed)
-    if any(page.looks != pages[0].looks for page in pages):
-        raise DataError(
-            f"{path} holds pages of different sizes or kinds; a movie's pages are alike, "
-            "so export the movie alone, without thumbnails"
         )
-    try:
+        return mapped.view(np.memmap), movie.notes
+    # The flag keeps tifffile from OME's list of other files.
+    with reading(path, "TIFF"), tifffile.TiffFile(path, is_ome=False) as file:
+        frames: NDArray[Any] = file.asarray(key=slice(None))
+        return frames.reshape(movie.shape), movie.notes
+
+
+def _find_movie(path: Path, n_channels: int) -> _Movie:
+    """Check a file's page headers and metadata, and say what it holds."""
+    with reading(path, "TIFF"):
+        pages, is_whole = read_pages(path)
+        first = pages[0] if pages else Page(0, 0, (), b"")
+        _refuse_other_files(path, first.description)
+        if not pages or not is_whole:
+            n_needed = _promised_pages(first) if pages else None
+            needed = (
+                n_needed if n_needed and n_needed > len(pages) else f"at least {len(pages) + 1}"
+            )
+            raise _cut_short(path, len(pages), needed)
+        if any(page.looks != first.looks for page in pages):
+            raise DataError(
+                f"{path} holds pages of different sizes or kinds; a movie's pages are alike, "
+                "so export the movie alone, without thumbnails"
+            )
+        if first.is_inverted:
+            raise DataError(
+                f"{path} says that its smallest values are white (MinIsWhite): brightness is "
+                "stored upside down; export it as MinIsBlack, inverted where bright pixels hold "
+                "the smaller values"
+            )
         with tifffile.TiffFile(path, is_ome=False) as file:
-            first = file.pages.first
-            looks = (tuple(first.shape), first.dtype, bool(first.is_final), file.byteorder)
-    except _LIBRARY_ERRORS as error:
-        raise unreadable(path, "TIFF", error) from error
-    return _lay_out(path, pages, *looks)
+            page = file.pages.first
+            looks = (tuple(page.shape), page.dtype, bool(page.is_final), file.byteorder)
+        movie = _lay_out(path, pages, *looks)
+        _refuse_axes(path, first, movie, n_channels)
+        return movie
 
 
 def _lay_out(
@@ -266,29 +339,41 @@ def _lay_out(
 ) -> _Movie:
     """Where each frame starts, once a page is known to be one plain frame."""
     if len(page_shape) != 2:
-        raise DataError(
-            f"{path} has pages of shape {' x '.join(map(str, page_shape))}; a frame is row x "
-            "column of one value, so save one channel, without colour or depth"
-        )
-    n_promised = _promised_pages(pages[0].description, prod(page_shape))
+        pages_of = f"pages of {' x '.join(map(str, page_shape))}"
+        in_colour = "save brightness, not colour, and " * (page_shape[-1] in (3, 4))
+        raise too_many_axes(path, pages_of, in_colour)
+    n_promised = _promised_pages(pages[0], prod(page_shape)) or 1
     starts = np.array([page.start for page in pages])
     stored = None if dtype is None else np.dtype(byte_order + dtype.char)
     page_bytes = 0 if stored is None else prod(page_shape) * stored.itemsize
-    if len(pages) == 1 and n_promised and n_promised > 1 and is_plain:
+    file_bytes = path.stat().st_size
+    if len(pages) == 1 and n_promised > 1 and is_plain and page_bytes:
         # ImageJ above 4 GB, and others: one header, the other frames follow without any.
-        n_found = (path.stat().st_size - int(starts[0])) // page_bytes
-        if n_found < n_promised:
+        n_found, n_left = divmod(file_bytes - int(starts[0]), page_bytes)
+        if n_found < n_promised and n_left:
             raise _cut_short(path, n_found, n_promised)
-        starts = starts[0] + page_bytes * np.arange(n_promised)
-    elif n_promised and n_promised > len(pages):
-        raise _cut_short(path, len(pages), n_promised)
-    elif is_plain and starts.max() + page_bytes > path.stat().st_size:
+        starts = starts[0] + page_bytes * np.arange(min(n_found, n_promised))
+    elif is_plain and starts.max() + page_bytes > file_bytes:
         raise _cut_short(path, len(pages) - 1, len(pages))
     steps = np.diff(starts)
     is_even = bool((steps == steps[:1]).all() and (steps >= page_bytes).all())
     can_map = is_plain and is_even and page_bytes > 0 and bool((starts >= 0).all())
     shape = (len(starts), page_shape[0], page_shape[1])
-    return _Movie(shape, stored, starts if can_map else None)
+    if shape[0] < n_promised and (following := next_part(path)) is not None:
+        raise DataError(
+            f"{path} has {shape[0]:,} of {n_promised:,} pages, and seems to go on in "
+            f"{following.name}: write all its parts into one file, in order"
+        )
+    return _Movie(shape, stored, starts if can_map else None, _ended_early(shape[0], n_promised))
+
+
+def _ended_early(n_found: int, n_promised: int) -> tuple[str, ...]:
+    if n_found >= n_promised:
+        return ()
+    return (
+        f"says that it has {n_promised:,} pages and has {n_found:,}, all of them whole: it is read "
+        "as a recording that was stopped early",
+    )
 
 
 def _cut_short(path: Path, n_found: int, needed: int | str) -> DataError:
@@ -311,28 +396,120 @@ def _refuse_other_files(path: Path, description: bytes) -> None:
             f"{path} is one of several OME-TIFF files and points to {named}; files named inside "
             "data files are never opened, so export the movie as one file"
         )
-    sizes = {axis: int(n) for axis, n in re.findall(r'\bSize([TZC])="(\d+)"', text)}
-    if sum(n > 1 for n in sizes.values()) > 1:
-        raise DataError(
-            f"{path} has more axes than time, row and column ("
-            f"{', '.join(f'{axis} {n}' for axis, n in sizes.items())}); "
-            "export one channel and one plane"
-        )
 
 
-def _promised_pages(description: bytes, page_size: int | None = None) -> int | None:
-    """How many pages the first page's description promises; None where it says nothing."""
-    text = description.decode("utf-8", "replace")
+def _refuse_axes(path: Path, first: Page, movie: _Movie, n_channels: int) -> None:
+    """Raise where a file speaks of more than time, unless it is of wavelengths in turn."""
+    for sizes in _sizes(first, movie.shape[0], prod(movie.shape[1:])):
+        longer = [(axis, n) for axis, n in sizes if n > 1]
+        if len(longer) < 2:
+            continue
+        # Which pages follow each other: the last axis is the fastest.
+        is_in_turn = len(longer) == 2 and longer[1] in (("C", 2), ("Q", 2))
+        if is_in_turn and n_channels == 2:
+            continue
+        way_out = ""
+        if is_in_turn:
+            way_out = (
+                "if they are two wavelengths, give channels = calcium,reference (or "
+                "reference,calcium) in the catalogue; otherwise "
+            )
+        elif sorted(n for axis, n in longer if axis in "CQ")[:1] == [2] and len(longer) == 2:
+            way_out = (
+                "save two wavelengths as a file each and name them as movie and movie_reference in "
+                "the catalogue; otherwise "
+            )
+        told = ", ".join(f"{axis} {n}" for axis, n in longer)
+        raise too_many_axes(path, told.replace("Q", "?"), way_out)
+
+
+_Sizes = list[tuple[str, int]]
+
+
+def _sizes(first: Page, n_pages: int, page_size: int | None = None) -> Iterator[_Sizes]:
+    """What each piece of metadata says: axes over pages, the slowest first, and how long they are.
+
+    T is time, Z planes, C channels, S series, Q what is not named.
+    """
+    text = first.description.decode("utf-8", "replace")
     if text.startswith("ImageJ="):
-        found = re.search(r"^images=(\d+)", text, re.MULTILINE)
-        return int(found[1]) if found else None
+        yield from _imagej_sizes(text)
     if text.startswith('{"shape":'):
-        try:
-            shape = json.loads(text.strip("\0 \n"))["shape"]
-            n_values = prod(int(length) for length in shape)
-        except (ValueError, TypeError):
-            return None
-        return n_values // (page_size or prod(shape[-2:]) or 1)
+        yield from _shaped_sizes(text, page_size)
     if "<OME" in text:
-        return prod(int(n) for n in re.findall(r'\bSize[TZC]="(\d+)"', text)[:3])
-    return None
+        yield from _ome_sizes(text)
+    yield from _scanimage_sizes(f"{first.software.decode('utf-8', 'replace')}\n{text}", n_pages)
+    yield from _micromanager_sizes(first.summary)
+
+
+def _promised_pages(first: Page, page_size: int | None = None) -> int | None:
+    """How many pages the first page's metadata promises; None where it says nothing."""
+    if first.n_planes > 1:
+        return first.n_planes
+    text = first.description.decode("utf-8", "replace")
+    if text.startswith("ImageJ=") and (found := re.search(r"^images=(\d{1,18})\b", text, re.M)):
+        return int(found[1])
+    # ScanImage's say nothing of how many frames were asked for.
+    without = replace(first, software=b"")
+    promised = [prod(n for _, n in sizes) for sizes in _sizes(without, 0, page_size)]
+    return max(promised, default=None)
+
+
+def _imagej_sizes(text: str) -> Iterator[_Sizes]:
+    keys = dict(re.findall(r"^(frames|slices|channels)=(\d{1,18})\b", text, re.M))
+    names = (("T", "frames"), ("Z", "slices"), ("C", "channels"))
+    yield [(axis, int(keys.get(key, 1))) for axis, key in names]
+
+
+def _shaped_sizes(text: str, page_size: int | None) -> Iterator[_Sizes]:
+    """What tifffile writes: the array's shape, and where it was told, the names of its axes."""
+    try:
+        told = json.loads(text.strip("\0 \n"))
+        shape = [int(length) for length in told["shape"]]
+        names = str(told.get("axes", ""))
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return
+    n_inner = 2
+    if page_size is not None:
+        n_inner = next((k for k in range(1, len(shape)) if prod(shape[-k:]) == page_size), 2)
+    leading = shape[:-n_inner]
+    if len(names) != len(shape):
+        names = "Q" * len(shape)
+    yield [(axis if axis in "TZCS" else "Q", n) for axis, n in zip(names, leading, strict=False)]
+
+
+def _ome_sizes(text: str) -> Iterator[_Sizes]:
+    sizes = dict(re.findall(r'\bSize([TZC])="(\d{1,18})"', text)[:3])
+    order = re.search(r'\bDimensionOrder="XY([TZC]{3})"', text)
+    axes = reversed(order[1]) if order else "TZC"
+    n_images = len(re.findall(r"<(?:\w+:)?Image[\s>]", text))
+    yield [("S", n_images), *((axis, int(sizes.get(axis, 1))) for axis in axes)]
+
+
+def _scanimage_sizes(text: str, n_pages: int) -> Iterator[_Sizes]:
+    """ScanImage 3 to 2023: channels saved in turn, and planes where a stack was taken."""
+    saved = re.search(r"(?:hChannels\.channelSave|channelsSave) *= *\[?([\d;, ]*)", text)
+    if saved:
+        n_channels = len(re.findall(r"\d+", saved[1]))
+    else:
+        n_channels = len(set(re.findall(r"state\.acq\.savingChannel(\d) *= *1\b", text)))
+    if not n_channels:
+        return
+    # What is switched off keeps its numbers.
+    is_off = set(re.findall(r"(hStackManager|hFastZ)\.enable *= *(?:false|0)\b", text))
+    found = re.findall(
+        r"(?:(hStackManager)\.(?:actualNumSlices|numSlices)|(hFastZ)\.numFramesPerVolume|"
+        r"stackNumSlices|state\.acq\.numberOfZSlices) *= *(\d{1,9})\b",
+        text,
+    )
+    n_planes = max((int(n) for *of, n in found if not is_off.intersection(of)), default=1)
+    yield [("T", n_pages // max(1, n_channels * n_planes)), ("Z", n_planes), ("C", n_channels)]
+
+
+def _micromanager_sizes(summary: bytes) -> Iterator[_Sizes]:
+    try:
+        told = json.loads(summary)
+        names = (("T", "Frames"), ("Z", "Slices"), ("C", "Channels"))
+        yield [(axis, int(told.get(key, 1))) for axis, key in names]
+    except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
+        return
