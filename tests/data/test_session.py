@@ -338,7 +338,8 @@ def test_channels_of_a_hyperstack_are_wavelengths(imaging_recording, tmp_path):
 def test_a_recording_that_was_stopped_early_is_read_and_told(imaging_recording, tmp_path):
     path = tmp_path / "movie.tif"
     counts = COUNTS[:3].astype(np.uint16)
-    tifffile.imwrite(path, counts, metadata=None, description="ImageJ=1.53t\nimages=9\n")
+    options = {"metadata": None, "photometric": "minisblack"}
+    tifffile.imwrite(path, counts, description="ImageJ=1.53t\nimages=9\n", **options)
     recording = replace(imaging_recording, movie=ArrayLocation(path), channels=())
     _, (finding,) = read_imaging(recording)
     assert str(finding).startswith(

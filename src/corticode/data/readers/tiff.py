@@ -340,7 +340,8 @@ def _lay_out(
     """Where each frame starts, once a page is known to be one plain frame."""
     if len(page_shape) != 2:
         pages_of = f"pages of {' x '.join(map(str, page_shape))}"
-        in_colour = "save brightness, not colour, and " * (page_shape[-1] in (3, 4))
+        is_colour = page_shape[-1] in (3, 4) or page_shape[0] in (3, 4)
+        in_colour = "if it is in colour, save brightness; " if is_colour else ""
         raise too_many_axes(path, pages_of, in_colour)
     n_promised = _promised_pages(pages[0], prod(page_shape)) or 1
     starts = np.array([page.start for page in pages])
