@@ -417,30 +417,21 @@ class TestDamagedRun:
         fit, arguments = own_run
         (fit / "done.json").write_bytes(content)
         code, _, told = command_line(*arguments)
-        assert code == 2
-        assert f"{fit / 'done.json'} is damaged" in told
-        assert "delete the folder" in told
-        assert "only this fit is redone" in told
-        assert "Traceback" not in told
-
-    def test_done_without_scores(self, own_run, command_line):
-        fit, arguments = own_run
-        done = json.loads((fit / "done.json").read_text("utf-8"))
-        del done["scores"]
-        (fit / "done.json").write_text(json.dumps(done), "utf-8")
-        code, _, told = command_line(*arguments)
-        assert code == 2
-        assert "done.json is damaged" in told
+        assert code == 0
+        assert "is done again, as it is damaged: done.json is damaged" in told
+        assert "8 fits, 7 of them finished before" in told
+        assert json.loads((fit / "done.json").read_text("utf-8"))["scores"]
 
     def test_prepared_sessions(self, own_run, command_line, tmp_path):
         fit, arguments = own_run
         (fit / "done.json").unlink()
         (path,) = (tmp_path / "run" / "prepared").glob("*/traces.npy")
-        path.write_bytes(path.read_bytes()[:1000])
-        code, _, told = command_line(*arguments)
-        assert code == 2
-        assert f"prepared sessions in {path.parent} cannot be read" in told
-        assert "delete the folder and run the same command again" in told
+        whole = path.read_bytes()
+        for damaged in (whole[:1000], whole[:-1] + bytes([whole[-1] ^ 1])):
+            path.write_bytes(damaged)
+            code, *_ = command_line(*arguments)
+            assert code == 0
+            assert path.read_bytes() == whole
 
 
 class TestDamagedDecoder:
@@ -469,6 +460,23 @@ class TestDamagedDecoder:
         code, told = self.predict(own_run, command_line, cohort, tmp_path)
         assert code == 2
         assert "decoder.safetensors holds no weights of this decoder" in told
+
+    @pytest.mark.parametrize("name", ["decoder.safetensors", "decoder.json"])
+    def test_files_of_another_decoder_of_its_kind(
+        self, own_run, finished_run, command_line, cohort, tmp_path, name
+    ):
+        other = finished_run.fit_folder("linear", "test-m2_valid-m3", 0) / name
+        (own_run[0] / name).write_bytes(other.read_bytes())
+        code, told = self.predict(own_run, command_line, cohort, tmp_path)
+        assert code == 2
+        assert f"{name} is damaged (it is not the file that done.json beside it records" in told
+        assert "'corticode run' with the study and folder of its run does so" in told
+
+    def test_a_decoder_copied_alone(self, own_run, command_line, cohort, tmp_path):
+        (own_run[0] / "done.json").unlink()
+        arguments = ["predict", own_run[0], cohort / "sessions.csv", "--device", "cpu"]
+        code, *_ = command_line(*arguments, "--out", tmp_path / "said.csv")
+        assert code == 0
 
     @pytest.mark.parametrize("name", ["decoder.safetensors", "decoder.json"])
     def test_a_pickle_is_never_loaded(self, own_run, command_line, cohort, tmp_path, name):

@@ -537,7 +537,7 @@ def _progress(
     def on_plan(plan: "Plan", n_kept: int, n_changed: int) -> None:
         from corticode.run.folder import Run, other_fits
 
-        _show_findings(plan.findings)
+        _show_findings([*plan.redone, *plan.findings])
         maps = f" and {len(plan.maps)} maps" if plan.maps else ""
         typer.echo(f"{len(plan.tasks)} fits{maps}, {n_kept} of them finished before", err=True)
         if n_changed:

@@ -38,6 +38,13 @@ class RunError(CorticodeError, RuntimeError):
     """A run folder cannot be written, read or continued."""
 
 
+class MachineError(RunError):
+    """What this machine lacks for a piece of work just now: memory, a file that may be read.
+
+    It says nothing of the study: the work is left undone, and another call tries again.
+    """
+
+
 class CorticodeWarning(UserWarning):
     """A fault that the work goes on with."""
 

@@ -260,9 +260,17 @@ def test_damaged_folders(tmp_path, name, n_bytes):
 def test_arrays_that_do_not_belong_together(tmp_path):
     store_sessions(tmp_path, SESSIONS, Z_SCORE, "key")
     np.save(tmp_path / "run.npy", np.zeros(3, np.int32))
+    with pytest.raises(RunError, match=r"missing, or not as written: run\.npy"):
+        load_sessions(tmp_path)
+    assert not is_stored(tmp_path, "key")
+    described = json.loads((tmp_path / "prepared.json").read_text())
+    del described["files"]  # as older versions left it
+    (tmp_path / "prepared.json").write_text(json.dumps(described))
     with pytest.raises(RunError, match="its arrays do not all hold 21 frames and 3 regions"):
         load_sessions(tmp_path)
     store_sessions(tmp_path, SESSIONS, Z_SCORE, "key")
+    assert is_stored(tmp_path, "key")
+    assert not is_stored(tmp_path, "another")
     described = json.loads((tmp_path / "prepared.json").read_text())
     described["sessions"] = described["sessions"][:2]
     (tmp_path / "prepared.json").write_text(json.dumps(described))

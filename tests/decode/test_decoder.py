@@ -153,7 +153,7 @@ class TestDamaged:
     )
     def test_description(self, saved, changes):
         change_json(saved[1], **changes)
-        with pytest.raises(DecoderError, match=r"is not a decoder's description .*; fit it again"):
+        with pytest.raises(DecoderError, match=r"is not a decoder's description .*; fit the de"):
             load_decoder(saved[1])
 
     @given(data=st.data())

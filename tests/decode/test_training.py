@@ -28,7 +28,7 @@ from corticode.decode.training import (
     save_state,
     set_step,
 )
-from corticode.errors import CorticodeWarning, DecoderError, RunError
+from corticode.errors import CorticodeWarning, DecoderError, MachineError, RunError
 
 LITE = {"backbone": "efficientnet-lite0", "weights": "none"}
 GRU = Network("cnn-gru", units=8, **LITE)
@@ -178,7 +178,7 @@ class TestMemory:
         monkeypatch.setattr(training_loop, "loss_of", no_room)
         with (
             pytest.warns(CorticodeWarning, match="two halves"),
-            pytest.raises(DecoderError, match="lower training batch_size"),
+            pytest.raises(MachineError, match="lower training batch_size"),
         ):
             fit(windows, windows, GRU, SHORT)
 

@@ -32,6 +32,11 @@ from corticode.run.folder import FitResult, MapResult, Run, write_result
 
 STUDY = {"data": {"catalogue": "../sessions.csv", "region_image": "../atlas.npy"}}
 
+FIT = {
+    "condition": "gru", "fold": "f", "seed": 0, "test_animal": "m1", "valid_animal": "m2",
+}  # fmt: skip
+MAP = {"condition": "cnn", "map": "occlusion", "kind": "occlusion", "fold": "f", "seed": 0}
+
 
 @pytest.fixture
 def own_run(finished_run, tmp_path):
@@ -294,7 +299,7 @@ def test_maps_by_session_are_means_over_decoders(run):
     for seed, score in ((0, 0.1), (1, 0.3)):
         folder = run.map_folder("cnn", "occlusion", "f", seed)
         folder.mkdir(parents=True)
-        result = MapResult(key="k", map={}, details={"image_shape": [32, 32]})
+        result = MapResult(key="k", map=MAP, details={"image_shape": [32, 32]})
         write_result(folder, result)
         table = pd.DataFrame({"mask": names, "animal": "7", "session": "01", "score": score})
         table.to_csv(folder / "occlusion_sessions.csv", index=False)
@@ -326,7 +331,7 @@ def test_a_mean_image_is_that_of_its_recording(run, is_told):
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, mean=np.full((1, 2, 2), level))
         if is_told:
-            result = FitResult(key="k", fit={}, left_out="x", movie_statistics={name: path.name})
+            result = FitResult(key="k", fit=FIT, left_out="x", movie_statistics={name: path.name})
             write_result(run.fit_folder("cnn", name, 0), result)
     found = read_mean_images(run, {"recordings": dict.fromkeys([*MEAN_IMAGES, "m1/s"], "hash")})
     assert {name: float(image[0, 0]) for name, image in found.items()} == MEAN_IMAGES
@@ -347,7 +352,7 @@ def test_traces_of_regions_are_of_the_condition_s_own_preprocessing(run, is_told
     gru = {"name": "gru", "input": "traces", "preprocess": keys}
     if is_told:
         gru["preprocess"] = {}  # the fit knows better than any settings
-        result = FitResult(key="k", fit={"condition": "gru"}, left_out="x", prepared="b")
+        result = FitResult(key="k", fit=FIT, left_out="x", prepared="b")
         write_result(run.fit_folder("gru", "f", 0), result)
     trace = SessionTrace("gru", "m1", "s1", 0, np.zeros(400, "f4"), np.zeros(400, "f4"), auc=0.9)
     found = read_region_traces(run, gru, [trace], {"1", "2"})

@@ -35,17 +35,23 @@ from corticode.run.folder import (
     other_fits,
     provenance,
     read_result,
+    read_whole,
     remove_unfinished,
     run_once,
     slug,
+    why_redone,
     write_result,
     write_table,
 )
 
-LEFT_OUT = FitResult(key="abc", fit={"condition": "gru"}, left_out="one class", seconds=0.5)
+FIT = {
+    "condition": "gru", "fold": "f", "seed": 0, "test_animal": "m1", "valid_animal": "m2",
+}  # fmt: skip
+MAP = {"condition": "gru", "map": "deep-shap", "kind": "deep-shap", "fold": "f", "seed": 0}
+LEFT_OUT = FitResult(key="abc", fit=FIT, left_out="one class", seconds=0.5)
 SCORED = FitResult(
     key="abc",
-    fit={"condition": "gru"},
+    fit=FIT,
     best_epoch=None,
     look_ahead_s="inf",
     scores={"auc": 0.1 + 0.2, "sd": None},
@@ -53,9 +59,10 @@ SCORED = FitResult(
     findings=(Finding("fold", "is odd", item="f", count=2),),
     prepared="0123",
     movie_statistics={"m1/a": "m1-a.npz"},
+    files={"decoder.json": "0123"},
 )
 MAPPED = MapResult(
-    key="abc", map={"map": "deep-shap"}, n_windows=3, details={"fill": "zero"}, input_sd=[0.5],
+    key="abc", map=MAP, n_windows=3, details={"fill": "zero"}, input_sd=[0.5],
     deletion={"area_deletion": 0.25}, backgrounds=[],
 )  # fmt: skip
 HOLD = """
@@ -164,9 +171,9 @@ class TestDone:
 
     def test_of_an_older_version(self, tmp_path):
         """Neither which prepared sessions nor which statistics; and what nobody knows any more."""
-        content = {"key": "k", "fit": {}, "scores": {}, "session_scores": [], "look_ahead_s": None}
+        content = {"key": "k", "fit": FIT, "scores": {}, "session_scores": [], "look_ahead_s": None}
         (tmp_path / "done.json").write_text(json.dumps(content | {"unknown": 1}), "utf-8")
-        assert read_result(tmp_path, FitResult) == FitResult(key="k", fit={}, session_scores=[])
+        assert read_result(tmp_path, FitResult) == FitResult(key="k", fit=FIT, session_scores=[])
 
     def test_is_made_once(self, tmp_path):
         made = []
@@ -176,8 +183,35 @@ class TestDone:
             return replace(LEFT_OUT, key=key)
 
         for key in ("a", "a", "b"):
-            assert run_once(tmp_path, key, FitResult, lambda key=key: work(key)).key == key
+            assert run_once(tmp_path, key, FitResult, lambda key=key: work(key), ()).key == key
         assert made == ["a", "b"]
+
+    def test_records_and_checks_what_it_left(self, tmp_path):
+        made = []
+
+        def work():
+            made.append(1)
+            (tmp_path / "decoder.json").write_text(f"decoder {len(made)}", "utf-8")
+            return replace(LEFT_OUT, left_out=None, scores={}, look_ahead_s=None)
+
+        def run():
+            return run_once(tmp_path, "abc", FitResult, work, ["decoder.json", "history.csv"])
+
+        assert list(run().files) == ["decoder.json"]
+        run()
+        assert len(made) == 1
+        for damage in (Path.unlink, lambda path: path.write_text("another", "utf-8")):
+            damage(tmp_path / "decoder.json")
+            told = why_redone(tmp_path, FitResult)
+            assert told == "decoder.json: missing, or not as written"
+            assert read_whole(tmp_path, FitResult) is None
+            run()
+            assert why_redone(tmp_path, FitResult) == ""
+        assert len(made) == 3
+        (tmp_path / "done.json").write_text("{", "utf-8")
+        assert why_redone(tmp_path, FitResult).startswith("done.json is damaged (")
+        run()
+        assert len(made) == 4
 
     def test_of_a_fit_that_is_not_finished(self, tmp_path):
         assert read_result(tmp_path, FitResult) is None
@@ -198,6 +232,41 @@ class TestDone:
         ],
     )
     def test_damaged(self, tmp_path, content):
+        self.refused(tmp_path, content)
+
+    @pytest.mark.parametrize("result", [SCORED, MAPPED])
+    @pytest.mark.parametrize("value", [3, [], "x", [[1]], {"a": {}}, None])
+    def test_of_another_shape(self, tmp_path, result, value):
+        """Whatever stands at a key, it is read as it was written or refused."""
+        write_result(tmp_path, result)
+        whole = json.loads((tmp_path / "done.json").read_text("utf-8"))
+        n_refused = 0
+        for name in whole:
+            (tmp_path / "done.json").write_text(json.dumps(whole | {name: value}), "utf-8")
+            try:
+                read_result(tmp_path, type(result))
+            except RunError:
+                n_refused += 1
+        assert n_refused > len(whole) // 3
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"session_scores": [{"session": "a", "auc": "x"}]},
+            {"session_scores": [{"session": 3}]},
+            {"session_scores": [[]]},
+            {"scores": {"auc": [1]}},
+            {"fit": FIT | {"seed": "0"}},
+            {"fit": FIT | {"condition": None}},
+            {"findings": [{"what": "fold", "reason": "x", "unknown": 1}]},
+        ],
+    )
+    def test_cells_of_another_shape(self, tmp_path, change):
+        write_result(tmp_path, SCORED)
+        whole = json.loads((tmp_path / "done.json").read_text("utf-8"))
+        self.refused(tmp_path, json.dumps(whole | change).encode())
+
+    def refused(self, tmp_path, content):
         (tmp_path / "done.json").write_bytes(content)
         with pytest.raises(RunError, match=r"done.json is damaged") as caught:
             read_result(tmp_path, FitResult)

@@ -124,18 +124,28 @@ class TestExplain:
         with (linear_cohort / "study.toml").open("a") as file:
             file.write('[[map]]\ncondition = "linear"\nkind = "deep-shap"\n')
         study = read_study(linear_cohort / "study.toml")
-        with pytest.raises(RunError, match=r"is not fitted in .*run 'corticode run' first"):
+        with pytest.raises(RunError, match=r"is not fitted, or with .*; 'corticode run'"):
             make_maps(study, tmp_path / "run")
         with pytest.raises(StudyError, match="asks for no map"):
             make_maps(replace(study, maps=()), tmp_path / "run")
 
-    def test_a_damaged_map_is_named(self, mapped, run_inline):
+    def test_a_damaged_map_is_made_again(self, mapped, run_inline):
         folder, run, _, _ = mapped
         path = run.map_folder("linear", "deep-shap", "test-m2_valid-m3", 0) / "map.npz"
         content = path.read_bytes()
         path.write_bytes(content[:100])
-        with pytest.raises(RunError, match="only this map is made again"):
-            run_inline(folder, run.folder)
+        summary, tasks = run_inline(folder, run.folder)
+        assert [task.folder for task in tasks] == [path.parent]
+        assert "map.npz: missing, or not as written" in summary.findings[0].reason
+        assert ImportanceMap.load(path).absolute.shape == (11, 6)
+
+    def test_a_damaged_decoder_is_refused(self, mapped):
+        folder, run, _, _ = mapped
+        path = run.fit_folder("linear", "test-m2_valid-m3", 0) / "decoder.json"
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b'"seed": 0', b'"seed": 1'))
+        with pytest.raises(RunError, match=r"decoder linear, test-m2_.* is damaged \(decoder.json"):
+            make_maps(read_study(folder / "study.toml"), run.folder)
         path.write_bytes(content)
 
 

@@ -1,11 +1,12 @@
 """Files on disk: written whole or not at all, and known by every byte."""
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -165,6 +166,42 @@ def fingerprints(paths: Iterable[Path]) -> dict[Path, str]:
     known = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
         return dict(zip(known, threads.map(fingerprint, known), strict=True))
+
+
+def hashes_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """The hash of each of these files that is in a folder."""
+    return {name: fingerprint(folder / name) for name in names if (folder / name).is_file()}
+
+
+def altered(folder: Path, recorded: Mapping[str, str]) -> list[str]:
+    """Names of files that are gone from a folder, or hold anything else than was recorded."""
+    found = hashes_of(folder, recorded)
+    return [name for name, own in recorded.items() if found.get(name) != own]
+
+
+def check_recorded(path: Path) -> None:
+    """Return quietly unless ``done.json`` beside a file records another content of it.
+
+    Raises
+    ------
+    ValueError
+        It does, or cannot be read. Where it records nothing (a file that was copied alone, a run
+        of an older version) nothing is known.
+    """
+    beside = path.parent / "done.json"
+    try:
+        recorded = dict(json.loads(beside.read_text("utf-8")).get("files", {})).get(path.name)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{beside.name} beside it, which records its hash, is damaged: {error}"
+        ) from error
+    if recorded is not None and path.is_file() and recorded != fingerprint(path):
+        raise ValueError(
+            f"it is not the file that {beside.name} beside it records: it was replaced or damaged "
+            "after it was written"
+        )
 
 
 def _hash_of_bytes(path: Path) -> str:

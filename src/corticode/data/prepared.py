@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
-from corticode.data.files import write_text, write_with, writing
+from corticode.data.files import altered, hashes_of, write_text, write_with, writing
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing, normalise_movie
 from corticode.data.movies.statistics import (
     MovieStatistics,
@@ -323,6 +323,7 @@ def _store_frames(folder: Path, prepared: PreparedSessions, key: str) -> None:
         write_with(folder / f"{name}.npy", partial(np.save, arr=array, allow_pickle=False))
     description = {
         "key": key,
+        "files": hashes_of(folder, [f"{name}.npy" for name in ("traces", *arrays)]),
         "animals": prepared.animals,
         "sessions": prepared.sessions,
         "regions": prepared.regions,
@@ -338,10 +339,13 @@ def _store_frames(folder: Path, prepared: PreparedSessions, key: str) -> None:
 
 
 def is_stored(folder: Path, key: str) -> bool:
-    """Whether `folder` holds prepared sessions made from the same files in the same way."""
+    """Whether `folder` holds prepared sessions, whole, made from the same files in the same way."""
     try:
-        return bool(json.loads((folder / "prepared.json").read_text("utf-8"))["key"] == key)
-    except (OSError, ValueError, KeyError, TypeError):
+        if json.loads((folder / "prepared.json").read_text("utf-8"))["key"] != key:
+            return False
+        load_sessions(folder)
+        return True
+    except (RunError, OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -355,6 +359,9 @@ def load_sessions(folder: Path) -> PreparedSessions:
     """
     try:
         described = json.loads((folder / "prepared.json").read_text("utf-8"))
+        # Empty in runs of older versions, which recorded none.
+        if names := altered(folder, described.get("files", {})):
+            raise ValueError(f"missing, or not as written: {', '.join(names)}")
         arrays = {
             name: np.load(folder / f"{file}.npy", mmap_mode="r", allow_pickle=False)
             for name, file in ARRAYS.items()
@@ -378,7 +385,7 @@ def load_sessions(folder: Path) -> PreparedSessions:
             **arrays,
         )
         _check_sizes(prepared)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"prepared sessions in {folder} cannot be read ({error}); delete the folder and run "
             "the same command again"

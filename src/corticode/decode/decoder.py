@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from corticode.data.files import write_bytes, write_text
+from corticode.data.files import check_recorded, write_bytes, write_text
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target, is_lost_in_float32
@@ -25,6 +25,8 @@ from corticode.decode.settings import GRID, NETWORKS, Network, Training
 from corticode.errors import DecoderError, MissingDataError
 
 FORMAT = 1
+FILES = ("decoder.safetensors", "decoder.json")
+AGAIN = "fit the decoder again: 'corticode run' with the study and folder of its run does so"
 
 
 class ScaledNetwork(nn.Module):
@@ -230,7 +232,8 @@ def load_decoder(folder: Path | str) -> Decoder:
     MissingDataError
         The folder holds no decoder.
     DecoderError
-        A file is damaged, of another format, or holds Python objects.
+        A file is damaged, of another format, holds Python objects, or is not the one that the
+        ``done.json`` beside it records.
     """
     folder = Path(folder)
     described = _read_description(folder)
@@ -261,9 +264,14 @@ def load_decoder(folder: Path | str) -> Decoder:
         )
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DecoderError(
-            f"{folder / 'decoder.json'} is not a decoder's description ({error}); fit it again"
+            f"{folder / 'decoder.json'} is not a decoder's description ({error}); {AGAIN}"
         ) from error
     _load_weights(network, folder / "decoder.safetensors")
+    for name in FILES:
+        try:
+            check_recorded(folder / name)
+        except ValueError as error:
+            raise DecoderError(f"{folder / name} is damaged ({error}); {AGAIN}") from error
     return decoder
 
 
@@ -278,11 +286,9 @@ def _read_description(folder: Path) -> dict[str, Any]:
         described = json.loads(path.read_text("utf-8"))
         found = described["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise DecoderError(f"{path} is damaged ({error}); fit the decoder again") from error
+        raise DecoderError(f"{path} is damaged ({error}); {AGAIN}") from error
     if found != FORMAT:
-        raise DecoderError(
-            f"{path} has format {found}; this corticode reads {FORMAT}: fit the decoder again"
-        )
+        raise DecoderError(f"{path} has format {found}; this corticode reads {FORMAT}: {AGAIN}")
     return dict(described)
 
 
@@ -305,7 +311,7 @@ def _recipe(described: Mapping[str, Any]) -> Recipe:
 
 def _load_weights(network: ScaledNetwork, path: Path) -> None:
     if not path.is_file():
-        raise MissingDataError(f"{path} does not exist; fit the decoder again")
+        raise MissingDataError(f"{path} does not exist; {AGAIN}")
     try:
         state = safetensors.torch.load(path.read_bytes())
         network.output_offset = network.output_offset.to(state["output_offset"].dtype)
@@ -313,8 +319,7 @@ def _load_weights(network: ScaledNetwork, path: Path) -> None:
     except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise DecoderError(
-            f"{path} holds no weights of this decoder ({reason}); nothing in it was run; "
-            "fit the decoder again"
+            f"{path} holds no weights of this decoder ({reason}); nothing in it was run; {AGAIN}"
         ) from error
     network.note_scaling()
     network.eval()

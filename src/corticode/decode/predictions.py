@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from corticode.data.files import write_with
+from corticode.data.files import check_recorded, write_with
 from corticode.data.targets import KINDS
 from corticode.errors import CorticodeError, DataError, DecoderError, MissingDataError
 
@@ -160,11 +160,14 @@ class Predictions:
         MissingDataError
             There is no such file.
         DecoderError
-            The file is damaged or holds something else.
+            The file is damaged, holds something else, or is not the one that the ``done.json``
+            beside it records.
         """
         try:
             with path.open("rb") as file:
-                return _from_arrays(_read_arrays(file))
+                found = _from_arrays(_read_arrays(file))
+            check_recorded(path)
+            return found
         except FileNotFoundError as error:
             raise MissingDataError(
                 f"there is no predictions file {path}; run the fit or the prediction that writes it"
@@ -180,8 +183,8 @@ class Predictions:
             ValueError,
         ) as error:
             raise DecoderError(
-                f"{path} is damaged or holds no predictions ({error}); "
-                "delete it and run the same command again"
+                f"{path} is damaged or holds no predictions ({error}); delete it and run the same "
+                "command again ('corticode run', where it is part of a run)"
             ) from error
 
     def to_frame(self) -> pd.DataFrame:

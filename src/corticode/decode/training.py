@@ -30,7 +30,7 @@ from corticode.decode.movie_batches import MovieBatches
 from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.settings import LINEAR, Network, Training
 from corticode.decode.trace_batches import TraceBatches, random_start
-from corticode.errors import CorticodeWarning, DecoderError, RunError, StudyError
+from corticode.errors import CorticodeWarning, MachineError, RunError, StudyError
 
 NUMBERS = (
     "fit",
@@ -275,7 +275,7 @@ def train_network(
     ------
     StudyError
         The loss is no longer a number.
-    DecoderError
+    MachineError
         The device's memory does not hold half a batch.
     RunError
         The state of training is damaged, or another fit left it.
@@ -415,8 +415,8 @@ def _step(
         raise _too_large(targets) from error
 
 
-def _too_large(targets: Tensor) -> DecoderError:
-    return DecoderError(
+def _too_large(targets: Tensor) -> MachineError:
+    return MachineError(
         f"the device's memory does not hold half a batch of {targets.shape[0]} windows; lower "
         "training batch_size, or the window's length"
     )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from corticode.data.files import write_with
+from corticode.data.files import check_recorded, write_with
 from corticode.errors import CorticodeError, DataError, MissingDataError
 
 if TYPE_CHECKING:
@@ -201,7 +201,9 @@ class ImportanceMap:
         arrays = _read_arrays(path, "importance map; make it again with `corticode explain`")
         try:
             described = json.loads(str(arrays.pop("description")))
-            return _from_arrays(described, arrays)
+            found = _from_arrays(described, arrays)
+            check_recorded(path)
+            return found
         except (CorticodeError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{path} is damaged or holds no importance map ({error}); delete it and make the "

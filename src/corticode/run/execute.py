@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -15,17 +15,28 @@ from typing import Any
 import pandas as pd
 
 from corticode.data.files import write_text
-from corticode.errors import Finding, RunError, StudyError, warn_about
+from corticode.errors import (
+    Finding,
+    MachineError,
+    RunError,
+    StudyError,
+    numbered,
+    some,
+    warn_about,
+)
 from corticode.run.fits import FitTask, run_fit
 from corticode.run.folder import (
     FitResult,
     MapResult,
+    Result,
     Run,
     check_format,
     check_lengths,
     hold_folder,
     provenance,
     read_result,
+    read_whole,
+    why_redone,
 )
 from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import MapTask, map_findings, run_map
@@ -37,7 +48,10 @@ from corticode.study.study import Study, write_resolved
 
 MOST_RESTARTS = 3
 
+SHOWN_UNDONE = 3
+
 Task = FitTask | MapTask
+Made = FitResult | MapResult | MachineError
 
 
 @dataclass(frozen=True)
@@ -190,7 +204,7 @@ def execute_study(
         plan = lay_out(study, run, n_seeds=n_seeds, device=device)
         tasks: list[Task] = [*plan.tasks, *plan.maps]
         check_lengths(task.folder for task in tasks)
-        done = {k: read_task(task) for k, task in enumerate(tasks)}
+        done = {k: read_task(task, plan.redone) for k, task in enumerate(tasks)}
         kept = [k for k, d in done.items() if d is not None and d.key == tasks[k].key]
         n_changed = sum(d is not None for d in done.values()) - len(kept)
         if on_plan is not None:
@@ -200,10 +214,11 @@ def execute_study(
             plan.recording_keys, range(n_seeds), device, is_simulated=plan.is_simulated
         )
         write_text(run.provenance_path, json.dumps(content, indent=1))
-        results = {k: d for k in kept if (d := done[k]) is not None}
+        results: dict[int, Made] = {k: d for k in kept if (d := done[k]) is not None}
         waiting = [k for k in range(len(tasks)) if k not in results]
         for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
             results[k] = found
+        _refuse_undone(tasks, results)
         in_order = [results[k] for k in range(len(tasks))]
         fits = [one for one in in_order if isinstance(one, FitResult)]
         maps = [one for one in in_order if isinstance(one, MapResult)]
@@ -214,7 +229,7 @@ def execute_study(
         tables = write_tables(run, plan, fits, maps)
         return RunSummary(
             tables.animal_scores,
-            tables.findings,
+            (*plan.redone, *tables.findings),
             tables.n_fits,
             len(kept),
             n_changed,
@@ -253,26 +268,65 @@ def make_maps(
                 "the study asks for no map; add a table [[map]] with condition and kind"
             )
         for fit in {task.fit.folder: task.fit for task in plan.maps}.values():
-            done = read_result(fit.folder, FitResult)
+            done = read_whole(fit.folder, FitResult)
             if done is None or done.key != fit.key:
+                why = why_redone(fit.folder, FitResult)
+                found = f"damaged ({why})" if why else "not fitted, or with other settings or data"
                 raise RunError(
-                    f"the decoder {fit.label} is not fitted in {folder}, or with other settings or "
-                    "data; run 'corticode run' first"
+                    f"the decoder {fit.label} in {folder} is {found}; 'corticode run' with the "
+                    "same study and folder fits it, then give this command again"
                 )
         for task in plan.maps:
             (task.folder / "done.json").unlink(missing_ok=True)
         waiting = range(len(plan.maps))
         made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
+        _refuse_undone(plan.maps, made)
         results = [one for k in waiting if isinstance(one := made[k], MapResult)]
         write_map_tables(run, plan.maps, results)
         return map_findings(results)
 
 
-def read_task(task: Task) -> FitResult | MapResult | None:
-    """What a finished task left in its folder; None where it is not finished."""
+def read_task(task: Task, damaged: list[Finding]) -> FitResult | MapResult | None:
+    """What a finished task left in its folder; None where it is not finished, or damaged.
+
+    What is damaged is added to `damaged`.
+    """
     if isinstance(task, FitTask):
-        return read_result(task.folder, FitResult)
-    return read_result(task.folder, MapResult)
+        return _read_task(task, FitResult, damaged)
+    return _read_task(task, MapResult, damaged)
+
+
+def _read_task(task: Task, form: type[Result], damaged: list[Finding]) -> Result | None:
+    why = why_redone(task.folder, form)
+    if not why:
+        return read_result(task.folder, form)
+    what = "fit" if form is FitResult else "map"
+    damaged.append(Finding(what, f"is done again, as it is damaged: {why}", item=task.label))
+    return None
+
+
+def _refuse_undone(tasks: Sequence[Task], made: Mapping[int, Made]) -> None:
+    """Raise where this machine lacked something for a fit or map, each reason once.
+
+    Raises
+    ------
+    RunError
+        Fits or maps were left undone.
+    """
+    undone: dict[str, list[int]] = {}
+    for k, found in sorted(made.items()):
+        if isinstance(found, MachineError):
+            undone.setdefault(str(found), []).append(k)
+    if not undone:
+        return
+    n_waiting = len(tasks) - len(made)
+    lines = [f"{_labels(tasks, which)}: {reason}" for reason, which in undone.items()]
+    n_undone = sum(map(len, undone.values()))
+    waiting = f", and {n_waiting} that need them" if n_waiting else ""
+    raise RunError(
+        f"{n_undone} of {len(tasks)} fits and maps could not be done on this machine{waiting}; the "
+        f"others are kept, and the same command does the rest:\n{numbered(lines)}"
+    )
 
 
 def _run_tasks(
@@ -282,16 +336,20 @@ def _run_tasks(
     executor: Executor | None,
     n_kept: int,
     on_progress: Callable[[Progress], None] | None,
-) -> Iterator[tuple[int, FitResult | MapResult]]:
+) -> Iterator[tuple[int, Made]]:
     """Results as they come; a pool that a dying worker broke is rebuilt."""
     began, left, restarts = time.monotonic(), list(waiting), 0
     n_finished = 0
+    undone: set[Path] = set()
     while left:
         try:
             with _pool(n_workers, executor) as pool:
-                for k, result in _in_turn(tasks, left, pool):
+                for k, result in _in_turn(tasks, left, undone, pool):
                     yield k, result
                     left.remove(k)
+                    if isinstance(result, MachineError):
+                        undone.add(tasks[k].folder)
+                        continue
                     n_finished += 1
                     if on_progress is not None:
                         spent = time.monotonic() - began
@@ -303,24 +361,29 @@ def _run_tasks(
                                 tasks[k].label,
                             )
                         )
+                return
         except BrokenProcessPool as error:
             restarts += 1
             if restarts > MOST_RESTARTS:
                 raise RunError(
                     f"worker processes ended {restarts} times without a message, most likely for "
-                    "want of memory; finished fits are kept: run the same command again with "
-                    "fewer --workers (a Python script needs if __name__ == '__main__' about its "
-                    "call, as workers import it; with one worker it does not)"
+                    f"want of memory; not done: {_labels(tasks, left)}. Finished fits are kept: "
+                    "run the same command again with fewer --workers (a Python script needs "
+                    "if __name__ == '__main__' about its call, as workers import it; with one "
+                    "worker it does not)"
                 ) from error
 
 
 def _in_turn(
-    tasks: Sequence[Task], left: Sequence[int], pool: Executor
-) -> Iterator[tuple[int, FitResult | MapResult]]:
-    """Results as they come; a task that needs others is handed in once those are there."""
+    tasks: Sequence[Task], left: Sequence[int], undone: Set[Path], pool: Executor
+) -> Iterator[tuple[int, Made]]:
+    """Results as they come; a task that needs others is handed in once those are there.
+
+    What needs a task that this machine could not do (`undone`: their folders) is not handed in.
+    """
     # The longest first: no worker is then left alone with a CNN at the end.
     waiting = sorted(left, key=lambda k: not tasks[k].movies)
-    unfinished = {tasks[k].folder for k in left}
+    unfinished = {tasks[k].folder for k in left} | undone
     futures: dict[Future[FitResult | MapResult], int] = {}
     while waiting or futures:
         ready = [k for k in waiting if unfinished.isdisjoint(tasks[k].needs)]
@@ -328,11 +391,22 @@ def _in_turn(
             ready = ready[:1]
         waiting = [k for k in waiting if k not in ready]
         futures |= {_submit(pool, tasks[k]): k for k in ready}
+        if not futures:
+            return
         finished, _ = wait(futures, return_when=FIRST_COMPLETED)
         for future in finished:
             k = futures.pop(future)
+            try:
+                result = future.result()
+            except MachineError as error:
+                yield k, error
+                continue
             unfinished.discard(tasks[k].folder)
-            yield k, future.result()
+            yield k, result
+
+
+def _labels(tasks: Sequence[Task], which: Sequence[int]) -> str:
+    return some([repr(tasks[k].label) for k in which], SHOWN_UNDONE)
 
 
 def _submit(pool: Executor, task: Task) -> Future[FitResult | MapResult]:

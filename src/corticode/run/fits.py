@@ -34,6 +34,8 @@ from corticode.errors import (
     DecoderError,
     Finding,
     FoldError,
+    MissingDataError,
+    RunError,
     StudyError,
     warn_about,
 )
@@ -41,6 +43,7 @@ from corticode.evaluate.scores import score_fold, session_rows
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.settings import choose_regions
 from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_rows
+from corticode.run.worker import machine_errors
 from corticode.study.conditions import Condition
 
 STATE_FILE = "state.safetensors"
@@ -106,7 +109,8 @@ def run_fit(task: FitTask) -> FitResult:
 
     A fold that cannot be fitted is no error: the reason is returned as ``left_out``.
     """
-    result = run_once(task.folder, task.key, FitResult, lambda: _fitted(task))
+    with machine_errors():
+        result = run_once(task.folder, task.key, FitResult, lambda: _fitted(task), FIT_FILES[1:])
     _state_path(task).unlink(missing_ok=True)
     return result
 
@@ -124,9 +128,11 @@ def _fitted(task: FitTask) -> FitResult:
         prepared=task.prepared.name,
         movie_statistics={one.recording.name: one.path.name for one in task.movies},
     )
+    # Outside of what follows: that a file cannot be read says nothing of the fold.
     prepared = attach_movies(load_sessions(task.prepared), task.movies)
+    maps = [_read_map(folder) for folder in task.chosen_from]
     try:
-        condition = _chosen_regions(task)
+        condition = _chosen_regions(task, maps)
         if condition.selection is not None:
             result = replace(result, regions=condition.regions)
         windows = condition_windows(prepared, condition, seed=task.seed, table=task.table)
@@ -169,7 +175,28 @@ def _fit_and_score(task: FitTask, windows: Windows, result: FitResult) -> FitRes
     return _scored(result, predictions, decoder, findings)
 
 
-def _chosen_regions(task: FitTask) -> Condition:
+def _read_map(folder: Path) -> tuple[MapResult | None, ImportanceMap | None]:
+    """What came of a map by which regions are chosen, and the map where it was made.
+
+    Raises
+    ------
+    RunError
+        It is damaged.
+    """
+    result = read_result(folder, MapResult)
+    if result is None or result.left_out is not None:
+        return result, None
+    try:
+        return result, ImportanceMap.load(folder / "map.npz")
+    except (DataError, MissingDataError) as error:
+        raise RunError(
+            f"{error}; 'corticode run' with the same study and folder does so"
+        ) from error
+
+
+def _chosen_regions(
+    task: FitTask, maps: Sequence[tuple[MapResult | None, ImportanceMap | None]]
+) -> Condition:
     """The task's condition, its regions chosen where maps choose them.
 
     Raises
@@ -180,13 +207,10 @@ def _chosen_regions(task: FitTask) -> Condition:
     selection = task.condition.selection
     if selection is None:
         return task.condition
-    maps = []
-    for folder in task.chosen_from:
-        _check_made(
-            read_result(folder, MapResult), "the map that its regions are taken from", "made"
-        )
-        maps.append(ImportanceMap.load(folder / "map.npz"))
-    return replace(task.condition, regions=choose_regions(maps, selection.top))
+    for result, _ in maps:
+        _check_made(result, "the map that its regions are taken from", "made")
+    made = [one for _, one in maps if one is not None]
+    return replace(task.condition, regions=choose_regions(made, selection.top))
 
 
 def _start_of(task: FitTask) -> Decoder | None:
@@ -196,12 +220,28 @@ def _start_of(task: FitTask) -> Decoder | None:
     ------
     FoldError
         That fold was left out.
+    RunError
+        The decoder is gone or damaged.
     """
     if task.start_folder is None:
         return None
     found = read_result(task.start_folder, FitResult)
     _check_made(found, "the decoder that it starts from", "fitted")
-    return load_decoder(task.start_folder)
+    return stored_decoder(task.start_folder)
+
+
+def stored_decoder(folder: Path) -> Decoder:
+    """The decoder of a finished fit of this run.
+
+    Raises
+    ------
+    RunError
+        It is gone or damaged.
+    """
+    try:
+        return load_decoder(folder)
+    except (DecoderError, MissingDataError) as error:
+        raise RunError(str(error)) from error
 
 
 def _check_made(found: FitResult | MapResult | None, what: str, made: str) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from corticode.data.files import write_text, write_with
+from corticode.data.files import altered, hashes_of, write_text, write_with
 from corticode.errors import Finding, MissingDataError, RunError
 from corticode.run.tables import TEXT_COLUMNS
 
@@ -43,6 +43,23 @@ OPTIONAL = {"left_out", "regions", "prepared", "input_sd", "random_shares", "del
 OPTIONAL |= {"backgrounds"}
 OF_LEFT_OUT = {"key", "fit", "map", "left_out", "regions", "prepared", "movie_statistics"}
 OF_LEFT_OUT |= {"seconds"}
+# What the values in done.json are; and what names a fit and a map there.
+_TEXT, _LIST, _TABLE = (str, type(None)), (list, type(None)), (dict, type(None))
+SHAPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("key", "left_out", "selected_by", "prepared"), _TEXT),
+    **dict.fromkeys(("regions", "input_sd", "random_shares", "backgrounds"), _LIST),
+    **dict.fromkeys(("session_scores", "findings"), (list,)),
+    **dict.fromkeys(("fit", "map", "deletion"), _TABLE),
+    **dict.fromkeys(("scores", "movie_statistics", "files", "details"), (dict,)),
+    "best_epoch": (int, type(None)),
+    "n_windows": (int,),
+    "seconds": (int, float),
+    "look_ahead_s": (int, float, str, type(None)),
+}
+NAMED = {
+    "fit": ("condition", "fold", "seed", "test_animal", "valid_animal"),
+    "map": ("condition", "map", "kind", "fold", "seed"),
+}
 LOCK, HOLDER = "run.lock", "running.json"
 # A file system that knows no locks: the run goes on unguarded.
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -111,6 +128,8 @@ class FitResult:
         The key of the prepared sessions it was fitted on; None in runs of older versions.
     movie_statistics
         File of each recording's movie statistics, by the recording's name.
+    files
+        Hash of each file that it left, by its name; empty in runs of older versions.
     seconds
         How long it took.
     """
@@ -127,6 +146,7 @@ class FitResult:
     findings: tuple[Finding, ...] = ()
     prepared: str | None = None
     movie_statistics: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -151,6 +171,8 @@ class MapResult:
         they were made.
     findings
         What was odd.
+    files
+        Hash of each file that it left, by its name; empty in runs of older versions.
     seconds
         How long it took.
     """
@@ -165,6 +187,7 @@ class MapResult:
     deletion: Mapping[str, float] | None = None
     backgrounds: Sequence[Mapping[str, Any]] | None = None
     findings: tuple[Finding, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -185,23 +208,60 @@ def read_result(folder: Path, form: type[Result]) -> Result | None:
     what = "fit" if form is FitResult else "map"
     try:
         return _result_of(json.loads(path.read_text("utf-8")), form)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged ({error}); delete the folder {folder} and run the same command "
             f"again: only this {what} is redone"
         ) from error
 
 
+def read_whole(folder: Path, form: type[Result]) -> Result | None:
+    """What a finished fit or map left; None where it, or one of its files, is gone or damaged."""
+    return None if why_redone(folder, form) else read_result(folder, form)
+
+
+def why_redone(folder: Path, form: type[Result]) -> str:
+    """What of a finished fit or map is gone or damaged, in words; nothing where all is whole."""
+    try:
+        result = read_result(folder, form)
+        names = [] if result is None else altered(folder, result.files)
+    except RunError as error:
+        return f"done.json is damaged ({error.__cause__ or error})"
+    except MissingDataError as error:
+        return str(error)
+    return f"{', '.join(names)}: missing, or not as written" if names else ""
+
+
 def _result_of(content: Mapping[str, Any], form: type[Result]) -> Result:
     what = "fit" if form is FitResult else "map"
-    if not isinstance(content["key"], str) or not isinstance(content[what], dict):
-        raise TypeError(f"'key' or {what!r} is of the wrong type")
+    for name, value in content.items():
+        if name in SHAPES and not isinstance(value, SHAPES[name]):
+            raise TypeError(f"{name!r} is of the wrong type")
+    for name in ("key", what):
+        if content[name] is None:
+            raise TypeError(f"{name!r} is of the wrong type")
+    for name in NAMED[what]:
+        if not isinstance(content[what][name], int if name == "seed" else str):
+            raise TypeError(f"{name!r} is of the wrong type")
+    rows: list[Any] = [content.get("scores", {}), *content.get("session_scores", ())]
+    for row in [*rows, content.get("deletion") or {}]:
+        _check_cells(row)
+    for numbers in (content.get("input_sd") or [], *(content.get("random_shares") or ())):
+        _check_cells(dict(enumerate(numbers)))
     if what == "fit" and "left_out" not in content and SCORED - set(content):
         raise ValueError("neither scores nor why the fold was left out")
     known = {one.name for one in fields(form)}
     values = {name: value for name, value in content.items() if name in known}
     found = tuple(Finding(**one) for one in content.get("findings", ()))
     return form(**values | {"findings": found})
+
+
+def _check_cells(row: Mapping[Any, Any]) -> None:
+    """Refuse what a table cannot take: text in a column of numbers, lists, tables."""
+    for name, value in row.items():
+        is_number = isinstance(value, int | float) or value in (None, "inf")
+        if not (isinstance(value, str) if name in TEXT_COLUMNS else is_number):
+            raise TypeError(f"{name!r} is of the wrong type")
 
 
 def write_result(folder: Path, result: FitResult | MapResult) -> None:
@@ -215,7 +275,9 @@ def write_result(folder: Path, result: FitResult | MapResult) -> None:
     write_text(folder / "done.json", json.dumps(content, indent=1))
 
 
-def run_once(folder: Path, key: str, form: type[Result], work: Callable[[], Result]) -> Result:
+def run_once(
+    folder: Path, key: str, form: type[Result], work: Callable[[], Result], files: Sequence[str]
+) -> Result:
     """What a finished fit or map with this key left, or what `work` makes now, written.
 
     Parameters
@@ -228,13 +290,16 @@ def run_once(folder: Path, key: str, form: type[Result], work: Callable[[], Resu
         Of what it leaves.
     work
         Does it.
+    files
+        Names of the files that it may leave beside ``done.json``, whose hashes are recorded there.
     """
-    done = read_result(folder, form)
+    done = read_whole(folder, form)
     if done is not None and done.key == key:
         return done
     began = time.monotonic()
     made = work()
-    result = replace(made, seconds=round(time.monotonic() - began, 3))
+    seconds = round(time.monotonic() - began, 3)
+    result = replace(made, seconds=seconds, files=hashes_of(folder, files))
     write_result(folder, result)
     return result
 

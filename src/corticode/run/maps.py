@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.folds import Split, split_windows
-from corticode.data.prepared import StoredStatistics, attach_movies, load_sessions
+from corticode.data.prepared import (
+    PreparedSessions,
+    StoredStatistics,
+    attach_movies,
+    load_sessions,
+)
 from corticode.data.regions import RegionTable
 from corticode.data.windows import Windows
-from corticode.decode.decoder import Decoder, load_decoder
+from corticode.decode.decoder import Decoder
 from corticode.errors import NO_MAP, DataError, DecoderError, Finding, StudyError
 from corticode.explain.contributions import draw_background
 from corticode.explain.deletion import (
@@ -41,8 +46,9 @@ from corticode.explain.masks import (
 )
 from corticode.explain.occlusion import Occlusion, occlude
 from corticode.explain.settings import KINDS, OCCLUSION, MapSettings
-from corticode.run.fits import FitTask, condition_windows
+from corticode.run.fits import FitTask, condition_windows, stored_decoder
 from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_table
+from corticode.run.worker import machine_errors
 
 MAP_FILES = (
     "done.json",
@@ -110,7 +116,8 @@ def run_map(task: MapTask) -> MapResult:
     A map that cannot be made (no background windows enough, no session that can be scored) is no
     error: the reason is returned as ``left_out``.
     """
-    return run_once(task.folder, task.key, MapResult, lambda: _made(task))
+    with machine_errors():
+        return run_once(task.folder, task.key, MapResult, lambda: _made(task), MAP_FILES[1:])
 
 
 def _made(task: MapTask) -> MapResult:
@@ -133,17 +140,18 @@ def _made(task: MapTask) -> MapResult:
     if fitted is None or fitted.left_out is not None:
         why = "it is not there" if fitted is None else fitted.left_out
         return replace(result, left_out=f"its decoder was not fitted: {why}")
+    # Outside of what follows: that a file cannot be read says nothing of the map.
+    decoder = stored_decoder(fit.folder)
+    prepared = attach_movies(load_sessions(fit.prepared), fit.movies)
     try:
-        return replace(result, **_make(task))
+        return replace(result, **_make(task, decoder, prepared))
     except (DataError, DecoderError, StudyError) as error:
         return replace(result, left_out=str(error))
 
 
-def _make(task: MapTask) -> dict[str, Any]:
+def _make(task: MapTask, decoder: Decoder, prepared: PreparedSessions) -> dict[str, Any]:
     """What a map adds to its result; its other files are written."""
     fit = task.fit
-    decoder = load_decoder(fit.folder)
-    prepared = attach_movies(load_sessions(fit.prepared), fit.movies)
     condition = fit.condition
     if condition.selection is not None:
         kept = zip(decoder.recipe.regions, decoder.recipe.kept_regions, strict=True)

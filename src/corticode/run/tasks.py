@@ -222,7 +222,10 @@ class Asked:
 
 @dataclass
 class Plan:
-    """The fits and maps of a study and what was found while they were laid out."""
+    """The fits and maps of a study and what was found while they were laid out.
+
+    `redone` says which finished fits and maps of an earlier call are damaged.
+    """
 
     tasks: list[FitTask] = field(default_factory=list)
     maps: list[MapTask] = field(default_factory=list)
@@ -230,6 +233,7 @@ class Plan:
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
+    redone: list[Finding] = field(default_factory=list)
     recording_keys: dict[str, str] = field(default_factory=dict)
     is_simulated: bool = False
 

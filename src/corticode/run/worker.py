@@ -11,6 +11,17 @@ from multiprocessing.process import BaseProcess
 import torch
 from threadpoolctl import threadpool_limits
 
+from corticode.errors import CorticodeError, MachineError
+
+NO_MEMORY = "this machine's memory does not hold it; close other programs or give fewer --workers"
+NO_DEVICE = (
+    "the GPU's memory does not hold it, or the GPU failed; let nothing else use it, give fewer "
+    "--workers, or --device cpu"
+)
+# Words by which errors of torch are known that have no class of their own.
+OF_DEVICE, OF_ALLOCATOR = ("CUDA", "CUBLAS", "CUDNN", "cuDNN"), "can't allocate memory"
+MOST_SHOWN = 200
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:
@@ -25,6 +36,27 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def machine_errors() -> Iterator[None]:
+    """Turn what Python and torch raise for want of memory or of a file into a `MachineError`."""
+    try:
+        yield
+    except CorticodeError:
+        raise
+    except MemoryError as error:
+        raise MachineError(f"{NO_MEMORY} ({error})") from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise MachineError(f"{where}{error.strerror or error}") from error
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        if isinstance(error, torch.OutOfMemoryError) or any(word in reason for word in OF_DEVICE):
+            raise MachineError(f"{NO_DEVICE} ({reason[:MOST_SHOWN]})") from error
+        if OF_ALLOCATOR in reason:
+            raise MachineError(f"{NO_MEMORY} ({reason[:MOST_SHOWN]})") from error
+        raise
 
 
 def start_worker() -> None:
