@@ -19,7 +19,8 @@ from corticode.study.study import read_study
 
 KEPT = Path(__file__).parent / "run_of_60f4e28.zip"
 # Made from what fits left, so that no processor rounds them otherwise.
-TABLES = ("scores", "session_scores", "animal_scores", "comparisons", "nulls", "excluded")
+# (nulls.csv has columns that version did not have.)
+TABLES = ("scores", "session_scores", "animal_scores", "comparisons", "excluded")
 
 
 @pytest.fixture
