@@ -295,12 +295,11 @@ BAD = {
     mat_without_the_array: ["m2_s1.mat", "data_roi", "dat_roi", "frames", "did you mean"],
     lengths_that_differ: [
         "session m2/s1 has unequal numbers of frames: traces 390, behaviour 'run' 400",
-        "[data] trim_frames = 10",
+        "10 frames are more than an end that was cut: give frame_times and behavior_times",
     ],
     lengths_beyond_what_may_be_trimmed: [
         "traces 390",
-        "[data] trim_frames = 9",
-        "trim_frames = 10",
+        "([data] trim_frames = 9); 10 frames are more than an end",
     ],
     turned_traces: ["session m2/s1", "traces 6", "give traces_axes = 'region,time'"],
     traces_with_three_axes: ["session m2/s1", "(400, 6, 2)", "2 axes, time, region"],
@@ -339,7 +338,7 @@ BAD = {
     behavior_in_milliseconds: [
         "frame_times last 39.9 s",
         "behavior_times 3.99e+04 s",
-        "in seconds",
+        "behavior_times look like milliseconds: bring them to seconds (divided by 1,000)",
     ],
     no_class_above_the_threshold: ["fold", "has one class", "12 folds"],
     decimal_comma_in_the_study: ["not valid TOML", "has a decimal comma: write 0.5"],

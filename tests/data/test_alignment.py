@@ -1,5 +1,7 @@
 """Tests."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,15 +11,11 @@ from corticode.data.alignment import (
     AlignedArrays,
     FileArrays,
     align,
-    check_clocks,
-    check_times,
-    count_dropped,
-    frame_period,
-    is_same_rate,
     read_times,
     resample,
 )
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import AlignmentError
 from corticode.data.on_frames import spans_gap
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.errors import DataError, StudyError
@@ -30,9 +28,9 @@ def files(n_frames=6, n_samples=6, *, times=None, recording=None, **behavior):
     traces = np.arange(2.0 * n_frames).reshape(n_frames, 2)
     behavior = behavior or {"speed": np.arange(n_samples) + 0.5}
     frame_times, behavior_times = times or (None, None)
-    return FileArrays(
-        recording or Recording("m1", "a"), {"traces": traces}, behavior, frame_times, behavior_times
-    )
+    # Frames at whole seconds are numbers of frames, unless it is stated that they are not.
+    own = Recording("m1", "a", frame_rate_hz=1.0 if times and frame_times[1] == 1 else None)
+    return FileArrays(recording or own, {"traces": traces}, behavior, frame_times, behavior_times)
 
 
 def test_one_sample_a_frame():
@@ -111,7 +109,7 @@ def test_a_segment_column_on_its_own_clock_is_never_averaged():
         files(
             98,
             times=(frame_times, 0.5 * np.arange(200)),
-            recording=Recording("m1", "a", segment="trial"),
+            recording=Recording("m1", "a", segment="trial", frame_rate_hz=1.0),
             trial=trial,
         )
     )
@@ -185,32 +183,122 @@ def test_traces_cut_to_fit_keep_behavior_on_its_own_clock_whole():
     assert aligned.behavior["speed"].tolist() == [0.5, 1.5, 2.5, 3.5]
 
 
-def test_unequal_lengths_are_refused():
-    with pytest.raises(DataError) as caught:
-        align(files(6, 4), 1)
-    assert str(caught.value) == (
-        "session m1/a has unequal numbers of frames: traces 6, behaviour 'speed' 4 "
-        "([data] trim_frames = 1); give frame_times and behavior_times, or allow the longer to be "
-        "cut with [data] trim_frames = 2 if the ends are all that differs"
+class TestUnequalLengths:
+    def message(self, given_files, trim_frames=0):
+        with pytest.raises(AlignmentError) as caught:
+            align(given_files, trim_frames)
+        return str(caught.value)
+
+    def test_a_short_end_may_be_cut(self):
+        assert self.message(files(601, 595), 5) == (
+            "session m1/a has unequal numbers of frames: traces 601, behaviour 'speed' 595 "
+            "([data] trim_frames = 5); if the ends are all that differs, [data] trim_frames = 6 "
+            "cuts the longer; if frames are missing elsewhere, give frame_times and behavior_times"
+        )
+        assert "(no [data] trim_frames)" in self.message(files(601, 595))
+        assert align(files(601, 595), 6).segment.size == 595
+
+    @pytest.mark.parametrize(("n_frames", "n_samples"), [(6, 4), (600, 593), (5000, 4989)])
+    def test_more_than_an_end_is_not_proposed(self, n_frames, n_samples):
+        message = self.message(files(n_frames, n_samples))
+        spread = n_frames - n_samples
+        assert f"; {spread} frames are more than an end that was cut: give frame_times" in message
+        assert "trim_frames =" not in message
+        # Who insists may.
+        assert align(files(n_frames, n_samples), spread).segment.size == n_samples
+
+    def test_times_that_are_there_are_not_asked_for(self):
+        for n_frames in (397, 360):
+            times = (np.arange(400) / 10, np.arange(400) / 10)
+            message = self.message(files(n_frames, 400, times=times))
+            assert "give frame_times" not in message
+            assert ("trim_frames = 3 cuts" in message) is (n_frames == 397)
+            assert ("find out which images and which times belong" in message) is (n_frames == 360)
+
+    @pytest.mark.parametrize("trim_frames", [0, 1000])
+    @pytest.mark.parametrize(
+        ("n_images", "n_times", "channels", "words"),
+        [
+            (400, 800, ("calcium", "reference"), "one time for each exposure of 2 wavelengths"),
+            (400, 799, ("calcium", "reference"), "keep the first time of each set (every second)"),
+            (400, 800, (), "both ends of an exposure, or two wavelengths? Then keep one of 2"),
+            (400, 1200, (), "3 planes or wavelengths? Then keep one of 3 (every third)"),
+            (200, 400, (), "or is m1.npy the first of 2 files? Then join them"),
+            (800, 400, (), 'give channels = "calcium,reference"'),
+            (799, 400, (), 'give channels = "calcium,reference"'),
+            (1200, 400, (), "movie has 3 frames for each of the others: 3 planes or wavelengths"),
+        ],
     )
-    with pytest.raises(DataError, match=r"\(no \[data\] trim_frames\)"):
-        align(files(6, 4))
+    def test_whole_ratios_are_named_and_never_cut(
+        self, n_images, n_times, channels, words, trim_frames
+    ):
+        recording = Recording(
+            "m1", "a", channels=channels, movie=ArrayLocation(Path("m1.npy")), segment=None
+        )
+        movie = {"movie": np.zeros((n_images, 1, 1), np.uint16)}
+        times = np.arange(n_times) / 20
+        given_files = FileArrays(recording, movie, {"run": np.zeros(900)}, times, np.arange(900.0))
+        message = self.message(given_files, trim_frames)
+        assert words in message
+        assert "trim_frames" not in message
+
+    def test_behavior_sampled_several_times_a_frame(self):
+        message = self.message(files(400, 8000), 8000)
+        assert "behaviour has 20 samples a frame: if it was sampled 20 times as fast" in message
+
+    def test_bounces_of_pulses(self):
+        times = np.insert(np.arange(400) / 10, [5, 200], [0.401, 19.9015])
+        message = self.message(files(400, 9, times=(times, np.arange(9.0))), 2)
+        assert "2 pulses within 0.0015 s of the one before (sample 5, 201, counted" in message
+
+    def test_pulses_that_were_lost(self):
+        times = np.delete(np.arange(400) / 10, [100, 101, 300])
+        message = self.message(files(400, 9, times=(times, np.arange(9.0))), 3)
+        assert "lack 3 pulses in 2 gaps (before sample 100, 298, counted from 0)" in message
+
+    @pytest.mark.parametrize(
+        ("before", "after", "words"),
+        [
+            ([-1.0], [], "the first time of frame_times lies 1 s from the next, the others 0.1 s"),
+            ([], [40.3], "the last time of frame_times lies 0.4 s from the next"),
+            ([-0.05], [40.3], "the first and the last time of frame_times lie 0.05 s from the"),
+        ],
+    )
+    def test_pulses_that_start_and_end_a_recording(self, before, after, words):
+        times = np.concatenate([before, np.arange(400) / 10, after])
+        message = self.message(files(400, 9, times=(times, np.arange(9.0))), 10)
+        assert words in message
+        assert "no frame; take it out" in message
+
+    def test_pulses_that_bounce_though_numbers_agree(self):
+        times = np.delete(np.insert(np.arange(400) / 10, 5, 0.401), 300)
+        (bounce, dropped) = align(files(400, 50, times=(times, np.arange(50.0)))).findings
+        assert bounce.reason.startswith("1 time of frame_times follows another at once (first sam")
+        assert dropped.reason.startswith("1 frame was dropped")
 
 
-def test_a_movie_of_two_channels_that_names_none_is_told_apart_from_a_longer_one():
-    def two_to_one(n_frames, channels=()):
-        movie = {"movie": np.zeros((n_frames, 2, 2), np.uint16)}
-        return FileArrays(Recording("m1", "a", channels=channels), movie, {"run": np.zeros(20)})
+def test_frames_so_fast_for_so_short_may_be_in_minutes():
+    times = np.arange(400) / 600
+    (finding,) = align(files(400, 400, times=(times, times))).findings
+    assert (finding.what, finding.reason) == (
+        "unit",
+        "frames come at 600 Hz for 0.665 s; were frame_times in minutes, it would be 10 Hz for "
+        "39.9 s",
+    )
 
-    for n_frames in (40, 41):
-        with pytest.raises(
-            DataError, match=r'give channels = "calcium,reference" .*the catalogue$'
-        ):
-            align(two_to_one(n_frames))
-    with pytest.raises(DataError, match="trim_frames = 19"):
-        align(two_to_one(39))
-    with pytest.raises(DataError, match="trim_frames = 20"):
-        align(two_to_one(40, ("calcium",)))
+
+@pytest.mark.parametrize(
+    ("rate_hz", "words"),
+    [
+        (0.0333, "the time from frame to frame in seconds, give 30.03 Hz"),
+        (33333.0, "in microseconds, give 30 Hz"),
+        (5e12, "it must lie between 0.5 and 1,000: give the number of frames a second"),
+        (0.1, "give 10 Hz"),
+    ],
+)
+def test_stated_rates_that_no_camera_has(rate_hz, words):
+    with pytest.raises(AlignmentError, match=words):
+        align(files(recording=Recording("m1", "a", frame_rate_hz=rate_hz)))
 
 
 @pytest.mark.parametrize(("n_samples", "trim_frames"), [(50, 0), (51, 1)])
@@ -244,12 +332,6 @@ def test_clocks_that_share_little():
     assert [str(f.reason) for f in aligned.findings] == [
         "2 of 6 frames have no sample in behavior_times"
     ]
-    with pytest.raises(
-        DataError,
-        match=r"no behaviour sample falls into a frame; frame_times run from 0 to 5 s, "
-        r"behavior_times from 1000 to 1100 s: give both in seconds",
-    ):
-        align(files(6, 3, times=(frame_times, np.array([1000.0, 1050.0, 1100.0]))))
 
 
 def test_other_refusals():
@@ -271,74 +353,8 @@ def test_times_from_a_file(tmp_path):
     with pytest.raises(DataError, match=r"text.npy holds <U1 values; times must be numbers"):
         read_times(ArrayLocation(tmp_path / "text.npy"))
     np.save(tmp_path / "still.npy", np.zeros(4))
-    with pytest.raises(DataError, match=r"still.npy must rise from sample to sample; sample 1"):
+    with pytest.raises(DataError, match=r"still.npy: all samples are at 0 s; give each"):
         read_times(ArrayLocation(tmp_path / "still.npy"))
-
-
-@pytest.mark.parametrize(
-    ("times", "message"),
-    [
-        ([0.0], r"frame_times has shape \(1,\); it needs one time in seconds"),
-        ([[0.0, 1.0]], r"has shape \(1, 2\)"),
-        ([0.0, 1.0, 1.0], "sample 2 is at 1 s, after 1 s: sort it or remove what is repeated"),
-        ([0.0, 2.0, 1.0], "sample 2 is at 1 s, after 2 s"),
-        ([0.0, NAN, 1.0], "holds nan at sample 1; give each sample its time"),
-        ([np.inf, 0.0], "holds inf at sample 0"),
-    ],
-)
-def test_times_must_rise(times, message):
-    with pytest.raises(DataError, match=message):
-        check_times(np.array(times), "frame_times")
-
-
-def test_rising_times_pass():
-    check_times(np.array([-1.0, 0.0, 10.0]), "frame_times")
-
-
-def test_period_by_hand():
-    assert frame_period(np.array([0.0, 1.0, 2.0, 5.0, 6.0])) == 1.0
-    # Rounded to milliseconds, at 30 Hz, with two gaps.
-    times = np.delete(np.round(np.arange(3000) / 30, 3), [5, 6, 900])
-    assert abs(1 / frame_period(times) - 30) < 0.01
-
-
-def test_dropped_frames_by_hand():
-    after_gap, n_dropped = count_dropped(np.array([0.0, 1.0, 2.5, 4.1, 9.0]), 1.0)
-    assert after_gap.tolist() == [False, False, False, True, True]
-    assert n_dropped == 1 + 4
-
-
-@given(st.sets(st.integers(1, 98)), st.floats(0.01, 1), st.floats(-100, 100))
-def test_dropped_frames_are_counted(dropped, period_s, start_s):
-    kept = np.array([k for k in range(100) if k not in dropped])
-    after_gap, n_dropped = count_dropped(start_s + period_s * kept, period_s)
-    assert n_dropped == len(dropped)
-    assert np.flatnonzero(after_gap).tolist() == (np.flatnonzero(np.diff(kept) > 1) + 1).tolist()
-
-
-@pytest.mark.parametrize(
-    ("first_hz", "second_hz", "expected"),
-    [(20, 20.01, True), (20, 20.1, False), (None, None, True), (None, 20, False)],
-)
-def test_rates_as_clocks_measure_them(first_hz, second_hz, expected):
-    assert is_same_rate(first_hz, second_hz) is expected
-
-
-class TestClocksThatCannotBothBeSeconds:
-    FRAMES = np.arange(600) / 30
-
-    def test_seconds_and_seconds_pass(self):
-        check_clocks(self.FRAMES, np.arange(20_000) / 1000, "m1/a")
-        check_clocks(self.FRAMES, np.arange(20.0), "m1/a")
-        # Behaviour that was recorded for longer than the camera ran.
-        check_clocks(self.FRAMES, np.arange(1000.0), "m1/a")
-
-    @pytest.mark.parametrize(
-        "times", [np.arange(600) / 30 * 1000, np.arange(6) * 4.0, np.arange(600) / 30 / 1000]
-    )
-    def test_milliseconds_are_refused(self, times):
-        with pytest.raises(DataError, match=r"m1/a: frame_times last 19.97 s .* both in seconds"):
-            check_clocks(self.FRAMES, times, "m1/a")
 
 
 def aligned(n_frames=6, rate_hz=30.0, segment=None, **behavior):

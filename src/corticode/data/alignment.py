@@ -1,17 +1,28 @@
 """A session's files brought onto one clock: lengths, times, dropped frames, gaps, another rate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import (
+    AlignmentError,
+    Clocks,
+    check_clocks,
+    check_stated_rate,
+    check_times,
+    count_dropped,
+    covered_frames,
+    find_bounces,
+    frame_period,
+    is_same_rate,
+    odd_rate,
+)
 from corticode.data.on_frames import (
-    DROPPED_AFTER_PERIODS,
     EDGE_FRAMES,
     Placed,
-    amounts_on_frames,
     categories_on_frames,
     lower_rate,
     place,
@@ -21,122 +32,15 @@ from corticode.data.on_frames import (
     spans_gap,
 )
 from corticode.data.readers.arrays import ArrayLocation, read_array
-from corticode.errors import DataError, Finding, StudyError
+from corticode.errors import DataError, Finding, StudyError, some
 
-SAME_RATE_SHARE = 1e-3
-MOST_TIMES = 100
-RATE_TOLERANCE = 0.05
-
-
-def check_times(times: NDArray[np.float64], name: str) -> None:
-    """Refuse times that are not finite and strictly increasing.
-
-    Parameters
-    ----------
-    times
-        Seconds, shape (sample,).
-    name
-        What the error calls them.
-
-    Raises
-    ------
-    DataError
-        Names the first sample at fault.
-    """
-    if times.ndim != 1 or times.size < 2:
-        raise DataError(
-            f"{name} has shape {times.shape}; it needs one time in seconds for each of two or "
-            "more samples"
-        )
-    wrong = ~np.isfinite(times)
-    if wrong.any():
-        k = int(np.argmax(wrong))
-        raise DataError(f"{name} holds {times[k]} at sample {k}; give each sample its time")
-    falls = np.diff(times) <= 0
-    if falls.any():
-        k = int(np.argmax(falls)) + 1
-        raise DataError(
-            f"{name} must rise from sample to sample; sample {k} is at {times[k]:g} s, after "
-            f"{times[k - 1]:g} s: sort it or remove what is repeated"
-        )
-
-
-def frame_period(frame_times: NDArray[np.float64]) -> float:
-    """Seconds from one frame to the next: the mean step, steps over dropped frames left out.
-
-    Parameters
-    ----------
-    frame_times
-        Start of each frame's exposure, seconds, shape (frame,).
-
-    Examples
-    --------
-    >>> round(frame_period(np.array([0.0, 0.033, 0.067, 0.1, 0.3, 0.333])), 4)
-    0.0333
-    """
-    step = np.diff(frame_times)
-    # Times rounded to milliseconds: their median may be off by a percent, their mean is not.
-    return float(step[step <= DROPPED_AFTER_PERIODS * np.median(step)].mean())
-
-
-def count_dropped(
-    frame_times: NDArray[np.float64], period_s: float
-) -> tuple[NDArray[np.bool_], int]:
-    """Where frames were dropped: True at each frame that follows a gap, and how many are missing.
-
-    A step of more than 1.5 periods between two frames is a gap.
-
-    Parameters
-    ----------
-    frame_times
-        Start of each frame's exposure, seconds, shape (frame,).
-    period_s
-        Time from one frame to the next, seconds.
-
-    Examples
-    --------
-    >>> after_gap, n_missing = count_dropped(np.array([0.0, 0.1, 0.4, 0.5]), 0.1)
-    >>> after_gap.tolist(), n_missing
-    ([False, False, True, False], 2)
-    """
-    step = np.diff(frame_times, prepend=frame_times[0] - period_s) / period_s
-    after_gap = step > DROPPED_AFTER_PERIODS
-    return after_gap, int(np.sum(np.round(step[after_gap]) - 1))
-
-
-def check_clocks(
-    frame_times: NDArray[np.float64], behavior_times: NDArray[np.float64], name: str
-) -> None:
-    """Refuse two clocks that cannot both count seconds.
-
-    Parameters
-    ----------
-    frame_times, behavior_times
-        Shapes (frame,) and (sample,).
-    name
-        The session's, for the message.
-
-    Raises
-    ------
-    DataError
-        One lasts 100 times as long as the other, or behaviour is sampled 100 times more slowly.
-    """
-    spans = [float(times[-1] - times[0]) for times in (frame_times, behavior_times)]
-    steps = [float(np.median(np.diff(times))) for times in (frame_times, behavior_times)]
-    if max(spans) < MOST_TIMES * min(spans) and steps[1] < MOST_TIMES * steps[0]:
-        return
-    raise DataError(
-        f"session {name}: frame_times last {spans[0]:.4g} s in steps of {steps[0]:.4g} s, "
-        f"behavior_times {spans[1]:.4g} s in steps of {steps[1]:.4g} s; one of them is not in "
-        "seconds (milliseconds, or numbers of samples?): give both in seconds"
-    )
-
-
-def is_same_rate(first_hz: float | None, second_hz: float | None) -> bool:
-    """Whether two frame rates agree: within 0.1 %, as clocks measure them, or both unknown."""
-    if first_hz is None or second_hz is None:
-        return first_hz is second_hz
-    return abs(first_hz / second_hz - 1) <= SAME_RATE_SHARE
+# An end that differs by more, in frames and as a share of the longer, is no end alone.
+MOST_TRIMMED, MOST_TRIMMED_SHARE = 10, 0.01
+# By so much of the shorter, at most, may lengths miss a whole ratio.
+SHARE_OF_RATIO = 0.05
+# A pulse whose step differs by more than this share is none of the frames' own.
+PULSE_APART = 0.2
+SHOWN_SAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -232,17 +136,26 @@ def align(
     files, findings = _trim(files, trim_frames)
     column = None if recording.segment is None else files.behavior[recording.segment]
     rate_hz = recording.frame_rate_hz
+    check_stated_rate(rate_hz, recording.name)
     behavior = files.behavior
     gaps = np.zeros(len(next(iter(files.arrays.values()))), dtype=np.int64)
     placed: dict[str, Placed] = {}
     if files.frame_times is not None and files.behavior_times is not None:
         frame_times, behavior_times = files.frame_times, files.behavior_times
-        if behavior:
-            check_clocks(frame_times, behavior_times, recording.name)
+        check_clocks(
+            Clocks(
+                recording.name,
+                frame_times,
+                behavior_times if behavior else None,
+                rate_hz,
+                max(len(recording.channels), 1),
+            )
+        )
         period_s = frame_period(frame_times)
-        rate_hz = _frame_rate(recording, 1 / period_s)
+        rate_hz = 1 / period_s if rate_hz is None else rate_hz
         after_gap, n_dropped = count_dropped(frame_times, period_s)
         gaps = np.cumsum(after_gap)
+        findings += _odd_frames(recording, frame_times)
         findings += _dropped(recording, after_gap, n_dropped)
         if behavior:
             findings += _uncovered(recording, frame_times, behavior_times, period_s)
@@ -318,7 +231,10 @@ def read_times(location: ArrayLocation | None) -> NDArray[np.float64] | None:
         return None
     times = np.asarray(read_array(location))
     if times.dtype.kind not in "iuf":
-        raise DataError(f"{location} holds {times.dtype} values; times must be numbers, in seconds")
+        raise DataError(
+            f"{location} holds {times.dtype} values; times must be numbers, in seconds (dates and "
+            "times of day: the seconds since one zero)"
+        )
     times = times.astype(np.float64)
     if times.ndim == 2 and 1 in times.shape:
         times = times.reshape(-1)
@@ -335,9 +251,10 @@ def _lengths(files: FileArrays) -> dict[str, int]:
         }
     for name, values in files.behavior.items():
         if len(values) != files.behavior_times.size:
-            raise DataError(
+            raise AlignmentError(
                 f"session {files.recording.name}: behaviour {name!r} has {len(values)} samples, "
-                f"behavior_times {files.behavior_times.size}; they must be equally many"
+                f"behavior_times {files.behavior_times.size}; they must be equally many",
+                "behavior_times",
             )
     return lengths | {"frame_times": files.frame_times.size}
 
@@ -347,8 +264,9 @@ def _trim(files: FileArrays, trim_frames: int) -> tuple[FileArrays, list[Finding
     lengths = _lengths(files)
     shortest, longest = min(lengths.values()), max(lengths.values())
     n_cut = longest - shortest
-    if n_cut > trim_frames:
-        raise DataError(_length_message(files, lengths, trim_frames))
+    explained = _why_unequal(files, lengths) if n_cut else None
+    if explained is not None or n_cut > trim_frames:
+        raise _unequal(files, lengths, trim_frames, explained)
     if shortest < 2:
         raise DataError(
             f"session {files.recording.name} has {shortest} frames; at least 2 are needed: "
@@ -366,44 +284,170 @@ def _trim(files: FileArrays, trim_frames: int) -> tuple[FileArrays, list[Finding
     return replace(files, arrays=arrays, behavior=behavior), [finding]
 
 
-def _length_message(files: FileArrays, lengths: Mapping[str, int], trim_frames: int) -> str:
+def _unequal(
+    files: FileArrays,
+    lengths: Mapping[str, int],
+    trim_frames: int,
+    explained: tuple[str, str] | None,
+) -> AlignmentError:
+    """The error of a session whose arrays are not equally long: what explains it, or a way out."""
     recording = files.recording
     counts = ", ".join(f"{name} {n_frames}" for name, n_frames in lengths.items())
     message = f"session {recording.name} has unequal numbers of frames: {counts}"
     traces = files.arrays.get("traces")
     others = [n_frames for name, n_frames in lengths.items() if name != "traces"]
-    if traces is not None and all(abs(n - traces.shape[1]) <= trim_frames for n in others):
+    slack = min(trim_frames, MOST_TRIMMED)
+    if traces is not None and all(abs(n - traces.shape[1]) <= slack for n in others):
         turned = ",".join(reversed(recording.traces_axes))
-        return f"{message}; the traces look turned: give traces_axes = {turned!r} in the catalogue"
-    if _is_in_pairs(recording, lengths):
-        return (
-            f"{message}; the movie has two frames for each of the others: if they are of two "
-            'wavelengths in turn, give channels = "calcium,reference" (or "reference,calcium") in '
-            "the catalogue"
-        )
-    spread = max(lengths.values()) - min(lengths.values())
+        way_out = f"the traces look turned: give traces_axes = {turned!r} in the catalogue"
+        return AlignmentError(f"{message}; {way_out}", "traces turned")
+    if explained is not None:
+        cause, words = explained
+        return AlignmentError(f"{message}; {words}", cause)
+    longest = max(lengths.values())
+    spread = longest - min(lengths.values())
     allowed = f"[data] trim_frames = {trim_frames}" if trim_frames else "no [data] trim_frames"
+    has_times = files.frame_times is not None
+    if spread <= min(MOST_TRIMMED, MOST_TRIMMED_SHARE * longest):
+        ways = f"if the ends are all that differs, [data] trim_frames = {spread} cuts the longer"
+        if not has_times:
+            ways += "; if frames are missing elsewhere, give frame_times and behavior_times"
+        return AlignmentError(f"{message} ({allowed}); {ways}")
+    ways = f"{spread} frames are more than an end that was cut: "
+    if has_times:
+        ways += "find out which images and which times belong together, and give those alone"
+    else:
+        ways += "give frame_times and behavior_times, or find out which frames are missing"
+    return AlignmentError(f"{message} ({allowed}); {ways}")
+
+
+def _why_unequal(files: FileArrays, lengths: Mapping[str, int]) -> tuple[str, str] | None:
+    """Why lengths differ, where pulses or a whole ratio explain it: the cause, and words."""
+    if files.frame_times is not None:
+        pulses = _pulse_words(files.frame_times, min(_imaging(lengths).values()))
+        if pulses is not None:
+            return pulses
+    shortest, longest = min(lengths.values()), max(lengths.values())
+    ratio = round(longest / max(shortest, 1))
+    rest = abs(longest - ratio * shortest)
+    most = min(max(ratio - 1, MOST_TRIMMED_SHARE * longest), SHARE_OF_RATIO * shortest)
+    if ratio < 2 or shortest < 2 or rest > most:
+        return None
+    longer = [name for name, n in lengths.items() if abs(n - longest) < abs(n - shortest)]
+    return f"{ratio} to 1", _ratio_words(files.recording, longer, ratio)
+
+
+def _imaging(lengths: Mapping[str, int]) -> dict[str, int]:
+    """The lengths of what the camera gave."""
+    return {k: n for k, n in lengths.items() if k in ("traces", "movie", "reference")}
+
+
+def _ratio_words(recording: Recording, longer: Sequence[str], ratio: int) -> str:
+    """Why some arrays are whole times as long as the others, and the way out."""
+    images = [name for name in longer if name in ("traces", "movie", "reference")]
+    if images == ["movie"] and ratio == 2 and not recording.channels:
+        return (
+            "the movie has two frames for each of the others: if they are of two wavelengths in "
+            'turn, give channels = "calcium,reference" (or "reference,calcium") in the catalogue'
+        )
+    if images:
+        return (
+            f"{images[0]} {'have' if images[0] == 'traces' else 'has'} {ratio} frames for each of "
+            f"the others: {ratio} planes or wavelengths in turn, or files joined twice? Write one "
+            "frame of each set to a file of its own"
+        )
+    files_too = f", or is {_whole(recording)} the first of {ratio} files? Then join them"
+    if "frame_times" in longer:
+        n_channels = len(recording.channels)
+        if n_channels == ratio:
+            return (
+                f"frame_times hold one time for each exposure of {ratio} wavelengths, and a frame "
+                f"is a set of {ratio}: keep the first time of each set (every {_nth(ratio)})"
+            )
+        likely = "both ends of an exposure, or two" if ratio == 2 else f"{ratio} planes or"
+        return (
+            f"frame_times hold {ratio} times a frame: {likely} wavelengths? Then keep one of "
+            f"{ratio} (every {_nth(ratio)}){files_too}"
+        )
     return (
-        f"{message} ({allowed}); give frame_times and behavior_times, or allow the longer to be "
-        f"cut with [data] trim_frames = {spread} if the ends are all that differs"
+        f"behaviour has {ratio} samples a frame: if it was sampled {ratio} times as fast, give "
+        f"frame_times and behavior_times{files_too}"
     )
 
 
-def _is_in_pairs(recording: Recording, lengths: Mapping[str, int]) -> bool:
-    """Whether a movie of one channel is twice as long as all that it has to agree with."""
-    others = [n_frames for name, n_frames in lengths.items() if name != "movie"]
-    pairs = lengths.get("movie", 0) // 2
-    return not recording.channels and bool(others) and all(n == pairs for n in others)
+def _nth(n: int) -> str:
+    return {2: "second", 3: "third", 4: "fourth", 5: "fifth"}.get(n, f"{n}th")
 
 
-def _frame_rate(recording: Recording, measured_hz: float) -> float:
-    stated_hz = recording.frame_rate_hz
-    if stated_hz is not None and abs(measured_hz / stated_hz - 1) > RATE_TOLERANCE:
-        raise DataError(
-            f"session {recording.name}: frame_rate_hz is {stated_hz:g} but frame_times step at "
-            f"{measured_hz:.4g} frames/s; correct one of them (times are in seconds)"
+def _whole(recording: Recording) -> str:
+    location = recording.movie if recording.movie is not None else recording.traces
+    return "the recording" if location is None else location.path.name
+
+
+def _pulse_words(frame_times: NDArray[np.float64], n_images: int) -> tuple[str, str] | None:
+    """Pulses that are no frame, or frames without one, where they explain the numbers exactly."""
+    n_more = frame_times.size - n_images
+    if frame_times.size < 4 or not n_more:
+        return None
+    period_s = frame_period(frame_times)
+    if n_more > 0:
+        bounces = find_bounces(frame_times)
+        if bounces.size:
+            shown = some([str(k) for k in bounces], SHOWN_SAMPLES)
+            step_s, n = float(np.diff(frame_times)[bounces - 1].max()), bounces.size
+            return "bounces", (
+                f"frame_times hold {n} pulse{'s' * (n > 1)} within {step_s:.3g} s of the "
+                f"one before (sample {shown}, counted from 0): bounces, no frames; take them out"
+            )
+        return _ends_in_words(frame_times, n_more, period_s)
+    after_gap, n_missing = count_dropped(frame_times, period_s)
+    if n_missing != -n_more:
+        return None
+    shown = some([str(k) for k in np.flatnonzero(after_gap)], SHOWN_SAMPLES)
+    n_gaps = int(after_gap.sum())
+    return "lost pulses", (
+        f"frame_times lack {n_missing} pulse{'s' * (n_missing > 1)} in {n_gaps} gap"
+        f"{'s' * (n_gaps > 1)} (before sample {shown}, counted from 0), although there are images: "
+        "put the missing times in, at equal steps; cutting the end would shift all frames after a "
+        "gap"
+    )
+
+
+def _ends_in_words(
+    frame_times: NDArray[np.float64], n_more: int, period_s: float
+) -> tuple[str, str] | None:
+    """Pulses that start and end a recording: apart from the others by another step."""
+    steps = np.diff(frame_times)
+    is_apart = np.abs(steps / period_s - 1) > PULSE_APART
+    ends = {"first": bool(is_apart[0]), "last": bool(is_apart[-1])}
+    odd = [which for which, apart in ends.items() if apart]
+    if len(odd) != n_more or is_apart[1:-1].any():
+        return None
+    named = " and the ".join(odd)
+    step_s = float(steps[0 if ends["first"] else -1])
+    return "end pulses", (
+        f"the {named} time of frame_times lie{'s' * (len(odd) == 1)} {step_s:.4g} s from the next, "
+        f"the others {period_s:.4g} s: a pulse that starts or ends the recording and is no frame; "
+        "take it out"
+    )
+
+
+def _odd_frames(recording: Recording, frame_times: NDArray[np.float64]) -> list[Finding]:
+    """A rate that minutes would explain, and pulses that look like bounces though numbers agree."""
+    findings = []
+    odd = odd_rate(frame_times)
+    if odd is not None:
+        findings.append(Finding("unit", odd, recording.animal, recording.session))
+    bounces = find_bounces(frame_times)
+    if bounces.size:
+        n = bounces.size
+        reason = (
+            f"{n} time{'s' * (n > 1)} of frame_times follow{'s' * (n == 1)} another at once (first "
+            f"sample {bounces[0]}): a bounce of the pulse shifts all later frames; take such times "
+            "out and see whether the numbers still agree"
         )
-    return measured_hz if stated_hz is None else stated_hz
+        findings.append(_finding(recording, reason, n))
+    return findings
 
 
 def _dropped(recording: Recording, after_gap: NDArray[np.bool_], n_dropped: int) -> list[Finding]:
@@ -422,16 +466,9 @@ def _uncovered(
     behavior_times: NDArray[np.float64],
     period_s: float,
 ) -> list[Finding]:
-    """Frames into which no behaviour sample falls; all of them is an error."""
-    always = np.ones(behavior_times.size)
-    known = np.isfinite(amounts_on_frames(always, behavior_times, frame_times, period_s))
+    """Frames into which no behaviour sample falls."""
+    known = covered_frames(frame_times, behavior_times, period_s)
     n_unknown = int(known.size - known.sum())
-    if n_unknown == known.size:
-        raise DataError(
-            f"session {recording.name}: no behaviour sample falls into a frame; frame_times "
-            f"run from {frame_times[0]:g} to {frame_times[-1]:g} s, behavior_times from "
-            f"{behavior_times[0]:g} to {behavior_times[-1]:g} s: give both in seconds from one zero"
-        )
     if not n_unknown:
         return []
     reason = f"{n_unknown} of {known.size} frames have no sample in behavior_times"

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import is_same_rate
 from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session, read_session
 from corticode.errors import CorticodeError, DataError, numbered, some
@@ -54,7 +54,9 @@ def read_all(
             if session.movie is not None and not recording.channels:
                 check_parity(np.asarray(session.movie), session.name)
         except CorticodeError as error:
-            alike = faults.setdefault(_but_for_names(str(error), recording), [])
+            # Of one cause, or in the same words but for names.
+            same = getattr(error, "cause", "") or _but_for_names(str(error), recording)
+            alike = faults.setdefault(same, [])
             alike.append((str(error), recording.name))
     listed = [
         first

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
 
-from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import is_same_rate
 from corticode.data.files import altered, hashes_of, write_text, write_with, writing
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing, normalise_movie
 from corticode.data.movies.statistics import (

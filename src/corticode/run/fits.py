@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.alignment import is_same_rate
 from corticode.data.catalogue import Recording
+from corticode.data.clocks import is_same_rate
 from corticode.data.cues import cue_session, without_cues
 from corticode.data.folds import Fold, Split, split_windows
 from corticode.data.prepared import (
