@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from corticode.data.prepared import prepare_sessions
 from corticode.decode.settings import Network, Training
 from corticode.errors import StudyError
 from corticode.evaluate.intervals import detectable_difference
+from corticode.run import plan
 from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.run.plan import (
@@ -234,3 +236,12 @@ def test_one_animal_shows_nothing_of_animals():
     assert "- a comparison over animals: none, one animal is tested" in text
     assert "detectable" not in text
     assert "memory      unknown a worker" in text
+
+
+def test_what_compressed_movies_take_is_said(cohort, monkeypatch):
+    monkeypatch.setattr(plan, "room_taken", lambda movies: (len(movies), 3_210_000_000))
+    monkeypatch.setattr(plan, "unpacked_folder", lambda: Path("/cache/movies"))
+    notes = plan_study(read_study(cohort / "study.toml")).notes
+    assert notes[0].startswith(
+        "24 compressed movies were unpacked, 3.21 GB, to /cache/movies, once"
+    )

@@ -20,6 +20,7 @@ from corticode.data.prepared import (
     prepare_sessions,
     stand_in_movies,
 )
+from corticode.data.readers.unpacked import room_taken, unpacked_folder
 from corticode.data.regions import RegionTable
 from corticode.data.session import Session
 from corticode.data.windows import Windows
@@ -364,7 +365,10 @@ def plan_study(
         hours=sum(one.hours for one in kinds) / n_workers,
         disk_gb=_disk_bytes(found, n_seeds) / 1e9,
         memory_gb=_peak_gb(),
-        notes=tuple(_notes(found.counted, is_sd_given=sd is not None)),
+        notes=(
+            *_unpacked_note(content.sessions),
+            *_notes(found.counted, is_sd_given=sd is not None),
+        ),
         **_power(study, found.counted, content.sessions, sd),
     )
 
@@ -501,6 +505,18 @@ def _peak_gb() -> float | None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Bytes on a Mac, kilobytes elsewhere.
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+
+
+def _unpacked_note(sessions: Sequence[Session]) -> Iterator[str]:
+    """What compressed movies cost: room on the disk, once."""
+    movies = [movie for session in sessions for movie in (session.movie, session.reference)]
+    n_files, n_bytes = room_taken(movies)
+    if n_files:
+        yield (
+            f"{n_files} compressed {'movie was' if n_files == 1 else 'movies were'} unpacked, "
+            f"{n_bytes / 1e9:,.2f} GB, to {unpacked_folder()}, once: fits read them there. The "
+            "folder may be deleted when the study is done."
+        )
 
 
 def _notes(counted: Sequence[_Counted], *, is_sd_given: bool) -> Iterator[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.readers.lookup import check_claim, find_name, reading
+from corticode.data.readers.unpacked import blocks_of, unpacked
 from corticode.errors import DataError
 
 _MOST_SOFT_LINKS = 16
@@ -53,8 +54,9 @@ def read_array(path: Path, name: str | None) -> NDArray[Any]:
     Returns
     -------
     NDArray
-        As recorded. Arrays of three and more axes are memory-mapped and read-only where they lie
-        in one uncompressed piece, otherwise read whole.
+        As recorded. Arrays of three and more axes are memory-mapped and read-only: in place where
+        they lie in one uncompressed piece, otherwise unpacked once, see
+        `corticode.data.readers.unpacked`. Others are read whole.
 
     Raises
     ------
@@ -144,6 +146,9 @@ def read_dataset(path: Path, dataset: Any) -> NDArray[Any]:
     offset = dataset.id.get_offset()
     if dataset.ndim >= 3 and dataset.chunks is None and offset and dataset.dtype.kind in "iuf":
         return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+    if dataset.ndim >= 3 and dataset.chunks is not None:
+        name = str(dataset.name)
+        return unpacked(path, name, dataset.shape, dataset.dtype, lambda: blocks_of(dataset))
     return np.asarray(dataset[()])
 
 
@@ -162,13 +167,10 @@ def check_size(path: Path, dataset: Any) -> None:
     n_bytes = dataset.dtype.itemsize * prod(dataset.shape)
     n_file, n_stored = path.stat().st_size, int(dataset.id.get_storage_size())
     is_plain = dataset.chunks is None and n_stored > 0
-    check_claim(
-        path,
-        repr(dataset.name),
-        n_bytes,
-        n_file if is_plain else min(n_stored, n_file),
-        packed=not is_plain,
-    )
+    n_there = n_file if is_plain else min(n_stored, n_file)
+    is_held = dataset.ndim < 3  # others are mapped, or unpacked into a file
+    name = repr(dataset.name)
+    check_claim(path, name, n_bytes, n_there, packed=not is_plain, held=is_held)
 
 
 def _elsewhere(dataset: Any) -> str | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from corticode.data.readers import hdf5
 from corticode.data.readers.lookup import describe_contents, find_name, reading
 from corticode.data.readers.mat5 import NotRead, find_variables, read_variable
+from corticode.data.readers.unpacked import kept, unpacked
 from corticode.errors import DataError
 
 # MATLAB has no more axes than these; an empty array is stored as its size.
@@ -144,7 +145,13 @@ def _find_old(path: Path, wanted: str | None) -> tuple[str, Any]:
         name, *fields = found.split(".")
     elif fields:
         find_name(path, wanted, list_arrays(path))
+    is_movie = len(variables[name].shape) > 2 and variables[name].is_compressed and not fields
+    if is_movie and (movie := kept(path, name)) is not None:
+        return name, movie.T
     value = read_variable(path, variables[name])
+    if is_movie and isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        turned = value.T
+        return name, unpacked(path, name, turned.shape, turned.dtype, lambda: [turned]).T
     for field in fields:
         value = value[field]
     return ".".join([name, *fields]), value

@@ -85,6 +85,11 @@ class Variable:
     element: _Element
     order: str
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it has to be unpacked; otherwise it is mapped where it lies."""
+        return self.element.kind == _COMPRESSED
+
 
 def find_variables(path: Path) -> list[Variable]:
     """The variables of a file, in order; their values are not read.

@@ -1,6 +1,7 @@
 """Arrays saved by numpy: NPY files, memory-mapped, and the members of NPZ files."""
 
 import zipfile
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from corticode.data.readers.lookup import check_claim, find_name, reading
+from corticode.data.readers.unpacked import BLOCK_BYTES, unpacked
 from corticode.errors import DataError
 
 _MAGIC = npy_format.MAGIC_PREFIX
@@ -93,13 +95,30 @@ def _read_member(path: Path, name: str) -> NDArray[Any]:
     with reading(path, "NPZ"), zipfile.ZipFile(path) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         shape, turned, dtype = _read_header(path, archive, members[name])
-        with archive.open(members[name]) as file:
-            _parse_header(path, name, file)
-            # No more than is claimed and was checked, whatever the archive unpacks to.
-            content = file.read(dtype.itemsize * prod(shape))
-            file.read(1)  # its check sum
-        values = np.frombuffer(content, dtype, prod(shape)) if content else np.empty(0, dtype)
-        return values.reshape(shape, order="F" if turned else "C")
+        lies = shape[::-1] if turned else shape
+
+        def blocks() -> Iterator[NDArray[Any]]:
+            with archive.open(members[name]) as file:
+                _parse_header(path, name, file)
+                yield from _blocks_in(file, lies, dtype)
+
+        if len(shape) >= 3:
+            values = unpacked(path, name, lies, dtype, blocks)
+        else:
+            values = np.concatenate([np.empty((0, *lies[1:]), dtype), *blocks()]).reshape(lies)
+        return values.T if turned else values
+
+
+def _blocks_in(file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """An open member's values, some of the first axis at a time; no more than its header claims."""
+    n_row = prod(shape[1:]) * dtype.itemsize
+    n_rows = shape[0] if shape else 1
+    step = max(1, BLOCK_BYTES // max(1, n_row))
+    for first in range(0, n_rows if n_row else 0, step):
+        n_here = min(step, n_rows - first)
+        content = file.read(n_here * n_row)
+        yield np.frombuffer(content, dtype).reshape(n_here, *shape[1:])
+    file.read(1)  # its check sum
 
 
 def _read_header(
@@ -117,7 +136,8 @@ def _read_header(
         shape, turned, dtype = _parse_header(path, name, file)
     n_stored = min(member.compress_size, path.stat().st_size)
     is_packed = member.compress_type != zipfile.ZIP_STORED
-    check_claim(path, repr(name), dtype.itemsize * prod(shape), n_stored, packed=is_packed)
+    n_bytes, is_held = dtype.itemsize * prod(shape), len(shape) < 3  # others go into a file
+    check_claim(path, repr(name), n_bytes, n_stored, packed=is_packed, held=is_held)
     return shape, turned, dtype
 
 

@@ -8,9 +8,11 @@ import json
 import mmap
 import re
 import struct
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from corticode.data.readers.lookup import find_name, next_part, reading, too_many_axes, unreadable
+from corticode.data.readers.unpacked import BLOCK_BYTES, unpacked
 from corticode.errors import CorticodeWarning, DataError
 
 _DESCRIPTION, _SOFTWARE, _OFFSETS, _BYTE_COUNTS = 270, 305, (273, 324), (279, 325)
@@ -240,7 +243,7 @@ def read_array(path: Path, name: str | None) -> NDArray[Any]:
     NDArray, shape (time, row, column)
         Integers and byte order as recorded. Uncompressed pages at equal distances in the file
         (as nearly all software writes them) are memory-mapped and read-only; compressed, tiled or
-        scattered pages are read whole, so such a movie needs its full size in memory.
+        scattered pages are unpacked once, see `corticode.data.readers.unpacked`.
 
     Raises
     ------
@@ -292,10 +295,43 @@ def read_movie(
             strides=(step, row_bytes, movie.dtype.itemsize),
         )
         return mapped.view(np.memmap), movie.notes
+    with reading(path, "TIFF"):
+        if movie.dtype is None:
+            raise ValueError("its values are of an unknown type")
+        native = movie.dtype.newbyteorder("=")
+        unread = unpacked(path, "", movie.shape, native, lambda: _unpack(path, movie))
+        return unread, movie.notes
+
+
+def _unpack(path: Path, movie: _Movie) -> Iterator[NDArray[Any]]:
+    """The frames of a compressed movie, some megabytes at a time."""
+    n_frames, *page = movie.shape
+    n_bytes = prod(page) * (movie.dtype.itemsize if movie.dtype else 1)
+    step = max(1, BLOCK_BYTES // max(1, n_bytes))
     # The flag keeps tifffile from OME's list of other files.
-    with reading(path, "TIFF"), tifffile.TiffFile(path, is_ome=False) as file:
-        frames: NDArray[Any] = file.asarray(key=slice(None))
-        return frames.reshape(movie.shape), movie.notes
+    with tifffile.TiffFile(path, is_ome=False) as file:
+        for first in range(0, n_frames, step):
+            frames: NDArray[Any] = file.asarray(key=slice(first, first + step))
+            yield frames.reshape(-1, *page)
+
+
+def _check_codec(path: Path, page: Any) -> None:
+    """Refuse a compression that what is installed cannot undo."""
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+        tifffile.TIFF.UNPREDICTORS[page.predictor]
+        # Its own way to undo Zstandard is Python's, from 3.14 on.
+        is_zstd = "zstd" in str(page.compression).lower()
+        if is_zstd and sys.version_info < (3, 14) and find_spec("imagecodecs") is None:
+            raise KeyError("imagecodecs")
+    except KeyError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        name = str(getattr(page.compression, "name", page.compression))
+        raise DataError(
+            f"{path} is compressed with {name}, which the package imagecodecs unpacks: "
+            "pip install 'corticode[codecs]', or save it uncompressed or with deflate (zlib)"
+        ) from error
 
 
 def _find_movie(path: Path, n_channels: int) -> _Movie:
@@ -323,6 +359,7 @@ def _find_movie(path: Path, n_channels: int) -> _Movie:
             )
         with tifffile.TiffFile(path, is_ome=False) as file:
             page = file.pages.first
+            _check_codec(path, page)
             looks = (tuple(page.shape), page.dtype, bool(page.is_final), file.byteorder)
         movie = _lay_out(path, pages, *looks)
         _refuse_axes(path, first, movie, n_channels)
