@@ -1,9 +1,13 @@
 """The command line: what it prints, and what it refuses."""
 
+import errno
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from corticode import __version__, cli
 from corticode.decode.predictions import Predictions
 from corticode.errors import Finding
 from corticode.run.execute import RunSummary
-from corticode.run.folder import slug
+from corticode.run.folder import Run, slug
 
 VERBS = (
     "simulate",
@@ -339,6 +343,166 @@ class TestPredict:
         assert not out.exists()
 
 
+@pytest.fixture
+def own_run(finished_run, tmp_path):
+    """A copy of a finished run, to be changed."""
+    return Run(Path(shutil.copytree(finished_run.folder, tmp_path / "run")))
+
+
+class TestOwnFilesAreSafe:
+    """Nothing that is read, and nothing of somebody else's, is written over."""
+
+    def unchanged(self, folder):
+        files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+    @pytest.mark.parametrize("link", ["itself", "hard", "soft", "dots"])
+    @pytest.mark.parametrize("name", ["sessions.csv", "m1_s1.csv", "other.csv"])
+    def test_predictions(self, finished_run, own_cohort, command_line, tmp_path, name, link):
+        (own_cohort / "other.csv").write_text("mine")
+        out = own_cohort / name
+        if link == "hard":
+            out = tmp_path / "said.csv"
+            out.hardlink_to(own_cohort / name)
+        elif link == "soft":
+            out = tmp_path / "said.csv"
+            out.symlink_to(own_cohort / name)
+        elif link == "dots":
+            out = own_cohort / ".." / own_cohort.name / name
+        before = self.unchanged(own_cohort)
+        fit = finished_run.fit_folder("linear", "test-m1_valid-m2", 0)
+        code, _, told = command_line("predict", fit, own_cohort / "sessions.csv", "--out", out)
+        assert code == 2
+        assert f"error: --out {out} " in told
+        assert "nothing was written: give the name of a new file" in told
+        assert self.unchanged(own_cohort) == before
+
+    def test_predictions_of_a_fit(self, own_run, own_cohort, command_line):
+        fit = own_run.fit_folder("linear", "test-m1_valid-m2", 0)
+        before = self.unchanged(fit)
+        catalogue = own_cohort / "sessions.csv"
+        code, _, told = command_line("predict", fit, catalogue, "--out", fit / "predictions.npz")
+        assert code == 2
+        assert "which is read" in told
+        assert self.unchanged(fit) == before
+
+    def test_predictions_of_before_may_be_replaced(
+        self, finished_run, cohort, command_line, tmp_path
+    ):
+        fit = finished_run.fit_folder("linear", "test-m1_valid-m2", 0)
+        for name in ("said.csv", "said.npz"):
+            for _ in range(2):
+                out = tmp_path / name
+                code, *_ = command_line("predict", fit, cohort / "sessions.csv", "--out", out)
+                assert code == 0
+
+    def test_a_run(self, own_cohort, command_line):
+        before = self.unchanged(own_cohort)
+        code, _, told = command_line("run", own_cohort / "study.toml", "--out", own_cohort)
+        assert code == 2
+        assert f"{own_cohort} holds files and is no run folder; nothing was written" in told
+        assert self.unchanged(own_cohort) == before
+
+    @pytest.mark.parametrize("verb", [["report"], ["export", "--format", "csv"], ["explain"]])
+    def test_a_folder_that_is_no_run(self, own_cohort, command_line, verb):
+        (own_cohort / "methods.md").write_text("mine")
+        (own_cohort / "published.csv").write_text("mine")
+        before = self.unchanged(own_cohort)
+        code, _, told = command_line(verb[0], own_cohort, *verb[1:])
+        assert code == 2
+        assert "is no run folder" in told
+        assert self.unchanged(own_cohort) == before
+
+    def test_a_page(self, finished_run, command_line, tmp_path):
+        own = tmp_path / "index.html"
+        own.write_text("<title>mine</title>")
+        other = shutil.copytree(finished_run.folder, tmp_path / "other")
+        for others in ([], [other]):
+            code, _, told = command_line("report", finished_run.folder, *others, "--out", own)
+            assert code == 2
+        assert "exists and is no page of corticode; nothing was written" in told
+        assert own.read_text() == "<title>mine</title>"
+
+    def test_an_export_that_is_stopped(self, own_run):
+        code = (
+            "import sys, time; from corticode import cli; from corticode.report import export\n"
+            "def wait(*_): print('ready', flush=True); time.sleep(60)\n"
+            f"export._write = wait; sys.argv = ['corticode', 'export', {str(own_run.folder)!r}, "
+            "'--format', 'csv']; cli.main()"
+        )
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert child.stdout.readline() == b"ready\n"
+        child.terminate()
+        child.communicate()
+        assert child.returncode in (143, -signal.SIGTERM)
+        assert [path.name for path in own_run.folder.parent.iterdir()] == ["run"]
+
+    def test_a_demonstration(self, own_cohort, command_line):
+        before = self.unchanged(own_cohort)
+        code, _, told = command_line("demo", "--out", own_cohort)
+        assert code == 2
+        assert "holds files and is no demonstration" in told
+        assert self.unchanged(own_cohort) == before
+
+    def test_an_edited_methods_text(self, own_run, command_line):
+        path, beside = own_run.folder / "methods.md", own_run.folder / "methods.new.md"
+        command_line("report", own_run.folder)
+        written = path.read_text("utf-8")
+        assert not beside.exists()
+        path.write_text(written.replace("Methods", "What we did"), "utf-8")
+        code, _, told = command_line("report", own_run.folder)
+        assert code == 0
+        assert f"methods.md was edited and is kept; the new text is {beside}" in told
+        assert path.read_text("utf-8") == written.replace("Methods", "What we did")
+        assert beside.read_text("utf-8") == written
+        path.unlink()
+        command_line("report", own_run.folder)
+        assert path.read_text("utf-8") == written
+        assert not beside.exists()
+
+    def test_a_run_that_cannot_be_written(self, own_run, command_line, tmp_path, monkeypatch):
+        """A test cannot make a folder read-only for root: what would write there fails instead."""
+        mkstemp = tempfile.mkstemp
+
+        def refuse(*arguments, **options):
+            if options.get("dir") == own_run.folder:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            return mkstemp(*arguments, **options)
+
+        monkeypatch.setattr(tempfile, "mkstemp", refuse)
+        code, _, told = command_line("report", own_run.folder)
+        assert code == 2
+        assert "Read-only file system" in told
+        assert "or have the page elsewhere with --out FILE.html" in told
+        before = self.unchanged(own_run.folder)
+        page = tmp_path / "page.html"
+        code, printed, _ = command_line("report", own_run.folder, "--out", page)
+        assert (code, printed) == (0, f"{page}\n")
+        assert "corticode report: run" in page.read_text("utf-8")
+        assert self.unchanged(own_run.folder) == before
+
+
+class TestNames:
+    """Brackets are no markup, control characters are shown and not obeyed."""
+
+    def test_on_the_terminal(self, own_cohort, command_line, tmp_path):
+        study = (own_cohort / "study.toml").read_text("utf-8")
+        study = study.replace('"linear"', '"[red]linear[/red] :brain:\\u001b[2J"')
+        (own_cohort / "study.toml").write_text(study.replace("epochs = 2", "epochs = 1"), "utf-8")
+        code, printed, told = command_line(
+            "run", own_cohort / "study.toml", "--out", tmp_path / "run"
+        )
+        assert code == 0
+        assert "[red]linear[/red]" in printed
+        assert "\x1b" not in printed + told
+        assert "\\x1b[2J" in told
+
+    def test_of_files(self, command_line, tmp_path):
+        code, _, told = command_line("check", tmp_path / "\x1b]0;a\x07[b].toml")
+        assert code == 2
+        assert "\\x1b]0;a\\x07[b].toml does not exist" in told
+
+
 class TestReport:
     def test_prints_the_path_of_the_page(self, command_line, finished_run, tmp_path):
         folder = Path(shutil.copytree(finished_run.folder, tmp_path / "run"))
@@ -368,7 +532,7 @@ class TestReport:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--out", "page.html"], "--out page.html is for the page of two runs"),
+            (["--out", "page.csv"], "--out page.csv is a page; give a name that ends in .html"),
             (["other", "--figures", "svg"], "--figures is for the page of one run"),
             (["other", "--minute", "0"], "--movie and --minute are for the page of one run"),
         ],

@@ -1,17 +1,19 @@
 """The command line: verbs of a few lines each; what they need is imported inside them."""
 
+import os
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from corticode import __version__
-from corticode.errors import NO_MAP, NO_SCORE, CorticodeError, Finding, StudyError
+from corticode.errors import NO_MAP, NO_SCORE, CorticodeError, Finding, StudyError, legible
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -54,11 +56,43 @@ Workers = Annotated[
 
 def main() -> None:
     """Run the command line; an error is one message and exit code 2."""
+    _end_in_order()
     try:
         app(prog_name="corticode")
     except CorticodeError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _say(f"error: {error}", err=True)
+    except BrokenPipeError:
+        # Whoever read what is printed has gone: nobody is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError as error:
+        _say(
+            f"error: this machine's memory does not hold what was asked for ({error}); nothing is "
+            "wrong with the study: close other programs, or use a machine with more",
+            err=True,
+        )
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {where}{error.strerror or error}", err=True)
+    sys.exit(2)
+
+
+def _say(text: object = "", *, err: bool = False) -> None:
+    """Print a line; what names hold that a terminal would obey is shown instead."""
+    typer.echo(legible(str(text)), err=err)
+
+
+def _end_in_order() -> None:
+    """Let what ends a process from outside be an exception, so that nothing half-written stays."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # A signal that is ignored (nohup) stays so; outside the main thread none can be set.
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            with suppress(ValueError):
+                signal.signal(number, _end)
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 @app.callback(invoke_without_command=True)
@@ -69,10 +103,10 @@ def _options(
     ] = False,
 ) -> None:
     if show_version:
-        typer.echo(__version__)
+        _say(__version__)
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        _say(context.get_help())
 
 
 @app.command(short_help="Write simulated mice with a known truth.")
@@ -127,7 +161,7 @@ def simulate(
         traces_only=None if movies is None else not movies,
         reference_channel=reference,
     )
-    typer.echo(f"simulated cohort written to {folder}; what was planted is in truth.json")
+    _say(f"simulated cohort written to {folder}; what was planted is in truth.json")
 
 
 def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
@@ -150,7 +184,7 @@ def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
         write_bytes(destination / study.regions_path.name, study.regions_path.read_bytes())
     adapted = adapt_study(tomllib.loads(study_path.read_text("utf-8")), regions)
     write_text(destination / "study.toml", tomli_w.dumps(adapted))
-    typer.echo(
+    _say(
         f"simulated sessions without signal written to {destination}; "
         f"corticode run {destination / 'study.toml'} must find chance"
     )
@@ -166,8 +200,8 @@ def import_study(
 
     summary = import_study2024(source, destination)
     for note in summary.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(f"{summary.catalogue}: {summary.n_sessions} sessions of {summary.n_animals} animals")
+        _say(f"note: {note}")
+    _say(f"{summary.catalogue}: {summary.n_sessions} sessions of {summary.n_animals} animals")
 
 
 @app.command(short_help="Region traces from movies.")
@@ -208,10 +242,10 @@ def extract(
         baseline=baseline,
         percentile=percentile,
         baseline_frames=baseline_frames,
-        on_session=lambda name: typer.echo(f"{name} done", err=True),
+        on_session=lambda name: _say(f"{name} done", err=True),
     )
     _show_findings(findings)
-    typer.echo(f"{path} names the traces beside the movies")
+    _say(f"{path} names the traces beside the movies")
 
 
 @app.command(short_help="Find faults and leaks, without training.")
@@ -226,15 +260,15 @@ def check(
     report = check_study(open_study(study, catalogue))
     _show_findings(report.findings)
     for fact in report.facts:
-        typer.echo(fact)
+        _say(fact)
     if report.faults:
         raise StudyError("\n".join(report.faults))
     n_leaks = sum(finding.what == "leak" for finding in report.findings)
     if n_leaks:
         leaks = "1 leak" if n_leaks == 1 else f"{n_leaks} leaks"
-        typer.echo(f"{leaks} from test to training, see the warnings above; no other fault found")
+        _say(f"{leaks} from test to training, see the warnings above; no other fault found")
     else:
-        typer.echo("no fault found" + (", see the warnings above" if report.findings else ""))
+        _say("no fault found" + (", see the warnings above" if report.findings else ""))
 
 
 @app.command(short_help="What a study costs and can show.")
@@ -268,7 +302,7 @@ def plan(
         device=_device(device),
         sd=sd,
     )
-    typer.echo(json.dumps(asdict(cost), indent=1) if as_json else cost_text(cost))
+    _say(json.dumps(asdict(cost), indent=1) if as_json else cost_text(cost))
 
 
 @app.command(short_help="Fit, predict and score a study.")
@@ -319,16 +353,13 @@ def explain(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Make the maps of a run again, of the decoders that are there; nothing is trained."""
-    import json
-
     from corticode.report.write import write_texts
     from corticode.run.execute import make_maps
-    from corticode.run.folder import Run
+    from corticode.run.folder import Run, read_seeds
     from corticode.study.study import read_study
 
-    run_folder = Run(folder)
-    study = read_study(run_folder.study_path)
-    seeds = json.loads(run_folder.provenance_path.read_text("utf-8"))["seeds"]
+    seeds = read_seeds(Run(folder))
+    study = read_study(Run(folder).study_path)
     with _progress(folder) as (_, on_progress):
         findings = make_maps(
             study,
@@ -340,7 +371,7 @@ def explain(
         )
     write_texts(folder)
     _show_findings(findings)
-    typer.echo(f"maps: {folder}/maps; tables: {folder}/map_regions.csv, occlusion.csv")
+    _say(f"maps: {folder}/maps; tables: {folder}/map_regions.csv, occlusion.csv")
 
 
 @app.command(short_help="Predict other recordings.")
@@ -357,16 +388,27 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Predict behaviour in other recordings with a fitted decoder."""
+    from itertools import chain
+
     import torch
 
-    from corticode.data.catalogue import read_catalogue
+    from corticode.data.catalogue import files_of, read_catalogue
+    from corticode.data.files import check_output
     from corticode.decode.decoder import load_decoder
+    from corticode.decode.predictions import holds_predictions
     from corticode.run.fits import predict_recordings
     from corticode.run.folder import write_table
 
     if out.suffix not in (".csv", ".npz"):
         raise StudyError(f"--out {out} ends in neither .csv nor .npz")
     recordings = read_catalogue(catalogue)
+    read = [catalogue, *decoder_folder.glob("*"), *chain.from_iterable(map(files_of, recordings))]
+    check_output(out, read)
+    if out.exists() and not holds_predictions(out):
+        raise StudyError(
+            f"--out {out} exists and holds no predictions; nothing was written: give the name of a "
+            "new file"
+        )
     if session is not None:
         names = list(dict.fromkeys(recording.session for recording in recordings))
         example = recordings[0].name
@@ -384,12 +426,12 @@ def predict(
             load_decoder(decoder_folder), recordings, device=_device(device)
         )
     for warning in told:
-        typer.echo(f"warning: {warning.message}", err=True)
+        _say(f"warning: {warning.message}", err=True)
     if out.suffix == ".csv":
         write_table(out, predictions.to_frame())
     else:
         predictions.save(out)
-    typer.echo(f"{predictions.frame.size:,} predictions written to {out}")
+    _say(f"{predictions.frame.size:,} predictions written to {out}")
 
 
 @app.command(short_help="One page of a run, or of two, to send.")
@@ -401,7 +443,11 @@ def report(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Of two runs: the page; default RUN/against-RUN_B.html."),
+        typer.Option(
+            metavar="FILE",
+            help="The page (.html), where RUN cannot be written; default RUN/report.html, "
+            "or of two runs RUN/against-RUN_B.html.",
+        ),
     ] = None,
     figures: Annotated[
         list[str] | None,
@@ -416,20 +462,19 @@ def report(
     ] = None,
 ) -> None:
     """Write RUN/report.html and methods.md, or one page of two runs, from their folders alone."""
-    from corticode.report.write import write_comparison, write_report
+    from corticode.report.write import EDITED, write_comparison, write_report
 
     if other is None:
-        if out is not None:
-            raise StudyError(
-                f"--out {out} is for the page of two runs; that of one is {folder}/report.html"
-            )
-        typer.echo(write_report(folder, figures or (), movie=movie, minute=minute))
+        _say(write_report(folder, figures or (), movie=movie, minute=minute, out=out))
+        edited = folder / EDITED
+        if out is None and edited.exists():
+            _say(f"methods.md was edited and is kept; the new text is {edited}", err=True)
         return
     if figures:
         raise StudyError("--figures is for the page of one run; that of two draws its own")
     if movie is not None or minute is not None:
         raise StudyError("--movie and --minute are for the page of one run")
-    typer.echo(write_comparison(folder, other, out))
+    _say(write_comparison(folder, other, out))
 
 
 @app.command(short_help="A run as files for MATLAB or R.")
@@ -449,8 +494,8 @@ def export(
 
     written = export_run(folder, form, to)
     for one in written.left_out:
-        typer.echo(f"warning: {one}", err=True)
-    typer.echo(f"{len(written.rows)} files in {written.folder}; index.csv says what each holds")
+        _say(f"warning: {one}", err=True)
+    _say(f"{len(written.rows)} files in {written.folder}; index.csv says what each holds")
 
 
 @app.command(short_help="All of it once, on simulated mice.")
@@ -466,28 +511,33 @@ def demo(
     """Simulate five mice, import, check, run and say what was found."""
     from importlib.resources import files
 
-    from corticode.data.files import write_text
+    from corticode.data.files import holds_files, write_text
     from corticode.study.study import read_study
 
     cohort, study_path = out / "cohort", out / "study" / "study.toml"
+    if holds_files(out) and not (cohort / "truth.json").is_file():
+        raise StudyError(
+            f"{out} holds files and is no demonstration; nothing was written: give a new folder, "
+            f"as in --out {out / 'demo'}"
+        )
     if (cohort / "truth.json").is_file():
         _check_size(cohort, size)
     else:
-        typer.echo("1. corticode simulate: five simulated mice with a known truth")
+        _say("1. corticode simulate: five simulated mice with a known truth")
         simulate(cohort, size, movies=True)
-    typer.echo("2. corticode import study2024: a catalogue of their recordings")
+    _say("2. corticode import study2024: a catalogue of their recordings")
     import_study(cohort, study_path.parent)
     write_text(study_path, (files("corticode.study.presets") / "demo.toml").read_text("utf-8"))
-    typer.echo("3. corticode check: faults and leaks, before anything is trained")
+    _say("3. corticode check: faults and leaks, before anything is trained")
     check(str(study_path))
-    typer.echo(
+    _say(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
         "one decoder of movies, one fold; a map of the gru, and cues that are not cortex"
     )
     _run_study(read_study(study_path), out / "run", workers=workers)
-    typer.echo("")
-    typer.echo(_in_words(out / "run", cohort / "truth.json"))
-    typer.echo(
+    _say("")
+    _say(_in_words(out / "run", cohort / "truth.json"))
+    _say(
         f"Everything is in {out}: the study file {study_path}, the simulated recordings "
         f"{cohort}, scores and decoders {out / 'run'}. The page to read (5. corticode report):"
     )
@@ -520,7 +570,7 @@ def _run_study(
             )
         write_texts(out)
     except KeyboardInterrupt:
-        typer.echo("stopped; run the same command again to go on", err=True)
+        _say("stopped; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
     _show_scores(summary, out)
     return summary
@@ -539,16 +589,16 @@ def _progress(
 
         _show_findings([*plan.redone, *plan.findings])
         maps = f" and {len(plan.maps)} maps" if plan.maps else ""
-        typer.echo(f"{len(plan.tasks)} fits{maps}, {n_kept} of them finished before", err=True)
+        _say(f"{len(plan.tasks)} fits{maps}, {n_kept} of them finished before", err=True)
         if n_changed:
             what = "fits or maps" if plan.maps else "fits"
-            typer.echo(
+            _say(
                 f"{n_changed} finished {what} have other settings or data now and are redone",
                 err=True,
             )
         n_others = len(other_fits(Run(out), (task.folder for task in plan.tasks)))
         if n_others:
-            typer.echo(
+            _say(
                 f"{out} holds {n_others} fits of conditions, folds or seeds that are not in this "
                 "study (any more); they stay on disk and enter no table",
                 err=True,
@@ -560,13 +610,13 @@ def _progress(
             f"{progress.n_done}/{progress.n_total} done, {_clock(time.monotonic() - began)}"
             f"{left}: {progress.last}"
         )
-        typer.echo(f"\r\x1b[K{line}" if live else line, err=True, nl=not live)
+        typer.echo(f"\r\x1b[K{legible(line)}" if live else legible(line), err=True, nl=not live)
 
     try:
         yield on_plan, on_progress
     finally:
         if live:
-            typer.echo("", err=True)
+            _say("", err=True)
 
 
 def _clock(seconds: float) -> str:
@@ -585,9 +635,9 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         others = f" (and {len(same) - 1} others alike)" if len(same) > 1 else ""
         lines.append(f"warning: {same[0]}{others}")
     for line in lines[:SHOWN_FINDINGS]:
-        typer.echo(line, err=True)
+        _say(line, err=True)
     if len(lines) > SHOWN_FINDINGS:
-        typer.echo(
+        _say(
             f"warning: and {len(lines) - SHOWN_FINDINGS} more (all are in excluded.csv of a run)",
             err=True,
         )
@@ -611,17 +661,18 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
             if values.empty
             else [f"{value:.3f}" for value in (values.mean(), values.min(), values.max())]
         )
-        table.add_row(str(condition), str(metric), *numbers, f"{values.size}")
-    Console().print(table)
+        table.add_row(legible(str(condition)), str(metric), *numbers, f"{values.size}")
+    # Names are no markup, whatever brackets and colons are in them.
+    Console(markup=False, emoji=False, highlight=False).print(table)
     _show_findings([f for f in summary.findings if f.code in (NO_SCORE, NO_MAP)])
-    typer.echo(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
-    typer.echo(f"a methods text: {out}/methods.md")
-    typer.echo(f"a page to read: corticode report {out}")
+    _say(f"tables: {out}/scores.csv, session_scores.csv, animal_scores.csv, excluded.csv")
+    _say(f"a methods text: {out}/methods.md")
+    _say(f"a page to read: corticode report {out}")
     # Of a condition in the table: an earlier study's decoders may lie beside these.
     first = slug(str(summary.animal_scores["condition"].iloc[0]))
     decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)
     if decoder is not None:
-        typer.echo(f"a decoder, for 'corticode predict': {decoder.parent}")
+        _say(f"a decoder, for 'corticode predict': {decoder.parent}")
 
 
 def _check_size(cohort: Path, size: str) -> None:

@@ -8,6 +8,10 @@ data until it is printed, stored in ``excluded.csv`` and shown in the report.
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from unicodedata import category
+
+# Characters that turn the order of those after them, and of what is printed behind them.
+REVERSING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 class CorticodeError(Exception):
@@ -92,6 +96,25 @@ class Finding:
         parts = [("animal", self.animal), ("session", self.session), (self.what, self.item)]
         where = ", ".join(f"{noun} {name!r}" for noun, name in parts if name)
         return f"{where}: {self.reason}" if where else self.reason
+
+
+def legible(text: str) -> str:
+    """Text whose control characters are shown, not obeyed: escape sequences, reversed writing.
+
+    Examples
+    --------
+    >>> print(legible(f"{chr(27)}[2Jm1 [left]").lstrip(chr(92)))
+    x1b[2Jm1 [left]
+    """
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t":
+        return character
+    if category(character) in ("Cc", "Cs") or character in REVERSING:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
 
 
 def warn_about(findings: Iterable[Finding]) -> None:

@@ -1,6 +1,9 @@
 import errno
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,8 @@ from hypothesis import strategies as st
 
 from corticode.data.files import (
     BLOCK_BYTES,
+    check_output,
+    filling,
     fingerprint,
     fingerprints,
     write_bytes,
@@ -145,3 +150,40 @@ def test_files_up_to_a_mib_keep_the_hash_they_had(tmp_path):
 def test_fingerprint_of_nothing(tmp_path):
     with pytest.raises(MissingDataError, match=r"a\.npy does not exist"):
         fingerprint(tmp_path / "a.npy")
+
+
+def test_a_killed_export_leaves_nothing_for_long(tmp_path):
+    """What cannot clean up after itself is removed by the next that fills the same folder."""
+    code = (
+        "import sys, time; from pathlib import Path; from corticode.data.files import filling\n"
+        f"with filling(Path({str(tmp_path / 'out')!r}), '') as folder:\n"
+        "    (folder / 'half').write_text('half'); print('ready', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"ready\n"
+    others = tmp_path / ".other.abcd1234.part"
+    others.mkdir()
+    with filling(tmp_path / "out", "") as folder:
+        (folder / "whole").write_text("whole")
+    in_use = [path for path in tmp_path.iterdir() if path.name.startswith(".out.")]
+    assert len(in_use) == 2  # a folder and its lock: the other process lives
+    child.kill()
+    child.communicate()
+    assert not (tmp_path / "out" / "half").exists()
+    shutil.rmtree(tmp_path / "out")
+    with filling(tmp_path / "out", "") as folder:
+        (folder / "whole").write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [others.name, "out"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole"]
+
+
+def test_what_is_read_is_not_written(tmp_path):
+    (tmp_path / "a").write_text("mine")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    (tmp_path / "d").write_text("mine")
+    for name in ("a", "b", "c"):
+        with pytest.raises(RunError, match=rf"--out .*{name} is the file .*a, which is read; "):
+            check_output(tmp_path / name, [tmp_path / "none", tmp_path / "a"])
+    for name in ("d", "new"):
+        check_output(tmp_path / name, [tmp_path / "none", tmp_path / "a"])

@@ -83,7 +83,7 @@ class TestNotFinished:
 
     def test_nothing_done(self, own_run):
         for path in own_run.iterdir():
-            if path.name != "study.toml":
+            if path.name not in ("study.toml", "run.lock"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         values = read_run(own_run)
         assert "0 fits are scored, 0 begun" in values.missing[-1]
@@ -102,7 +102,7 @@ class TestNotFinished:
         )
 
     def test_no_run_folder(self, tmp_path):
-        with pytest.raises(MissingDataError, match="is no run folder: it holds neither study"):
+        with pytest.raises(MissingDataError, match="is no run folder: it holds neither prov"):
             read_run(tmp_path)
 
 

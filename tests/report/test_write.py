@@ -43,7 +43,7 @@ def test_the_same_page_twice(own_run):
 
 def test_a_run_that_has_only_begun(own_run):
     for path in own_run.iterdir():
-        if path.name != "study.toml":
+        if path.name not in ("study.toml", "run.lock"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert "No score yet" in write_report(own_run).read_text("utf-8")
 
@@ -148,7 +148,7 @@ def test_a_run_without_published_names_has_no_such_table(own_run):
 
 def test_texts_of_a_run_that_has_only_begun(own_run):
     for path in own_run.iterdir():
-        if path.name != "study.toml":
+        if path.name not in ("study.toml", "run.lock"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_texts(own_run)
     assert "No session has been scored yet." in (own_run / "methods.md").read_text("utf-8")

@@ -1,5 +1,6 @@
 """One run at a time in a folder."""
 
+import csv
 import errno
 import hashlib
 import json
@@ -28,12 +29,15 @@ from corticode.run.folder import (
     FitResult,
     MapResult,
     Run,
+    check_folder,
     check_format,
     check_lengths,
     hash_of,
     hold_folder,
+    is_run,
     other_fits,
     provenance,
+    read_csv,
     read_result,
     read_whole,
     remove_unfinished,
@@ -41,6 +45,7 @@ from corticode.run.folder import (
     slug,
     why_redone,
     write_result,
+    write_rows,
     write_table,
 )
 
@@ -357,7 +362,7 @@ def test_a_killed_run_holds_nothing(holder, tmp_path):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     (tmp_path / "fits").mkdir()
-    (tmp_path / "fits" / ".done.json.abc.part").write_text("half")
+    (tmp_path / "fits" / ".done.json.abc_1234.part").write_text("half")
     with hold_folder(tmp_path):
         assert json.loads((tmp_path / HOLDER).read_text("utf-8"))["process"] == os.getpid()
         assert not list(tmp_path.rglob("*.part"))
@@ -379,14 +384,49 @@ def test_a_folder_that_came_to_nothing_is_gone(tmp_path):
 
 def test_only_half_written_files_are_removed(tmp_path):
     (tmp_path / "my.part").write_text("mine")
-    (tmp_path / ".x.csv.1.part").write_text("half")
+    (tmp_path / ".x.csv.1.part").write_text("mine")
+    (tmp_path / ".scores.csv.abcd_123.part").write_text("half")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".scores.csv.abcd_123.part").write_text("mine")
+    (tmp_path / "fits" / "a").mkdir(parents=True)
+    (tmp_path / "fits" / "a" / ".done.json.abcd_123.part").write_text("half")
     remove_unfinished(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["my.part"]
+    kept = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert kept == {"my.part", ".x.csv.1.part", ".scores.csv.abcd_123.part"}
+    assert not list((tmp_path / "fits" / "a").iterdir())
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "study.toml", "fits/m31.fits", "run.lock"])
+def test_a_folder_of_somebody_s_files_is_refused(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(RunError, match="holds files and is no run folder; nothing was written: g"):
+        check_folder(tmp_path)
+    with pytest.raises(RunError, match="is no run folder"), hold_folder(tmp_path):
+        pass
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+
+
+def test_a_run_is_known_by_any_of_what_it_leaves(tmp_path):
+    for name in ("", "none", "lock", "provenance", "fit"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    (tmp_path / "lock" / LOCK).touch()
+    told = provenance({}, [0], "cpu")
+    (tmp_path / "provenance" / "provenance.json").write_text(json.dumps(told), "utf-8")
+    Run(tmp_path / "fit").fit_folder("gru", "f", 0).mkdir(parents=True)
+    assert [is_run(tmp_path / name) for name in ("none", "lock", "provenance", "fit")] == [
+        False, True, True, True,
+    ]  # fmt: skip
+    for name in ("none", "lock", "provenance", "fit", "new"):
+        check_folder(tmp_path / name)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot write in .*file"), hold_folder(tmp_path / "file"):
+    with (
+        pytest.raises(RunError, match=r"cannot write in .*file: it is a"),
+        hold_folder(tmp_path / "file"),
+    ):
         pass
 
 
@@ -400,7 +440,7 @@ def test_a_file_system_without_locks_is_used_unguarded(tmp_path, monkeypatch):
 
 
 def test_a_clock_that_is_set_back_does_not_matter(tmp_path, monkeypatch):
-    (tmp_path / "kept").write_text("")
+    (tmp_path / "fits" / "a" / "b" / "seed-0").mkdir(parents=True)
     with hold_folder(tmp_path):
         os.utime(tmp_path / LOCK, (time.time() + 1e6, time.time() + 1e6))
     with hold_folder(tmp_path):
@@ -436,3 +476,43 @@ def test_paths_that_are_too_long_are_refused_at_once():
     check_lengths([folder], None)
     with pytest.raises(RunError, match=r"has 25\d characters, and Windows takes 200"):
         check_lengths([usual, folder], 200)
+
+
+NAMES = [
+    "=1+1",
+    "-a",
+    "+x",
+    "@sum",
+    "'=1",
+    "''-b",
+    "-0.5",
+    "m1",
+    "'quoted'",
+    "-",
+    "NA",
+    "[b]",
+    "\t=1",
+]
+
+
+def test_no_cell_is_a_formula_and_names_come_back(tmp_path):
+    run = Run(tmp_path)
+    table = pd.DataFrame({"animal": NAMES, "value": -0.5, "reason": NAMES[::-1]})
+    write_table(run.table_path("scores"), table)
+    text = run.table_path("scores").read_text("utf-8")
+    for cell in (cell for row in csv.reader(text.splitlines()) for cell in row):
+        assert cell[:1] not in "=@" or not cell
+        assert cell[:1] not in ("+", "-") or float(cell) == -0.5
+    pd.testing.assert_frame_equal(run.read_table("scores").astype(object), table.astype(object))
+
+
+@given(st.lists(st.text(alphabet="'=+-@ax1\t", max_size=6), min_size=1, max_size=20))
+def test_any_name_comes_back(tmp_path_factory, names):
+    path = tmp_path_factory.getbasetemp() / "names.csv"
+    write_table(path, pd.DataFrame({"animal": names, "n": 1}))
+    assert list(read_csv(path)["animal"]) == names
+
+
+def test_rows_of_text_are_no_formulas_either(tmp_path):
+    write_rows(tmp_path / "rows.csv", [{"animal": "=1", "loss": -1.0, "none": None}])
+    assert (tmp_path / "rows.csv").read_text("utf-8") == "animal,loss,none\n'=1,-1.0,\n"

@@ -333,6 +333,19 @@ def read_catalogue(path: str | Path) -> list[Recording]:
     return sorted(recordings, key=lambda recording: (first_seen[recording.animal], recording.date))
 
 
+def files_of(recording: Recording) -> list[Path]:
+    """Every file that a recording names, each once.
+
+    Examples
+    --------
+    >>> [path.name for path in files_of(Recording("m1", "a", traces=ArrayLocation(Path("m1.npy"))))]
+    ['m1.npy']
+    """
+    named = (getattr(recording, one.name) for one in fields(recording))
+    paths = (one.path if isinstance(one, ArrayLocation) else one for one in named)
+    return list(dict.fromkeys(path for path in paths if isinstance(path, Path)))
+
+
 def write_catalogue(path: Path, recordings: Sequence[Recording]) -> None:
     """Write recordings as a catalogue, whole or not at all, with the columns that are in use.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import TRACES_AXES, Recording, write_catalogue
-from corticode.data.files import write_text, write_with
+from corticode.data.files import holds_files, write_text, write_with
 from corticode.data.movies.passes import frame_blocks
 from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation, read_array
@@ -276,7 +276,8 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     recordings
         Recordings with movies.
     destination
-        A folder without a ``sessions.csv``; traces are written below it.
+        A folder without a ``sessions.csv``; traces are written to ``traces`` below it, which
+        must not hold anything.
     labels
         An image in which each region's pixels hold its number; or else
     table, radius_pixels
@@ -308,8 +309,10 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
             "(--regions), and not both"
         )
     path = destination / "sessions.csv"
-    if path.exists():
-        raise DataError(f"{path} exists; name another folder, or move it away")
+    folder = destination / "traces"
+    for there in (path, folder):
+        if there.is_file() or holds_files(there):
+            raise DataError(f"{there} exists; name another folder, or move it away")
     image = None if labels is None else read_label_image(labels)
     made, findings = [], []
     for k, recording in enumerate(recordings):

@@ -1,5 +1,6 @@
 """Files on disk: written whole or not at all, and known by every byte."""
 
+import glob
 import hashlib
 import json
 import os
@@ -12,10 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
 from corticode.data.remembered import SMALL_BYTES, remember
 from corticode.errors import MissingDataError, RunError
 
 BLOCK_BYTES = 2**20
+# How the name of a folder ends that is being filled.
+FILLED = ".part"
 MOST_THREADS = 4
 
 
@@ -90,6 +95,8 @@ def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 def filling(folder: Path, way_out: str) -> Iterator[Path]:
     """A hidden folder that takes the place of `folder`, absent or empty, when the block ends well.
 
+    What a killed process left of the same folder is removed first.
+
     Parameters
     ----------
     folder
@@ -104,9 +111,16 @@ def filling(folder: Path, way_out: str) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        for left in folder.parent.glob(f".{glob.escape(folder.name)}.????????{FILLED}"):
+            with _locked(left) as is_free:
+                if is_free:
+                    shutil.rmtree(left, ignore_errors=True)
+        staging = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=FILLED, dir=folder.parent)
+        )
         try:
-            yield staging
+            with _locked(staging):
+                yield staging
             staging.chmod(0o755)
             if folder.exists():
                 folder.rmdir()
@@ -115,6 +129,42 @@ def filling(folder: Path, way_out: str) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise RunError(f"cannot write {folder}: {error.strerror or error}; {way_out}") from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Mark a folder as in use as long as this process lives; False where another uses it."""
+    path = folder.with_name(f"{folder.name}.lock")
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, OSError, NotImplementedError):
+        # The second: a file system that knows no locks. Nothing is known there, or removed.
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def check_output(out: Path, inputs: Iterable[Path], option: str = "--out") -> None:
+    """Refuse to write where a file lies that is read, whatever path or link leads to it.
+
+    Raises
+    ------
+    RunError
+        `out` is one of `inputs`.
+    """
+    if not out.exists():
+        return
+    for path in inputs:
+        if path.exists() and path.samefile(out):
+            raise RunError(
+                f"{option} {out} is the file {path}, which is read; nothing was written: give the "
+                "name of a new file"
+            )
 
 
 def holds_files(folder: Path) -> bool:

@@ -32,6 +32,7 @@ COLUMNS = {
 NAME_TABLES = ("animal_names", "session_names", "classes")
 # A softmax in float32 may pass 1 by a few units in the last place.
 PROBABILITY_TOLERANCE = 1e-4
+MOST_HEADER = 1000
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,19 @@ class Predictions:
         else:
             columns["score"] = self.score
         return pd.DataFrame(columns)
+
+
+def holds_predictions(path: Path) -> bool:
+    """Whether a file, CSV or NPZ, is of predictions; a file of anything else is somebody's own."""
+    columns = ["part", "animal", "session", "frame", "target"]
+    try:
+        if path.suffix == ".npz":
+            Predictions.load(path)
+            return True
+        with path.open(encoding="utf-8") as file:
+            return file.readline(MOST_HEADER).split(",")[: len(columns)] == columns
+    except (OSError, ValueError, CorticodeError):
+        return False
 
 
 def join(several: Sequence[Predictions]) -> Predictions:

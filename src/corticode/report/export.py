@@ -18,7 +18,7 @@ from corticode.errors import CorticodeError, DataError, MissingDataError, RunErr
 from corticode.explain.importance_map import PARTS, ImportanceMap
 from corticode.report.read_run import read_run
 from corticode.report.values import RunValues
-from corticode.run.folder import Run, slug, write_table
+from corticode.run.folder import Run, slug, without_formulas, write_table
 
 LONGEST_NAME = 63
 # A variable of a MAT file of version 5 must be smaller than this.
@@ -271,7 +271,7 @@ def _append(file: Any, read: Iterator[Read]) -> None:
         table = said.to_frame()
         table.insert(0, "fold", fold)
         table.insert(1, "seed", seed)
-        table.to_csv(file, index=False, header=k == 0, float_format=DIGITS)
+        without_formulas(table).to_csv(file, index=False, header=k == 0, float_format=DIGITS)
 
 
 def _write_mat(run: Run, values: RunValues, found: Export) -> None:

@@ -39,7 +39,17 @@ from corticode.report.values import (
     worst_stretch,
 )
 from corticode.report.viewers import cut_clip
-from corticode.run.folder import FitResult, MapResult, Run, check_format, read_result, slug
+from corticode.run.folder import (
+    NO_RUN,
+    FitResult,
+    MapResult,
+    Run,
+    check_format,
+    is_run,
+    read_csv,
+    read_result,
+    slug,
+)
 from corticode.run.tables import TABLES
 from corticode.study.keys import PreprocessKeys
 from corticode.study.study import preprocessing_of
@@ -135,9 +145,7 @@ def read_session_maps(run: Run, condition: str, name: str) -> dict[str, NDArray[
     for path in sorted(run.maps_folder(condition, name).glob("*/*/done.json")):
         try:
             result = read_result(path.parent, MapResult)
-            table = pd.read_csv(
-                path.parent / "occlusion_sessions.csv", dtype={"animal": str, "session": str}
-            )
+            table = read_csv(path.parent / "occlusion_sessions.csv")
             grid = SquareGrid(tuple(result.details["image_shape"] if result is not None else ()))
         except (OSError, KeyError, ValueError, TypeError, RunError):
             continue
@@ -305,11 +313,8 @@ def read_run(
         A minute of a movie was asked for and cannot be shown.
     """
     run = Run(folder)
-    if not run.study_path.is_file() and not (folder / "fits").is_dir():
-        raise MissingDataError(
-            f"{folder} is no run folder: it holds neither study.toml nor fits; give the folder "
-            "that 'corticode run STUDY --out RUN' made"
-        )
+    if not is_run(folder):
+        raise MissingDataError(NO_RUN.format(folder=folder))
     check_format(run)
     missing: list[str] = []
     study = _read(run.study_path, tomllib.loads, missing)

@@ -1,6 +1,8 @@
 """The report of a run, or of two: written from their folders alone, without torch."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from corticode.data.files import write_text
-from corticode.errors import StudyError
+from corticode.errors import RunError, StudyError
 from corticode.evaluate.published import differing_settings, identify_data, set_beside_published
 from corticode.report.canvas import FORMATS, save_figure
 from corticode.report.compare_runs import pair_runs
@@ -22,6 +24,11 @@ from corticode.report.values import RunValues
 from corticode.run.folder import Run, slug, write_table
 from corticode.study.shipped import open_study
 
+# Where the text goes if methods.md was edited; and how its last line begins, which tells.
+EDITED = "methods.new.md"
+SIGNED = "<!-- corticode: this text as it was written has the hash "
+# In the head of each page.
+MARK, MOST_READ = b"<title>corticode", 4096
 # The study that holds the published conditions under their published names.
 PUBLISHED_STUDY = "paper-code"
 
@@ -43,12 +50,64 @@ def write_texts(folder: Path, values: RunValues | None = None) -> None:
     """
     run = Run(Path(folder))
     values = read_run(run.folder, single_predictions=False) if values is None else values
-    write_text(run.folder / "methods.md", methods_text(values))
+    _write_methods(run.folder, methods_text(values))
     table = beside_published(values)
     if table.empty:
         run.table_path("published").unlink(missing_ok=True)
     else:
         write_table(run.table_path("published"), table)
+
+
+def _write_methods(folder: Path, text: str) -> None:
+    """Write ``methods.md``; where somebody edited it, it stays, and the text goes beside it."""
+    path, beside = folder / "methods.md", folder / EDITED
+    signed = f"{text}\n{SIGNED}{_digest(text)} -->\n"
+    try:
+        body, _, signature = path.read_text("utf-8").rpartition(f"\n{SIGNED}")
+        is_edited = signature.strip() != f"{_digest(body)} -->"
+    except FileNotFoundError:
+        is_edited = False
+    except (OSError, ValueError):
+        is_edited = True
+    if is_edited:
+        write_text(beside, signed)
+        return
+    write_text(path, signed)
+    beside.unlink(missing_ok=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _check_page(out: Path) -> None:
+    """Refuse to write a page where something else lies.
+
+    Raises
+    ------
+    StudyError
+        It is no name of a page, or a folder or somebody's own file has it.
+    """
+    if out.is_dir():
+        raise StudyError(f"--out {out} is a folder; give the name of a file")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise StudyError(f"--out {out} is a page; give a name that ends in .html")
+    if out.exists() and MARK not in out.read_bytes()[:MOST_READ]:
+        raise StudyError(
+            f"--out {out} exists and is no page of corticode; nothing was written: give the name "
+            "of a new file"
+        )
+
+
+@contextmanager
+def _way_out(out: Path | None) -> Iterator[None]:
+    """Say how a page of a run is had whose folder cannot be written."""
+    try:
+        yield
+    except RunError as error:
+        if out is not None:
+            raise
+        raise RunError(f"{error}; or have the page elsewhere with --out FILE.html") from error
 
 
 def beside_published(values: RunValues) -> pd.DataFrame:
@@ -91,6 +150,7 @@ def write_report(
     *,
     movie: str | None = None,
     minute: int | None = None,
+    out: Path | None = None,
 ) -> Path:
     """Write ``report.html`` and the texts into a run folder, and its figures where asked.
 
@@ -106,6 +166,9 @@ def write_report(
     minute
         Which minute of it, from 0; None: that about the stretch in which the decoder is most
         wrong.
+    out
+        Where the page goes instead, of a run that is not to be written in, with figures in the
+        folder ``figures`` beside it and without texts.
 
     Returns
     -------
@@ -124,14 +187,18 @@ def write_report(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise StudyError(f"figures as {', '.join(unknown)} are unknown; give {', '.join(FORMATS)}")
+    page = Path(folder) / "report.html" if out is None else Path(out)
+    if out is not None:
+        _check_page(page)
     values = read_run(Path(folder), clip=ClipRequest(movie, minute))
     figures = page_figures(values)
-    for one in figures:
-        for name in formats:
-            save_figure(one.figure, Path(folder) / "figures" / f"{one.name}.{name}")
-    write_texts(Path(folder), values)
-    page = Path(folder) / "report.html"
-    write_text(page, render_page(values, figures))
+    with _way_out(out):
+        for one in figures:
+            for name in formats:
+                save_figure(one.figure, page.parent / "figures" / f"{one.name}.{name}")
+        if out is None:
+            write_texts(Path(folder), values)
+        write_text(page, render_page(values, figures))
     return page
 
 
@@ -160,14 +227,15 @@ def write_comparison(folder_a: Path, folder_b: Path, out: Path | None = None) ->
     paths = Path(folder_a), Path(folder_b)
     if paths[0].resolve() == paths[1].resolve():
         raise StudyError(f"both runs are {folder_a}; give two run folders")
-    if out is not None and out.is_dir():
-        raise StudyError(f"--out {out} is a folder; give the name of a file")
+    if out is not None:
+        _check_page(Path(out))
     a, b = (
         replace(read_run(path, single_predictions=False), name=name)
         for path, name in zip(paths, _names_apart(*paths), strict=True)
     )
     page = paths[0] / f"against-{slug(b.name)}.html" if out is None else out
-    write_text(page, render_comparison(a, b, pair_runs(a, b)))
+    with _way_out(out):
+        write_text(page, render_comparison(a, b, pair_runs(a, b)))
     return page
 
 

@@ -19,12 +19,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from corticode.data.files import altered, hashes_of, write_text, write_with
+from corticode.data.files import altered, hashes_of, holds_files, write_text, write_with
 from corticode.errors import Finding, MissingDataError, RunError
 from corticode.run.tables import TEXT_COLUMNS
 
@@ -60,6 +61,18 @@ NAMED = {
     "fit": ("condition", "fold", "seed", "test_animal", "valid_animal"),
     "map": ("condition", "map", "kind", "fold", "seed"),
 }
+NO_RUN = (
+    "{folder} is no run folder: it holds neither provenance.json nor fits of a run; give the "
+    "folder that 'corticode run STUDY --out RUN' made"
+)
+OWN_FOLDERS = ("fits", "maps", "prepared", "figures")
+# What `writing` calls a file until it is whole.
+UNFINISHED = re.compile(
+    r"\.[^.].*\.(csv|html|json|md|npy|npz|pdf|png|safetensors|svg|toml)\.[a-z0-9_]{8}\.part"
+)
+# How a cell begins that a spreadsheet takes for a formula, shielded or not; and a plain number.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LOCK, HOLDER = "run.lock", "running.json"
 # A file system that knows no locks: the run goes on unguarded.
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -372,14 +385,40 @@ class Run:
         MissingDataError
             The run has not been finished.
         """
-        import pandas as pd
-
         path = self.table_path(name)
         if not path.is_file():
             raise MissingDataError(f"{path} does not exist; finish the run with 'corticode run'")
-        text = dict.fromkeys(TEXT_COLUMNS, str)
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-        return table.fillna(dict.fromkeys((name for name in TEXT_COLUMNS if name in table), ""))
+        return read_csv(path)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `corticode run` made a folder: its lock, its provenance or a fit lies in it."""
+    lock = folder / LOCK
+    if lock.is_file() and lock.stat().st_size == 0:
+        return True
+    if next(folder.glob("fits/*/*/seed-*/"), None) is not None:
+        return True
+    try:
+        return "versions" in json.loads((folder / "provenance.json").read_text("utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something and is no run, before anything is written there.
+
+    Raises
+    ------
+    RunError
+        Somebody's files lie in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"cannot write in {folder}: it is a file; choose another folder")
+    if holds_files(folder) and not is_run(folder):
+        raise RunError(
+            f"{folder} holds files and is no run folder; nothing was written: give a new folder, "
+            f"as in --out {folder / 'run'}"
+        )
 
 
 def check_format(run: Run) -> None:
@@ -403,6 +442,30 @@ def check_format(run: Run) -> None:
         )
 
 
+def read_seeds(run: Run) -> list[int]:
+    """The seeds that a run's decoders were fitted with.
+
+    Raises
+    ------
+    MissingDataError
+        It is no run folder.
+    RunError
+        Its provenance is gone or damaged.
+    """
+    if not is_run(run.folder):
+        raise MissingDataError(NO_RUN.format(folder=run.folder))
+    try:
+        seeds = json.loads(run.provenance_path.read_text("utf-8"))["seeds"]
+        if not (isinstance(seeds, list) and seeds and all(type(one) is int for one in seeds)):
+            raise ValueError("its seeds are not a list of whole numbers")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(
+            f"{run.provenance_path} is missing or damaged ({error}); 'corticode run' with the same "
+            "study and folder writes it again, and keeps what is fitted"
+        ) from error
+    return seeds
+
+
 def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
     """Folders of a run's finished fits that are none of these: those of an earlier study, say."""
     known = set(folders)
@@ -410,9 +473,54 @@ def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
     return sorted(folder for folder in finished if folder not in known)
 
 
+def shielded(text: str) -> str:
+    """A cell of text that spreadsheets do not run: one that begins a formula has a ``'`` before it.
+
+    Examples
+    --------
+    >>> [shielded(text) for text in ("=1+1", "-0.5", "-a", "'=1", "m1")]
+    ["'=1+1", '-0.5', "'-a", "''=1", 'm1']
+    """
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def _unshielded(text: Any) -> Any:
+    shield = isinstance(text, str) and text.startswith("'") and FORMULA.match(text)
+    return text[1:] if shield else text
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table as `write_table` wrote it; names stay text, though an animal be called 7 or NA."""
+    import pandas as pd
+
+    text = dict.fromkeys(TEXT_COLUMNS, str)
+    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    named = [name for name in TEXT_COLUMNS if name in table]
+    table = table.fillna(dict.fromkeys(named, ""))
+    for name in named:
+        if table[name].str.startswith("'").any():
+            table[name] = table[name].map(_unshielded)
+    return table
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, whole or not at all."""
-    write_with(path, lambda file: table.to_csv(file, index=False))
+    """Write a table as CSV, whole or not at all; no cell of it is a formula."""
+    write_with(path, lambda file: without_formulas(table).to_csv(file, index=False))
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose cells of text are `shielded`."""
+    found = table.copy(deep=False)
+    for k, name in enumerate(table):
+        if table.dtypes.iloc[k].kind != "O" and name not in TEXT_COLUMNS:
+            continue
+        column = table.iloc[:, k]
+        # Few names, in many rows.
+        cells = {one: shielded(one) for one in column.unique() if isinstance(one, str)}
+        if any(one != cell for one, cell in cells.items()):
+            named = [cells.get(one, one) if isinstance(one, str) else one for one in column]
+            found.isetitem(k, named)
+    return found
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
@@ -420,11 +528,14 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(
-        {name: "" if value is None or value != value else value for name, value in row.items()}
-        for row in rows
-    )
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def _cell(value: object) -> object:
+    if value is None or value != value:
+        return ""
+    return shielded(value) if isinstance(value, str) else value
 
 
 def provenance(
@@ -499,6 +610,7 @@ def hold_folder(folder: Path) -> Iterator[None]:
         ...
     corticode.errors.RunError: ...
     """
+    check_folder(folder)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -526,9 +638,11 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove files that were being written when their process was killed."""
-    for path in folder.rglob(".*.part"):
-        path.unlink(missing_ok=True)
+    """Remove files of a run that were being written when their process was killed."""
+    own = [folder.glob(".*.part"), *((folder / name).rglob(".*.part") for name in OWN_FOLDERS)]
+    for path in chain.from_iterable(own):
+        if path.is_file() and UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _remove_if_unused(folder: Path) -> None:

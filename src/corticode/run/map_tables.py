@@ -27,7 +27,7 @@ from corticode.explain.stability import (
     compare_maps,
     compare_values,
 )
-from corticode.run.folder import MapResult, Run, write_table
+from corticode.run.folder import MapResult, Run, read_csv, write_table
 from corticode.run.maps import MapTask
 from corticode.run.tables import TABLES
 
@@ -251,8 +251,7 @@ def _by_item(first: Mapping[str, str], joined: ImportanceMap, axis: str) -> pd.D
 
 def _sessions_of(task: MapTask) -> pd.DataFrame:
     """What covering costs in each session of a finished map."""
-    text = {"animal": str, "session": str}
-    return pd.read_csv(task.folder / "occlusion_sessions.csv", dtype=text)
+    return read_csv(task.folder / "occlusion_sessions.csv")
 
 
 def _grid_of(made: Results) -> SquareGrid | None:

@@ -456,3 +456,20 @@ def test_faults_are_noted_one_by_one(tmp_path):
         "a.mat cannot be read as MAT",
     ):
         assert part in message
+
+
+def test_files_of_the_destination_are_not_replaced(tmp_path):
+    """A second import writes the same again; what somebody edited, or had there before, stays."""
+    write_table(tmp_path)
+    write_behavior(tmp_path)
+    for name in SESSIONS:
+        write_mat(tmp_path / f"{name}.mat", {"dat_roi": traces_of(name)})
+    catalogue = import_study2024(tmp_path, tmp_path / "imported").catalogue
+    written = catalogue.read_bytes()
+    import_study2024(tmp_path, tmp_path / "imported")
+    assert catalogue.read_bytes() == written
+    catalogue.write_bytes(written + b"\n")
+    with pytest.raises(DataError, match=r"sessions\.csv exists and would be replaced by something"):
+        import_study2024(tmp_path, tmp_path / "imported")
+    assert catalogue.read_bytes() == written + b"\n"
+    assert [path.name for path in catalogue.parent.iterdir()] == ["sessions.csv"]

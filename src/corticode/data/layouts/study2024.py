@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording, write_catalogue
-from corticode.data.files import write_text, write_with
+from corticode.data.files import fingerprint, write_text, write_with
 from corticode.data.readers import mat
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.regions import RegionTable
@@ -341,7 +341,8 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
     MissingDataError
         `source` does not exist or holds no such CSV.
     DataError
-        Files are missing, disagree or have the wrong shape; all faults are told at once.
+        Files are missing, disagree or have the wrong shape; all faults are told at once. Or files
+        in `destination` hold anything else than what would be written.
     RunError
         The destination cannot be written.
 
@@ -366,10 +367,22 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
         destination.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".import-", dir=destination) as staging:
             recordings = _gather(files, Path(staging), destination.absolute())
-            for path in sorted(path for path in Path(staging).rglob("*") if path.is_file()):
-                target = destination / path.relative_to(staging)
-                target.parent.mkdir(exist_ok=True)
-                path.replace(target)
+            made = {
+                path: destination / path.relative_to(staging)
+                for path in sorted(Path(staging).rglob("*"))
+                if path.is_file()
+            }
+            # Beside its place, since paths in it are relative.
+            draft = destination / f"{Path(staging).name}.csv"
+            write_catalogue(draft, recordings)
+            made[draft] = destination / "sessions.csv"
+            try:
+                _refuse_others(made)
+                for path, target in made.items():
+                    target.parent.mkdir(exist_ok=True)
+                    path.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
     except CorticodeError:
         if not any(destination.iterdir()):
             destination.rmdir()
@@ -378,11 +391,32 @@ def import_study2024(source: Path, destination: Path) -> ImportSummary:
         raise RunError(
             f"cannot write {destination}: {error.strerror or error}; choose another folder"
         ) from error
-    catalogue = destination / "sessions.csv"
-    write_catalogue(catalogue, recordings)
     return ImportSummary(
-        catalogue, len(set(files.animals.values())), len(files.animals), tuple(files.notes)
+        destination / "sessions.csv",
+        len(set(files.animals.values())),
+        len(files.animals),
+        tuple(files.notes),
     )
+
+
+def _refuse_others(made: Mapping[Path, Path]) -> None:
+    """Refuse to replace what holds anything else than what is to be written there.
+
+    Raises
+    ------
+    DataError
+        Files of the destination are others, or were edited.
+    """
+    others = [
+        str(target)
+        for path, target in made.items()
+        if target.exists() and (not target.is_file() or fingerprint(path) != fingerprint(target))
+    ]
+    if others:
+        raise DataError(
+            f"{some(others, LISTED_AT_MOST)} exist{'s' * (len(others) == 1)} and would be replaced "
+            "by something else; nothing was written: name another folder, or move it away"
+        )
 
 
 def _gather(files: StudyFiles, staging: Path, destination: Path) -> list[Recording]:
