@@ -398,6 +398,7 @@ class TestFaults:
             ),
             ("9" * 400, "folds.blocks is too large"),
             ("[1, [99999999999999999]]", "folds.blocks 2 1 is too large"),
+            ("9" * 5000, "holds a whole number of more than 4,300 digits"),
             ("-9", "it must be 3 or more"),
             ("1e400", "folds"),
         ],
@@ -417,7 +418,7 @@ class TestFaults:
 
     @pytest.mark.parametrize(
         "content",
-        [b"name = ", b"\xff\xfe", b"a = " + b"9" * 5000, b"a = " + b"[" * 100_000, b"\0" * 20],
+        [b"name = ", b"\xff\xfe", b"a = " + b"[" * 100_000, b"\0" * 20],
     )
     def test_no_toml(self, tmp_path, content):
         (tmp_path / "study.toml").write_bytes(content)

@@ -171,8 +171,12 @@ def read_study(path: Path | str) -> Study:
         raise StudyError(
             f"{path} is not valid TOML: its brackets are nested without end; close them"
         ) from error
-    except ValueError as error:  # of TOML, and of numbers of more than 4,300 digits
+    except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{path} is not valid TOML: {toml_fault(text, error)}") from error
+    except ValueError as error:
+        raise StudyError(
+            f"{path} holds a whole number of more than 4,300 digits; write a smaller one"
+        ) from error
     except (OSError, MemoryError) as error:
         raise StudyError(f"{path} cannot be read: {error or 'it is too large'}") from error
     return study_of(raw, path)
