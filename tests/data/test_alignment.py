@@ -215,6 +215,17 @@ class TestUnequalLengths:
             assert ("trim_frames = 3 cuts" in message) is (n_frames == 397)
             assert ("find out which images and which times belong" in message) is (n_frames == 360)
 
+    def test_a_movie_that_goes_on_in_another_file(self, tmp_path):
+        for name in ("run_@0001.tif", "run_@0002.tif"):
+            (tmp_path / name).touch()
+        recording = Recording("m1", "a", movie=ArrayLocation(tmp_path / "run_@0001.tif"))
+        movie = {"movie": np.zeros((200, 1, 1), np.uint16)}
+        message = self.message(FileArrays(recording, movie, {"run": np.zeros(400)}), 0)
+        assert "run_@0001.tif seems to go on in run_@0002.tif beside it: write all its" in message
+        # Sessions may be numbered in the same way: a frame too few is no second file.
+        nearly = FileArrays(recording, movie, {"run": np.zeros(201)})
+        assert len(align(nearly, 1).arrays["movie"]) == 200
+
     @pytest.mark.parametrize("trim_frames", [0, 1000])
     @pytest.mark.parametrize(
         ("n_images", "n_times", "channels", "words"),

@@ -32,6 +32,18 @@ def _write(folder: Path, text: str, name: str = "sessions.csv") -> Path:
     return path
 
 
+def test_equal_faults_of_several_rows_are_listed_once(tmp_path):
+    rows = [f'm{k},a,t{k}.npy,"10,0"' for k in range(9)]
+    for k in range(9):
+        (tmp_path / f"t{k}.npy").touch()
+    path = tmp_path / "sessions.csv"
+    path.write_text("\n".join(["animal,session,traces,frame_rate_hz", *rows]) + "\n")
+    with pytest.raises(DataError) as found:
+        read_catalogue(path)
+    assert "has a fault:\n  1. row 2, column 'frame_rate_hz': '10,0' is not" in str(found.value)
+    assert str(found.value).endswith("as in 30 (the same in row 3, 4, 5, 6, 7 and 3 more)")
+
+
 def test_every_column(tmp_path: Path) -> None:
     path = _write(
         tmp_path,

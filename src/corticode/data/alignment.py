@@ -1,5 +1,6 @@
 """A session's files brought onto one clock: lengths, times, dropped frames, gaps, another rate."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -32,12 +33,15 @@ from corticode.data.on_frames import (
     spans_gap,
 )
 from corticode.data.readers.arrays import ArrayLocation, read_array
+from corticode.data.readers.lookup import next_part
 from corticode.errors import DataError, Finding, StudyError, some
 
 # An end that differs by more, in frames and as a share of the longer, is no end alone.
 MOST_TRIMMED, MOST_TRIMMED_SHARE = 10, 0.01
 # By so much of the shorter, at most, may lengths miss a whole ratio.
 SHARE_OF_RATIO = 0.05
+# So many times as long, at least, is what a first file of several is a part of.
+LEAST_OF_MORE_FILES = 1.25
 # A pulse whose step differs by more than this share is none of the frames' own.
 PULSE_APART = 0.2
 SHOWN_SAMPLES = 3
@@ -322,7 +326,16 @@ def _unequal(
 
 
 def _why_unequal(files: FileArrays, lengths: Mapping[str, int]) -> tuple[str, str] | None:
-    """Why lengths differ, where pulses or a whole ratio explain it: the cause, and words."""
+    """Why lengths differ, where pulses, more files or a whole ratio explain it: cause and words."""
+    movie, n_frames = files.recording.movie, lengths.get("movie", math.inf)
+    if movie is not None and n_frames * LEAST_OF_MORE_FILES <= max(lengths.values()):
+        following = next_part(movie.path)
+        if following is not None:
+            words = (
+                f"{movie.path.name} seems to go on in {following.name} beside it: write all its "
+                "parts into one file, in order"
+            )
+            return "several files", words
     if files.frame_times is not None:
         pulses = _pulse_words(files.frame_times, min(_imaging(lengths).values()))
         if pulses is not None:

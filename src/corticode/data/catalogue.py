@@ -23,7 +23,7 @@ from corticode.data.readers.lookup import (
     is_folder,
     missing_hint,
 )
-from corticode.errors import DataError, MissingDataError, numbered
+from corticode.errors import DataError, MissingDataError, numbered, some
 
 MOVIE_AXES = ("time", "row", "column")
 TRACES_AXES = ("time", "region")
@@ -36,6 +36,7 @@ LOCATION_COLUMNS = (
     "frame_times",
     "behavior_times",
 )
+SHOWN_ROWS = 5
 # Columns of one's own, which nothing reads.
 NOTE = "note"
 
@@ -466,6 +467,16 @@ def _examine(path: Path) -> tuple[list[Row], list[str]]:
             rows.append((number, filled))
     if not rows:
         faults.append("it has no rows; write one row a session below the header")
-    for number, filled in rows:
-        faults.extend(row_faults(number, filled, path.absolute().parent))
+    faults.extend(_faults_of_rows(rows, path.absolute().parent))
     return rows, [*faults, *faults_between_rows(rows)]
+
+
+def _faults_of_rows(rows: Sequence[Row], folder: Path) -> Iterator[str]:
+    """What is wrong with each row by itself; what is alike in several is listed once."""
+    alike: dict[str, list[int]] = {}
+    for number, filled in rows:
+        for fault in row_faults(number, filled, folder):
+            alike.setdefault(fault.partition(", ")[2], []).append(number)
+    for what, (first, *others) in alike.items():
+        also = some([str(number) for number in others], SHOWN_ROWS)
+        yield f"row {first}, {what}" + (f" (the same in row {also})" if others else "")
