@@ -278,6 +278,19 @@ def test_brightness_upside_down_is_refused(tmp_path: Path) -> None:
         tiff.read_array(tmp_path / "movie.tif", None)
 
 
+def test_a_claim_that_the_file_cannot_hold(tmp_path: Path) -> None:
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, MOVIE[:1], metadata=None, compression="zlib")
+    content = path.read_bytes()
+    for tag, length in ((256, 6), (257, 8)):
+        old, new = (struct.pack("<HHII", tag, 4, 1, n) for n in (length, 60_000))
+        assert old in content
+        content = content.replace(old, new)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"its movie claims 7,200,000,000 bytes, and .* damaged"):
+        tiff.read_array(path, None)
+
+
 @pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (12, 1, 8, 6)])
 def test_axes_of_one_are_none(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = tmp_path / "movie.tif"

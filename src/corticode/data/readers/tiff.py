@@ -21,7 +21,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import find_name, next_part, reading, too_many_axes, unreadable
+from corticode.data.readers.lookup import (
+    check_claim,
+    find_name,
+    next_part,
+    reading,
+    too_many_axes,
+    unreadable,
+)
 from corticode.data.readers.unpacked import BLOCK_BYTES, unpacked
 from corticode.errors import CorticodeWarning, DataError
 
@@ -299,6 +306,8 @@ def read_movie(
         if movie.dtype is None:
             raise ValueError("its values are of an unknown type")
         native = movie.dtype.newbyteorder("=")
+        n_bytes = prod(movie.shape) * native.itemsize
+        check_claim(path, "its movie", n_bytes, path.stat().st_size, held=False)
         unread = unpacked(path, "", movie.shape, native, lambda: _unpack(path, movie))
         return unread, movie.notes
 
