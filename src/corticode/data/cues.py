@@ -26,10 +26,6 @@ KNOTS_S = (
 RIDGE = 1e-6
 # With fewer frames, chance alone takes a tenth and more of what is not the cues' doing.
 FRAMES_A_COLUMN = 10
-# What moves with the animal and is not cortex. The global mean is cortex for the most part, so is
-# the border where the brain reaches the image's edge, and the frame's number knows of days and
-# nothing of movement: none of these may be taken out of cortex.
-ARTEFACTS = ("outside-mask", "brain-motion")
 BORDER_PIXELS = 2
 SHOWN_SESSIONS = 3
 
@@ -105,9 +101,12 @@ def regress_out(
 
 
 def lagged(
-    cues: NDArray[np.floating], frame_rate_hz: float, segment: NDArray[Any] | None = None
+    cues: NDArray[np.floating],
+    frame_rate_hz: float,
+    segment: NDArray[Any] | None = None,
+    knots_s: Sequence[float] = KNOTS_S,
 ) -> NDArray[np.float64]:
-    """Cues at every lag of `KNOTS_S`, and one frame around 0, joined by straight lines.
+    """Cues at every lag of `knots_s`, and one frame around 0, joined by straight lines.
 
     The shape is (frame, lag x cue). Ends, of a session and of its stretches without a gap in time,
     are held; NaN counts as the cue's mean.
@@ -118,13 +117,14 @@ def lagged(
         means = np.nanmean(np.where(gaps, np.nan, values), axis=0) if not gaps.all() else 0.0
         values = np.where(gaps, means, values)
     changes = () if segment is None else np.flatnonzero(segment[1:] != segment[:-1]) + 1
-    stretches = np.split(values, changes)
-    return np.concatenate([_lagged_stretch(stretch, frame_rate_hz) for stretch in stretches])
+    knots = np.unique([*(np.array(knots_s) * frame_rate_hz), -1.0, 1.0])
+    return np.concatenate([_lagged_stretch(part, knots) for part in np.split(values, changes)])
 
 
-def _lagged_stretch(values: NDArray[np.float64], frame_rate_hz: float) -> NDArray[np.float64]:
-    """`lagged` of frames without a gap."""
-    knots = np.unique([*(np.array(KNOTS_S) * frame_rate_hz), -1.0, 1.0])
+def _lagged_stretch(
+    values: NDArray[np.float64], knots: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`lagged` of frames without a gap, the knots in frames."""
     first, last = int(np.floor(knots[0])), int(np.ceil(knots[-1]))
     lags = np.arange(first, last + 1)
     held = np.pad(values, ((last, -first), (0, 0)), mode="edge")
@@ -155,7 +155,8 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
         ``"brain-motion"``: shift against the mean image, down and to the right, in pixels.
         ``"reference"``: mean over the pixels of the reference channel.
         ``"cues"``: outside-mask, brain-motion and, where there is one, reference.
-        ``"traces+cues"``: the region traces and those.
+        ``"confounds"``: as ``"cues"``, with the shift unsigned, squared and its speed besides.
+        ``"traces+cues"``: the region traces and the cues.
         ``"traces"`` returns the session as it is.
     brain
         (row, column), True where the brain is, for ``"outside-mask"``; None finds it in the mean
@@ -198,7 +199,7 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
 
 def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> Session:
     """Several cues side by side, after the traces where those are wanted too."""
-    parts = [cue_session(session, name, brain=brain) for name in _artefacts_of(session)]
+    parts = [cue_session(session, name, brain=brain) for name in _parts_of(session, input)]
     findings = [f for part in parts for f in part.findings if f not in session.findings]
     values = np.concatenate([np.asarray(part.traces) for part in parts], axis=1)
     names = tuple(name for part in parts for name in part.regions)
@@ -208,9 +209,10 @@ def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> 
     return _in_place_of_traces(session, input, values, list(dict.fromkeys(findings)), names)
 
 
-def _artefacts_of(session: Session) -> tuple[str, ...]:
-    """The cues that the input ``"cues"`` holds of a session."""
-    return (*ARTEFACTS, "reference") if session.reference is not None else ARTEFACTS
+def _parts_of(session: Session, input: str) -> tuple[str, ...]:
+    """The cues that one of `TOGETHER` holds of a session."""
+    parts = ("outside-mask", "brain-motion" if input != "confounds" else "motion-terms")
+    return (*parts, "reference") if session.reference is not None else parts
 
 
 def without_cues(session: Session) -> Session:
@@ -260,7 +262,7 @@ def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
 
 
 def _stand_in(session: Session, input: str) -> Session:
-    parts = _artefacts_of(session) if input in TOGETHER else (input,)
+    parts = _parts_of(session, input) if input in TOGETHER else (input,)
     names = tuple(name for part in parts for name in _names_of(part))
     values = np.tile(_frame_numbers(session), len(names))
     if input == "traces+cues":
@@ -353,6 +355,28 @@ def _motion(session: Session, brain: Brain) -> Measured:
     return measure_motion(np.asarray(session.movie)), []
 
 
+def _motion_terms(session: Session, brain: Brain) -> Measured:
+    return shift_terms(measure_motion(np.asarray(session.movie))), []
+
+
+def shift_terms(shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A shift's deviation from its median, this unsigned and squared, and its change a frame.
+
+    Parameters
+    ----------
+    shift
+        Shape (frame, direction), pixels.
+
+    Returns
+    -------
+    NDArray
+        Shape (frame, 4 x direction), in the order of `MOTION_TERMS`.
+    """
+    about = shift - np.nanmedian(shift, axis=0)
+    speed = np.abs(np.diff(about, axis=0, prepend=about[:1]))
+    return np.concatenate([about, np.abs(about), about**2, speed], axis=1)
+
+
 def _border(session: Session, brain: Brain) -> Measured:
     movie = np.asarray(session.movie)
     return means_over_pixels(movie, _borders(movie.shape[1], movie.shape[2])), []
@@ -360,7 +384,7 @@ def _border(session: Session, brain: Brain) -> Measured:
 
 def _outside_mask(session: Session, brain: Brain) -> Measured:
     movie = np.asarray(session.movie)
-    outside, findings = _outside(session, movie, brain)
+    outside, findings = outside_brain(session, movie, brain)
     return means_over_pixels(movie, [outside]), findings
 
 
@@ -380,10 +404,10 @@ def _borders(n_rows: int, n_columns: int) -> list[NDArray[np.bool_]]:
     ]
 
 
-def _outside(
+def outside_brain(
     session: Session, movie: NDArray[Any], brain: NDArray[np.bool_] | None
 ) -> tuple[NDArray[np.bool_], list[Finding]]:
-    """(row, column): the pixels around the brain."""
+    """(row, column): the pixels around the brain, and what is odd about them."""
     mean, findings = mean_image(movie), []
     if brain is None:
         brain, separation = find_brain(mean)
@@ -443,6 +467,11 @@ class Cue:
     whole_session: bool = False
 
 
+MOTION_TERMS = tuple(
+    f"motion {axis}{shape}"
+    for shape in ("", " unsigned", " squared", " speed")
+    for axis in ("rows", "columns")
+)
 CUES: Mapping[str, Cue] = {
     "global-mean": Cue(_global_mean, ("traces", "movie"), "traces or a movie", "neither"),
     "outside-mask": Cue(_outside_mask, whole_session=True),
@@ -451,6 +480,7 @@ CUES: Mapping[str, Cue] = {
     "brain-motion": Cue(
         _motion, traces=("brain-motion-rows", "brain-motion-columns"), whole_session=True
     ),
+    "motion-terms": Cue(_motion_terms, traces=MOTION_TERMS, whole_session=True),
     "reference": Cue(
         _reference,
         ("reference",),
@@ -466,8 +496,11 @@ TRACES_AND_CUES = Cue(
     otherwise="one of them",
     way_out="name both in the catalogue ('corticode extract' takes traces from movies)",
 )
+# What moves with the animal and is not cortex. The global mean is cortex for the most part, so is
+# the border where the brain reaches the image's edge, and the frame's number knows of days and
+# nothing of movement: none of these may be taken out of cortex.
 # Several cues side by side, alone or behind the traces.
-TOGETHER = ("cues", "traces+cues")
+TOGETHER = ("cues", "confounds", "traces+cues")
 INPUTS = ("traces", "movie", *CUES, *TOGETHER)
 # They need the session's length or its mean image before the first frame has a value.
 WHOLE_SESSION_INPUTS = (*(name for name, cue in CUES.items() if cue.whole_session), *TOGETHER)

@@ -20,6 +20,7 @@ FLAT_SHARE = 1e-6  # about eight steps of float32
 FLAT_FLOOR = 1e-12  # what rounding leaves of a constant trace around 0
 CHUNK_FRAMES = 8192
 ROBUST_FRAMES = 20_000
+REGRESSED_OUT = ("none", "cues", "confounds")
 SCALE_OVER = ("session", "training", "causal")
 
 
@@ -332,7 +333,9 @@ class Preprocessing:
         the present one).
     regress_out
         ``"cues"``: what is not cortex and moves with the animal is regressed out of the whole
-        session first, see `corticode.data.cues.without_cues`; ``"none"``.
+        session first, see `corticode.data.cues.without_cues`; ``"confounds"``: the same as if it
+        had been measured without error, with what is decoded as covariate, see
+        `corticode.data.confounds.without_confounds`; ``"none"``.
 
     Raises
     ------
@@ -348,8 +351,10 @@ class Preprocessing:
     regress_out: str = "none"
 
     def __post_init__(self) -> None:
-        if self.regress_out not in ("none", "cues"):
-            raise StudyError(f"regress_out is {self.regress_out!r}; it must be none or cues")
+        if self.regress_out not in REGRESSED_OUT:
+            raise StudyError(
+                f"regress_out is {self.regress_out!r}; it must be one of {', '.join(REGRESSED_OUT)}"
+            )
         for name in ("detrend_frames", "smooth_frames"):
             n_frames = getattr(self, name)
             if n_frames is not None:

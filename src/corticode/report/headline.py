@@ -8,6 +8,7 @@ import pandas as pd
 
 from corticode.errors import DataError
 from corticode.evaluate.comparisons import shared_sessions
+from corticode.evaluate.confounds import CLAIMED, NONE_BEYOND, ROWS
 from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.nulls import COHORT, LEVEL
 from corticode.evaluate.scores import score_animals
@@ -81,7 +82,7 @@ def headline(values: RunValues) -> str:
     sentences = [
         _claim(values, name),
         *_permutations_in_words(values, name),
-        _cues_in_words(values, name),
+        _confounds_in_words(values, name),
         _linear_in_words(values, name),
     ]
     return " ".join(sentences)
@@ -196,30 +197,27 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
     return found
 
 
-def _cues_in_words(values: RunValues, name: str) -> str:
-    """What confounds reach alone, and what is left without them."""
+def _confounds_in_words(values: RunValues, name: str) -> str:
+    """What confounds alone reach, and whether decoding exceeds them."""
     twin = linear_twin(values, name)
     for condition in (name, twin):
-        found = _cue_scores(values, condition)
-        if found is not None:
-            by = "" if condition == name else f" (both of “{twin}”)"
-            alone, left = (f"{one:.3f}" if np.isfinite(one) else "no score" for one in found)
-            return (
-                f"Confounds alone: {alone}; with confounds regressed out of the traces: {left}{by}."
-            )
+        own = confounds_of(values, condition)
+        if not own.empty:
+            by = "" if condition == name else f" (of “{twin}”)"
+            alone = own.loc[own["input"] == ROWS["confounds"], "value"].iloc[0]
+            reached = f"{alone:.3f}" if np.isfinite(alone) else "no score"
+            verdict = str(own["verdict"].iloc[0])
+            shows = {CLAIMED: "", NONE_BEYOND: "shows "}.get(verdict, "is ")
+            return f"Confounds alone reach {reached}; decoding {shows}{verdict}{by}."
     return "Confounds: not analysed."
 
 
-def _cue_scores(values: RunValues, condition: str | None) -> tuple[float, float] | None:
-    """Mean score of cues alone and of what is left without them; None where it was not asked."""
-    table = values.table("artefacts")
-    own = table[table["condition"] == condition] if not table.empty else table
-    if own.empty:
-        return None
-    mean = own.set_index("input")["mean"]
-    return float(mean.get("cues only", np.nan)), float(
-        mean.get("neural, cues regressed out", np.nan)
-    )
+def confounds_of(values: RunValues, condition: str | None) -> pd.DataFrame:
+    """Rows of a condition's confound analysis that are of all animals; empty where it is not."""
+    table = values.table("confounds")
+    if table.empty:
+        return table
+    return table[(table["condition"] == condition) & (table["animal"] == COHORT)]
 
 
 def _linear_in_words(values: RunValues, name: str) -> str:

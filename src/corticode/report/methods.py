@@ -225,11 +225,11 @@ def _statistics(values: RunValues) -> Passage:
 
 
 def _controls(values: RunValues) -> list[Passage]:
-    """Maps, sets of regions, artefacts and comparisons, as the study asked for them."""
+    """Maps, sets of regions, confounds and comparisons, as the study asked for them."""
     asked = (
         ("map", "Maps", "condition"),
         ("region_set", "Sets of regions", "name"),
-        ("artefacts", "Conditions set against cues that are not cortex", "condition"),
+        ("confounds", "Conditions set against measured confounds", "condition"),
         ("comparison", "Comparisons", "name"),
     )
     found = []

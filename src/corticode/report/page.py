@@ -32,7 +32,7 @@ from corticode.run.tables import SHOWN
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
 P_VALUES = ("p", "p_holm", "smallest_p")
-EVIDENCE = ("comparisons", "nulls", "variance_shares", "artefacts")
+EVIDENCE = ("comparisons", "nulls", "variance_shares", "confounds")
 LARGEST_PAGE = 15_000_000
 # Pictures of figures, as text; and what is kept for words and tables.
 LARGEST_FIGURES, OWN_TEXT = 6_000_000, 2_000_000

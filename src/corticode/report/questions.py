@@ -14,6 +14,7 @@ from corticode.report.headline import (
     METRICS,
     animal_differences,
     animal_values,
+    confounds_of,
     difference_in_words,
     linear_twin,
     metric_of,
@@ -23,7 +24,7 @@ from corticode.report.values import RunValues, alike_but, headline_condition, is
 from corticode.report.words import CORRECTIONS, Passage, label_rule
 
 NOT_DONE = "not done"
-BLOOD_INPUTS = ("reference", "cues")
+BLOOD_INPUTS = ("reference", "cues", "confounds")
 CLASS_SHARE = "share of class 1 (or the commonest)"
 TO_FILL_IN = "to be filled in"
 # What no run folder can tell.
@@ -174,8 +175,7 @@ def not_shown_words(values: RunValues, name: str) -> str:
         found.insert(0, "the mice are simulated: nothing is shown of real ones")
     if by != "animal":
         found.append(f"folds are by {by}: nothing is said of an animal that the decoder never saw")
-    artefacts = values.table("artefacts")
-    if artefacts.empty or name not in set(artefacts["condition"]):
+    if confounds_of(values, name).empty:
         found.append("blood, motion and light were not set against cortex")
     scores = values.table("scores")
     own = scores.loc[scores["condition"] == name, "look_ahead_s"].astype(float)
@@ -289,13 +289,12 @@ def _linear(values: RunValues, name: str) -> str:
 
 
 def _is_it_cortex(values: RunValues, name: str) -> str:
-    table = values.table("artefacts")
     for condition in (name, linear_twin(values, name)):
-        own = table[table["condition"] == condition] if not table.empty else table
+        own = confounds_of(values, condition)
         if not own.empty:
             by = "" if condition == name else f"asked of “{condition}”: "
             return f"{by}{own['words'].iloc[0]}"
-    return _not_done("name the condition under [[artefacts]] (movies are needed)")
+    return _not_done("name the condition under [[confounds]] (movies are needed)")
 
 
 def _sessions_hidden(values: RunValues, name: str) -> str:
@@ -604,7 +603,7 @@ ITEMS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("A control with permuted labels", _controls),
     ("Each animal against its own labels in other orders", _has("nulls", "a p each")),
     ("Correction for blood (movies)", _blood),
-    ("Cues that are not cortex", _has("artefacts", "with a verdict")),
+    ("Confounds", _has("confounds", "with a verdict")),
     ("Comparisons with adjusted p-values", _has("comparisons", "Holm's rule")),
     ("Maps beside decoders that learnt nothing", _has("map_checks", "with their limits")),
     ("Whether maps agree between decoders", _has("map_stability", "seeds, folds, animals")),

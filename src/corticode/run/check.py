@@ -87,7 +87,7 @@ def check_study(
                     if group not in prepared:
                         prepared[group] = stand_in_movies(own, condition.pixels)
                 else:
-                    if condition.preprocessing.regress_out == "cues":
+                    if condition.preprocessing.regress_out != "none":
                         check_input(own, "traces+cues")
                     own = stand_ins(own, condition.input)
                     check_together(own, condition.preprocessing)

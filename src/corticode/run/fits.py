@@ -441,6 +441,12 @@ def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[s
     rules = {recipe.target.signal: recipe.target.frame_rule}
     session = read_session(recording, signals=signals, on_frames=rules)
     if recipe.pixels is None:
+        if recipe.preprocessing.regress_out == "confounds":
+            raise DecoderError(
+                "the decoder was trained on traces from which confounds were removed with the "
+                "behaviour known; it serves its study's confound analysis and predicts no other "
+                "recording: take the condition's own decoder"
+            )
         if recipe.preprocessing.regress_out == "cues":
             session = without_cues(session)
         session = cue_session(session, recipe.input)

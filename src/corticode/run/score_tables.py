@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from corticode.data.confounds import least_reliable
 from corticode.data.files import write_text
 from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions
 from corticode.errors import (
     TOO_SHORT,
+    CorticodeError,
     DataError,
     DecoderError,
     Finding,
@@ -21,7 +23,6 @@ from corticode.errors import (
     RunError,
     StudyError,
 )
-from corticode.evaluate.artefacts import artefact_rows, set_against_cues
 from corticode.evaluate.comparisons import (
     FOLD,
     Comparison,
@@ -30,6 +31,13 @@ from corticode.evaluate.comparisons import (
     shared_sessions,
     variance_shares,
     with_families,
+)
+from corticode.evaluate.confounds import (
+    ConfoundAnalysis,
+    analyse_confounds,
+    confound_rows,
+    control_names,
+    describe_beside,
 )
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.nulls import COHORT, permute_test_labels
@@ -49,7 +57,7 @@ from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
 from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import map_findings
 from corticode.run.tables import TABLES
-from corticode.run.tasks import Plan
+from corticode.run.tasks import RELIABILITY, Plan
 from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, RegionSetKeys
 
@@ -473,15 +481,31 @@ def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
     }
 
 
-def make_artefacts(made: Scored) -> Made:
-    """``artefacts.csv``: each condition that is set against cues, and why another is not."""
+def make_confounds(made: Scored) -> Made:
+    """``confounds.csv``: what each condition tells beside its confounds, and why another is not."""
     tables, findings = [], []
-    for name in made.plan.artefacts:
+    for name in made.plan.confounds:
         try:
-            tables.append(artefact_rows(set_against_cues(made.animal_scores, name), name))
-        except DataError as error:
-            findings.append(Finding("fold", f"{name!r} is not set against cues: {error}"))
+            tables.append(confound_rows(_confounds_of(made, name), name))
+        except CorticodeError as error:
+            findings.append(Finding("fold", f"confounds of {name!r} are not analysed: {error}"))
     return tables, findings
+
+
+def _confounds_of(made: Scored, name: str) -> ConfoundAnalysis:
+    alone, removed = control_names(name)
+    by_fit = {(t.condition.name, t.fold.name, t.seed): t for t in made.fitted}
+    described = []
+    for task in made.fitted:
+        beside = by_fit.get((alone, task.fold.name, task.seed))
+        if task.condition.name == name and beside is not None:
+            table = describe_beside(*(_read_predictions(t.folder) for t in (task, beside)))
+            described.append(table.assign(fold=task.fold.name, seed=task.seed))
+    folders = {t.prepared for t in made.fitted if t.condition.name == removed}
+    measured = [json.loads((f / RELIABILITY).read_text("utf-8")) for f in sorted(folders)]
+    least = [least_reliable([*one], [*one.values()]) for one in measured]
+    lowest = min(least, default=float("nan"))
+    return analyse_confounds(described, made.animal_scores, name, lowest)
 
 
 def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:

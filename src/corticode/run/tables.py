@@ -39,11 +39,11 @@ TABLES: Mapping[str, Table] = {
     "session_scores": Table("Scores by session"),
     "animal_scores": Table("Scores by animal"),
     "published": Table("Beside the published values"),
-    "artefacts": Table(
-        "Is it cortex?",
-        "name conditions under [[artefacts]] of the study file",
-        "condition input metric mean low high n_animals verdict",
-        made_by="score_tables.make_artefacts",
+    "confounds": Table(
+        "Does decoding exceed the measured confounds?",
+        "name conditions under [[confounds]] of the study file",
+        "condition input animal metric value low high n_animals reliability verdict",
+        made_by="score_tables.make_confounds",
     ),
     "region_sets": Table(
         "Needed, and enough?",

@@ -1,5 +1,6 @@
 """From a study to its fits and maps: sessions, folds, keys; what `check` finds before any fit."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,9 +12,10 @@ import numpy as np
 
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.checks import read_all
+from corticode.data.confounds import without_confounds
 from corticode.data.cues import cue_sessions, without_cues
 from corticode.data.extraction import pixels_of_labels, read_label_image
-from corticode.data.files import fingerprint
+from corticode.data.files import fingerprint, write_text
 from corticode.data.folds import (
     Fold,
     Part,
@@ -50,6 +52,8 @@ from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, ConditionKeys, RegionSetKeys, SelectionKeys
 from corticode.study.study import Study, gap_frames, resolve, settings_of_map
 
+# How well confounds were measured, beside prepared sessions from which they were removed.
+RELIABILITY = "reliability.json"
 # Of what is kept beside a map; maps with less are made again.
 MAP_FORMAT = 2
 
@@ -229,7 +233,7 @@ class Plan:
 
     tasks: list[FitTask] = field(default_factory=list)
     maps: list[MapTask] = field(default_factory=list)
-    artefacts: tuple[str, ...] = ()
+    confounds: tuple[str, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
@@ -309,7 +313,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         for recording, session in zip(content.recordings, sessions, strict=True)
     ]
     plan = Plan(
-        artefacts=study.artefacts,
+        confounds=study.confounds,
         region_sets=study.region_sets,
         comparisons=study.comparisons,
         recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
@@ -446,6 +450,9 @@ def _prepare(
     elif not is_stored(folder, key):
         if condition.preprocessing.regress_out == "cues":
             sessions = [without_cues(session) for session in sessions]
+        elif condition.preprocessing.regress_out == "confounds":
+            sessions, measured = without_confounds(sessions, condition.target)
+            write_text(folder / RELIABILITY, json.dumps(measured, indent=1))
         decoded = cue_sessions(sessions, condition.input)
         store_sessions(folder, decoded, condition.preprocessing, key)
     return folder
@@ -635,7 +642,10 @@ def prepared_key(
 ) -> str:
     """The key of prepared sessions."""
     regions_path = study.regions_path
-    newer = {"rules": list(rules)} if rules else {}
+    newer: dict[str, Any] = {"rules": list(rules)} if rules else {}
+    if condition.preprocessing.regress_out == "confounds":
+        # What is decoded is a covariate of the cleaning.
+        newer["target"] = asdict(condition.target)
     return hash_of(
         {
             "recordings": list(recordings),

@@ -136,10 +136,12 @@ class PreprocessKeys(_Keys):
         description="Statistics of the whole session (future included), of the training animals, "
         "or of the past alone.",
     )
-    regress_out: Literal["none", "cues"] | None = Field(
+    regress_out: Literal["none", "cues", "confounds"] | None = Field(
         None,
         description="What moves with the animal and is not cortex (the input 'cues') is regressed "
-        "out of each trace, session by session, at lags of -0.5 to 3 s, without labels.",
+        "out of each trace, session by session, at lags of -0.5 to 3 s, without labels. "
+        "'confounds': for the confound analysis alone, as if they had been measured without error, "
+        "animal by animal, with what is decoded as covariate.",
     )
     correction: Literal["none", "reference-regression", "done-elsewhere"] | None = Field(
         None,
@@ -286,8 +288,10 @@ class ConditionKeys(_Keys):
         "cortex, as a control: the mean of all regions (or pixels), the pixels outside the brain, "
         "the image's four borders, the frame's number in its session, the brain's shift (rows, "
         "columns), the mean of the reference channel; 'cues' is outside-mask, brain-motion and, "
-        "where there is one, reference; 'traces+cues' those beside the traces. All but the traces, "
-        "the first mean and the number need a movie.",
+        "where there is one, reference; 'motion-terms' is the shift's deviation from its median, "
+        "this unsigned and squared, and its speed; 'confounds' is outside-mask, motion-terms and "
+        "reference; 'traces+cues' the cues beside the traces. All but the traces, the first mean "
+        "and the number need a movie.",
     )
     preprocess: PreprocessKeys | None = None
     window: WindowKeys | None = None
@@ -387,12 +391,12 @@ class MapKeys(_Keys):
     )
 
 
-class ArtefactKeys(_Keys):
-    """Is it cortex? Three conditions beside one of traces, and a verdict.
+class ConfoundKeys(_Keys):
+    """Does decoding exceed the measured confounds? Two conditions beside one of traces.
 
-    The same decoder reads the cues alone, the traces with the cues regressed out, and traces and
-    cues together: `NAME: cues only`, `NAME: cues regressed out`, `NAME: with cues`. Recordings need
-    traces and movies.
+    The same decoder is trained on brain motion, light around the brain and the reference channel
+    alone, and on traces from which these were removed as if measured without error:
+    `NAME: confounds only`, `NAME: confounds removed`. Recordings need traces and movies.
     """
 
     condition: str = Field(description="The condition of traces that is asked about.")
@@ -439,7 +443,9 @@ class StudyKeys(_Keys):
         min_length=1, description="At least one way of decoding, with a name."
     )
     map: list[MapKeys] = Field([], description="Maps of conditions' decoders.")
-    artefacts: list[ArtefactKeys] = Field([], description="Conditions that are set against cues.")
+    confounds: list[ConfoundKeys] = Field(
+        [], description="Conditions that are set against the measured confounds."
+    )
     region_set: list[RegionSetKeys] = Field([], description="Sets of regions that are asked about.")
     comparison: list[ComparisonKeys] = Field(
         [], description="Conditions that are set against each other."

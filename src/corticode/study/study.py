@@ -19,7 +19,7 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training
 from corticode.errors import Finding, MissingDataError, StudyError
-from corticode.evaluate.artefacts import control_names
+from corticode.evaluate.confounds import control_names
 from corticode.evaluate.region_sets import set_names
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
 from corticode.explain.settings import KINDS, OCCLUSION, MapSettings, OwnMask, Selection
@@ -88,7 +88,7 @@ class Study:
     folds: FoldKeys
     conditions: tuple[ConditionKeys, ...]
     maps: tuple[MapKeys, ...] = ()
-    artefacts: tuple[str, ...] = ()
+    confounds: tuple[str, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
@@ -201,7 +201,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     """
     if too_large := list(number_faults(raw)):
         raise StudyError(listed(path, too_large))
-    raw = with_controls(raw)
+    raw = with_controls(_with_new_names(raw))
     faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:
         keys = StudyKeys.model_validate(raw)
@@ -222,8 +222,8 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         {c.name: c.regions.source for c in conditions if isinstance(c.regions, SelectionKeys)},
         {c.name: c.input or "traces" for c in conditions},
     )
-    faults += artefact_faults(
-        [one.condition for one in keys.artefacts], {c.name: c for c in conditions}
+    faults += confound_faults(
+        [one.condition for one in keys.confounds], {c.name: c for c in conditions}
     )
     faults += set_faults(keys.region_set, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
@@ -232,7 +232,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         raise StudyError(listed(path, faults))
     conditions = [_with_weights_path(c, path.parent) for c in conditions]
     ordered = _needed_first(conditions)
-    asked = tuple(dict.fromkeys(one.condition for one in keys.artefacts))
+    asked = tuple(dict.fromkeys(one.condition for one in keys.confounds))
     sets, compared = tuple(keys.region_set), tuple(keys.comparison)
     # A run folder's own study names every key, those of presets too.
     is_resolved = (path.parent / "provenance.json").is_file()
@@ -349,13 +349,13 @@ def needed_conditions(keys: ConditionKeys) -> set[str]:
 
 
 def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's content with the conditions that `[[artefacts]]` and `[[region_set]]` add."""
+    """A study's content with the conditions that `[[confounds]]` and `[[region_set]]` add."""
     conditions = raw.get("condition")
     if not isinstance(conditions, list):
         return dict(raw)
     names = [c.get("name") for c in conditions if isinstance(c, Mapping)]
     added: dict[str, dict[str, Any]] = {}
-    for name, asked, keys in (*_artefact_controls(raw), *_set_controls(raw)):
+    for name, asked, keys in (*_confound_controls(raw), *_set_controls(raw)):
         if asked in names and name not in names:
             added.setdefault(name, {"name": name, "like": asked} | keys)
     return {**raw, "condition": [*conditions, *added.values()]}
@@ -368,13 +368,20 @@ def _tables_of(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return [t for t in tables if isinstance(t, Mapping) and isinstance(t.get("condition"), str)]
 
 
-def _artefact_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Name, condition that it is like, and own keys of each condition that cues need."""
-    for table in _tables_of(raw, "artefacts"):
-        cues, left, both = control_names(table["condition"])
-        yield cues, table["condition"], {"input": "cues", "regions": "all"}
-        yield left, table["condition"], {"preprocess": {"regress_out": "cues"}}
-        yield both, table["condition"], {"input": "traces+cues"}
+def _confound_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Name, condition that it is like, and own keys of each condition that confounds need."""
+    for table in _tables_of(raw, "confounds"):
+        alone, removed = control_names(table["condition"])
+        yield alone, table["condition"], {"input": "confounds", "regions": "all"}
+        yield removed, table["condition"], {"preprocess": {"regress_out": "confounds"}}
+
+
+def _with_new_names(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What older studies call `[[artefacts]]` is `[[confounds]]`."""
+    old = raw.get("artefacts")
+    if not isinstance(old, list) or "confounds" in raw:
+        return raw
+    return {k: v for k, v in raw.items() if k != "artefacts"} | {"confounds": old}
 
 
 def _set_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -405,20 +412,20 @@ def _mask_of(keys: list[int | str] | CircleKeys | str) -> tuple[int | str, ...] 
     return read_drawn_mask(Path(keys))
 
 
-def artefact_faults(asked: Sequence[str], conditions: Mapping[str, ConditionKeys]) -> Iterator[str]:
-    """Conditions that cannot be set against cues, and why."""
+def confound_faults(asked: Sequence[str], conditions: Mapping[str, ConditionKeys]) -> Iterator[str]:
+    """Conditions whose confounds cannot be analysed, and why."""
     for name in asked:
         if name not in conditions:
             yield (
-                f"[[artefacts]] asks about {name!r}, which is no condition"
+                f"[[confounds]] asks about {name!r}, which is no condition"
                 f"{guess(name, list(conditions))}"
             )
             continue
         keys = conditions[name]
         if keys.input not in (None, "traces") or keys.permute_labels not in (None, "none"):
-            yield f"[[artefacts]] asks about {name!r}; give a condition of traces and true labels"
+            yield f"[[confounds]] asks about {name!r}; give a condition of traces and true labels"
         elif keys.regions not in (None, "all"):
-            yield f"[[artefacts]] asks about {name!r}, which sees some regions; give one of all"
+            yield f"[[confounds]] asks about {name!r}, which sees some regions; give one of all"
 
 
 def set_faults(
@@ -669,7 +676,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "folds": study.folds.model_dump(exclude_none=True, by_alias=True),
         "condition": [c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions],
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
-        "artefacts": [{"condition": name} for name in study.artefacts],
+        "confounds": [{"condition": name} for name in study.confounds],
         "region_set": [one.model_dump() for one in study.region_sets],
         "comparison": [one.model_dump() for one in study.comparisons],
     }
