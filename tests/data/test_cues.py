@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corticode.data.cues import (
-    ARTEFACTS,
     INPUTS,
     KNOTS_S,
     WHOLE_SESSION_INPUTS,
@@ -172,7 +171,7 @@ def test_cues_together_stand_side_by_side():
     session = replace(
         filmed(movie, reference=movie), traces=np.ones((len(movie), 2)), regions=("1", "2")
     )
-    alone = [cue_session(session, name) for name in (*ARTEFACTS, "reference")]
+    alone = [cue_session(session, name) for name in ("outside-mask", "brain-motion", "reference")]
     together = cue_session(session, "cues")
     np.testing.assert_array_equal(together.traces, np.hstack([one.traces for one in alone]))
     assert together.regions == tuple(name for one in alone for name in one.regions)

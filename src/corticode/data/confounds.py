@@ -8,15 +8,22 @@ whose errors are independent: the covariances of one measurement with the other 
 confound itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.cues import MOTION_TERMS, check_input, lagged, outside_brain, shift_terms
-from corticode.data.movies.motion import measure_motion
+from corticode.data.cues import (
+    MOTION_TERMS,
+    check_input,
+    lagged,
+    outside_brain,
+    seen_pixels,
+    shift_terms,
+)
+from corticode.data.movies.motion import SMALLEST_SIDE, measure_motion
 from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session
 from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
@@ -26,7 +33,7 @@ from corticode.errors import DataError, MissingDataError, some
 CONFOUND_S = (-0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 BEHAVIOR_S = (-2, -1.5, -1, -0.75, -0.5, -0.35, -0.2, -0.1, 0, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2)
 # Of the mean square of a column: directions in which two measurements agree less are noise.
-RIDGE = 1e-3
+RIDGE = 0.01
 FRAMES_A_COLUMN = 10
 # Below it the measurements hold too little of the confound for any claim (statistics, rule 15).
 LEAST_RELIABILITY = 0.3
@@ -55,8 +62,9 @@ class MeasuredTwice:
 def measure_twice(session: Session, *, brain: NDArray[np.bool_] | None = None) -> MeasuredTwice:
     """Motion, light around the brain and the reference channel, each measured twice.
 
-    Motion is measured in the left and in the right half of the image, the mean of pixels around
-    the brain (and of the reference channel) over every other pixel, as on a chessboard. Of the
+    Motion is measured in the left and in the right half of the image (of images too small for
+    that once, in the whole: both measurements are then the same), the mean of pixels around the
+    brain (and of the reference channel) over every other pixel, as on a chessboard. Of the
     motion along rows and columns there are its deviation from the median, this unsigned and
     squared, and its change from frame to frame.
 
@@ -72,7 +80,7 @@ def measure_twice(session: Session, *, brain: NDArray[np.bool_] | None = None) -
     MissingDataError
         The session has no movie.
     DataError
-        A half of the image is smaller than 16 x 16 pixels, or nothing lies around the brain.
+        The image is smaller than 16 x 16 pixels, or nothing lies around the brain.
     """
     if session.movie is None:
         raise MissingDataError(
@@ -82,18 +90,19 @@ def measure_twice(session: Session, *, brain: NDArray[np.bool_] | None = None) -
     movie = np.asarray(session.movie)
     board = np.indices(movie.shape[1:]).sum(axis=0) % 2 == 0
     middle = movie.shape[2] // 2
+    parts = [slice(middle), slice(middle, None)] if middle >= SMALLEST_SIDE else [slice(None)]
     try:
         outside = outside_brain(session, movie, brain)[0]
         light = means_over_pixels(movie, [outside & board, outside & ~board])
-        halves = [
-            measure_motion(movie[:, :, part]) for part in (slice(middle), slice(middle, None))
-        ]
+        halves = [measure_motion(movie[:, :, part]) for part in parts]
     except DataError as error:
         raise DataError(f"session {session.name}, its confounds measured twice: {error}") from error
-    sides = [np.column_stack([shift_terms(half), light[:, k]]) for k, half in enumerate(halves)]
+    sides = [np.column_stack([shift_terms(halves[k % len(halves)]), light[:, k]]) for k in (0, 1)]
     names = [*MOTION_TERMS, "outside brain"]
     if session.reference is not None:
-        reference = means_over_pixels(np.asarray(session.reference), [board, ~board])
+        frames = np.asarray(session.reference)
+        seen = seen_pixels(frames)
+        reference = means_over_pixels(frames, [seen & board, seen & ~board])
         sides = [np.column_stack([side, reference[:, k]]) for k, side in enumerate(sides)]
         names.append("reference")
     return MeasuredTwice(tuple(names), sides[0], sides[1])
@@ -120,8 +129,8 @@ def reliability(
     Returns
     -------
     NDArray
-        Shape (term,): 1 where both are the same, 0 where they share noise alone, NaN where one is
-        constant.
+        Shape (term,): near 1 where the confound is measured well, 0 where the two share noise
+        alone; NaN where one is constant, or both are one measurement.
 
     Examples
     --------
@@ -138,26 +147,36 @@ def reliability(
     products = np.sum(left[0] * left[1], axis=0)
     sizes = np.sqrt(np.prod([np.sum(part**2, axis=0) for part in left], axis=0))
     found = np.full(products.shape, np.nan)
-    np.divide(products, sizes, out=found, where=sizes > 1e-12 * known.sum())
+    twice = (first[known] != second[known]).any(axis=0)
+    np.divide(products, sizes, out=found, where=twice & (sizes > 1e-12 * known.sum()))
     return found
 
 
-def least_reliable(names: Sequence[str], values: Sequence[float]) -> float:
-    """The reliability that counts: of the confound that is measured worst.
+def least_reliable(measured: Mapping[str, float]) -> tuple[str, float]:
+    """The confound that is measured worst, and its reliability: the one that counts.
 
-    Of motion it is that of the direction which is measured better: along the other the brain may
-    hardly move. Terms that are made of the shift (squared, ...) do not count for themselves.
+    Of motion it is the direction which is measured better: along the other the brain may hardly
+    move. Terms that are made of the shift (squared, ...) do not count for themselves.
+
+    Parameters
+    ----------
+    measured
+        By term, as from `without_confounds`.
 
     Examples
     --------
-    >>> least_reliable(["motion rows", "motion columns", "outside brain"], [0.9, 0.1, 0.7])
-    0.7
+    >>> least_reliable({"motion rows": 0.9, "motion columns": 0.1, "outside brain": 0.7})
+    ('outside brain', 0.7)
     """
-    found = dict(zip(names, map(float, values), strict=True))
-    motion = [found[f"motion {axis}"] for axis in SHIFTS if f"motion {axis}" in found]
-    others = [found[name] for name in ("outside brain", "reference") if name in found]
-    best = [max(motion, key=lambda value: -1 if np.isnan(value) else value)] if motion else []
-    return min([*best, *others], key=lambda value: -1 if np.isnan(value) else value)
+
+    def known(name: str) -> float:
+        return -1.0 if np.isnan(measured[name]) else measured[name]
+
+    motion = [f"motion {axis}" for axis in SHIFTS if f"motion {axis}" in measured]
+    counted = [max(motion, key=known)] if motion else []
+    counted += [name for name in ("outside brain", "reference") if name in measured]
+    worst = min(counted, key=known)
+    return worst, measured[worst]
 
 
 def remove_confounds(
@@ -202,14 +221,14 @@ def remove_confounds(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> run = np.repeat(rng.random(60) > 0.5, 50).astype(float)[:, None]
+    >>> run = np.repeat(rng.random(400) > 0.5, 50).astype(float)[:, None]
     >>> moved = run + rng.normal(size=run.shape)
     >>> twice = [moved + 0.5 * rng.normal(size=run.shape) for _ in range(2)]
     >>> neural, artefact = run + rng.normal(size=run.shape), 3 * moved
     >>> left = remove_confounds(
     ...     [np.hstack([neural, artefact])], [twice[0]], [twice[1]], [run], 30.0)[0]
-    >>> [round(float(np.corrcoef(column, run[:, 0])[0, 1]), 1) for column in left.T]
-    [0.5, 0.0]
+    >>> [abs(round(float(np.corrcoef(column, run[:, 0])[0, 1]), 1)) for column in left.T]
+    [0.4, 0.0]
     """
     sides, covariates, known = [], [], []
     segments = [None] * len(traces) if segments is None else segments
@@ -231,28 +250,34 @@ def remove_confounds(
         centred = [p[k] - p[k].mean(axis=0) for p, k in zip(parts, known, strict=True)]
         return np.concatenate(centred).astype(np.float64)
 
-    one, other = (joined([pair[k] for pair in sides]) for k in (0, 1))
-    label, outputs = joined(covariates), joined(traces)
-    spread = np.sqrt((one.var(axis=0) + other.var(axis=0)) / 2)
-    spread[spread == 0] = 1.0
-    one, other = one / spread, other / spread
-    label /= np.maximum(label.std(axis=0), 1e-12)
+    # Behaviour is projected out of all: what is estimated is the confounds' part beside it.
+    basis = _basis(joined(covariates))
+    one, other, outputs = (
+        part - basis @ (basis.T @ part)
+        for part in (*(joined([pair[k] for pair in sides]) for k in (0, 1)), joined(traces))
+    )
     mean = (one + other) / 2
+    spread = mean.std(axis=0)
+    spread[spread == 0] = 1.0
+    one, other, mean = one / spread, other / spread, mean / spread
     # As if the confounds had been measured without error: noise of the two is independent.
-    between = (one.T @ other + other.T @ one) / 2
-    gram = np.block([[between, mean.T @ label], [label.T @ mean, label.T @ label]]) / len(mean)
-    moment = np.concatenate([mean.T @ outputs, label.T @ outputs]) / len(mean)
-    gram[np.diag_indices_from(gram)] += RIDGE
-    size, axes = np.linalg.eigh(gram)
-    used = size > RIDGE
-    weights = (axes[:, used] / size[used]) @ (axes[:, used].T @ moment)
-    of_confounds = weights[: mean.shape[1]] / spread[:, None]
+    between = (one.T @ other + other.T @ one) / (2 * len(mean))
+    size, axes = np.linalg.eigh(between)
+    used = size > 0
+    inverse = axes[:, used] / (size[used] + RIDGE) @ axes[:, used].T
+    of_confounds = inverse @ (mean.T @ outputs / len(mean)) / spread[:, None]
     left = []
     for own, (a, b), which in zip(traces, sides, known, strict=True):
         both = (a + b) / 2
         part = (both - both[which].mean(axis=0)) @ of_confounds
         left.append(np.asarray(own - part, dtype=np.float32))
     return left
+
+
+def _basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal columns that span the same, shape (frame, rank)."""
+    left, size, _ = np.linalg.svd(columns, full_matrices=False)
+    return left[:, size > 1e-6 * max(size.max(initial=0), 1e-12)]
 
 
 def without_confounds(
@@ -321,7 +346,8 @@ def without_confounds(
             raise DataError(f"animal {animal}: {error}") from error
         for k, traces in zip(own, left, strict=True):
             cleaned[k] = replace(sessions[k], traces=traces, movie=None, reference=None)
-    return cleaned, dict(zip(names, np.nanmean(found, axis=0).tolist(), strict=True))
+    # A term that some session measures once is measured once.
+    return cleaned, dict(zip(names, np.mean(found, axis=0).tolist(), strict=True))
 
 
 def _columns(made: TargetTrace) -> NDArray[np.float64]:

@@ -348,7 +348,7 @@ def _reference(session: Session, brain: Brain) -> Measured:
 
 def _mean_over(frames: NDArray[Any] | None) -> NDArray[np.float64]:
     movie = np.asarray(frames)
-    return means_over_pixels(movie, [_seen(movie)])
+    return means_over_pixels(movie, [seen_pixels(movie)])
 
 
 def _motion(session: Session, brain: Brain) -> Measured:
@@ -429,7 +429,7 @@ def outside_brain(
     return outside, findings
 
 
-def _seen(movie: NDArray[Any]) -> NDArray[np.bool_]:
+def seen_pixels(movie: NDArray[Any]) -> NDArray[np.bool_]:
     """(row, column): False where no frame has a value, as around a brain cut out by NaN."""
     if movie.dtype.kind != "f":
         return np.ones(movie.shape[1:], np.bool_)

@@ -152,6 +152,7 @@ def analyse_confounds(
     animal_scores: pd.DataFrame,
     condition: str,
     reliability: float,
+    least: str = "",
 ) -> ConfoundAnalysis:
     """What follows from descriptions and from the decoders of cleaned traces.
 
@@ -170,8 +171,9 @@ def analyse_confounds(
         cleaned and decoders refitted, the second of `control_names`.
     condition
         The condition that is asked about.
-    reliability
-        See `ConfoundAnalysis`.
+    reliability, least
+        Of the confound that is measured worst, and which that is
+        (`corticode.data.confounds.least_reliable`); NaN where one is measured once.
 
     Raises
     ------
@@ -196,7 +198,12 @@ def analyse_confounds(
     rows = {name: _with_exact(row) for name, row in rows.items()}
     verdict = judge(rows["cleaned"], rows["gain"], reliability, CHANCE[metric])
     return ConfoundAnalysis(
-        animals, rows, metric, reliability, verdict, _words(rows, metric, reliability, verdict)
+        animals,
+        rows,
+        metric,
+        reliability,
+        verdict,
+        _words(rows, metric, (reliability, least), verdict),
     )
 
 
@@ -247,20 +254,24 @@ def confound_rows(found: ConfoundAnalysis, condition: str) -> pd.DataFrame:
     return table[[*columns, *same]]
 
 
-def _words(rows: Mapping[str, Interval], metric: str, reliability: float, verdict: str) -> str:
+def _words(
+    rows: Mapping[str, Interval], metric: str, measured: tuple[float, str], verdict: str
+) -> str:
     name = {"auc": "AUC", "r2": "R²"}[metric]
     cleaned, gain = rows["cleaned"], rows["gain"]
+    reliability, least = measured
+    of = f" of {least}" if least else ""
     if cleaned.n == 0:
         why = "no decoder was refitted on inputs from which confounds were removed"
     elif np.isnan(reliability):
-        why = "each confound was measured once"
+        why = f"there is one measurement{of}, and two are needed"
     elif cleaned.n < FEWEST_ANIMALS:
         why = f"{cleaned.n} animals are too few"
     else:
         agree = "agree" if reliability >= LEAST_RELIABILITY else "agree too little"
         why = (
             f"with confounds removed, {name} is {_ends(cleaned)}; beside confounds cortex adds "
-            f"{_ends(gain)}; two measurements of each confound {agree} (partial correlation "
+            f"{_ends(gain)}; the two measurements{of} {agree} (partial correlation "
             f"{reliability:.2f}; {cleaned.n} animals)"
         )
     return f"Decoding {'shows ' if verdict == NONE_BEYOND else ''}{_of(verdict)}: {why}. {CAVEAT}"

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from corticode.data.confounds import least_reliable
@@ -503,9 +504,10 @@ def _confounds_of(made: Scored, name: str) -> ConfoundAnalysis:
             described.append(table.assign(fold=task.fold.name, seed=task.seed))
     folders = {t.prepared for t in made.fitted if t.condition.name == removed}
     measured = [json.loads((f / RELIABILITY).read_text("utf-8")) for f in sorted(folders)]
-    least = [least_reliable([*one], [*one.values()]) for one in measured]
-    lowest = min(least, default=float("nan"))
-    return analyse_confounds(described, made.animal_scores, name, lowest)
+    # Folds within animals have prepared data of their own: the worst of all counts.
+    worst = [least_reliable(one) for one in measured] or [("", float("nan"))]
+    name_of, lowest = min(worst, key=lambda one: -1 if np.isnan(one[1]) else one[1])
+    return analyse_confounds(described, made.animal_scores, name, lowest, name_of)
 
 
 def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:
