@@ -121,9 +121,7 @@ def lagged(
     return np.concatenate([_lagged_stretch(part, knots) for part in np.split(values, changes)])
 
 
-def _lagged_stretch(
-    values: NDArray[np.float64], knots: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _lagged_stretch(values: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
     """`lagged` of frames without a gap, the knots in frames."""
     first, last = int(np.floor(knots[0])), int(np.ceil(knots[-1]))
     lags = np.arange(first, last + 1)
