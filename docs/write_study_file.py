@@ -65,7 +65,7 @@ condition = "cnn-gru"
 kind = "occlusion"
 every_n_frames = 10
 
-[[artefacts]]
+[[confounds]]
 condition = "gru"
 
 [[region_set]]
@@ -108,7 +108,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`training` in a condition", "training", keys.TrainingKeys, "condition.training"),
     ("`regions` in a condition, chosen by a map", "regions", keys.SelectionKeys, None),
     ("`[[map]]`", "map", keys.MapKeys, None),
-    ("`[[artefacts]]`", "artefacts", keys.ArtefactKeys, None),
+    ("`[[confounds]]`", "confounds", keys.ConfoundKeys, None),
     ("`[[region_set]]`", "region_set", keys.RegionSetKeys, None),
     ("`[[comparison]]`", "comparison", keys.ComparisonKeys, None),
 ]

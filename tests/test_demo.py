@@ -48,7 +48,7 @@ def test_running_is_read_from_simulated_mice_and_not_from_permuted_labels(shown)
 
 def test_each_table_and_the_page_are_there(shown):
     run = Run(shown[0] / "run")
-    for table in ("scores", "comparisons", "artefacts", "map_regions", "nulls", "excluded"):
+    for table in ("scores", "comparisons", "confounds", "map_regions", "nulls", "excluded"):
         assert len(run.read_table(table)) > 0
     page = (run.folder / "report.html").read_text("utf-8")
     assert all(name in page for name in CONDITIONS)
@@ -74,5 +74,5 @@ def test_what_it_prints_is_what_the_tables_hold(shown):
 
 def test_again_it_fits_nothing(shown):
     done = demo(shown[0])
-    assert "36 fits and 10 maps, 46 of them finished before" in done.stderr
+    assert "31 fits and 10 maps, 41 of them finished before" in done.stderr
     assert "1. corticode simulate" not in done.stdout

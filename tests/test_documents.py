@@ -12,7 +12,7 @@ from corticode.data.catalogue import COLUMNS
 from corticode.data.readers.arrays import SUFFIXES
 from corticode.data.regions import read_regions
 from corticode.decode.predictions import Predictions
-from corticode.evaluate.artefacts import artefact_rows, control_names, set_against_cues
+from corticode.evaluate.confounds import analyse_confounds, confound_rows
 from corticode.run.tables import TABLES
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -99,16 +99,17 @@ def test_the_region_table_has_the_columns_told(tmp_path):
     assert read_regions(path).names == ("a",)
 
 
-# These runs hold no movies, from which cues could be taken.
-WITHOUT_MOVIES = [table for table in TABLES if table != "artefacts"]
+# These runs hold no movies, in which confounds could be measured.
+WITHOUT_MOVIES = [table for table in TABLES if table != "confounds"]
 
 
-def test_each_column_of_the_artefact_table_is_told_and_no_other():
-    names = ("gru", *control_names("gru"))
-    columns = ["condition", "animal", "metric", "value"]
-    scores = pd.DataFrame([[name, "m1", "auc", 0.9] for name in names], columns=columns)
-    rows = artefact_rows(set_against_cues(scores, "gru"), "gru")
-    assert set(rows) == told("run-folder.md", "`artefacts.csv`")
+def test_each_column_of_the_confound_table_is_told_and_no_other():
+    scores = pd.DataFrame([["gru", "m1", "auc", 0.9]],
+                          columns=["condition", "animal", "metric", "value"])  # fmt: skip
+    row = {"animal": "m1", "fold": "f", "seed": 0, "confounds": 0.7, "cortex": 0.9, "stack": 0.9}
+    described = [pd.DataFrame([row | {"strata": 0.6}])]
+    rows = confound_rows(analyse_confounds(described, scores, "gru", 0.5), "gru")
+    assert set(rows) == told("run-folder.md", "`confounds.csv`")
 
 
 @pytest.mark.parametrize("table", [*WITHOUT_MOVIES, "history"])
@@ -153,4 +154,4 @@ def test_each_file_of_a_run_is_told(runs):
     numbered = {re.sub(r"^behavior-\d+", "behavior-0", name) for name in names}
     assert not [name for name in numbered if name not in text]
     assert {f"{name}.csv" for name in WITHOUT_MOVIES} <= names
-    assert "artefacts.csv" in text
+    assert "confounds.csv" in text

@@ -113,29 +113,41 @@ def test_an_r2_far_below_nothing_says_why(make_values):
     assert "predictions miss by more than the target varies" in words
 
 
-def test_cues(make_values):
-    table = pd.DataFrame(
+def confounds(condition, verdict, alone=0.8):
+    return pd.DataFrame(
         {
-            "condition": "gru",
-            "input": ["cues only", "neural, cues regressed out"],
-            "mean": [0.8, 0.7],
+            "condition": condition,
+            "animal": ["cohort", "m1"],
+            "input": "confounds only",
+            "value": [alone, 0.1],
+            "verdict": verdict,
         }
     )
-    words = headline(make_values(tables={"artefacts": table}))
-    assert "Confounds alone: 0.800; with confounds regressed out of the traces: 0.700." in words
 
 
-def test_cues_asked_of_the_linear_twin_alone_are_told_of_it(make_values):
-    table = pd.DataFrame(
-        {
-            "condition": "linear",
-            "input": ["cues only", "neural, cues regressed out"],
-            "mean": [0.8, np.nan],
-        }
-    )
-    words = headline(make_values(tables={"artefacts": table}))
-    assert "Confounds alone: 0.800; " in words
-    assert "regressed out of the traces: no score (both of “linear”)." in words
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("exceeds the measured confounds", "decoding exceeds the measured confounds."),
+        (
+            "no evidence beyond the measured confounds",
+            "decoding shows no evidence beyond the measured confounds.",
+        ),
+        (
+            "not separable from the measured confounds",
+            "decoding is not separable from the measured confounds.",
+        ),
+    ],
+)
+def test_confounds(make_values, verdict, said):
+    words = headline(make_values(tables={"confounds": confounds("gru", verdict)}))
+    assert f"Confounds alone reach 0.800; {said}" in words
+
+
+def test_confounds_asked_of_the_linear_twin_alone_are_told_of_it(make_values):
+    verdict = "not separable from the measured confounds"
+    words = headline(make_values(tables={"confounds": confounds("linear", verdict, np.nan)}))
+    assert f"Confounds alone reach no score; decoding is {verdict} (of “linear”)." in words
 
 
 def test_folds_by_session_do_not_claim_new_animals(make_values):

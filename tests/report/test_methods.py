@@ -42,7 +42,7 @@ def test_every_question_and_checklist_is_in_the_file(make_values):
 def test_what_the_study_asked_for(make_values):
     values = make_values()
     values.study["map"] = [{"condition": "gru", "kind": "deep-shap", "n_windows": 50}]
-    values.study["artefacts"] = [{"condition": "gru"}]
+    values.study["confounds"] = [{"condition": "gru"}]
     text = methods_text(values)
     assert "- **gru**: kind deep-shap; n\\_windows 50" in text
     assert "- **gru**: with every setting as by default" in text

@@ -204,7 +204,7 @@ def test_no_p_is_shown_as_0(make_values):
         "variance_shares",
         "nulls",
         "region_sets",
-        "artefacts",
+        "confounds",
         "map_checks",
         "map_backgrounds",
         "occlusion",
@@ -215,7 +215,7 @@ def test_tables_fill_their_slots(make_values, name):
                           "note": ["a"], "mask": ["m"], "map": ["d"], "score": [0.1],
                           "input": ["x"], "animal": ["cohort"], "p": [0.01],
                           "smallest_p": [0.01], "value": [0.9], "chance": [0.5],
-                          "n_orders": [9], "exchanged": ["all"]})  # fmt: skip
+                          "n_orders": [9], "exchanged": ["all"], "verdict": ["x"]})  # fmt: skip
     page = render_page(make_values(tables={name: table}), [])
     assert "passed <b>" not in page
     assert page.count("Not done") == render_page(make_values(), []).count("Not done") - 1

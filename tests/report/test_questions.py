@@ -52,7 +52,7 @@ def test_how_much(make_values):
 def test_not_done_says_what_to_do(make_values):
     answer = said(make_values(), "Is it cortex")
     assert not answer.is_done
-    assert "[[artefacts]]" in answer.answer
+    assert "[[confounds]]" in answer.answer
 
 
 def test_whole_session_statistics(make_values):
@@ -167,13 +167,13 @@ def test_the_map_of_the_condition_in_question_is_told_first(make_values):
     assert "in “linear”: 9" in said(values, "Which cortex").answer
 
 
-def test_artefacts_asked_of_the_linear_twin_are_told_of_it(make_values):
+def test_confounds_asked_of_the_linear_twin_are_told_of_it(make_values):
     table = pd.DataFrame(
-        {"condition": ["linear"], "words": ["not separable from cues"], "input": "cues only",
-         "mean": 0.8}
+        {"condition": ["linear"], "words": ["not separable"], "input": "confounds only",
+         "animal": "cohort", "value": 0.8, "verdict": "not separable"}
     )  # fmt: skip
-    answer = said(make_values(tables={"artefacts": table}), "Is it cortex").answer
-    assert answer == "asked of “linear”: not separable from cues"
+    answer = said(make_values(tables={"confounds": table}), "Is it cortex").answer
+    assert answer == "asked of “linear”: not separable"
 
 
 def test_labels(make_values):
@@ -242,10 +242,10 @@ def test_what_is_not_shown(make_values, by):
     assert "blood, motion and light" in said
 
 
-def test_artefacts_of_another_condition_are_none_of_this_one(make_values):
+def test_confounds_of_another_condition_are_none_of_this_one(make_values):
     for condition, is_open in (("gru", False), ("linear", True)):
-        table = pd.DataFrame([{"condition": condition, "input": "cues only", "mean": 0.6}])
-        words = not_shown_words(make_values(tables={"artefacts": table}), "gru")
+        row = {"condition": condition, "input": "confounds only", "animal": "cohort", "value": 0.6}
+        words = not_shown_words(make_values(tables={"confounds": pd.DataFrame([row])}), "gru")
         assert ("were not set against cortex" in words) == is_open
 
 
@@ -253,7 +253,7 @@ def test_states(make_values):
     rows = {row[0]: row[1:] for row in checklist(make_values()).rows}
     assert rows["Animals and sessions tested"][0] == "reported"
     assert rows["A control with permuted labels"] == ("reported", "permuted")
-    assert rows["Cues that are not cortex"] == ("not done", "")
+    assert rows["Confounds"] == ("not done", "")
     assert rows["Indicator"][0] == "to be filled in"
     assert len(rows) == len(ITEMS) + len(AUTHORS)
 

@@ -110,7 +110,7 @@ def test_no_setting_is_lost(conditions):
 
 
 def test_maps_are_known_by_what_they_are_of():
-    study = {"map": [{"condition": "gru", "kind": "deep-shap", "n_windows": 5}], "artefacts": []}
+    study = {"map": [{"condition": "gru", "kind": "deep-shap", "n_windows": 5}], "confounds": []}
     assert every_setting(study)[-1] == ("map.n_windows", "5", "all")
 
 

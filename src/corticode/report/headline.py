@@ -204,7 +204,7 @@ def _confounds_in_words(values: RunValues, name: str) -> str:
         own = confounds_of(values, condition)
         if not own.empty:
             by = "" if condition == name else f" (of “{twin}”)"
-            alone = own.loc[own["input"] == ROWS["confounds"], "value"].iloc[0]
+            alone = own.loc[own["input"] == ROWS["confounds"], "value"].mean()
             reached = f"{alone:.3f}" if np.isfinite(alone) else "no score"
             verdict = str(own["verdict"].iloc[0])
             shows = {CLAIMED: "", NONE_BEYOND: "shows "}.get(verdict, "is ")
