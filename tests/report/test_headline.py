@@ -77,7 +77,7 @@ def test_the_cohorts_test_may_take_a_claim_back(make_values):
     words = headline(values)
     assert words.startswith("Running was not distinguished from chance")
     assert "and permuted labels reach it with p = 0.4." in words
-    assert "All animals together, linear decoders refitted: p = 0.4 (a caveat)." in words
+    assert "All animals together, linear decoders refitted: p = 0.4; a caveat." in words
     # Of another decoder the same p is told, and decides nothing.
     values = make_values(tables={"nulls": nulls("gru", 0.4, "linear decoders refitted")})
     assert headline(values).startswith("Running was decoded")
@@ -88,14 +88,16 @@ def test_animals_are_counted_by_their_own_p_beside_what_chance_gives(make_values
     table = nulls("gru", [0.01, 0.2, 1 / 6], smallest_p=[0.001, 0.001, 1 / 6])
     words = headline(make_values(tables={"nulls": table}))
     assert (
-        "Permuting the labels of whole sessions: p < 0.05 in 1 of 3 animals (expected without any "
+        "Permuting the labels of whole sessions: p < 0.05 in 1 of 2 animals (expected without any "
         "decoding: 0.1; 1 have too few sessions for it)."
     ) in words
+    none = headline(make_values(tables={"nulls": nulls("gru", [1 / 6] * 3, smallest_p=1 / 6)}))
+    assert "No animal has enough sessions for a p below 0.05 by permuting their labels." in none
 
 
 def test_animals_without_a_p_are_counted_too(make_values):
     words = headline(make_values(tables={"nulls": nulls("gru", [0.01, np.nan])}))
-    assert "in 1 of 1 animals (expected without any decoding: 0.05; 2 not tested)." in words
+    assert "1 of 1 animals (expected without any decoding: 0.05; 2 have too few" in words
 
 
 def test_simulated_animals_are_called_that(make_values):

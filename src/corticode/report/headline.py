@@ -178,22 +178,26 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
     """What permuting the labels of whole sessions gives, animal by animal and for the cohort."""
     by_animal, cohort = _nulls_of(values, name)
     found = []
-    if len(by_animal):
-        n = len(by_animal)
-        able = int((by_animal["smallest_p"] < LEVEL).sum())
-        untested = animal_values(values, name).size - n
-        aside = f"; {n - able} have too few sessions for it" if able < n else ""
-        aside += f"; {untested} not tested" if untested > 0 else ""
+    able = by_animal[by_animal["smallest_p"] < LEVEL] if len(by_animal) else by_animal
+    if len(able):
+        aside = animal_values(values, name).size - len(able)
+        others = f"; {aside} have too few sessions for it" if aside > 0 else ""
         found.append(
             f"Permuting the labels of whole sessions: p < {LEVEL:g} in "
-            f"{int((by_animal['p'] < LEVEL).sum())} of {n} animals (expected without any decoding: "
-            f"{LEVEL * able:g}{aside})."
+            f"{int((able['p'] < LEVEL).sum())} of {len(able)} animals (expected without any "
+            f"decoding: {LEVEL * len(able):g}{others})."
+        )
+    elif len(by_animal):
+        found.append(
+            f"No animal has enough sessions for a p below {LEVEL:g} by permuting their labels."
         )
     if len(cohort):
         row = cohort.iloc[0]
-        note = f" ({row['note']})" if row.get("note") else ""
-        found.append(f"All animals together, {row.get('decoder', 'linear decoders')}: "
-                     f"p = {row['p']:.2g}{note}.")  # fmt: skip
+        note = f"; {row['note']}" if row.get("note") else ""
+        found.append(
+            f"All animals together, {row.get('decoder', 'linear decoders')}: p = {row['p']:.2g}"
+            f"{note}."
+        )
     return found
 
 
