@@ -137,7 +137,12 @@ class TestCheck:
     def test_clean(self, cohort, command_line):
         code, printed, told = command_line("check", cohort / "study.toml")
         assert (code, told) == (0, "")
-        assert printed.splitlines() == [
+        lines = printed.splitlines()
+        assert lines[0].split() == ["session", "frames", "length", "rate", "covered", "run"]
+        assert [line.split()[0] for line in lines[1:13]] == [
+            f"m{animal}/s{session}" for animal in (1, 2, 3, 4) for session in (1, 2, 3)
+        ]
+        assert lines[13:] == [
             "12 sessions of 4 animals, 4,800 frames at 10 Hz",
             "gru: 4 folds",
             "linear: 4 folds",

@@ -254,11 +254,21 @@ def check(
     catalogue: Catalogue = None,
 ) -> None:
     """Find every fault of a study's data and every risk of leakage, without training."""
-    from corticode.run.check import check_study
+    _check(study, catalogue)
+
+
+def _check(study: str, catalogue: Path | None = None, *, with_sessions: bool = True) -> None:
+    """What `check` does; without the table of sessions where there is enough to read."""
+    import shutil
+
+    from corticode.run.check import check_study, session_table
     from corticode.study.shipped import open_study
 
     report = check_study(open_study(study, catalogue))
     _show_findings(report.findings)
+    if with_sessions:
+        for line in session_table(report.sessions, shutil.get_terminal_size().columns):
+            _say(line)
     for fact in report.facts:
         _say(fact)
     if report.faults:
@@ -529,7 +539,7 @@ def demo(
     import_study(cohort, study_path.parent)
     write_text(study_path, (files("corticode.study.presets") / "demo.toml").read_text("utf-8"))
     _say("3. corticode check: faults and leaks, before anything is trained")
-    check(str(study_path))
+    _check(str(study_path), with_sessions=False)
     _say(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
         "one decoder of movies, one fold; a map of the gru, and cues that are not cortex"

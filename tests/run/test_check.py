@@ -1,16 +1,18 @@
 """What `check` finds before anything is trained, of behaviour that has its own clock."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import corticode as cc
+from corticode import cli
 from corticode.data.catalogue import read_catalogue
 from corticode.decode.decoder import load_decoder
 from corticode.errors import CorticodeWarning, DataError, StudyError
-from corticode.run.check import check_study
+from corticode.run.check import SessionFacts, check_study, session_table
 from corticode.run.fits import predict_recordings
 from corticode.run.folder import Run
 from corticode.run.tasks import lay_out, read_files
@@ -204,3 +206,115 @@ def test_a_decoder_brings_new_recordings_onto_frames_as_its_own(clocked, tmp_pat
         load_decoder(fit), read_catalogue(tmp_path / "sessions.csv")[:1]
     )
     np.testing.assert_array_equal(predictions.target, true_running(path)[0][predictions.frame])
+
+
+class TestClocksThatCannotBeRight:
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (
+                lambda arrays: {k: arrays[k] * 1000 for k in ("frames", "clock")},
+                "In milliseconds they would be 10 Hz: bring frame_times and behavior_times to sec",
+            ),
+            (
+                lambda arrays: {"frames": np.arange(400)},
+                "they look like numbers of frames; divide them by the frame rate (at 9.976 Hz",
+            ),
+            (lambda arrays: {"clock": arrays["clock"] / 60}, "behavior_times look like minutes"),
+            (lambda arrays: {"clock": arrays["clock"] + 35}, "from another zero: if both began"),
+            (
+                lambda arrays: {"frames": (1.7e9 + arrays["frames"]).astype(np.float32)},
+                "times of the Unix epoch in single precision",
+            ),
+            (
+                lambda arrays: {"clock": arrays["clock"] % 16.384},
+                "after 16.38 s, and so at 1 other place: the clock was set back there",
+            ),
+        ],
+    )
+    def test_one_fault_for_all_sessions(self, clocked, change, words):
+        path = clocked(LICK, change=lambda arrays, seed: change(arrays))
+        (fault,) = check_study(path).faults
+        assert words in fault
+        assert fault.endswith(" (the same in m1/b, m2/a, m2/b, m3/a, m3/b)")
+        assert "\n" not in fault
+
+    def test_a_length_of_no_frame(self, clocked):
+        (fault,) = check_study(clocked(TICKS + "\nminimum_bout_s = 0.04")).faults
+        assert "minimum_bout_s = 0.04 is less than half a frame at 10 Hz" in fault
+
+
+class TestWhatThereIs:
+    def test_of_each_session(self, clocked):
+        report = check_study(clocked(LICK))
+        runs = true_running(None)
+        assert [one.name for one in report.sessions][:3] == ["m1/a", "m1/b", "m2/a"]
+        for one, run in zip(report.sessions, runs, strict=True):
+            assert (one.n_frames, one.frame_rate_hz, one.covered) == (400, pytest.approx(10), 1)
+            assert one.length_s == pytest.approx(40)
+            assert one.labels == {"lick": {"0": pytest.approx(1 - run.mean()), "1": run.mean()}}
+        n_licks = sum(run.sum() for run in runs)
+        assert report.facts[1].startswith("'lick' is the largest sample of each frame's exposure; ")
+        assert (
+            f" of {n_licks} bouts fall between the middles of frames and would be"
+            in (report.facts[1])
+        )
+
+    def test_of_several_targets(self, clocked):
+        more = "".join(
+            f'[[condition]]\nname = "{k}"\nlike = "linear"\ntarget = {{ {target} }}\n'
+            for k, target in enumerate(
+                ('signal = "state", kind = "classes"', 'signal = "ticks", kind = "value"')
+            )
+        )
+        report = check_study(clocked(LICK, more=more))
+        first, run = report.sessions[0], true_running(None)[0]
+        assert set(first.labels) == {"lick", "state", "ticks"}
+        assert first.labels["state"]["run"] == pytest.approx(run.mean())
+        assert first.labels["ticks"]["mean"] == pytest.approx(0.3 * run.mean(), abs=0.02)
+
+    def test_behavior_that_covers_a_part(self, clocked):
+        path = clocked(LICK, change=lambda arrays, seed: {"clock": arrays["clock"] + 10})
+        report = check_study(path)
+        assert report.sessions[0].covered == pytest.approx(0.75)
+        assert "100 of 400 frames have no sample" in report.findings[0].reason
+
+    def test_as_a_table_and_as_sentences(self, clocked):
+        sessions = check_study(clocked('signal = "ticks"\nabove = 0.05')).sessions
+        head, first, *_ = table = session_table(sessions, 80)
+        assert head.split() == [
+            "session",
+            "frames",
+            "length",
+            "rate",
+            "covered",
+            "ticks",
+            ">",
+            "0.05",
+        ]
+        assert first.split()[:8] == ["m1/a", "400", "40.0", "s", "10", "Hz", "100", "%"]
+        assert len({len(line) for line in table}) == 1
+        assert len(head) <= 60
+        sentence = session_table(sessions, 50)[0]
+        assert sentence.startswith("m1/a: 400 frames, 40.0 s, 10 Hz, 100 % covered, ticks > 0.05 ")
+
+    def test_without_a_frame_rate(self, cohort):
+        sessions = [
+            replace(one, frame_rate_hz=None) for one in check_study(cohort / "study.toml").sessions
+        ]
+        head = session_table(sessions, 80)[0]
+        assert head.split() == ["session", "frames", "covered", "run"]
+
+
+def test_shares_that_are_almost_none_or_all():
+    labels = {"lick": {"0": 0.99999, "1": 0.00001}}
+    line = session_table([SessionFacts("m1/a", 123_456, 30.0, 0.99999, labels)], 80)[1]
+    assert line.split() == ["m1/a", "123,456", "68.6", "min", "30", "Hz", "99.9", "%", "0.1", "%"]
+
+
+def test_the_command_prints_them(clocked, capsys):
+    path = clocked(LICK)
+    cli.check(str(path))
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split() == ["session", "frames", "length", "rate", "covered", "lick"]
+    assert told[7] == "6 sessions of 3 animals, 2,400 frames at 10 Hz"

@@ -298,6 +298,51 @@ class TestSeconds:
             conditions(text, rate=None)
 
 
+class TestLengthsOfNoFrame:
+    @pytest.mark.parametrize(
+        ("keys", "told"),
+        [
+            (
+                "window = { before_s = 0.04, after = 3 }",
+                "before_s = 0.04 is less than half a frame at 10 Hz; give at least 0.1 s, one "
+                "frame, or before = 0 if none is meant",
+            ),
+            ("window = { shift_s = -0.02 }", "shift_s = -0.02 is less than half a frame at 10 Hz"),
+            ("preprocess = { detrend_s = 0.01 }", "or detrend_frames = 0 if none is meant"),
+            ("preprocess = { smooth_s = 0.05 }", "smooth_s = 0.05 is less than half a frame"),
+            ("target = { minimum_bout_s = 0.04 }", "minimum_bout_s = 0.04 is less than half"),
+            ("target = { minimum_gap_s = 0.04 }", "minimum_gap_s = 0.04 is less than half"),
+            ("target = { exclude_transition_s = 0.04 }", "exclude_transition_s = 0.04 is less"),
+            ("target = { above = 1, smooth_s = 0.04 }", "or smooth_frames = 0 if none is meant"),
+            ("preprocess = { detrend_s = 0.1 }", "detrends over 1 frame, and a frame minus its"),
+            ("preprocess = { detrend_frames = 1 }", "give more frames, or detrend_frames = 0: not"),
+        ],
+    )
+    def test_are_refused(self, study, keys, told):
+        text = HEAD + f'[target]\nsignal = "v"\n[[condition]]\nname = "a"\n{keys}\n'
+        with pytest.raises(StudyError) as caught:
+            resolve(study(text).conditions[0], frame_rate_hz=10.0)
+        assert told in str(caught.value)
+
+    def test_come_together(self, study):
+        keys = "window = { before_s = 0.04, after_s = 0.04 }\npreprocess = { smooth_s = 0.01 }"
+        condition = study(HEAD + f'[[condition]]\nname = "a"\n{keys}\n').conditions[0]
+        with pytest.raises(StudyError, match=r"before_s.*; .*after_s.*; .*smooth_s"):
+            resolve(condition, frame_rate_hz=10.0)
+        # A faster camera takes them.
+        assert resolve(condition, frame_rate_hz=100.0).window == WindowShape(4, 4)
+
+    def test_zero_is_what_it_says(self, study):
+        keys = "window = { before_s = 0.0, after_s = 0.1, shift_s = 0.0 }"
+        condition = study(HEAD + f'[[condition]]\nname = "a"\n{keys}\n').conditions[0]
+        assert resolve(condition, frame_rate_hz=10.0).window == WindowShape(0, 1, 0)
+
+    def test_a_gap_between_blocks(self, study):
+        text = HEAD + '[folds]\nby = "block"\ngap_s = 0.01\n[[condition]]\nname = "a"\n'
+        with pytest.raises(StudyError, match=r"\[folds\] gap_s = 0.01 is less than half a frame"):
+            gap_frames(study(text), WindowShape(3, 3), 30.0)
+
+
 class TestGap:
     WINDOW = WindowShape(3, 4, shift=-5)
 
@@ -544,15 +589,15 @@ RESOLVED = {
         {},
         optional={
             "before": st.integers(0, 30),
-            "after_s": st.floats(0, 2),
+            "after_s": st.just(0.0) | st.floats(0.05, 2),
             "shift": st.integers(-9, 9),
         },
     ),
     "preprocess": st.fixed_dictionaries(
         {},
         optional={
-            "detrend_frames": st.integers(0, 2000),
-            "smooth_s": st.floats(0, 1),
+            "detrend_frames": st.just(0) | st.integers(2, 2000),
+            "smooth_s": st.just(0.0) | st.floats(0.05, 1),
             "causal": st.booleans(),
             "scale": st.sampled_from(["min-max", "z-score", "none"]),
             "scale_over": st.sampled_from(["session", "training"]),

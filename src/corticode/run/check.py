@@ -1,11 +1,13 @@
 """What is wrong or odd in a study, found before anything is trained."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from corticode.data.cues import check_input, stand_ins
 from corticode.data.folds import (
@@ -17,20 +19,71 @@ from corticode.data.prepared import (
     prepare_sessions,
     stand_in_movies,
 )
+from corticode.data.session import Session
+from corticode.data.signals import holds_numbers
+from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
 from corticode.errors import LEFT_OUT, CorticodeError, Finding
-from corticode.run.tasks import ask, check_start_weights, examine_folds, odd_about, read_files
+from corticode.run.tasks import (
+    StudyFiles,
+    ask,
+    check_start_weights,
+    examine_folds,
+    odd_about,
+    read_files,
+)
 from corticode.study.conditions import Condition
 from corticode.study.shipped import open_study
-from corticode.study.study import Study
+from corticode.study.study import Study, resolve
+
+RULES = {
+    "mean": "is averaged over each frame's exposure",
+    "any": "is the largest sample of each frame's exposure",
+    "count": "is summed over each frame's exposure",
+    "middle": "is the sample in the middle of each frame's exposure",
+}
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What there is of one session.
+
+    Parameters
+    ----------
+    name
+        Animal and session.
+    n_frames, frame_rate_hz
+        Its frames, and how many a second; None where that is not known.
+    covered
+        Share of the frames that have a value of every signal that is decoded.
+    labels
+        By what is decoded: the share of each class among the frames that have one, or mean and SD
+        of a value.
+    """
+
+    name: str
+    n_frames: int
+    frame_rate_hz: float | None
+    covered: float
+    labels: Mapping[str, Mapping[str, float]]
+
+    @property
+    def length_s(self) -> float | None:
+        """How long it is, dropped frames left out."""
+        return None if self.frame_rate_hz is None else self.n_frames / self.frame_rate_hz
 
 
 @dataclass
 class CheckReport:
-    """What is wrong with a study (faults) and what is odd (findings), before any fit."""
+    """What is wrong with a study (faults) and what is odd (findings), before any fit.
+
+    `sessions` and `facts` say what there is: each recording, the rules by which behaviour comes
+    onto frames, the folds of each condition.
+    """
 
     faults: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
+    sessions: list[SessionFacts] = field(default_factory=list)
 
 
 def check_study(
@@ -66,12 +119,7 @@ def check_study(
         report.faults.append(str(error))
         return report
     sessions = content.sessions
-    animals = {session.animal for session in sessions}
-    n_frames = sum(session.n_frames for session in sessions)
-    report.facts.append(
-        f"{len(sessions)} sessions of {len(animals)} animals, {n_frames:,} frames"
-        + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
-    )
+    _describe(report, study, content)
     report.findings += [finding for session in sessions for finding in session.findings]
     prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
     for keys in study.conditions:
@@ -105,6 +153,24 @@ def check_study(
     return report
 
 
+def _describe(report: CheckReport, study: Study, content: StudyFiles) -> None:
+    """Say in a report what there is of recordings, and how behaviour came onto frames."""
+    sessions = content.sessions
+    animals = {session.animal for session in sessions}
+    n_frames = sum(session.n_frames for session in sessions)
+    report.facts.append(
+        f"{len(sessions)} sessions of {len(animals)} animals, {n_frames:,} frames"
+        + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
+    )
+    report.facts += rule_facts(sessions, study.signals)
+    targets = []
+    for keys in study.conditions:
+        # A condition that cannot be is among the faults.
+        with suppress(CorticodeError):
+            targets.append(resolve(keys, content.frame_rate_hz).target)
+    report.sessions = session_facts(sessions, targets)
+
+
 def _no_fold_left(
     prepared: PreparedSessions,
     condition: Condition,
@@ -125,3 +191,160 @@ def _no_fold_left(
     return [
         f"condition {condition.name!r}: none of its {len(folds)} folds can be fitted: {why}{held}"
     ]
+
+
+def session_facts(sessions: Sequence[Session], targets: Sequence[Target]) -> list[SessionFacts]:
+    """What there is of each session, by what is decoded; a target that cannot be made is left out.
+
+    Examples
+    --------
+    >>> run = {"run": np.array([0, 0, 1, 0])}
+    >>> session = Session("m1", "a", None, (), run, np.zeros(4, np.int32), 2.0)
+    >>> (facts,) = session_facts([session], [Target("run")])
+    >>> facts.length_s, facts.covered, facts.labels
+    (2.0, 1.0, {'run': {'0': 0.75, '1': 0.25}})
+    """
+    names = _names_of(targets)
+    shares: list[dict[str, Mapping[str, float]]] = [{} for _ in sessions]
+    covered = np.ones((len(sessions), len(names)))
+    for column, (target, name) in enumerate(names.items()):
+        signals = [session.behavior.get(target.signal) for session in sessions]
+        if any(signal is None for signal in signals):
+            continue
+        try:
+            known = [signal for signal in signals if signal is not None]
+            classes = collect_classes(known) if target.kind == "classes" else None
+            made = [
+                make_target(signal, target, segment=session.segment, classes=classes)
+                for session, signal in zip(sessions, known, strict=True)
+            ]
+        except CorticodeError:
+            # What is wrong with it is among the faults.
+            continue
+        for k, trace in enumerate(made):
+            shares[k][name] = _label_shares(trace)
+            covered[k, column] = np.mean(_has_value(known[k]))
+    return [
+        SessionFacts(
+            session.name, session.n_frames, session.frame_rate_hz, float(row.min(initial=1.0)), own
+        )
+        for session, own, row in zip(sessions, shares, covered, strict=True)
+    ]
+
+
+def _names_of(targets: Sequence[Target]) -> dict[Target, str]:
+    """Short names of what is decoded; targets of one name are one here."""
+    names: dict[Target, str] = {}
+    for target in dict.fromkeys(targets):
+        name = f"|{target.signal}|" if target.absolute else target.signal
+        if target.kind == "binary" and target.above is not None:
+            name += f" > {target.above:g}"
+        if name not in names.values():
+            names[target] = name
+    return names
+
+
+def _label_shares(trace: TargetTrace) -> dict[str, float]:
+    values = trace.values[np.isfinite(trace.values)].astype(np.float64)
+    if not trace.classes:
+        mean, sd = (values.mean(), values.std()) if values.size else (np.nan, np.nan)
+        return {"mean": float(mean), "sd": float(sd)}
+    n_values = max(values.size, 1)
+    return {name: float(np.sum(values == k)) / n_values for k, name in enumerate(trace.classes)}
+
+
+def _has_value(signal: NDArray[Any]) -> NDArray[np.bool_]:
+    known = np.isfinite(signal) if holds_numbers(signal) else signal.astype(np.str_) != ""
+    return np.asarray(known, dtype=np.bool_)
+
+
+def rule_facts(sessions: Sequence[Session], signals: Sequence[str]) -> list[str]:
+    """How each signal that had a clock of its own came onto frames, and what the middle would lose.
+
+    Examples
+    --------
+    >>> from corticode.data.on_frames import Placed
+    >>> placed = {"lick": Placed("any", peaks=np.ones(120), n_between=75)}
+    >>> session = Session("m1", "a", None, (), {}, np.zeros(4, np.int32), placed=placed)
+    >>> rule_facts([session], ["lick"])  # doctest: +ELLIPSIS
+    ["'lick' is the largest sample of each frame's exposure; 75 of 120 bouts fall between ..."]
+    """
+    facts = []
+    for signal in signals:
+        placed = [session.placed[signal] for session in sessions if signal in session.placed]
+        if not placed:
+            continue
+        rule = placed[0].rule
+        fact = f"{signal!r} {RULES[rule]}"
+        n_between = sum(one.n_between for one in placed)
+        if n_between and rule != "middle":
+            n_bouts = sum(one.peaks.size for one in placed)
+            fact += (
+                f"; {n_between} of {n_bouts} bouts fall between the middles of frames and would be "
+                "lost by 'middle'"
+            )
+        facts.append(fact)
+    return facts
+
+
+def session_table(sessions: Sequence[SessionFacts], width: int) -> list[str]:
+    r"""Lines that say what there is of each session: a table where one fits, else a sentence each.
+
+    Examples
+    --------
+    >>> facts = SessionFacts("m1/a", 400, 10.0, 1.0, {"run": {"0": 0.75, "1": 0.25}})
+    >>> print("\n".join(session_table([facts], 60)))
+    session  frames  length   rate  covered   run
+    m1/a        400  40.0 s  10 Hz    100 %  25 %
+    >>> print("\n".join(session_table([facts], 30)))
+    m1/a: 400 frames, 40.0 s, 10 Hz, 100 % covered, run 25 %
+    """
+    rows = [_cells(one) for one in sessions]
+    heads = list(dict.fromkeys(head for row in rows for head in row))
+    columns = [[head, *(row.get(head, "") for row in rows)] for head in heads]
+    widths = [max(map(len, column)) for column in columns]
+    if sum(widths) + 2 * (len(widths) - 1) <= width:
+        return [
+            "  ".join(
+                cell.ljust(n) if k == 0 else cell.rjust(n)
+                for k, (cell, n) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in zip(*columns, strict=True)
+        ]
+    return [_sentence(row) for row in rows]
+
+
+def _cells(one: SessionFacts) -> dict[str, str]:
+    length_s, rate = one.length_s, one.frame_rate_hz
+    cells = {"session": one.name, "frames": f"{one.n_frames:,}"}
+    if length_s is not None and rate is not None:
+        cells["length"] = f"{length_s:.1f} s" if length_s < 120 else f"{length_s / 60:.1f} min"
+        cells["rate"] = f"{rate:.4g} Hz"
+    cells["covered"] = _percent(one.covered)
+    for name, shares in one.labels.items():
+        if set(shares) == {"mean", "sd"}:
+            cells[name] = f"{shares['mean']:.3g} ± {shares['sd']:.3g}"
+        elif set(shares) == {"0", "1"}:
+            cells[name] = _percent(shares["1"])
+        else:
+            cells |= {f"{name} {label}": _percent(share) for label, share in shares.items()}
+    return cells
+
+
+def _sentence(cells: Mapping[str, str]) -> str:
+    parts = [
+        f"{cells['frames']} frames",
+        *(cells[head] for head in ("length", "rate") if head in cells),
+        f"{cells['covered']} covered",
+    ]
+    fixed = ("session", "frames", "length", "rate", "covered")
+    parts += [f"{head} {cell}" for head, cell in cells.items() if head not in fixed]
+    return f"{cells['session']}: {', '.join(parts)}"
+
+
+def _percent(share: float) -> str:
+    """A share in percent; 0 % and 100 % are none and all."""
+    percent = 100 * share
+    if 0 < percent < 1 or 99 < percent < 100:
+        return f"{min(max(percent, 0.1), 99.9):.1f} %"
+    return f"{percent:.0f} %"

@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from corticode.data.clocks import HIGHEST_HZ
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation, parse_location
@@ -518,8 +519,17 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     Raises
     ------
     StudyError
-        A length is in seconds and the frame rate is not known, or a value is not possible.
+        A length is in seconds and the frame rate is not known, or is less than half a frame, or a
+        value is not possible.
     """
+    lost = list(_lengths_of_no_frame(keys, frame_rate_hz))
+    if lost:
+        raise StudyError("; ".join(lost))
+    return _resolved(keys, frame_rate_hz)
+
+
+def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
+    """What `resolve` returns, whatever lengths in seconds come to."""
     preprocess = keys.preprocess or PreprocessKeys()
     window, target = keys.window or WindowKeys(), keys.target or TargetKeys()
     training = keys.training or TrainingKeys()
@@ -567,6 +577,35 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         keys.start_from,
         None if keys.folds is None else tuple(keys.folds),
         Selection(**keys.regions.model_dump()) if isinstance(keys.regions, SelectionKeys) else None,
+    )
+
+
+def _lengths_of_no_frame(keys: ConditionKeys, frame_rate_hz: float | None) -> Iterator[str]:
+    """Lengths in seconds that would be no frame at all, although they are not 0."""
+    if frame_rate_hz is None:
+        return
+    for group, suffix in (
+        (keys.window, ""),
+        (keys.target, "_frames"),
+        (keys.preprocess, "_frames"),
+    ):
+        for name, seconds in {} if group is None else group.model_dump(exclude_none=True).items():
+            if name.endswith("_s") and seconds and not round(seconds * frame_rate_hz):
+                yield _no_frame(f"condition {keys.name!r}: {name}", seconds, frame_rate_hz) + (
+                    f", or {name.removesuffix('_s')}{suffix} = 0 if none is meant"
+                )
+    detrend = keys.preprocess and _in_frames(keys.name, keys.preprocess, "detrend", frame_rate_hz)
+    if detrend == 1:
+        yield (
+            f"condition {keys.name!r} detrends over 1 frame, and a frame minus its own mean is 0; "
+            "give more frames, or detrend_frames = 0: not at all"
+        )
+
+
+def _no_frame(name: str, seconds: float, frame_rate_hz: float) -> str:
+    return (
+        f"{name} = {seconds:g} is less than half a frame at {frame_rate_hz:.4g} Hz; give at least "
+        f"{1 / frame_rate_hz:.3g} s, one frame"
     )
 
 
@@ -652,6 +691,8 @@ def gap_frames(
     if folds.gap_s is not None:
         if frame_rate_hz is None:
             raise StudyError("[folds] gap_s needs frame_rate_hz in the catalogue; give gap_frames")
+        if folds.gap_s and not round(folds.gap_s * frame_rate_hz):
+            raise StudyError(_no_frame("[folds] gap_s", folds.gap_s, frame_rate_hz))
         return round(folds.gap_s * frame_rate_hz)
     if folds.gap_frames is not None:
         return folds.gap_frames
@@ -773,7 +814,7 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
             "regions out, or give regions = 'all' to undo what like brought"
         )
     try:
-        resolve(keys, frame_rate_hz=30.0)
+        _resolved(keys, frame_rate_hz=HIGHEST_HZ)
     except StudyError as error:
         return f"condition {keys.name!r}: {error}"
     return None
