@@ -59,7 +59,7 @@ def worker(folder: str, barrier: Any, results: Any) -> None:
     split = open_fold(Path(folder))
     some = split.train.where(np.arange(0, split.train.n_windows, 5))
     few = split.valid.where(slice(0, 2560))
-    fit(few, few, "gru", Training(epochs=1))
+    fit(some.where(slice(0, 2560)), few, "gru", Training(epochs=1))
     part = some.where(slice(0, WORKER_WINDOWS))
     barrier.wait()
     began = time.perf_counter()

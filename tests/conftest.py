@@ -2,6 +2,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ def one_thread() -> Iterator[None]:
 def own_cache(tmp_path_factory) -> None:
     """What is learnt of the tests' files is not kept in the home folder of whoever runs them."""
     os.environ["CORTICODE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def again(windows):
+    """The same windows as those of other animals, so that they may validate what they train."""
+    return replace(windows, animal_names=tuple(f"{name}, again" for name in windows.animal_names))
 
 
 @pytest.fixture

@@ -639,7 +639,9 @@ def _show_findings(findings: Sequence[Finding]) -> None:
     """Warnings first; one line for what is the same in many sessions, the many in brief."""
     together: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
-        together.setdefault((finding.what, finding.reason, finding.item), []).append(finding)
+        # Folds of one trouble are one line; of regions, signals and keys each is another trouble.
+        item = "" if finding.what == "fold" else finding.item
+        together.setdefault((finding.what, finding.reason, item), []).append(finding)
     lines = []
     for same in together.values():
         others = f" (and {len(same) - 1} others alike)" if len(same) > 1 else ""

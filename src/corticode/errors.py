@@ -54,8 +54,10 @@ class CorticodeWarning(UserWarning):
 
 
 # Codes of findings: a fold left out of a condition, a session too short to be permuted, an animal
-# without a score, a map (or its curves) that could not be made.
+# without a score, a map (or its curves) that could not be made, a class that does not train in a
+# fold.
 LEFT_OUT, TOO_SHORT, NO_SCORE, NO_MAP = "left-out", "too-short", "no-score", "no-map"
+UNKNOWN_CLASS = "unknown-class"
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Finding:
     count
         How many of them (frames, say) are concerned.
     code
-        What a program tells it by: one of `LEFT_OUT`, `TOO_SHORT`, `NO_SCORE`, `NO_MAP`; empty
-        where nothing hangs on it.
+        What a program tells it by: one of `LEFT_OUT`, `TOO_SHORT`, `NO_SCORE`, `NO_MAP`,
+        `UNKNOWN_CLASS`; empty where nothing hangs on it.
 
     Examples
     --------

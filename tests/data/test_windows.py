@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corticode.data.cues import cue_session
 from corticode.data.prepared import prepare_sessions
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
@@ -17,7 +18,7 @@ from corticode.data.windows import (
     session_targets,
     windows_of,
 )
-from corticode.errors import CorticodeWarning, DataError, StudyError
+from corticode.errors import CorticodeWarning, DataError, DecoderError, StudyError
 
 AS_IT_IS = Preprocessing(scale="none")
 RUN = Target("run")
@@ -95,7 +96,8 @@ class TestExpectedWindows:
     )
     def test_shifted_never_across_a_gap_or_a_session(self, shift, starts):
         sessions = [toy(12, segment=[0] * 6 + [1] * 6), toy(3, session="b")]
-        windows = cut(sessions, WindowShape(1, 1, shift=shift))
+        with pytest.warns(CorticodeWarning, match="session 'b': no window is left"):
+            windows = cut(sessions, WindowShape(1, 1, shift=shift))
         # The target must lie in the stretch of the window: frames 0 to 5 or 6 to 11.
         assert windows.start.tolist() == starts
         assert set(windows.session.tolist()) == {0}
@@ -279,3 +281,68 @@ def test_windows_of_unknown_behavior_have_no_target():
     windows = windows_of(prepared, RUN, None, ONE_EACH, np.ones(2, np.bool_))
     assert windows.n_windows == 10
     assert np.isnan(windows.target).all()
+
+
+class TestByRecipe:
+    def test_as_the_decoders_own(self):
+        own = cut([toy(30)], WindowShape(2, 1), regions=[2])
+        other = replace(toy(20, animal="m9"), behavior={"run": np.arange(20) % 3 // 2})
+        windows = cut_windows([other], recipe=own.recipe)
+        assert windows.recipe == own.recipe
+        assert windows.frame.tolist() == list(range(2, 19))
+        assert windows.target.tolist() == other.behavior["run"][2:19].tolist()
+        assert (windows.values()[..., 0] == 0).all()
+
+    def test_of_whatever_keeps_one(self):
+        class Kept:
+            recipe = cut([toy()]).recipe
+
+        assert cut_windows([toy()], recipe=Kept()).n_windows == 10
+
+    def test_without_the_signal_the_target_is_not_known(self):
+        own = cut([toy()])
+        windows = cut_windows([replace(toy(), behavior={})], recipe=own.recipe)
+        assert np.isnan(windows.target).all()
+        assert windows.n_windows == 10
+
+    def test_confounds_in_the_place_of_traces(self):
+        shared = Session("m1", "a", toy().traces, ("1", "2"), toy().behavior, toy().segment)
+        prepared = prepare_sessions([cue_session(shared, "global-mean")], AS_IT_IS)
+        own = windows_of(
+            prepared,
+            RUN,
+            session_targets(prepared, RUN),
+            ONE_EACH,
+            np.ones(1, bool),
+            input="global-mean",
+        )
+        windows = cut_windows([shared], recipe=own.recipe)
+        np.testing.assert_array_equal(windows.values(), own.values())
+
+    def test_what_does_not_fit(self):
+        recipe = cut([toy(rate=30.0)]).recipe
+        with pytest.raises(DecoderError, match=r"session m1/a has 20.0 frames/s; the"):
+            cut_windows([toy(rate=20.0)], recipe=recipe)
+        three = replace(toy(rate=30.0), traces=np.zeros((12, 3)), regions=("1", "2", "3"))
+        with pytest.raises(DecoderError, match="has 3 regions, the decoder 2"):
+            cut_windows([three], recipe=recipe)
+        with pytest.raises(StudyError, match="leave target, window, preprocessing"):
+            cut_windows([toy()], RUN, recipe=recipe)
+        with pytest.raises(StudyError, match="say what to decode"):
+            cut_windows([toy()])
+
+
+class TestSessionsWithoutWindows:
+    def test_a_region_that_is_empty_takes_its_animal_with_it(self):
+        message = r"animal 'm2', session 'a': no window is left: region '2' has no finite value"
+        with pytest.warns(CorticodeWarning, match=message):
+            windows = cut([toy(), toy(animal="m2", missing=range(12))])
+        assert set(windows.animal) == {0}
+
+    def test_for_other_reasons(self):
+        message = r"'m2', session 'a': no window is left: every one crosses a gap in time, holds"
+        with pytest.warns(CorticodeWarning, match=message):
+            cut([toy(), toy(animal="m2", missing=range(0, 12, 2))])
+
+    def test_none_is_said_of_sessions_that_have_some(self):
+        cut([toy(), toy(animal="m2", missing=range(8))])

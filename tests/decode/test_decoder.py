@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import again
 
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
@@ -69,7 +70,7 @@ def small_folder(tmp_path_factory):
     session = Session("m1", "a", traces, ("1", "2"), {"run": run}, segment, 30.0)
     both = cut_windows([session], Target("run"), WindowShape(1, 1))
     folder = tmp_path_factory.mktemp("fit")
-    fit(both, both, Network("gru", 2), SHORT).save(folder)
+    fit(both, again(both), Network("gru", 2), SHORT).save(folder)
     (folder / "whole.json").write_bytes((folder / "decoder.json").read_bytes())
     return folder
 

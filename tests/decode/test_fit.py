@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from corticode.data.folds import leave_animals_out, split_windows
+from corticode.data.folds import leave_animals_out, leave_sessions_out, split_windows
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
@@ -23,6 +23,7 @@ from corticode.errors import (
     RunError,
     StudyError,
 )
+from corticode.evaluate.scores import score
 
 SMALL = Network("gru", units=6)
 ROBUST = Preprocessing(scale="robust")
@@ -460,20 +461,29 @@ class TestPredictions:
         with pytest.raises(DecoderError, match=r"another preprocessing .*; cut them with the"):
             predict(decoder, split(scale="min-max")[2])
 
-    def test_of_classes_that_mean_something_else(self, split, simulate):
+    def test_of_other_classes(self, split, simulate):
+        """Classes go by name; one that the decoder never saw is predicted and has no target."""
         decoder = fitted(split("classes"))
-        session = simulate()
-        two = replace(
-            session, behavior={"act": np.where(session.behavior["run"] == 1, "walk", "rest")}
-        )
-        windows = cut_windows(
-            [two],
-            TARGETS["classes"],
-            WindowShape(3, 3),
-            preprocessing=Preprocessing(scale="z-score"),
-        )
-        with pytest.raises(DecoderError, match=r"another classes .*'rest', 'walk'\), fitted with"):
-            predict(decoder, windows)
+        session = simulate("m9")
+        cut = {}
+        for name, act in (("rest", "rest"), ("groom", "freeze")):
+            behavior = {"act": np.where(session.behavior["act"] == "walk", "walk", act)}
+            cut[name] = cut_windows(
+                [replace(session, behavior=behavior)],
+                TARGETS["classes"],
+                WindowShape(3, 3),
+                preprocessing=Preprocessing(scale="z-score"),
+            )
+        assert cut["rest"].recipe.classes == ("rest", "walk")
+        said = predict(decoder, cut["rest"])
+        assert said.classes == ("groom", "rest", "walk")
+        np.testing.assert_array_equal(said.target, cut["rest"].target + 1)
+        message = r"windows are of 'freeze', and the decoder was trained on groom, rest, walk alone"
+        with pytest.warns(CorticodeWarning, match=message):
+            other = predict(decoder, cut["groom"])
+        np.testing.assert_array_equal(other.score, said.score)
+        is_walk = cut["groom"].target == 1
+        np.testing.assert_array_equal(other.target, np.where(is_walk, 2, np.nan))
 
     def test_of_animals_that_the_decoder_knows(self, split):
         train, valid, test = parts = split()
@@ -489,12 +499,47 @@ class TestPredictions:
         found = [set(predict(decoder, part, part=None).part) for part in parts]
         assert found == [{0}, {1}, {2}]
 
-    def test_of_an_animal_whose_own_blocks_trained_and_validated(self, split):
-        train, _, _ = split()
-        half = np.arange(train.n_windows) < train.n_windows // 2
-        decoder = fit(train.where(half), train.where(~half), Network("linear-frame"))
-        assert set(predict(decoder, train).part) == {2}
-        assert set(predict(decoder, train, part=None).part) == {2}
+    def test_of_an_animal_whose_own_blocks_trained_and_validated(self, split, tmp_path):
+        """Within an animal, each window is what its frames were to the decoder."""
+        windows, _, _ = split()
+        n = windows.n_windows
+        blocks = [windows.where(slice(a, b)) for a, b in ((0, 100), (110, 200), (210, n))]
+        decoder = fit(blocks[0], blocks[1], Network("linear-frame"))
+        decoder.save(tmp_path)
+        decoder = load_decoder(tmp_path)
+        part = predict(decoder, windows, part=None).part
+        # A window of 7 frames that reaches into a block has seen it.
+        first = windows.frame - 3
+        role = np.full(n, 2)
+        role[(first < 206) & (first + 7 > 110)] = 1
+        role[first < 106] = 0
+        np.testing.assert_array_equal(part, role)
+        assert set(predict(decoder, blocks[2]).part) == {2}
+        message = f"106 of {n} windows trained this decoder and .* chose its epoch .m0/a.: how well"
+        with pytest.warns(CorticodeWarning, match=message):
+            said = predict(decoder, windows)
+        np.testing.assert_array_equal(said.seen, role)
+        said.save(tmp_path / "said.npz")
+        with pytest.warns(CorticodeWarning, match=r"1 of 1 sessions \(m0/a\) hold windows that"):
+            table = score(Predictions.load(tmp_path / "said.npz"))
+        assert table["scored_on"].tolist() == ["training, validation"]
+        assert "scored_on" not in score(predict(decoder, blocks[2]))
+
+    def test_of_sessions_that_trained_and_validated(self, simulate):
+        """Two animals may have sessions of one name: a session goes by both names."""
+        sessions = [
+            simulate(*pair) for pair in (("m1", "a"), ("m1", "b"), ("m1", "c"), ("m2", "a"))
+        ]
+        windows = cut_windows(
+            sessions, Target("run"), WindowShape(3, 3), preprocessing=Preprocessing(scale="z-score")
+        )
+        fold = leave_sessions_out(["m1"] * 3, list("abc"))[0]
+        parts = split_windows(windows, fold)
+        decoder = fit(parts.train, parts.valid, "linear-window")
+        found = predict(decoder, windows, part=None).part
+        by_session = [set(found[windows.session == k]) for k in range(4)]
+        assert by_session == [{2}, {1}, {0}, {2}]
+        assert set(predict(decoder, parts.test).part) == {2}
 
     def test_of_a_part_that_is_none(self, split):
         parts = split()
@@ -510,6 +555,29 @@ def test_linear_decoders_report_each_penalty(split):
 
 
 class TestErrors:
+    def test_validation_that_sees_what_trains(self, split):
+        train, _, _ = split()
+        message = r"294 of the 294 validation windows .* see frames that training windows see"
+        with pytest.raises(StudyError, match=message):
+            fit(train, train, "linear-window")
+        n = train.n_windows
+        with pytest.raises(
+            StudyError, match=r"6 of the 94 validation windows .*session m0/a, frame 203"
+        ):
+            fit(train.where(slice(0, 200)), train.where(slice(200, n)), "linear-window")
+        fit(train.where(slice(0, 200)), train.where(slice(206, n)), "linear-window")
+
+    def test_a_device_that_is_not_there(self, split):
+        parts = split()
+        decoder = fitted(parts, "linear-window")
+        for device, message in (("cuda", "torch finds no GPU here"), ("gpu", "give 'cpu' or")):
+            if device == "cuda" and torch.cuda.is_available():
+                continue
+            with pytest.raises(StudyError, match=message):
+                fitted(parts, device=device)
+            with pytest.raises(StudyError, match=message):
+                predict(decoder, parts[2], device=device)
+
     def test_one_class_in_training(self, split):
         train, valid, _ = split()
         with pytest.raises(FoldError, match=r"training windows hold one class of 'run' alone"):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import again
 from torch import nn
 
 from corticode.data.targets import Target
@@ -43,9 +44,9 @@ def weights(decoder):
 class TestMovies:
     def test_the_same_seed_gives_the_same_weights(self, movie_windows):
         windows = movie_windows((40, 36))
-        one, two = (fit(windows, windows, GRU, SHORT, seed=3) for _ in range(2))
+        one, two = (fit(windows, again(windows), GRU, SHORT, seed=3) for _ in range(2))
         assert weights(one) == weights(two)
-        assert weights(one) != weights(fit(windows, windows, GRU, SHORT, seed=4))
+        assert weights(one) != weights(fit(windows, again(windows), GRU, SHORT, seed=4))
 
     def test_what_shows_in_the_movie_is_learned(self, movie_windows):
         windows = movie_windows((120, 120))
@@ -60,7 +61,7 @@ class TestMovies:
         self, movie_windows, tmp_path, monkeypatch
     ):
         windows, path = movie_windows((60, 50)), tmp_path / "state"
-        whole = fit(windows, windows, GRU, SHORT)
+        whole = fit(windows, again(windows), GRU, SHORT)
         monkeypatch.setattr(training_loop, "STATE_EVERY_S", -1.0)
         n_steps, step = 0, training_loop._step
 
@@ -73,16 +74,16 @@ class TestMovies:
 
         monkeypatch.setattr(training_loop, "_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            fit(windows, windows, GRU, SHORT, state_path=path)
+            fit(windows, again(windows), GRU, SHORT, state_path=path)
         monkeypatch.setattr(training_loop, "_step", step)
-        assert weights(fit(windows, windows, GRU, SHORT, state_path=path)) == weights(whole)
+        assert weights(fit(windows, again(windows), GRU, SHORT, state_path=path)) == weights(whole)
 
     def test_frozen_batch_norm_keeps_its_statistics(self, movie_windows):
         windows = movie_windows((40, 36))
         found = {}
         for frozen in (True, False):
             training = Training(epochs=1, batch_size=16, freeze_batch_norm=frozen)
-            state = fit(windows, windows, GRU, training).network.state_dict()
+            state = fit(windows, again(windows), GRU, training).network.state_dict()
             means = [v for name, v in state.items() if name.endswith("running_mean")]
             found[frozen] = sum(float(mean.abs().sum()) for mean in means)
         assert found[True] == 0
@@ -90,10 +91,10 @@ class TestMovies:
 
     def test_starts_from_another_decoders_cnn(self, movie_windows):
         images = movie_windows((40, 36), before=0, after=0)
-        cnn = fit(images, images, Network("cnn", **LITE), SHORT)
+        cnn = fit(images, again(images), Network("cnn", **LITE), SHORT)
         windows = movie_windows((40, 36))
         training = Training(epochs=1, batch_size=16, learning_rate=1e-12, freeze_batch_norm=True)
-        decoder = fit(windows, windows, GRU, training, start_from=cnn)
+        decoder = fit(windows, again(windows), GRU, training, start_from=cnn)
         start, own = cnn.network.state_dict(), decoder.network.state_dict()
         names = [name for name in own if name.startswith("inner.cnn.")]
         assert names
@@ -102,18 +103,18 @@ class TestMovies:
 
     def test_does_not_start_from_another_backbone(self, movie_windows):
         images = movie_windows((40,), before=0, after=0)
-        cnn = fit(images, images, Network("cnn", **LITE), SHORT)
+        cnn = fit(images, again(images), Network("cnn", **LITE), SHORT)
         windows = movie_windows((40,))
         other = Network("cnn-gru", backbone="efficientnet-b0", weights="none")
         with pytest.raises(DecoderError, match="their CNNs differ"):
-            fit(windows, windows, other, SHORT, start_from=cnn)
+            fit(windows, again(windows), other, SHORT, start_from=cnn)
 
 
 class TestValidations:
     def test_several_in_an_epoch(self, movie_windows):
         windows = movie_windows((60, 50))
         training = Training(epochs=2, batch_size=16, validations=3)
-        decoder = fit(windows, windows, GRU, training)
+        decoder = fit(windows, again(windows), GRU, training)
         epochs = [row["epoch"] for row in decoder.history]
         assert epochs == sorted(epochs)
         assert len(epochs) == 6
@@ -126,13 +127,13 @@ class TestValidations:
     def test_more_than_there_are_batches(self, movie_windows):
         windows = movie_windows((30,))
         training = Training(epochs=1, batch_size=16, validations=50)
-        assert fit(windows, windows, GRU, training).history[-1]["epoch"] == 1.0
+        assert fit(windows, again(windows), GRU, training).history[-1]["epoch"] == 1.0
 
     def test_training_ends_when_patience_does(self, movie_windows):
         windows = movie_windows((40, 36))
         # Steps this large never come back to a lower loss for long.
         training = Training(epochs=30, batch_size=16, learning_rate=0.3, patience=2)
-        decoder = fit(windows, windows, GRU, training)
+        decoder = fit(windows, again(windows), GRU, training)
         assert len(decoder.history) == decoder.best_epoch + 2 < 30
 
 
@@ -150,7 +151,7 @@ class TestMemory:
         training = Training(epochs=1, batch_size=16, freeze_batch_norm=True)
         monkeypatch.setattr(training_loop, "loss_of", small_device)
         with pytest.warns(CorticodeWarning, match="taken in two halves"):
-            halved = fit(windows, windows, GRU, training)
+            halved = fit(windows, again(windows), GRU, training)
         assert halved.n_parts == 2
         assert np.isfinite(halved.history[0]["train_loss"])
 
@@ -180,7 +181,7 @@ class TestMemory:
             pytest.warns(CorticodeWarning, match="two halves"),
             pytest.raises(MachineError, match="lower training batch_size"),
         ):
-            fit(windows, windows, GRU, SHORT)
+            fit(windows, again(windows), GRU, SHORT)
 
 
 def training_loop_network(windows):

@@ -188,14 +188,34 @@ class TestBlanks:
         row = only(score_sessions(said(np.zeros(3), np.eye(3)[[0, 0, 0]], **three)))
         assert row["blank_because"] == "1 bout of rest; fewer than two classes"
 
-    def test_values_are_never_blanked(self):
-        row = only(score_sessions(said([0, 2, 4], [1, 2, 3], kind="value", frame_rate_hz=10.0)))
-        assert (row["r2"], row["blank_because"]) == (0.75, "")
-        assert np.isnan(row["base_rate"])
-        assert not [name for name in row.index if name.startswith("n_bouts")]
+    def test_values_are_blank_where_hardly_anything_varies(self):
+        """R2 has no floor: a still session would weigh more than all others of the animal."""
+        target = np.array([0, 2, 4, 2.0])
+        one = {"kind": "value", "frame_rate_hz": 10.0}
+        row = only(score_sessions(said(target, target, **one)))
+        assert (row["r2"], row["blank_because"]) == (1.0, "")
+        # SD 1.41, a tenth of which is the training windows' largest that lets it through.
+        row = only(score_sessions(said(target, target, train_sd=14.1, **one)))
+        assert (row["r2"], row["blank_because"]) == (1.0, "")
+        still = only(score_sessions(said(target, target + 9, train_sd=14.2, **one)))
+        assert np.isnan(still["r2"])
+        assert still["mae"] == 9
+        assert still["blank_because"] == (
+            "its target hardly varies: SD 1.41, below 10% of the training windows' 14.2"
+        )
+        found = score_fold(said(target, target + 9, train_sd=14.2, **one))
+        assert np.isnan(found["r2_session_mean"])
 
+    def test_an_animal_of_still_sessions_has_no_score_and_a_reason(self):
+        target = np.array([0, 2, 4, 2.0])
+        rows = score_sessions(said(target, target, kind="value", train_sd=99.0))
+        rows = rows.assign(condition="speed", fold="f", seed=0)
+        [finding] = blank_findings(score_animals(rows), rows)
+        assert finding.reason == (
+            "no r2 in 'speed': its target hardly varies: SD 1.41, below 10% of the training "
+            "windows' 99"
+        )
 
-class TestFold:
     def test_pooled_scores_stand_beside_the_mean_over_sessions(self):
         low = said(ALTERNATING, np.array(ALTERNATING) / 10, session="a")
         high = said(ALTERNATING, 0.9 + np.array(ALTERNATING) / 10, session="b")

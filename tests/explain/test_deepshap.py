@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
+from tests.conftest import again
 
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
@@ -34,7 +35,7 @@ def fitted(simulate):
             regions=regions,
         )
         units = {} if kind.startswith(("linear", "speed")) else {"units": 8}
-        decoder = fit(windows, windows, Network(kind, **units), SHORT)
+        decoder = fit(windows, again(windows), Network(kind, **units), SHORT)
         return (
             decoder,
             windows.where(np.arange(0, windows.n_windows, 3)),
@@ -61,7 +62,7 @@ def test_contributions_add_up_to_what_predict_says(fitted, kind, on):
     decoder, windows, background = fitted(kind)
     found = deep_shap(decoder, windows, background, on=on)
     values = contributions(decoder, windows, background, on=on)
-    said, unseen = (predict(decoder, w).score for w in (windows, background))
+    said, unseen = (predict(decoder, w, part=None).score for w in (windows, background))
     if on == "logit":
         # Not from probabilities: those near 1 hold too few digits of their logit.
         said, unseen = (logits(decoder, w) for w in (windows, background))
@@ -73,7 +74,7 @@ def test_contributions_add_up_to_what_predict_says(fitted, kind, on):
 def test_values_are_explained_in_the_targets_unit(fitted):
     decoder, windows, background = fitted("speed", Target("speed", kind="value"))
     values = contributions(decoder, windows, background)
-    said, unseen = (predict(decoder, w).score for w in (windows, background))
+    said, unseen = (predict(decoder, w, part=None).score for w in (windows, background))
     np.testing.assert_allclose(values.sum(axis=(1, 2)), said - unseen.mean(), atol=1e-4)
     assert deep_shap(decoder, windows, background).unit == "value"
 
@@ -159,10 +160,10 @@ def test_each_background_is_walked_through_once(fitted, monkeypatch):
 
 def test_the_decoder_stays_as_it_is(fitted):
     decoder, windows, background = fitted()
-    before = predict(decoder, windows).score
+    before = predict(decoder, windows, part=None).score
     deep_shap(decoder, windows, background)
     assert all(p.requires_grad for p in decoder.network.parameters())
-    np.testing.assert_array_equal(predict(decoder, windows).score, before)
+    np.testing.assert_array_equal(predict(decoder, windows, part=None).score, before)
 
 
 def test_bad_input_says_the_way_out(fitted):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conftest import again
 from tests.explain.test_occlusion import PLANTED, SIDE, movie_decoder, movie_windows, trace_windows
 
 from corticode.data.session import Session
@@ -61,7 +62,7 @@ def windows():
 def decoder():
     trained = windows_of(seed=1)
     training = Training(epochs=6, batch_size=32, learning_rate=0.02)
-    return fit(trained, trained, Network("gru", units=8), training)
+    return fit(trained, again(trained), Network("gru", units=8), training)
 
 
 def test_the_score_falls_fastest_along_the_true_order(decoder, windows):
@@ -95,7 +96,8 @@ def test_a_map_of_the_decoder_gives_the_order(decoder, windows):
 
 def test_ends_are_the_decoder_as_it_is_and_chance(decoder, windows):
     found = delete_regions(decoder, windows, TRUE_ORDER, n_random=2)
-    table = score_sessions(predict(decoder, windows)).assign(condition="", fold="", seed=0)
+    said = predict(decoder, windows, part="train")
+    table = score_sessions(said, part="train").assign(condition="", fold="", seed=0)
     as_it_is = score_animals(table)["value"].mean()
     assert found.deletion[0] == found.insertion[-1] == pytest.approx(as_it_is)
     assert found.deletion[-1] == found.insertion[0] == 0.5
@@ -107,8 +109,8 @@ def test_what_is_taken_away_enters_as_regions_that_were_left_out(decoder, window
     found = delete_regions(decoder, windows, TRUE_ORDER, n_random=1)
     traces = windows.traces.copy()
     traces[:, 2] = offset[2]
-    said = predict(decoder, replace(windows, traces=traces))
-    table = score_sessions(said).assign(condition="", fold="", seed=0)
+    said = predict(decoder, replace(windows, traces=traces), part="train")
+    table = score_sessions(said, part="train").assign(condition="", fold="", seed=0)
     assert found.deletion[1] == pytest.approx(score_animals(table)["value"].mean())
 
 
@@ -127,7 +129,7 @@ def test_each_input_is_predicted_once(decoder, windows, monkeypatch):
 @pytest.mark.parametrize("target", ["act", "speed"])
 def test_other_targets(target):
     windows = windows_of(target=target)
-    decoder = fit(windows, windows, "linear-window", Training(penalty=(0.01,)))
+    decoder = fit(windows, again(windows), "linear-window", Training(penalty=(0.01,)))
     found = delete_regions(decoder, windows, TRUE_ORDER)
     assert found.metric == ("auc" if target == "act" else "r2")
     assert found.p_deletion < 0.1
@@ -309,4 +311,4 @@ def test_what_cannot_be_decoded_is_refused(square_windows):
 def test_decoders_of_traces_are_sent_elsewhere():
     traces = trace_windows()
     with pytest.raises(StudyError, match="take regions away with delete_regions"):
-        delete_squares(fit(traces, traces, "linear-window"), traces, planted_map())
+        delete_squares(fit(traces, again(traces), "linear-window"), traces, planted_map())

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.conftest import again
 from torch import nn
 
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
@@ -30,7 +31,7 @@ def fitted(simulate):
             WindowShape(2, 2),
             preprocessing=Preprocessing(),
         )
-        return fit(windows, windows, Network(kind), SHORT), windows
+        return fit(windows, again(windows), Network(kind), SHORT), windows
 
     return make
 

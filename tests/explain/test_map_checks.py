@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
+from tests.conftest import again
 
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
@@ -47,7 +48,7 @@ def windows():
 @pytest.fixture(scope="module", params=["gru", "linear-window"])
 def decoder(request, windows):
     training = Training(epochs=4, batch_size=32, learning_rate=0.02)
-    return fit(windows, windows, Network(request.param, units=8), training)
+    return fit(windows, again(windows), Network(request.param, units=8), training)
 
 
 def test_a_trained_map_is_above_random_ones(decoder, windows):
@@ -110,7 +111,7 @@ def test_a_planted_region_is_not_that_of_random_decoders():
     session = Session("m1", "a", traces, names, {"run": run}, np.zeros(600, int))
     windows = cut_windows([session], Target("run"), WindowShape(2, 2))
     training = Training(epochs=4, batch_size=32, learning_rate=0.02)
-    decoder = fit(windows, windows, Network("gru", units=8), training)
+    decoder = fit(windows, again(windows), Network("gru", units=8), training)
     background = draw_background(windows, 20)
     trained = deep_shap(decoder, windows, background)
     others = list(random_weight_maps(decoder, windows, background, range(20)))
@@ -167,7 +168,7 @@ WINDOWS = convergence_windows()
 @pytest.fixture(scope="module")
 def convergence_decoder():
     training = Training(epochs=4, batch_size=32, learning_rate=0.02)
-    return fit(WINDOWS, WINDOWS, Network("gru", units=8), training)
+    return fit(WINDOWS, again(WINDOWS), Network("gru", units=8), training)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +201,7 @@ def test_each_row_is_its_own_map(convergence_decoder, explained):
 
 def test_regions_that_are_left_out_have_no_rank():
     windows = convergence_windows(regions=["not", 1, 2])
-    convergence_decoder = fit(windows, windows, "linear-window", Training(penalty=(0.01,)))
+    convergence_decoder = fit(windows, again(windows), "linear-window", Training(penalty=(0.01,)))
     backgrounds = draw_backgrounds(windows, (10, 20))
     found = compare_backgrounds(
         convergence_decoder, windows.where(windows.frame % 30 == 0), backgrounds
@@ -241,7 +242,7 @@ def spread_windows(scale="none", regions=None, over="session"):
 
 
 def decoder_of(windows):
-    return fit(windows, windows, Network("gru", units=8), Training(epochs=1, batch_size=64))
+    return fit(windows, again(windows), Network("gru", units=8), Training(epochs=1, batch_size=64))
 
 
 def test_maps_that_learnt_nothing_follow_the_spread_until_it_is_divided_out():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.conftest import again
 from torch import nn
 
 from corticode.data.movies.normalise import NormalisedMovie, PixelPreprocessing
@@ -270,7 +271,7 @@ class TestVersions:
 class TestTraces:
     def test_finds_the_region_with_the_information(self):
         windows = trace_windows()
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         masks = region_masks(
             {name: [name] for name in windows.recipe.regions}, ("M2", "HL", "V1", "A1")
         )
@@ -284,7 +285,7 @@ class TestTraces:
     @pytest.mark.parametrize(("kind", "metric"), [("classes", "auc"), ("value", "r2")])
     def test_classes_and_values(self, kind, metric):
         windows = trace_windows(target=Target("run", kind=kind))
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         masks = region_masks({"HL": ["HL"], "M2": ["M2"]}, windows.recipe.regions)
         found = occlude(decoder, windows, masks)
         assert found.metric == metric
@@ -293,19 +294,19 @@ class TestTraces:
 
     def test_zero_is_what_regions_left_out_enter_as(self):
         windows = trace_windows()
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         # A decoder that scales its own input: what is 0 behind that scaling.
         decoder.network.set_input(np.full(4, 0.3, np.float32), np.full(4, 2.0, np.float32))
         row = occlude(decoder, windows, region_masks({"x": ["HL"]}, windows.recipe.regions))
         decoder.network.set_input(
             np.full(4, 0.3, np.float32), np.array([2.0, 0.0, 2.0, 2.0], np.float32)
         )
-        said = predict(decoder, windows)
+        said = predict(decoder, windows, part=None)
         assert row.pooled["auc_covered"][0] == binary_scores(said.target, said.score)["auc"]
 
     def test_seed_fixes_the_shuffles(self):
         windows = trace_windows()
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         masks = region_masks({"x": ["HL"]}, windows.recipe.regions)
         score = [
             occlude(decoder, windows, masks, fill="shuffled", seed=seed).pooled["score"][0]
@@ -316,7 +317,7 @@ class TestTraces:
     def test_leaves_traces_as_they_are(self):
         windows = trace_windows()
         before = windows.traces.copy()
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         occlude(decoder, windows, region_masks({"x": ["HL"]}, windows.recipe.regions))
         np.testing.assert_array_equal(windows.traces, before)
 
@@ -331,14 +332,14 @@ class TestTraces:
     )
     def test_bad_input_is_refused(self, selection, more, message):
         windows = trace_windows(regions=["M2", "HL"])
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         masks = region_masks({"x": selection}, windows.recipe.regions)
         with pytest.raises(StudyError, match=message):
             occlude(decoder, windows, masks, **more)
 
     def test_one_session_has_no_other(self):
         windows = trace_windows(("a",))
-        decoder = fit(windows, windows, "linear-window")
+        decoder = fit(windows, again(windows), "linear-window")
         masks = region_masks({"x": ["HL"]}, windows.recipe.regions)
         with pytest.raises(DataError, match="'m1' has one session, so no other can fill"):
             occlude(decoder, windows, masks, fill="other-session")

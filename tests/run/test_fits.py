@@ -5,24 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.conftest import LINEAR_STUDY
 
 from corticode.data.catalogue import read_catalogue
+from corticode.data.checks import read_all
 from corticode.data.folds import Fold, Part
 from corticode.data.prepared import prepare_sessions
 from corticode.data.regions import RegionTable
 from corticode.data.targets import Target
-from corticode.decode.decoder import load_decoder
+from corticode.decode.decoder import load_decoder, roles_of_animals
 from corticode.decode.predictions import Predictions
 from corticode.errors import (
     LEFT_OUT,
+    UNKNOWN_CLASS,
     CorticodeWarning,
-    DataError,
     DecoderError,
     Finding,
     FoldError,
     RunError,
     StudyError,
 )
+from corticode.evaluate.metrics import binary_scores
+from corticode.run.check import check_study
 from corticode.run.fits import (
     condition_windows,
     fold_findings,
@@ -261,8 +265,147 @@ network = { kind = "linear-window" }
         np.testing.assert_array_equal(said.score, was.score)
         table["act"] = table["act"].replace({"rest": "sleep"})
         table.to_csv(tmp_path / "m1_s1.csv", index=False)
-        with pytest.raises(DataError, match=r"session m1/s1: .*'sleep'.*groom, rest, walk"):
-            predict_recordings(decoder, recordings)
+        message = "windows are of 'sleep', and the decoder was trained on groom, rest, walk alone"
+        with pytest.warns(CorticodeWarning, match=message):
+            said = predict_recordings(decoder, recordings)
+        np.testing.assert_array_equal(said.score, was.score)
+        assert set(said.target[~np.isnan(said.target)]) == {2}
+
+
+FOLDS = ("m1_valid-m2", "m2_valid-m1", "m3_valid-m1")
+CLASSES = """
+preset = "code"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "act"
+kind = "classes"
+[folds]
+only = ["test-m1_valid-m2", "test-m2_valid-m1", "test-m3_valid-m1"]
+[[condition]]
+name = "linear"
+preprocess = { detrend_frames = 0 }
+window = { before = 1, after = 1 }
+network = { kind = "linear-window" }
+"""
+
+
+class TestAClassThatDoesNotTrain:
+    """m1 alone grooms: where m1 is tested or validates, no decoder can say so."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def groomed(write_cohort, run_inline, tmp_path_factory):
+        folder = write_cohort(
+            tmp_path_factory.mktemp("classes") / "cohort", study=CLASSES, animals=3, sessions=2
+        )
+        for path in [*folder.glob("m2_s?.csv"), *folder.glob("m3_s?.csv")]:
+            table = pd.read_csv(path)
+            table["act"] = table["act"].replace({"groom": "walk"})
+            table.to_csv(path, index=False)
+        summary, _ = run_inline(folder, folder / "run")
+        return folder, summary
+
+    def test_is_named_before_training(self, groomed):
+        folder, summary = groomed
+        told = [f for f in check_study(folder / "study.toml").findings if f.code == UNKNOWN_CLASS]
+        assert [f.item for f in told] == [
+            "test-m1_valid-m2",
+            "test-m2_valid-m1",
+            "test-m3_valid-m1",
+        ]
+        assert "class 'groom' is not in its training part" in told[0].reason
+        assert told[0].reason.endswith(" windows of its test part enter no score")
+        assert told[1].reason.endswith(" windows of its validation part do not choose the epoch")
+        assert set(told) <= set(summary.findings)
+
+    def test_enters_no_score(self, groomed):
+        folder, _ = groomed
+        fit = Run(folder / "run").fit_folder("linear", "test-m1_valid-m2", 0)
+        said = Predictions.load(fit / "predictions.npz").of_part("test")
+        act = pd.concat([pd.read_csv(folder / f"m1_s{k}.csv")["act"][1:-1] for k in (1, 2)])
+        np.testing.assert_array_equal(np.isnan(said.target), act == "groom")
+        known = act.to_numpy() != "groom"
+        result = read_result(fit, FitResult)
+        # Of two classes the mean over both, each against the other.
+        aucs = [
+            binary_scores(act.to_numpy()[known] == name, said.score[known, k])["auc"]
+            for k, name in ((1, "rest"), (2, "walk"))
+        ]
+        assert result.scores["auc"] == pytest.approx(np.mean(aucs))
+        assert result.scores["n_windows"] == known.sum()
+        assert load_decoder(fit).trained_classes == ("rest", "walk")
+
+    def test_keys_of_such_folds_alone_differ(self, groomed, tmp_path, monkeypatch):
+        folder, _ = groomed
+        study = read_study(folder / "study.toml")
+        now = [task.key for task in lay_out(study, Run(tmp_path / "run")).tasks]
+        monkeypatch.setattr("corticode.run.tasks.unknown_rules", lambda *_: ())
+        then = [task.key for task in lay_out(study, Run(tmp_path / "run")).tasks]
+        assert [a == b for a, b in zip(now, then, strict=True)] == [False] * 3
+
+    def test_a_part_that_holds_nothing_else(self, groomed, tmp_path):
+        folder, _ = groomed
+        prepared = prepare_sessions(read_all(read_catalogue(folder / "sessions.csv")))
+        condition = resolve(read_study(folder / "study.toml").conditions[0], 10.0)
+        windows = condition_windows(prepared, condition)
+        fold = Fold("f", (Part("m2"),), (Part("m3"),), (Part("m1"),))
+        m1 = windows.animal == windows.animal_names.index("m1")
+        with pytest.raises(FoldError, match="no class that its test part holds"):
+            split_fold(windows.where(~m1 | (windows.target == 0)), fold)
+
+
+class TestRolesAreKept:
+    def test_by_session(self, write_cohort, run_inline, tmp_path):
+        """Folds within animals: of each session a decoder knows what it was."""
+        study = LINEAR_STUDY.replace(
+            'by = "animal"', 'by = "session"\nonly = ["m1_test-s1_valid-s2"]'
+        )
+        write_cohort(tmp_path, study=study, animals=1, sessions=4)
+        run_inline(tmp_path, tmp_path / "run")
+        decoder = load_decoder(Run(tmp_path / "run").fit_folder("linear", "m1_test-s1_valid-s2", 0))
+        assert decoder.roles == {
+            "train": (Part("m1", "s3", 0, 400), Part("m1", "s4", 0, 400)),
+            "valid": (Part("m1", "s2", 0, 400),),
+            "test": (Part("m1", "s1", 0, 400),),
+        }
+        recordings = read_catalogue(tmp_path / "sessions.csv")
+        with pytest.warns(CorticodeWarning) as told:
+            said = predict_recordings(decoder, recordings).to_frame()
+        parts = said.groupby("session")["part"].unique()
+        assert {name: list(part) for name, part in parts.items()} == {
+            "s1": ["test"], "s2": ["valid"], "s3": ["train"], "s4": ["train"],
+        }  # fmt: skip
+        words = [str(one.message) for one in told]
+        assert words[0].startswith("animal 'm1': trained this decoder")
+        assert [line.split("'")[3] for line in words[1:]] == ["s2", "s3", "s4"]
+        assert "390 of 390 windows trained this decoder and 0 chose its epoch" in words[2]
+
+    def test_by_block(self, write_cohort, run_inline, tmp_path):
+        study = LINEAR_STUDY.replace(
+            'by = "animal"', 'by = "block"\nonly = ["m1_s1_test-0_valid-1"]'
+        )
+        write_cohort(tmp_path, study=study, animals=1, sessions=1)
+        run_inline(tmp_path, tmp_path / "run")
+        decoder = load_decoder(
+            Run(tmp_path / "run").fit_folder("linear", "m1_s1_test-0_valid-1", 0)
+        )
+        with pytest.warns(CorticodeWarning) as told:
+            said = predict_recordings(decoder, read_catalogue(tmp_path / "sessions.csv"))
+        assert "windows trained this decoder and" in str(told[-1].message)
+        kept = Predictions.load(
+            Run(tmp_path / "run").fit_folder("linear", "m1_s1_test-0_valid-1", 0)
+            / "predictions.npz"
+        )
+        for part in (1, 2):
+            frames = kept.frame[kept.part == part]
+            assert set(said.part[np.isin(said.frame, frames)]) == {part}
+
+    def test_of_older_decoders_by_animal(self, finished_run):
+        decoder = load_decoder(finished_run.fit_folder("linear", "test-m1_valid-m2", 0))
+        older = replace(decoder, roles={})
+        assert roles_of_animals(older) == roles_of_animals(decoder)
+        assert roles_of_animals(decoder) == {"m2": "valid", "m3": "train", "m4": "train"}
 
 
 class TestOtherRecordings:

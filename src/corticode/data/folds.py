@@ -301,6 +301,69 @@ def split_windows(windows: Windows, fold: Fold) -> Split:
     return Split(**by_role)
 
 
+def frames_seen(windows: Windows) -> tuple[Part, ...]:
+    """The stretches of frames, session by session, that windows see or whose target they say.
+
+    Examples
+    --------
+    >>> from corticode.data.session import Session
+    >>> from corticode.data.targets import Target
+    >>> from corticode.data.windows import WindowShape, cut_windows
+    >>> noise = np.random.default_rng(0).normal(size=(100, 2))
+    >>> one = Session("m1", "a", noise, ("1", "2"), {"x": np.arange(100.0)}, np.zeros(100, int))
+    >>> windows = cut_windows([one], Target("x", kind="value"), WindowShape(5, 5))
+    >>> frames_seen(windows.where(slice(0, 10)))
+    (Part(animal='m1', session='a', first_frame=0, stop_frame=20),)
+    """
+    parts = []
+    for k in np.unique(windows.session):
+        own = windows.where(windows.session == k)
+        spans = [np.stack(span) for span in _spans(own)]
+        first, stop = np.concatenate(spans, axis=1)
+        order = np.argsort(first, kind="stable")
+        first, reach = first[order], np.maximum.accumulate(stop[order])
+        begins = np.append(True, first[1:] > reach[:-1])
+        name, session = own.animal_names[own.animal[0]], own.session_names[k]
+        parts += [
+            Part(name, session, int(one), int(other))
+            for one, other in zip(first[begins], reach[np.append(begins[1:], True)], strict=True)
+        ]
+    return tuple(parts)
+
+
+def sees_some(windows: Windows, parts: Sequence[Part]) -> NDArray[np.bool_]:
+    """Which windows see, or say the target of, a frame of some stretch, shape (window,).
+
+    Sessions are known by their names and their animal's.
+    """
+    by_session: dict[tuple[str, str | None], list[tuple[int, int | None]]] = {}
+    for part in parts:
+        own_parts = by_session.setdefault((part.animal, part.session), [])
+        own_parts.append((part.first_frame, part.stop_frame))
+    seen = np.zeros(windows.n_windows, np.bool_)
+    for k in np.unique(windows.session):
+        rows = np.flatnonzero(windows.session == k)
+        name = windows.animal_names[windows.animal[rows[0]]]
+        given = by_session.get((name, windows.session_names[k]), [])
+        given = sorted(given + by_session.get((name, None), []), key=lambda one: one[0])
+        for span_first, span_stop in _spans(windows.where(rows)) if given else ():
+            first = np.array([one for one, _ in given])
+            last = np.iinfo(np.int64).max
+            stop = np.maximum.accumulate([last if one is None else one for _, one in given])
+            at = np.searchsorted(stop, span_first, side="right")
+            inside = at < len(first)
+            seen[rows[inside]] |= first[at[inside]] < span_stop[inside]
+    return seen
+
+
+def _spans(windows: Windows) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """First frame and frame after the last of each window, and of its target, in its session."""
+    recipe = windows.recipe
+    frame = windows.frame.astype(np.int64)
+    first = frame - (recipe.margin + recipe.window.before + recipe.window.shift)
+    return [(first, first + recipe.n_frames), (frame, frame + 1)]
+
+
 def _named_apart(folds: list[Fold]) -> list[Fold]:
     """The folds; two of one name would overwrite each other's fits."""
     named: dict[str, Fold] = {}

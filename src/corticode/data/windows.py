@@ -2,25 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from corticode.data.cues import WHOLE_SESSION_INPUTS
+from corticode.data.clocks import is_same_rate
+from corticode.data.cues import WHOLE_SESSION_INPUTS, cue_session, without_cues
 from corticode.data.movies.normalise import (
     NormalisedMovie,
     PixelPreprocessing,
     pixel_look_ahead_frames,
 )
 from corticode.data.on_frames import lost_bouts
-from corticode.data.prepared import PreparedSessions, prepare_sessions
+from corticode.data.prepared import PreparedSessions, prepare_movies, prepare_sessions
 from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session
 from corticode.data.targets import Target, TargetTrace, collect_classes, covered_rows, make_target
-from corticode.errors import DataError, StudyError, warn_about
+from corticode.errors import (
+    DataError,
+    DecoderError,
+    Finding,
+    StudyError,
+    some,
+    warn_about,
+)
+
+SHOWN_REGIONS = 5
 
 
 @dataclass(frozen=True)
@@ -171,14 +181,24 @@ class Windows:
         return covered_rows(self.start, self.start + self.recipe.n_frames, self.traces.shape[0])
 
 
+class Recorded(Protocol):
+    """What keeps how its windows were made, as a decoder does."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How recorded frames became its windows."""
+        ...
+
+
 def cut_windows(
     sessions: Sequence[Session] | PreparedSessions,
-    target: Target,
-    window: WindowShape = WindowShape(),
+    target: Target | None = None,
+    window: WindowShape | None = None,
     *,
     preprocessing: Preprocessing | None = None,
     regions: Sequence[int | str] | None = None,
     table: RegionTable | None = None,
+    recipe: Recipe | Recorded | None = None,
 ) -> Windows:
     """Every window of the sessions whose frames all exist and whose target is known.
 
@@ -191,7 +211,7 @@ def cut_windows(
     target
         What to decode.
     window
-        Frames before and after the centre, and the target's shift.
+        Frames before and after the centre, and the target's shift; None: 15, 15 and 0.
     preprocessing
         For sessions that are not prepared yet; None takes the study's: minus the moving mean
         over 1000 frames, min-max over the session.
@@ -199,11 +219,23 @@ def cut_windows(
         The regions that the decoder may see (numbers, names, groups, sides); None: all.
     table
         Where groups and sides are looked up.
+    recipe
+        A fitted decoder (or its recipe): windows of other sessions are cut as its own were, and
+        everything else is left out. Without the target's signal in every session targets are NaN.
 
     Raises
     ------
     DataError
         No session is given, no window is left, or the target's signal is missing.
+    DecoderError
+        A session does not fit the recipe: other regions, another frame rate or image size.
+    StudyError
+        Neither a target nor a recipe is given, or both.
+
+    Warns
+    -----
+    CorticodeWarning
+        For each finding: a flat region, a session of which no window is left, and why.
 
     Examples
     --------
@@ -213,12 +245,23 @@ def cut_windows(
     >>> windows = cut_windows([session], Target("run"), WindowShape(5, 5))
     >>> windows.n_windows, windows.values().shape
     (90, (90, 11, 4))
+    >>> cut_windows([session], recipe=windows.recipe).n_windows
+    90
     """
+    if not isinstance(sessions, PreparedSessions) and not sessions:
+        raise DataError("there are no sessions to cut windows from; give at least one")
+    if recipe is not None:
+        if (target, window, preprocessing, regions) != (None, None, None, None):
+            raise StudyError(
+                "a recipe says what is decoded, and from what; leave target, window, preprocessing "
+                "and regions out"
+            )
+        return _cut_by_recipe(sessions, recipe if isinstance(recipe, Recipe) else recipe.recipe)
+    if target is None:
+        raise StudyError("say what to decode: a target, or recipe = a fitted decoder")
     if isinstance(sessions, PreparedSessions):
         prepared = sessions
     else:
-        if not sessions:
-            raise DataError("there are no sessions to cut windows from; give at least one")
         chosen = Preprocessing(detrend_frames=1000) if preprocessing is None else preprocessing
         sessions = [with_rule_of(session, target) for session in sessions]
         prepared = prepare_sessions(sessions, chosen)
@@ -226,7 +269,108 @@ def cut_windows(
         warn_about([*prepared.findings, *([] if lost is None else [lost])])
     traces = session_targets(prepared, target)
     kept = select_regions(regions, prepared.regions, table)
-    return windows_of(prepared, target, traces, window, kept)
+    windows = windows_of(prepared, target, traces, window or WindowShape(), kept)
+    warn_about(sessions_without_windows(prepared, windows))
+    return windows
+
+
+def _cut_by_recipe(sessions: Sequence[Session] | PreparedSessions, recipe: Recipe) -> Windows:
+    """The windows of sessions, cut as a decoder's own were."""
+    if isinstance(sessions, PreparedSessions):
+        raise StudyError("a recipe prepares sessions itself; give sessions as they were read")
+    sessions = [as_in_recipe(with_rule_of(one, recipe.target), recipe) for one in sessions]
+    if recipe.pixels is not None:
+        prepared = prepare_movies(sessions, recipe.pixels)
+        if prepared.image_shape != recipe.image_shape:
+            raise DecoderError(
+                f"the movies have frames of {prepared.image_shape} pixels (rows, columns), the "
+                f"decoder was fitted on {recipe.image_shape}; bring them to that size"
+            )
+    else:
+        prepared = prepare_sessions(sessions, recipe.preprocessing)
+    targets = None
+    if all(recipe.target.signal in session.behavior for session in sessions):
+        targets = session_targets(prepared, recipe.target)
+    kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
+    windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
+    warn_about([*prepared.findings, *sessions_without_windows(prepared, windows)])
+    return windows
+
+
+def as_in_recipe(session: Session, recipe: Recipe) -> Session:
+    """A session with the input that a recipe takes: its traces or confounds, regions by name.
+
+    Raises
+    ------
+    DecoderError
+        Its frame rate or its regions are not those of the recipe.
+    MissingDataError
+        It lacks what the input is made from.
+    """
+    if recipe.pixels is None:
+        if recipe.preprocessing.regress_out == "confounds":
+            raise DecoderError(
+                "the decoder was trained on traces from which confounds were removed with the "
+                "behaviour known; it serves its study's confound analysis and predicts no other "
+                "recording: take the condition's own decoder"
+            )
+        if recipe.preprocessing.regress_out == "cues":
+            session = without_cues(session)
+        session = cue_session(session, recipe.input)
+    if session.regions == tuple(str(k + 1) for k in range(len(recipe.regions))):
+        # Names that came from a study's region table: the session itself has none.
+        session = replace(session, regions=recipe.regions)
+    if not is_same_rate(session.frame_rate_hz, recipe.frame_rate_hz):
+        raise DecoderError(
+            f"session {session.name} has {session.frame_rate_hz or 'no known'} frames/s; the "
+            f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "
+            "recording to that rate or fit a decoder at this one"
+        )
+    if recipe.pixels is not None:
+        return session
+    # Names that the decoder's own sessions did not all have were left out of it.
+    regions = tuple(name for name in session.regions if name not in recipe.left_out_regions)
+    if regions == recipe.regions:
+        kept = [name in regions for name in session.regions]
+        traces = session.traces if all(kept) else np.asarray(session.traces)[:, kept]
+        return replace(session, traces=traces, regions=regions)
+    missing = [name for name in recipe.regions if name not in session.regions]
+    detail = f"it lacks {', '.join(missing[:5])}" if missing else "their order or number differs"
+    raise DecoderError(
+        f"session {session.name} has {len(session.regions)} regions, the decoder "
+        f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
+    )
+
+
+def sessions_without_windows(prepared: PreparedSessions, windows: Windows) -> list[Finding]:
+    """Sessions of which no window is left, with the reason; those of one animal and reason once."""
+    left = np.unique(windows.session)
+    findings = []
+    for k in np.setdiff1d(np.arange(prepared.n_sessions), left):
+        rows = prepared.rows(k)
+        empty = [
+            name
+            for name, column in zip(prepared.regions, prepared.traces[rows].T, strict=False)
+            if not np.isfinite(column).any()
+        ]
+        if empty:
+            reason = (
+                f"no window is left: {_regions(empty)} no finite value there, and windows avoid "
+                "frames with NaN; take the column out of the session's traces, so that all "
+                "sessions are decoded without it, or leave the session out"
+            )
+        else:
+            reason = (
+                "no window is left: every one crosses a gap in time, holds NaN or has no target"
+            )
+        findings.append(Finding("session", reason, prepared.animals[k], prepared.sessions[k]))
+    return findings
+
+
+def _regions(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"region {names[0]!r} has"
+    return f"{len(names)} regions ({some(names, SHOWN_REGIONS)}) have"
 
 
 def with_rule_of(session: Session, target: Target) -> Session:

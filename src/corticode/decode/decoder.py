@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from corticode.data.files import check_recorded, write_bytes, write_text
+from corticode.data.folds import Part
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target, is_lost_in_float32
@@ -22,7 +23,7 @@ from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
 from corticode.decode.settings import GRID, NETWORKS, Network, Training
-from corticode.errors import DecoderError, MissingDataError
+from corticode.errors import DecoderError, MissingDataError, StudyError
 
 FORMAT = 1
 FILES = ("decoder.safetensors", "decoder.json")
@@ -114,6 +115,11 @@ class Decoder:
         Parts in which each batch was taken: 2 where the device's memory did not hold one.
     valid_animals
         Who chose the epoch (or penalty).
+    roles
+        The stretches of frames that were ``"train"`` and ``"valid"`` when it was fitted, and in a
+        run ``"test"``, session by session. Empty for decoders of version 60f4e28 and before.
+    trained_classes
+        For several classes: those that training windows held. Of others it knows nothing.
     """
 
     network: ScaledNetwork
@@ -128,6 +134,8 @@ class Decoder:
     train_animals: tuple[str, ...]
     n_parts: int = 1
     valid_animals: tuple[str, ...] = ()
+    roles: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
+    trained_classes: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write ``decoder.safetensors`` and ``decoder.json`` into a folder."""
@@ -156,16 +164,22 @@ def describe(decoder: Decoder) -> dict[str, Any]:
         "selected_by": decoder.selected_by,
         "train_animals": decoder.train_animals,
         "valid_animals": decoder.valid_animals,
+        "roles": {role: [astuple(part) for part in parts] for role, parts in decoder.roles.items()},
+        "trained_classes": decoder.trained_classes,
     }
 
 
 def roles_of_animals(decoder: Decoder) -> dict[str, str]:
     """What each animal was to a fit, ``"train"`` or ``"valid"``.
 
-    Empty where animals were both: folds within animals give roles to sessions or blocks.
+    Empty where animals were both, as in folds within animals, which give roles to sessions or
+    blocks; but where other animals are tested while sessions of those that train validate, all of
+    them trained.
     """
     if set(decoder.train_animals) & set(decoder.valid_animals):
-        return {}
+        tested = {part.animal for part in decoder.roles.get("test", ())}
+        trained = {*decoder.train_animals, *decoder.valid_animals}
+        return {} if not tested or tested & trained else dict.fromkeys(sorted(trained), "train")
     return dict.fromkeys(decoder.train_animals, "train") | dict.fromkeys(
         decoder.valid_animals, "valid"
     )
@@ -219,6 +233,21 @@ def _build_cnn(settings: Network) -> nn.Module:
     )
 
 
+def check_device(device: str) -> None:
+    """Refuse, with a `StudyError`, a device that is none, or that is not there.
+
+    Examples
+    --------
+    >>> check_device("gpu")
+    Traceback (most recent call last):
+    corticode.errors.StudyError: device is 'gpu'; give 'cpu' or 'cuda'
+    """
+    if device not in ("cpu", "cuda"):
+        raise StudyError(f"device is {device!r}; give 'cpu' or 'cuda'")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise StudyError("device is 'cuda', and torch finds no GPU here; give 'cpu'")
+
+
 def count_outputs(kind: str, classes: Sequence[str]) -> int:
     """Outputs a network needs: one a class where there are several."""
     return len(classes) if kind == "classes" else 1
@@ -261,6 +290,11 @@ def load_decoder(folder: Path | str) -> Decoder:
             described["selected_by"],
             tuple(described["train_animals"]),
             valid_animals=tuple(described.get("valid_animals", ())),
+            roles={
+                role: tuple(Part(*part) for part in parts)
+                for role, parts in described.get("roles", {}).items()
+            },
+            trained_classes=tuple(described.get("trained_classes", recipe.classes)),
         )
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DecoderError(

@@ -135,7 +135,8 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         check_consistent_length(codes, group)
         chosen = _choose_validation(codes, group, self.validation, self.seed)
         train = windows.where(~chosen)
-        valid = windows.where(chosen) if chosen.any() else train
+        # Under another name, as where none can be spared the same windows train and choose.
+        valid = replace(windows.where(chosen) if chosen.any() else train, animal_names=("valid",))
         training = Training(
             self.epochs,
             self.batch_size,
@@ -150,6 +151,8 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             selected_by=decoder.selected_by if chosen.any() else "training loss",
             train_animals=() if group is None else tuple(map(str, np.unique(group[~chosen]))),
             valid_animals=() if group is None else tuple(map(str, np.unique(group[chosen]))),
+            # Windows at hand have no session that could be met again.
+            roles={},
         )
         self.is_validation_ = chosen
         self.n_iter_ = len(decoder.history)
@@ -207,7 +210,8 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             target,
             one,
             one,
-            order.astype(np.int32),
+            # Each is a stretch of its own, so that none sees what another does.
+            (order * n_frames + before).astype(np.int32),
             ("all",),
             ("all",),
             recipe,

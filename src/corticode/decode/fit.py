@@ -6,9 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from corticode.data.folds import frames_seen, sees_some
 from corticode.data.preprocess import fit_scale
 from corticode.data.windows import Windows
-from corticode.decode.decoder import Decoder, ScaledNetwork, build_network, count_outputs
+from corticode.decode.decoder import (
+    Decoder,
+    ScaledNetwork,
+    build_network,
+    check_device,
+    count_outputs,
+)
 from corticode.decode.linear import LinearProblem, fit_linear
 from corticode.decode.networks.efficientnet import EfficientNet
 from corticode.decode.networks.movies import MovieNetwork
@@ -71,8 +78,9 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
     FoldError
         Training windows hold one class, or there are none to train or to validate.
     StudyError
-        Windows have no target, training and validation windows were cut in different ways, or
-        the network does not decode targets of their kind, or the loss is no longer a number.
+        Windows have no target, training and validation windows were cut in different ways or see
+        the same frames of a session, the network does not decode targets of their kind, the loss
+        is no longer a number, or there is no such device here.
     DataError
         No kept region varies.
     RunError
@@ -99,7 +107,11 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
     ('linear-window', 6)
     """
     settings = Network(network) if isinstance(network, str) else network
+    check_device(device)
     _check_targets(train, valid)
+    _check_apart(train, valid)
+    trained_classes = _classes_in(train)
+    valid = _of_trained_classes(train, valid)
     check_network(settings, train.recipe.target.kind, train.recipe.input)
     # `torch.manual_seed` would seed the caller's GPUs as well, now or when they are first used.
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
@@ -136,6 +148,8 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
         tuple(train.animal_names[k] for k in np.unique(train.animal)),
         n_parts=state.n_parts,
         valid_animals=tuple(valid.animal_names[k] for k in np.unique(valid.animal)),
+        roles={"train": frames_seen(train), "valid": frames_seen(valid)},
+        trained_classes=trained_classes,
     )
 
 
@@ -157,6 +171,45 @@ def _check_targets(train: Windows, valid: Windows) -> None:
             f"the {train.n_windows} training windows hold one class of "
             f"{train.recipe.target.signal!r} alone; there is nothing to tell apart"
         )
+
+
+def _check_apart(train: Windows, valid: Windows) -> None:
+    """Refuse, with a `StudyError`, validation windows that see what trains."""
+    shared = sees_some(valid, frames_seen(train))
+    if not shared.any():
+        return
+    k = int(np.flatnonzero(shared)[0])
+    name = f"{valid.animal_names[valid.animal[k]]}/{valid.session_names[valid.session[k]]}"
+    recipe = train.recipe
+    raise StudyError(
+        f"{int(shared.sum())} of the {valid.n_windows} validation windows (the first in session "
+        f"{name}, frame {valid.frame[k]}) see frames that training windows see: the epoch would be "
+        "chosen by what trained; give windows of other animals, sessions or blocks (blocks at "
+        f"least {recipe.n_frames + abs(recipe.window.shift)} frames apart)"
+    )
+
+
+def _classes_in(train: Windows) -> tuple[str, ...]:
+    """The classes that training windows hold, of a target of several."""
+    if train.recipe.target.kind != "classes":
+        return ()
+    return tuple(train.recipe.classes[int(k)] for k in np.unique(train.target))
+
+
+def _of_trained_classes(train: Windows, valid: Windows) -> Windows:
+    """The validation windows of classes that train: a loss over others would choose by chance.
+
+    Raises
+    ------
+    FoldError
+        There is none.
+    """
+    if train.recipe.target.kind != "classes":
+        return valid
+    known = np.isin(valid.target, np.unique(train.target))
+    if not known.any():
+        raise FoldError("no validation window is of a class that the training windows hold")
+    return valid if known.all() else valid.where(known)
 
 
 def _fix_start(network: ScaledNetwork, settings: Network, start_from: Decoder | None) -> None:

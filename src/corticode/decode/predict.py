@@ -1,6 +1,7 @@
 """The prediction loop: what a fitted decoder says of windows of traces or of movies."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from corticode.data.folds import sees_some
 from corticode.data.windows import Windows
 from corticode.decode.decoder import (
     Decoder,
     ScaledNetwork,
+    check_device,
     count_outputs,
     roles_of_animals,
 )
@@ -26,11 +29,12 @@ from corticode.decode.movie_batches import (
 from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.predictions import PART_NAMES, Predictions
 from corticode.decode.trace_batches import iterate_batches
-from corticode.errors import DataError, DecoderError, Finding, warn_about
+from corticode.errors import DataError, DecoderError, Finding, some, warn_about
 
 PREDICT_BATCH = 2048
 IMAGES_BATCH = 64
 MOVIE_WINDOWS_BATCH = 256
+SHOWN_SESSIONS = 3
 
 # Normalised frames (frame, row, column), their rows, and where others can be read -> the versions
 # of them that are decoded.
@@ -51,16 +55,17 @@ def predict(
     windows
         Windows cut with the decoder's recipe.
     part
-        The role of these windows: ``"train"``, ``"valid"`` or ``"test"``. None: that of each
-        animal when the decoder was fitted, ``"test"`` for animals it never saw and for decoders
-        whose folds lay within animals.
+        The role of these windows: ``"train"``, ``"valid"`` or ``"test"``. None: what each was when
+        the decoder was fitted: ``"train"`` or ``"valid"`` where it sees a frame that trained or
+        validated, or an animal that did where others are tested; ``"test"`` otherwise.
     device
         ``"cpu"`` or ``"cuda"``.
 
     Returns
     -------
     Predictions
-        One row a window: a probability, or a value in the target's unit.
+        One row a window: a probability, or a value in the target's unit. Classes that did not
+        train the decoder have no target.
 
     Raises
     ------
@@ -68,14 +73,19 @@ def predict(
         The windows were not cut with the decoder's recipe.
     DataError
         There is no part of that name.
+    StudyError
+        There is no such device here.
 
     Warns
     -----
     CorticodeWarning
-        Windows said to be ``"test"`` are of animals that trained or validated the decoder.
+        Windows said to be ``"test"`` trained or validated the decoder, or are of animals that did;
+        windows are of classes that did not train it.
     """
+    check_device(device)
+    windows = in_known_classes(decoder, windows)
     check_recipe(decoder, windows)
-    parts = _parts(decoder, windows, part)
+    parts, seen = _parts(decoder, windows, part)
     network = decoder.network.to(device)
     try:
         with torch.inference_mode():
@@ -94,28 +104,87 @@ def predict(
         session_names=windows.session_names,
         classes=decoder.recipe.classes,
         frame_rate_hz=windows.recipe.frame_rate_hz,
+        seen=seen,
+        train_sd=float(network.output_gain) if decoder.kind == "value" else None,
     )
 
 
-def _parts(decoder: Decoder, windows: Windows, part: str | None) -> NDArray[np.int8]:
-    """The code of each window's role, as it is given or as the decoder knows it."""
-    roles = roles_of_animals(decoder)
+def _parts(
+    decoder: Decoder, windows: Windows, part: str | None
+) -> tuple[NDArray[np.int8], NDArray[np.int8] | None]:
+    """The code of each window's part, and what it was to the decoder where that is another."""
+    known = _known_roles(decoder, windows)
     if part is None:
-        codes = [PART_NAMES.index(roles.get(name, "test")) for name in windows.animal_names]
-        return np.array(codes, dtype=np.int8)[windows.animal]
+        return known, None
     if part not in PART_NAMES:
         raise DataError(f"part {part!r} is none of {', '.join(PART_NAMES)}; name one of these")
-    if part == "test":
-        here = [windows.animal_names[k] for k in np.unique(windows.animal)]
-        seen = [name for name in here if name in roles]
-        if seen:
-            reason = (
-                f"{', '.join(seen)} trained or validated this decoder: how well it predicts them "
-                "says nothing of new animals; give part = 'train' or 'valid', or None for each "
-                "animal's own"
-            )
-            warn_about([Finding("session", reason)])
-    return np.full(windows.n_windows, PART_NAMES.index(part), dtype=np.int8)
+    given = np.full(windows.n_windows, PART_NAMES.index(part), dtype=np.int8)
+    if part != "test" or np.all(known == given):
+        return given, None
+    warn_about([Finding("session", _seen_words(decoder, windows, known))])
+    return given, known
+
+
+def _known_roles(decoder: Decoder, windows: Windows) -> NDArray[np.int8]:
+    """What each window was to the decoder: code into `PART_NAMES`, test where it was nothing."""
+    roles = roles_of_animals(decoder)
+    codes = [PART_NAMES.index(roles.get(name, "test")) for name in windows.animal_names]
+    known = np.array(codes, dtype=np.int8)[windows.animal]
+    for role in ("valid", "train"):
+        known[sees_some(windows, decoder.roles.get(role, ()))] = PART_NAMES.index(role)
+    return known
+
+
+def _seen_words(decoder: Decoder, windows: Windows, known: NDArray[np.int8]) -> str:
+    """That windows to be tested trained or validated the decoder."""
+    way_out = "give part = 'train' or 'valid', or None for what each was"
+    was_seen = known != PART_NAMES.index("test")
+    roles = roles_of_animals(decoder)
+    seen = [windows.animal_names[k] for k in np.unique(windows.animal[was_seen])]
+    if all(name in roles for name in seen):
+        return (
+            f"{', '.join(seen)} trained or validated this decoder: how well it predicts them says "
+            f"nothing of new animals; {way_out}"
+        )
+    names = [
+        f"{windows.animal_names[windows.animal[windows.session == k][0]]}/"
+        f"{windows.session_names[k]}"
+        for k in np.unique(windows.session[was_seen])
+    ]
+    return (
+        f"{np.count_nonzero(known == 0)} of {windows.n_windows} windows trained this decoder and "
+        f"{np.count_nonzero(known == 1)} chose its epoch ({some(names, SHOWN_SESSIONS)}): how well "
+        f"it predicts them says nothing of new sessions; {way_out}"
+    )
+
+
+def in_known_classes(decoder: Decoder, windows: Windows) -> Windows:
+    """The windows with their classes as the decoder numbers them; others have no target.
+
+    Warns
+    -----
+    CorticodeWarning
+        Windows are of classes that did not train the decoder.
+    """
+    names, wanted = windows.recipe.classes, decoder.recipe.classes
+    if decoder.kind != "classes" or windows.recipe.target.kind != "classes" or not names:
+        return windows
+    trained = decoder.trained_classes or wanted
+    others = [k for k, name in enumerate(names) if name not in trained]
+    n_others = int(np.isin(windows.target, others).sum())
+    if not n_others and names == wanted:
+        return windows
+    indices = [wanted.index(name) if name in trained else np.nan for name in names]
+    table = np.array([*indices, np.nan], dtype=np.float32)
+    at = np.where(np.isnan(windows.target), len(names), windows.target).astype(np.intp)
+    if n_others:
+        found = [names[k] for k in others if (windows.target == k).any()]
+        reason = (
+            f"{n_others} windows are of {', '.join(map(repr, found))}, and the decoder was trained "
+            f"on {', '.join(trained)} alone: they are predicted, have no target and enter no score"
+        )
+        warn_about([Finding("session", reason)])
+    return replace(windows, target=table[at], recipe=replace(windows.recipe, classes=wanted))
 
 
 def check_recipe(decoder: Decoder, windows: Windows) -> None:

@@ -63,6 +63,12 @@ class Predictions:
         is empty for ``"value"``.
     frame_rate_hz
         Frames per second, or ``None`` where it is not known.
+    seen
+        What each window was to the decoder when it was fitted, where that is not its `part`: code
+        into `PART_NAMES` (``"test"``: nothing), shape (window,). ``None``: it is its part.
+    train_sd
+        Of values: SD of the target over the decoder's training windows; ``None`` where it is not
+        known.
 
     Raises
     ------
@@ -102,6 +108,8 @@ class Predictions:
     session_names: tuple[str, ...]
     classes: tuple[str, ...] = ()
     frame_rate_hz: float | None = None
+    seen: NDArray[np.int8] | None = None
+    train_sd: float | None = None
 
     def __post_init__(self) -> None:
         _check_description(self)
@@ -117,7 +125,8 @@ class Predictions:
 
     def where(self, chosen: NDArray[Any]) -> Predictions:
         """The rows that a mask or an index chooses; the name tables stay whole."""
-        return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
+        columns = {name: getattr(self, name)[chosen] for name in COLUMNS}
+        return replace(self, seen=None if self.seen is None else self.seen[chosen], **columns)
 
     def of_part(self, part: str) -> Predictions:
         """The rows of ``"train"``, ``"valid"`` or ``"test"``; none where the part is absent.
@@ -141,6 +150,10 @@ class Predictions:
         arrays["kind"] = np.array(self.kind)
         rate = np.nan if self.frame_rate_hz is None else self.frame_rate_hz
         arrays["frame_rate_hz"] = np.array(rate, dtype=np.float64)
+        if self.seen is not None:
+            arrays["seen"] = self.seen.astype(np.int8, copy=False)
+        if self.train_sd is not None:
+            arrays["train_sd"] = np.array(self.train_sd, dtype=np.float64)
         write_with(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def _dtypes(self) -> dict[str, Any]:
@@ -263,8 +276,13 @@ def join(several: Sequence[Predictions]) -> Predictions:
         name: np.concatenate([getattr(one, name) for one in several])
         for name in ("part", "frame", "target", "score")
     }
+    spreads = {one.train_sd for one in several}
     return replace(
         several[0],
+        seen=None
+        if all(one.seen is None for one in several)
+        else np.concatenate([one.part if one.seen is None else one.seen for one in several]),
+        train_sd=spreads.pop() if len(spreads) == 1 else None,
         animal=animal,
         session=session,
         animal_names=animal_names,
@@ -301,6 +319,8 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Predictions:
         **tables,
         kind=str(arrays["kind"]),
         frame_rate_hz=None if np.isnan(rate) else rate,
+        seen=arrays.get("seen"),
+        train_sd=float(arrays["train_sd"]) if "train_sd" in arrays else None,
     )
 
 
@@ -343,6 +363,11 @@ def _check_codes(given: Predictions) -> None:
         return
     if given.frame.min() < 0:
         raise DataError(f"frame {given.frame.min()} is below 0; frames count from 0")
+    if given.seen is not None and given.seen.shape != given.part.shape:
+        raise DataError(
+            f"seen has shape {given.seen.shape}, where the {given.n_windows} windows need "
+            f"{given.part.shape}; give one code a window, or None"
+        )
     for name, names in (
         ("part", PART_NAMES),
         ("animal", given.animal_names),

@@ -1,7 +1,7 @@
 """Scores by session, by fold and by animal: tables made from predictions.
 
 A session's score is trusted only where each class comes in enough separate bouts and for long
-enough; elsewhere it is blank, and `blank_because` says why.
+enough, or a value varies; elsewhere it is blank, and `blank_because` says why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from corticode.data.windows import Windows
 from corticode.decode.predictions import PART_NAMES, Predictions
-from corticode.errors import NO_SCORE, DataError, Finding
+from corticode.errors import NO_SCORE, DataError, Finding, some, warn_about
 from corticode.evaluate.metrics import best_threshold, primary, score_windows
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 FEWEST_BOUTS = 3
 SHORTEST_S = 5.0
 # What a session with too few bouts cannot give: scores over all pairs or all thresholds.
-BLANKED = {"binary": ("auc", "average_precision"), "classes": ("auc",), "value": ()}
+BLANKED = {"binary": ("auc", "average_precision"), "classes": ("auc",), "value": ("r2",)}
+# A session whose target's SD is a smaller share of the training windows' SD has no R2: its sum of
+# squares goes to 0, and R2 to minus infinity.
+LEAST_SD = 0.1
 SHOWN = 3
 
 
@@ -43,12 +46,19 @@ def score(predictions: Predictions) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        See `score_sessions`.
+        See `score_sessions`; where windows said to be tested trained or validated the decoder,
+        also scored_on: ``"training"``, ``"validation"`` or ``"training, validation"`` windows,
+        empty for sessions that are new to it.
 
     Raises
     ------
     DataError
         There is no test window.
+
+    Warns
+    -----
+    CorticodeWarning
+        Windows said to be tested trained or validated the decoder.
 
     Examples
     --------
@@ -68,7 +78,27 @@ def score(predictions: Predictions) -> pd.DataFrame:
       animal session  n_windows  auc  n_bouts_1
     0     m1  monday          6  1.0          3
     """
-    return score_sessions(predictions, threshold=_carried_threshold(predictions))
+    table = score_sessions(predictions, threshold=_carried_threshold(predictions))
+    seen = [_seen_parts(session) for session in _sessions(_part(predictions, "test"))]
+    if not any(seen):
+        return table
+    names = [f"{row.animal}/{row.session}" for row in table.itertuples()]
+    named = some([name for name, one in zip(names, seen, strict=True) if one], SHOWN)
+    reason = (
+        f"{sum(map(bool, seen))} of {len(seen)} sessions ({named}) hold windows that trained the "
+        "decoder or chose its epoch: their scores say nothing of what is new to it (column "
+        "scored_on)"
+    )
+    warn_about([Finding("session", reason)])
+    return table.assign(scored_on=seen)
+
+
+def _seen_parts(session: Predictions) -> str:
+    """What of a fit the windows of a session took part in, in words; empty where in nothing."""
+    if session.seen is None:
+        return ""
+    words = {0: "training", 1: "validation"}
+    return ", ".join(word for code, word in words.items() if (session.seen == code).any())
 
 
 def score_sessions(
@@ -79,8 +109,9 @@ def score_sessions(
     A bout is a run of one class in consecutive frames; a frame left out ends it. Where a class
     has fewer than 3 bouts, or less than 5 s (judged only with a frame rate), the session's auc
     and, for binary targets, its average precision are NaN, and `blank_because` says so. With
-    several classes those that do not occur in a session play no part in it. Values are never
-    blanked.
+    several classes those that do not occur in a session play no part in it. Of values, r2 is NaN
+    where the target's SD is below a tenth of that over the training windows: R2 sets errors against
+    what varies in the session, and has no floor where hardly anything does.
 
     Parameters
     ----------
@@ -277,10 +308,12 @@ def blank_findings(animal_scores: pd.DataFrame, session_scores: pd.DataFrame) ->
         reasons = own.loc[own["blank_because"].fillna("") != "", "blank_because"]
         if reasons.empty:
             continue
-        reason = (
-            f"no {row.metric} in {row.condition!r}: {reasons.mode().iloc[0]} (a score needs "
-            f"{FEWEST_BOUTS} bouts and {SHORTEST_S:g} s of each class in a test part)"
-        )
+        reason = f"no {row.metric} in {row.condition!r}: {reasons.mode().iloc[0]}"
+        if row.metric != "r2":
+            reason += (
+                f" (a score needs {FEWEST_BOUTS} bouts and {SHORTEST_S:g} s of each class in a "
+                "test part)"
+            )
         findings.append(
             Finding("session", reason, str(row.animal), count=len(reasons), code=NO_SCORE)
         )
@@ -313,6 +346,14 @@ def _too_little(
     """What there is too little of for a score over this session alone, in words."""
     reasons = []
     rate_hz = session.frame_rate_hz
+    known = session.target[~np.isnan(session.target)]
+    if session.kind == "value" and session.train_sd is not None and known.size:
+        sd = float(np.std(known, dtype=np.float64))
+        if sd < LEAST_SD * session.train_sd:
+            reasons.append(
+                f"its target hardly varies: SD {sd:.3g}, below {LEAST_SD:.0%} of the training "
+                f"windows' {session.train_sd:.3g}"
+            )
     for name, bouts, frames in zip(_class_names(session), n_bouts, n_frames, strict=True):
         if session.kind == "classes" and bouts == 0:
             continue

@@ -6,30 +6,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
-from corticode.data.clocks import is_same_rate
-from corticode.data.cues import cue_session, without_cues
-from corticode.data.folds import Fold, Split, split_windows
+from corticode.data.folds import Fold, Split, frames_seen, split_windows
 from corticode.data.prepared import (
     PreparedSessions,
     StoredStatistics,
     attach_movies,
     load_sessions,
-    prepare_movies,
-    prepare_sessions,
 )
 from corticode.data.regions import RegionTable, select_regions
-from corticode.data.session import Session, read_session
+from corticode.data.session import read_session
 from corticode.data.targets import TargetTrace, permute_labels
-from corticode.data.windows import Windows, look_ahead_s, session_targets, windows_of
-from corticode.decode.decoder import Decoder, load_decoder
+from corticode.data.windows import (
+    Windows,
+    cut_windows,
+    look_ahead_s,
+    session_targets,
+    windows_of,
+)
+from corticode.decode.decoder import Decoder, load_decoder, roles_of_animals
 from corticode.decode.fit import fit
 from corticode.decode.predict import predict
 from corticode.decode.predictions import Predictions, join
 from corticode.errors import (
     LEFT_OUT,
+    UNKNOWN_CLASS,
     DataError,
     DecoderError,
     Finding,
@@ -46,6 +48,7 @@ from corticode.run.folder import FitResult, MapResult, read_result, run_once, wr
 from corticode.run.worker import machine_errors
 from corticode.study.conditions import Condition
 
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
 STATE_FILE = "state.safetensors"
 FIT_FILES = ("done.json", "decoder.safetensors", "decoder.json", "history.csv", "predictions.npz")
 
@@ -150,7 +153,8 @@ def _state_path(task: FitTask) -> Path:
 def _fit_and_score(task: FitTask, windows: Windows, result: FitResult) -> FitResult:
     """The result with its scores; all files but done.json are written."""
     condition = task.condition
-    split = split_fold(windows, task.fold)
+    whole = split_fold(windows, task.fold)
+    split = of_trained_classes(whole)
     decoder = fit(
         split.train,
         split.valid,
@@ -166,12 +170,13 @@ def _fit_and_score(task: FitTask, windows: Windows, result: FitResult) -> FitRes
     predictions = join(
         [predict(decoder, getattr(split, part), part=part, device=task.device) for part in parts]
     )
+    decoder = replace(decoder, roles={**decoder.roles, "test": frames_seen(split.test)})
     # An earlier fit's done.json must not vouch for files that are about to change.
     _clear(task.folder, FIT_FILES[:1])
     decoder.save(task.folder)
     write_rows(task.folder / "history.csv", decoder.history)
     predictions.save(task.folder / "predictions.npz")
-    findings = split_findings(split, task.fold) + training_findings(decoder, task.fold)
+    findings = split_findings(whole, task.fold) + training_findings(decoder, task.fold)
     return _scored(result, predictions, decoder, findings)
 
 
@@ -269,14 +274,52 @@ def split_fold(windows: Windows, fold: Fold) -> Split:
     Raises
     ------
     FoldError
-        A role has no window, or the training part has one class.
+        A role has no window, the training part has one class, or another part none of its classes.
     StudyError
         Parts of the fold share frames.
     """
     split = split_windows(windows, fold)
     if has_one_class(split.train):
         raise FoldError("its training part has one class; there is nothing to tell apart")
+    for role in ("valid", "test"):
+        part = getattr(split, role)
+        if len(_unknown_in(split, role)) == np.unique(part.target).size:
+            raise FoldError(
+                f"its training part holds no class that its {PARTS[role]} part holds; nothing that "
+                "was learned could be said there"
+            )
     return split
+
+
+def of_trained_classes(split: Split) -> Split:
+    """A fold in which classes that do not train have no target and validate nothing.
+
+    A decoder cannot say a class that it never saw: windows of it are predicted, and enter no score.
+    """
+    if split.train.recipe.target.kind != "classes":
+        return split
+    known = np.unique(split.train.target)
+    valid = np.isin(split.valid.target, known)
+    test = np.where(np.isin(split.test.target, known), split.test.target, np.nan)
+    return replace(
+        split,
+        valid=split.valid if valid.all() else split.valid.where(valid),
+        test=replace(split.test, target=test.astype(np.float32)),
+    )
+
+
+def _unknown_in(split: Split, role: str) -> dict[str, int]:
+    """Classes of a part of a fold that do not train, and how many windows are of each."""
+    part = getattr(split, role)
+    if part.recipe.target.kind != "classes":
+        return {}
+    codes, counts = np.unique(part.target, return_counts=True)
+    trained = np.unique(split.train.target)
+    return {
+        part.recipe.classes[int(k)]: int(n)
+        for k, n in zip(codes, counts, strict=True)
+        if k not in trained
+    }
 
 
 def has_one_class(windows: Windows) -> bool:
@@ -305,12 +348,25 @@ def left_out(condition: str, fold: str, reason: str) -> Finding:
 
 
 def split_findings(split: Split, fold: Fold) -> list[Finding]:
-    """Parts of a fold that hold one class, as far as the fold can be fitted nonetheless."""
+    """What is odd about parts of a fold, as far as it can be fitted nonetheless.
+
+    Parts that hold one class, and classes that no training animal shows: those enter no score.
+    """
+    found = []
+    for role, what in (("test", "enter no score"), ("valid", "do not choose the epoch")):
+        for name, n in _unknown_in(split, role).items():
+            reason = (
+                f"class {name!r} is not in its training part, and a decoder cannot say what it "
+                f"never saw: {n} windows of its {PARTS[role]} part {what}"
+            )
+            found.append(Finding("fold", reason, item=fold.name, count=n, code=UNKNOWN_CLASS))
     told = (
         (split.valid, "its validation part has one class; the epoch is chosen by training loss"),
         (split.test, "its test part has one class; AUC is empty"),
     )
-    return [Finding("fold", reason, item=fold.name) for part, reason in told if has_one_class(part)]
+    return found + [
+        Finding("fold", reason, item=fold.name) for part, reason in told if has_one_class(part)
+    ]
 
 
 def condition_windows(
@@ -399,19 +455,32 @@ def predict_recordings(
     recipe = decoder.recipe
     with_behavior = all(recording.behavior is not None for recording in recordings)
     signals = [recipe.target.signal] if with_behavior else []
-    sessions = [_fitting_session(decoder, recording, signals) for recording in recordings]
-    if recipe.pixels is not None:
-        prepared = prepare_movies(sessions, recipe.pixels)
-        _check_image_shape(decoder, prepared)
-    else:
-        prepared = prepare_sessions(sessions, recipe.preprocessing)
-    warn_about([*prepared.findings, *_seen_before(decoder, recordings)])
-    targets = None
-    if with_behavior:
-        targets = session_targets(prepared, recipe.target, classes=recipe.classes)
-    kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
-    windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
-    return predict(decoder, windows, part=None, device=device)
+    rules = {recipe.target.signal: recipe.target.frame_rule}
+    sessions = [
+        read_session(recording, signals=signals, on_frames=rules) for recording in recordings
+    ]
+    warn_about(_seen_before(decoder, recordings))
+    windows = cut_windows(sessions, recipe=recipe)
+    predictions = predict(decoder, windows, part=None, device=device)
+    warn_about(_seen_sessions(decoder, predictions))
+    return predictions
+
+
+def _seen_sessions(decoder: Decoder, predictions: Predictions) -> list[Finding]:
+    """Sessions that trained or validated a decoder of folds within animals, in whole or part."""
+    if roles_of_animals(decoder):
+        return []
+    findings = []
+    table = predictions.to_frame()
+    for (animal, session), rows in table.groupby(["animal", "session"], sort=False):
+        n_trained, n_chose = ((rows["part"] == part).sum() for part in ("train", "valid"))
+        if n_trained or n_chose:
+            reason = (
+                f"{n_trained} of {len(rows)} windows trained this decoder and {n_chose} chose its "
+                "epoch: how well they are predicted says nothing of new sessions"
+            )
+            findings.append(Finding("session", reason, str(animal), str(session)))
+    return findings
 
 
 def _seen_before(decoder: Decoder, recordings: Sequence[Recording]) -> list[Finding]:
@@ -425,52 +494,3 @@ def _seen_before(decoder: Decoder, recordings: Sequence[Recording]) -> list[Find
                 findings.append(Finding("session", reason, animal))
                 break
     return findings
-
-
-def _check_image_shape(decoder: Decoder, prepared: PreparedSessions) -> None:
-    wanted, found = decoder.recipe.image_shape, prepared.image_shape
-    if found != wanted:
-        raise DecoderError(
-            f"the movies have frames of {found} pixels (rows, columns), the decoder was fitted on "
-            f"{wanted}; bring them to that size"
-        )
-
-
-def _fitting_session(decoder: Decoder, recording: Recording, signals: Sequence[str]) -> Session:
-    recipe = decoder.recipe
-    rules = {recipe.target.signal: recipe.target.frame_rule}
-    session = read_session(recording, signals=signals, on_frames=rules)
-    if recipe.pixels is None:
-        if recipe.preprocessing.regress_out == "confounds":
-            raise DecoderError(
-                "the decoder was trained on traces from which confounds were removed with the "
-                "behaviour known; it serves its study's confound analysis and predicts no other "
-                "recording: take the condition's own decoder"
-            )
-        if recipe.preprocessing.regress_out == "cues":
-            session = without_cues(session)
-        session = cue_session(session, recipe.input)
-    numbers = tuple(str(k + 1) for k in range(len(recipe.regions)))
-    if recording.regions is None and session.regions == numbers:
-        # Names that came from the study's region table: the recording itself has none.
-        session = replace(session, regions=recipe.regions)
-    if not is_same_rate(session.frame_rate_hz, recipe.frame_rate_hz):
-        raise DecoderError(
-            f"session {session.name} has {session.frame_rate_hz or 'no known'} frames/s; the "
-            f"decoder was fitted at {recipe.frame_rate_hz or 'an unknown rate'}: bring the "
-            "recording to that rate or fit a decoder at this one"
-        )
-    if recipe.pixels is not None:
-        return session
-    # Names that the decoder's own sessions did not all have were left out of it.
-    regions = tuple(name for name in session.regions if name not in recipe.left_out_regions)
-    if regions == recipe.regions:
-        kept = [name in regions for name in session.regions]
-        traces = session.traces if all(kept) else np.asarray(session.traces)[:, kept]
-        return replace(session, traces=traces, regions=regions)
-    missing = [name for name in recipe.regions if name not in session.regions]
-    detail = f"it lacks {', '.join(missing[:5])}" if missing else "their order or number differs"
-    raise DecoderError(
-        f"session {session.name} has {len(session.regions)} regions, the decoder "
-        f"{len(recipe.regions)}: {detail}; a decoder reads the regions it was fitted on"
-    )

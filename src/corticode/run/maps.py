@@ -46,7 +46,12 @@ from corticode.explain.masks import (
 )
 from corticode.explain.occlusion import Occlusion, occlude
 from corticode.explain.settings import KINDS, OCCLUSION, MapSettings
-from corticode.run.fits import FitTask, condition_windows, stored_decoder
+from corticode.run.fits import (
+    FitTask,
+    condition_windows,
+    of_trained_classes,
+    stored_decoder,
+)
 from corticode.run.folder import FitResult, MapResult, read_result, run_once, write_table
 from corticode.run.worker import machine_errors
 
@@ -157,7 +162,7 @@ def _make(task: MapTask, decoder: Decoder, prepared: PreparedSessions) -> dict[s
         kept = zip(decoder.recipe.regions, decoder.recipe.kept_regions, strict=True)
         condition = replace(condition, regions=tuple(name for name, k in kept if k))
     windows = condition_windows(prepared, condition, seed=fit.seed, table=fit.table)
-    split = split_windows(windows, fit.fold)
+    split = of_trained_classes(split_windows(windows, fit.fold))
     if task.settings.kind == OCCLUSION:
         return _occluded(task, decoder, split)
     explained, background = explained_and_background(split, task.settings, seed=fit.seed)

@@ -39,10 +39,11 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.session import Session
 from corticode.data.targets import Target, is_wide
+from corticode.data.windows import sessions_without_windows
 from corticode.decode.decoder import FORMAT
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
-from corticode.errors import DataError, Finding, StudyError
+from corticode.errors import UNKNOWN_CLASS, DataError, Finding, StudyError
 from corticode.explain.settings import KINDS, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of
@@ -336,7 +337,8 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             rules += rules_of_target(condition.target, their_sessions)
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
-            plan.findings += examine_folds(prepared, condition, own_folds, content.table)
+            examined = examine_folds(prepared, condition, own_folds, content.table)
+            plan.findings += examined
             for fold in own_folds:
                 for seed in range(n_seeds):
                     chosen = maps_chosen_from(condition, fold, seed, plan.maps)
@@ -348,7 +350,16 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
                         condition,
                         fold,
                         seed,
-                        fit_key(study, own, condition, fold, seed, content.table, before, rules),
+                        fit_key(
+                            study,
+                            own,
+                            condition,
+                            fold,
+                            seed,
+                            content.table,
+                            before,
+                            rules + unknown_rules(examined, fold),
+                        ),
                         content.table,
                         device,
                         stored,
@@ -474,7 +485,8 @@ def examine_folds(
     """
     try:
         windows = condition_windows(prepared, condition, table=table)
-        findings = [fold_findings(windows, fold, condition.name) for fold in folds]
+        findings = [sessions_without_windows(prepared, windows)]
+        findings += [fold_findings(windows, fold, condition.name) for fold in folds]
     except (DataError, StudyError) as error:
         raise type(error)(f"condition {condition.name!r}: {error}") from error
     return [finding for found in findings for finding in found]
@@ -632,6 +644,12 @@ def rules_of_target(target: Target, sessions: Sequence[Session]) -> tuple[str, .
     ):
         rules.append("values in float64")
     return tuple(rules)
+
+
+def unknown_rules(findings: Sequence[Finding], fold: Fold) -> tuple[str, ...]:
+    """The same of a fold some classes of which do not train: they enter no score."""
+    is_concerned = any(f.code == UNKNOWN_CLASS and f.item == fold.name for f in findings)
+    return ("classes that do not train are not scored",) * is_concerned
 
 
 def prepared_key(
