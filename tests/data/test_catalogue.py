@@ -32,6 +32,15 @@ def _write(folder: Path, text: str, name: str = "sessions.csv") -> Path:
     return path
 
 
+def test_cells_without_end_are_shortened(tmp_path):
+    path = tmp_path / "sessions.csv"
+    (tmp_path / "t.npy").touch()
+    path.write_text(f"animal,session,traces,frame_rate_hz\nm1,a,t.npy,{'9' * 5000}x\x1b[31m\n")
+    with pytest.raises(DataError, match=r"9\.\.\.9+x\\x1b\[31m' is not a positive") as found:
+        read_catalogue(path)
+    assert len(str(found.value)) < 500
+
+
 def test_equal_faults_of_several_rows_are_listed_once(tmp_path):
     rows = [f'm{k},a,t{k}.npy,"10,0"' for k in range(9)]
     for k in range(9):

@@ -22,6 +22,7 @@ from corticode.data.readers.lookup import (
     is_file,
     is_folder,
     missing_hint,
+    shortened,
 )
 from corticode.errors import DataError, MissingDataError, numbered, some
 
@@ -326,7 +327,8 @@ def read_catalogue(path: str | Path) -> list[Recording]:
     rows, faults = _examine(path)
     if faults:
         count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise DataError(f"the catalogue {path} has {count}:\n{numbered(faults)}")
+        listed = numbered(shortened(fault) for fault in faults)
+        raise DataError(f"the catalogue {path} has {count}:\n{listed}")
     recordings = [_to_recording(cells, path.absolute().parent) for _, cells in rows]
     first_seen = {
         animal: k for k, animal in reversed(list(enumerate(r.animal for r in recordings)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import is_file, reading
+from corticode.data.readers.lookup import is_file, reading, shortened
 from corticode.errors import DataError, MissingDataError, StudyError, some
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def read_regions(path: Path) -> RegionTable:
         )
     if unknown or "name" not in table.columns:
         raise DataError(
-            f"{path} has columns {', '.join(table.columns)}; a region table has 'name' and may "
-            f"have {', '.join(known[1:])}"
+            f"{path} has columns {shortened(some(list(table.columns), 20))}; a region table has "
+            f"'name' and may have {', '.join(known[1:])}"
         )
     names = tuple(table["name"].str.strip())
     _check_names(names, path)
@@ -166,7 +166,8 @@ def _check_names(names: Sequence[str], path: Path) -> None:
         raise DataError(f"{path} must name every region; {len(names)} lines, some of them empty")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise DataError(f"{path} names {', '.join(repeated)} more than once")
+        named = shortened(some(repeated, SHOWN))
+        raise DataError(f"{path} names {named} more than once")
 
 
 def select_regions(

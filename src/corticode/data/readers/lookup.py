@@ -293,6 +293,18 @@ def free_memory() -> int | None:
         return None
 
 
+def shortened(text: str) -> str:
+    """A message without words of hundreds of letters and without control characters.
+
+    Examples
+    --------
+    >>> len(shortened("row 2: " + "9" * 5000))
+    124
+    """
+    plain = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    return re.sub(r"\S{250,}", lambda word: f"{word[0][:57]}...{word[0][-57:]}", plain)
+
+
 def guess(name: str, known: Iterable[str]) -> str:
     """The words "; did you mean 'x'?", or nothing where no known name is like `name`.
 
