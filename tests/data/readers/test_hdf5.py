@@ -163,6 +163,19 @@ def test_a_claim_that_the_file_cannot_hold(tmp_path: Path) -> None:
         hdf5.read_array(path, "none")
 
 
+def test_a_compression_that_h5py_does_not_undo(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        settings.set_chunk((4,))
+        settings.set_filter(32_999, h5py.h5z.FLAG_OPTIONAL)
+        space = h5py.h5s.create_simple((8,))
+        h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_INT16, space, settings)
+        file["x"][:] = 1
+    with pytest.raises(DataError, match=r"a.h5::x is compressed with filter 32999, .* hdf5plugin"):
+        hdf5.read_array(path, "x")
+
+
 def test_a_group_that_holds_itself(tmp_path: Path) -> None:
     path = tmp_path / "a.mat"
     with h5py.File(path, "w") as file:

@@ -240,6 +240,20 @@ def test_channels_one_after_the_other(tmp_path: Path, options: dict[str, object]
         tiff.read_movie(path, None, n_channels=2)
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_ome_that_stands_in_another_order(tmp_path: Path, is_turned: bool) -> None:
+    path = tmp_path / "movie.ome.tif"
+    times = range(11, -1, -1) if is_turned else range(12)
+    planes = "".join(f'<TiffData FirstT="{t}" IFD="{k}"/>' for k, t in enumerate(times))
+    told = OME.replace("<TiffData/>", planes).replace('SizeT="20"', 'SizeT="12"')
+    tifffile.imwrite(path, MOVIE, metadata=None, description=told)
+    if not is_turned:
+        np.testing.assert_array_equal(tiff.read_array(path, None), MOVIE)
+        return
+    with pytest.raises(DataError, match=r"holds its frames in another order than in time: page 2"):
+        tiff.read_array(path, None)
+
+
 @pytest.mark.parametrize(("n_channels", "n_slices"), [(2, 1), (1, 3), (1, 1)])
 def test_micromanager(tmp_path: Path, n_channels: int, n_slices: int) -> None:
     path = tmp_path / "stack.tif"

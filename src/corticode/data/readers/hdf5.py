@@ -5,6 +5,8 @@ elsewhere. They are found before anything is opened through them.
 """
 
 import posixpath
+from contextlib import suppress
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,7 @@ def read_dataset(path: Path, dataset: Any) -> NDArray[Any]:
     """Values of an open dataset of `path`, memory-mapped where `read_array` says so."""
     refuse_elsewhere(path, dataset)
     check_size(path, dataset)
+    _check_filters(path, dataset)
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.asarray(dataset.asstr()[()]).astype(np.str_)
     if dataset.dtype.kind not in "biufc":
@@ -150,6 +153,22 @@ def read_dataset(path: Path, dataset: Any) -> NDArray[Any]:
         name = str(dataset.name)
         return unpacked(path, name, dataset.shape, dataset.dtype, lambda: blocks_of(dataset))
     return np.asarray(dataset[()])
+
+
+def _check_filters(path: Path, dataset: Any) -> None:
+    """Refuse a compression that what is installed cannot undo, by its name."""
+    settings = dataset.id.get_create_plist()
+    for k in range(settings.get_nfilters()):
+        code, _, _, name = settings.get_filter(k)
+        if not h5py.h5z.filter_avail(code):
+            with suppress(ImportError):
+                import_module("hdf5plugin")  # which makes its own known to h5py
+        if not h5py.h5z.filter_avail(code):
+            known = name.decode("ascii", "replace") or f"filter {code}"
+            raise DataError(
+                f"{path}::{(dataset.name or '').lstrip('/')} is compressed with {known}, which "
+                "h5py does not unpack: pip install hdf5plugin, or save it with gzip"
+            )
 
 
 def check_size(path: Path, dataset: Any) -> None:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,7 @@ def _find_movie(path: Path, n_channels: int) -> _Movie:
             looks = (tuple(page.shape), page.dtype, bool(page.is_final), file.byteorder)
         movie = _lay_out(path, pages, *looks)
         _refuse_axes(path, first, movie, n_channels)
+        _refuse_order(path, first.description)
         return movie
 
 
@@ -443,6 +445,31 @@ def _refuse_other_files(path: Path, description: bytes) -> None:
             f"{path} is one of several OME-TIFF files and points to {named}; files named inside "
             "data files are never opened, so export the movie as one file"
         )
+
+
+def _refuse_order(path: Path, description: bytes) -> None:
+    """Raise where OME metadata says that pages stand in another order than their frames."""
+    text = description.decode("utf-8", "replace")
+    if "<OME" not in text:
+        return
+    ((_, n_images), *sizes) = next(_ome_sizes(text))
+    if n_images > 1:  # each image begins anew
+        return
+    places = []
+    for told in re.findall(r"<(?:\w+:)?TiffData\b([^>]*)>", text):
+        keys = dict(re.findall(r'\b(IFD|First[TZC])="(\d{1,9})"', told))
+        if "IFD" in keys:
+            place = 0
+            for axis, n in sizes:
+                place = place * n + int(keys.get(f"First{axis}", 0))
+            places.append((int(keys["IFD"]), place))
+    places.sort()
+    for (_, before), (page, after) in pairwise(places):
+        if after < before:
+            raise DataError(
+                f"{path} holds its frames in another order than in time: page {page + 1} comes "
+                "before the one in front of it; export it again, in order"
+            )
 
 
 def _refuse_axes(path: Path, first: Page, movie: _Movie, n_channels: int) -> None:
