@@ -55,19 +55,29 @@ def nulls(condition, p, decoder="the condition's own, as trained", smallest_p=0.
 @pytest.mark.parametrize(
     ("found", "begins"),
     [
-        ([0.51, 0.48, 0.52, 0.49, 0.505], "Running was not distinguished from chance"),
-        ([0.99, 0.50, 0.51, 0.49, 0.50], "Running was not distinguished from chance"),
-        ([0.41, 0.38, 0.42, 0.39, 0.405], "Running was predicted below chance"),
+        (
+            [0.51, 0.48, 0.52, 0.49, 0.505],
+            "Decoding of running from cortical fluorescence in animals the",
+        ),
+        (
+            [0.99, 0.50, 0.51, 0.49, 0.50],
+            "Decoding of running from cortical fluorescence in animals the",
+        ),
+        (
+            [0.41, 0.38, 0.42, 0.39, 0.405],
+            "Decoding of running from cortical fluorescence in animals the",
+        ),
         ([0.99, 0.97, 0.90], "Running was decoded"),
         ([0.9, 0.8], "No claim with 2 animals"),
         ([0.9], "No claim with 1 animal:"),
-        ([0.9] * 5, "No claim, as all animals have the same score"),
+        ([0.9] * 5, "No claim, as all animals score alike"),
     ],
 )
 def test_words_follow_the_interval(make_values, found, begins):
     words = headline(with_values(make_values(), found))
     assert words.startswith(begins)
     assert ("was decoded" in words) == begins.endswith("was decoded")
+    assert ("was below chance" in words) == (max(found) < 0.5)
 
 
 def test_the_cohorts_test_may_take_a_claim_back(make_values):
@@ -75,8 +85,8 @@ def test_the_cohorts_test_may_take_a_claim_back(make_values):
     values.study["condition"].pop(0)
     values.tables["nulls"] = nulls("linear", 0.4, "linear decoders refitted", note="a caveat")
     words = headline(values)
-    assert words.startswith("Running was not distinguished from chance")
-    assert "and permuted labels reach it with p = 0.4." in words
+    assert words.startswith("Decoding of running from cortical fluorescence in animals the")
+    assert "; permuted labels reach it with p = 0.4." in words
     assert "All animals together, linear decoders refitted: p = 0.4; a caveat." in words
     # Of another decoder the same p is told, and decides nothing.
     values = make_values(tables={"nulls": nulls("gru", 0.4, "linear decoders refitted")})
@@ -111,7 +121,7 @@ def test_an_r2_far_below_nothing_says_why(make_values):
     scores = values.tables["animal_scores"]
     values.tables["animal_scores"] = scores.assign(metric="r2", value=[-1358, 0.5, 0.6] * 3)
     words = headline(values)
-    assert words.startswith("Running was not distinguished from chance")
+    assert words.startswith("Decoding of running from cortical fluorescence in animals the")
     assert "predictions miss by more than the target varies" in words
 
 
@@ -214,7 +224,7 @@ def test_mice_that_were_tested_and_have_no_score_are_counted(make_values):
     values.tables["animal_scores"] = scores.assign(
         value=scores["value"].where(scores["animal"] != "m2")
     )
-    assert headline(values).startswith("No claim with 2 animals: AUC of running from")
+    assert headline(values).startswith("No claim with 2 animals: decoding of running from")
     assert "n = 2 animals; animals 0.900 to 0.920; 1 more tested animal has no score" in headline(
         values
     )

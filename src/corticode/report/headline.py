@@ -97,26 +97,23 @@ def _claim(values: RunValues, name: str) -> str:
     chance = CHANCE[metric]
     p = _own_cohort_p(values, name)
     if over.n < FEWEST_ANIMALS:
-        return (
-            f"No claim with {_animals(values, over.n)}: {METRICS[metric]} of {what} {where} "
-            f"{numbers}."
-        )
+        return f"No claim with {_animals(values, over.n)}: decoding of {what} {where} {numbers}."
     if np.isnan(over.low):
-        return f"No claim, as all animals have the same score: {what} {where} {numbers}."
+        return f"No claim, as all animals score alike: decoding of {what} {where} {numbers}."
     if over.low > chance and not p >= LEVEL:
         return f"{_capital(what)} was decoded {where} {numbers}."
     if over.high < chance:
         return (
-            f"{_capital(what)} was predicted below chance {where} {numbers}: look for labels that "
-            "are exchanged or a level that drifts between sessions."
+            f"Decoding of {what} {where} was below chance {numbers}: look for labels that are "
+            "exchanged or a level that drifts between sessions."
         )
-    despite = f", and permuted labels reach it with p = {p:.2g}" if over.low > chance else ""
+    despite = f"; permuted labels reach it with p = {p:.2g}" if over.low > chance else ""
     low = (
         "; predictions miss by more than the target varies in the tested sessions"
         if metric == "r2" and over.mean < -1
         else ""
     )
-    return f"{_capital(what)} was not distinguished from chance {where} {numbers}{despite}{low}."
+    return f"Decoding of {what} {where} was not distinguished from chance {numbers}{despite}{low}."
 
 
 def _numbers(values: RunValues, name: str, over: Interval) -> str:
