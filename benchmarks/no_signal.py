@@ -1,8 +1,8 @@
 """Where nothing can be decoded, how often is it said to be? Headlines of cohorts without signal.
 
-``python benchmarks/no_signal.py [N]``: N simulated cohorts (40) of traces whose neurons know
-nothing of behaviour, decoded by the linear decoder of windows, each animal left out in turn; what the
-page's headline says, and whether the p-values of the cohorts' permutation tests are uniform
+``python benchmarks/no_signal.py [N]``: N simulated cohorts (40) of traces that know nothing of
+behaviour, decoded by the linear decoder of windows, each animal left out in turn; what the page's
+headline says, and whether the p-values of the cohorts' permutation tests are uniform
 (Kolmogorov-Smirnov). At most 2 of 40 headlines may claim decoding.
 """
 

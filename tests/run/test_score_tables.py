@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, SIGN_FLIP
+from corticode.evaluate.intervals import holm
 from corticode.run.fits import FitTask
 from corticode.run.score_tables import (
     COHORT,
@@ -75,6 +76,29 @@ class TestComparisons:
         assert first["n"] == 2
         assert first["effect"] == pytest.approx(0.1)
         assert "a is scored on 1 more session" in first["note"]
+
+    def test_each_against_one(self):
+        scores, sessions = tables_of({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5], "c": [0.6] * 3})
+        keys = [ComparisonKeys(name="family", conditions=["b", "c"], against="a")]
+        (table,), _ = comparison_table(keys, scores, sessions)
+        primary = table[table["method"] == PAIRED_T]
+        pairs = zip(primary["condition_a"], primary["condition_b"], strict=True)
+        assert list(pairs) == [("b", "a"), ("c", "a")]
+        assert primary["effect"].tolist() == pytest.approx([-0.4 / 3, -0.2])
+        assert primary["p_holm"].tolist() == holm(primary["p"]).tolist()
+
+    def test_of_values_both_scores_are_compared(self):
+        scores, sessions = tables_of({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]})
+        scores, sessions = (
+            one.rename(columns={"auc": "r2"}).assign(mae=lambda table: 2 - table["r2"])
+            for one in (scores, sessions)
+        )
+        (table,), _ = comparison_table(asked("a", "b"), scores, sessions)
+        primary = table[table["method"] == PAIRED_T].set_index("metric")
+        assert primary.index.tolist() == ["r2", "mae"]
+        assert primary.loc["mae", "effect"] == pytest.approx(-primary.loc["r2", "effect"])
+        # Each score is a family of its own.
+        assert primary.loc["mae", "p_holm"] == pytest.approx(primary.loc["mae", "p"])
 
     def test_conditions_that_share_no_fold(self):
         scores, sessions = tables_of({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.7, 0.6]})
@@ -190,7 +214,7 @@ class TestFaults:
                 ["linear", "fast"],
                 "decode other labels (target.signal 'run' and 'speed', target.above",
             ),
-            (["linear"], "conditions"),
+            (["linear"], "names one condition; give two, or name another as 'against'"),
         ],
     )
     def test_of_names(self, linear_cohort, conditions, message):

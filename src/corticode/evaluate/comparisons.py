@@ -61,31 +61,40 @@ class Comparison:
         The family, a figure for instance: p-values are adjusted for all pairs of one name.
     conditions
         Names of two or more conditions; an effect is the earlier one less the later one.
+    against
+        A condition that each of the others is compared with, in the place of one another; an
+        effect is then the other less this one, and one other is enough.
 
     Raises
     ------
     StudyError
-        Fewer than two conditions, or one named twice.
+        Too few conditions, or one named twice.
 
     Examples
     --------
     >>> Comparison("networks", ("gru", "lstm", "rnn")).pairs
     (('gru', 'lstm'), ('gru', 'rnn'), ('lstm', 'rnn'))
+    >>> Comparison("beside the gru", ("lstm", "rnn"), against="gru").pairs
+    (('lstm', 'gru'), ('rnn', 'gru'))
     """
 
     name: str
     conditions: tuple[str, ...]
+    against: str | None = None
 
     def __post_init__(self) -> None:
-        if len(self.conditions) < 2 or len(set(self.conditions)) < len(self.conditions):
+        named = [*self.conditions, *([] if self.against is None else [self.against])]
+        if len(named) < 2 or len(set(named)) < len(named):
             raise StudyError(
-                f"comparison {self.name!r} names {', '.join(map(repr, self.conditions)) or 'none'};"
+                f"comparison {self.name!r} names {', '.join(map(repr, named)) or 'none'};"
                 " give two or more conditions, each once"
             )
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Every two of the conditions, in their order."""
+        """Every two of the conditions in their order, or each with the one it is set against."""
+        if self.against is not None:
+            return tuple((name, self.against) for name in self.conditions)
         return tuple(combinations(self.conditions, 2))
 
 

@@ -188,7 +188,7 @@ def score_fold(predictions: Predictions) -> dict[str, float]:
     }
 
 
-def score_animals(session_scores: pd.DataFrame) -> pd.DataFrame:
+def score_animals(session_scores: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
     """The value of each animal under each condition: its mean within-session score.
 
     Sessions weigh alike within a decoder (a fold and a seed), and decoders weigh alike within an
@@ -200,12 +200,14 @@ def score_animals(session_scores: pd.DataFrame) -> pd.DataFrame:
     session_scores
         Tables of `score_sessions`, one below the other, with the columns condition, fold and
         seed added.
+    metric
+        Which score; ``None``: AUC, or R2 of values.
 
     Returns
     -------
     DataFrame
         One row a condition and animal, in the order of `session_scores`: condition, animal,
-        metric (``"auc"`` or ``"r2"``), value, sd_decoders (n - 1 in the denominator; NaN for one
+        metric, value, sd_decoders (n - 1 in the denominator; NaN for one
         decoder), n_decoders (those that enter the value), n_sessions, and n_bouts: the bouts of
         all classes in the frames tested, each stretch of frames counted once, however many folds
         and seeds test it; NaN for values.
@@ -229,7 +231,7 @@ def score_animals(session_scores: pd.DataFrame) -> pd.DataFrame:
 
     _check_columns(session_scores)
     rows = [
-        _score_animal(str(condition), str(animal), of_animal)
+        _score_animal(str(condition), str(animal), of_animal, metric)
         for (condition, animal), of_animal in session_scores.groupby(
             ["condition", "animal"], sort=False
         )
@@ -390,9 +392,11 @@ def _check_columns(session_scores: pd.DataFrame) -> None:
         )
 
 
-def _score_animal(condition: str, animal: str, rows: pd.DataFrame) -> dict[str, object]:
+def _score_animal(
+    condition: str, animal: str, rows: pd.DataFrame, metric: str | None
+) -> dict[str, object]:
     """One row of `score_animals`."""
-    metric = _metric(rows)
+    metric = metric or _metric(rows)
     # A table read back from JSON holds None, not NaN, in a column that is blank throughout.
     values = rows.assign(**{metric: rows[metric].astype(np.float64)})
     by_decoder = values.groupby(["fold", "seed"])[metric].mean().dropna()

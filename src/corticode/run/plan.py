@@ -468,7 +468,7 @@ def _power(
     p = smallest_sign_flip_p(len(tested)) if len(tested) > 1 else None
     pairs: dict[str, set[frozenset[str]]] = {}
     for keys in study.comparisons:
-        own = Comparison(keys.name, tuple(keys.conditions)).pairs
+        own = Comparison(keys.name, tuple(keys.conditions), keys.against).pairs
         pairs.setdefault(keys.name, set()).update(map(frozenset, own))
     return {
         "n_animals": len(tested),

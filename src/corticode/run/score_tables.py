@@ -261,7 +261,7 @@ def comparison_table(
     rows, findings = [], []
     seen: set[tuple[str, frozenset[str]]] = set()
     for keys in asked:
-        for a, b in Comparison(keys.name, tuple(keys.conditions)).pairs:
+        for a, b in Comparison(keys.name, tuple(keys.conditions), keys.against).pairs:
             if (keys.name, frozenset((a, b))) in seen:
                 continue
             seen.add((keys.name, frozenset((a, b))))
@@ -281,6 +281,9 @@ def _compared(
     shared, metric = shared_sessions(session_scores, pair)
     folds = shared_rows(scores, pair, FOLD, "fold")
     table = compare_pair(score_animals(shared), family, pair, split_scores=folds)
+    if metric == "r2":
+        errors = compare_pair(score_animals(shared, "mae"), family, pair, split_scores=folds)
+        table = pd.concat([table, errors], ignore_index=True)
     sessions = shared_rows(session_scores, pair, FOLD, "fold")
     missing = [
         f"{name} is scored on {n} more sessions, which are left out here"

@@ -55,7 +55,7 @@ TABLES: Mapping[str, Table] = {
     "comparisons": Table(
         "Comparisons",
         "no conditions are set against each other",
-        "comparison condition_a condition_b method unit n effect low high p p_holm "
+        "comparison condition_a condition_b metric method unit n effect low high p p_holm "
         "same_direction disagrees note",
         made_by="score_tables.make_comparisons",
     ),

@@ -419,14 +419,22 @@ class RegionSetKeys(_Keys):
 
 
 class ComparisonKeys(_Keys):
-    """Conditions set against each other, two by two, over animals; and over splits as published."""
+    """Conditions set against each other, two by two, over animals; and over splits as published.
+
+    Of values both R2 and the mean absolute error are compared.
+    """
 
     name: str = Field(
         min_length=1,
         description="The family, a figure for instance: p-values are adjusted over all its pairs.",
     )
     conditions: list[str] = Field(
-        min_length=2, description="Names; an effect is the earlier one less the later one."
+        min_length=1, description="Names; an effect is the earlier one minus the later one."
+    )
+    against: str | None = Field(
+        None,
+        description="Compare each with this condition alone (an effect is the condition minus this "
+        "one): p-values are adjusted over these pairs.",
     )
 
 

@@ -454,12 +454,15 @@ def comparison_faults(
     """Conditions that cannot be set against each other, and why."""
     for one in comparisons:
         where = f"comparison {one.name!r}"
-        known = [conditions[name] for name in one.conditions if name in conditions]
-        for name in dict.fromkeys(one.conditions):
+        named = [*one.conditions, *([] if one.against is None else [one.against])]
+        known = [conditions[name] for name in named if name in conditions]
+        if len(named) < 2:
+            yield f"{where} names one condition; give two, or name another as 'against'"
+        for name in dict.fromkeys(named):
             if name not in conditions:
                 near = guess(name, list(conditions))
                 yield f"{where} names {name!r}, which is no condition{near}"
-            elif one.conditions.count(name) > 1:
+            elif named.count(name) > 1:
                 yield f"{where} names {name!r} more than once; give each condition once"
         kinds = {(c.target or TargetKeys()).kind == "value" for c in known}
         if len(kinds) > 1:
@@ -719,7 +722,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
         "confounds": [{"condition": name} for name in study.confounds],
         "region_set": [one.model_dump() for one in study.region_sets],
-        "comparison": [one.model_dump() for one in study.comparisons],
+        "comparison": [one.model_dump(exclude_none=True) for one in study.comparisons],
     }
     return tomli_w.dumps(content)
 
