@@ -231,6 +231,7 @@ class TestUnequalLengths:
         ("n_images", "n_times", "channels", "words"),
         [
             (400, 800, ("calcium", "reference"), "one time for each exposure of 2 wavelengths"),
+            (390, 800, ("calcium", "reference"), "one time for each exposure of 2 wavelengths"),
             (400, 799, ("calcium", "reference"), "keep the first time of each set (every second)"),
             (400, 800, (), "both ends of an exposure, or two wavelengths? Then keep one of 2"),
             (400, 1200, (), "3 planes or wavelengths? Then keep one of 3 (every third)"),
@@ -280,6 +281,11 @@ class TestUnequalLengths:
         message = self.message(files(400, 9, times=(times, np.arange(9.0))), 10)
         assert words in message
         assert "no frame; take it out" in message
+
+    def test_a_pulse_or_two_too_many_in_a_short_recording(self):
+        times = np.arange(102) / 10
+        message = self.message(files(100, 9, times=(times, np.arange(9.0))))
+        assert "frame_times hold 2 more than there are frames: a pulse that starts or" in message
 
     def test_pulses_that_bounce_though_numbers_agree(self):
         times = np.delete(np.insert(np.arange(400) / 10, 5, 0.401), 300)

@@ -106,6 +106,13 @@ DAY_FRACTIONS = 739_000 + FRAMES / 86400
         (np.r_[3e9, EPOCH_S + FRAMES], "stray", "sample 0 is at 3000000000 s, the others run"),
         (np.r_[FRAMES, 86400.0], "stray", "the last sample is at 86400 s, the others run from 0"),
         (np.r_[FRAMES[:9], 999.0, FRAMES[9:]], "stray", "sample 9 is at 999 s, the others run"),
+        (np.r_[FRAMES[:250], FRAMES[248:] + 0.05], "set back", "set back there, by up to 0.15 s;"),
+        (
+            np.r_[FRAMES[:250], FRAMES[100:]],
+            "set back",
+            "clock was set back there, by up to 15",
+        ),
+        (np.r_[FRAMES[200:], FRAMES[:200]], "unsorted", "two parts that were joined in"),
         (np.random.default_rng(0).permutation(FRAMES), "unsorted", "places in all; sort the rows"),
         ((EPOCH_S + FRAMES).astype(np.float32), "float32", "times of the Unix epoch in single pre"),
     ],
@@ -168,6 +175,20 @@ class TestClocksOfASession:
         assert "In minutes they would be 30 Hz: bring frame_times alone" in message
         message = self.told(FRAMES / 60)
         assert "frame_times look like minutes: bring them to seconds (times 60)" in message
+
+    def test_numbers_of_samples_of_a_board(self):
+        # 30 kHz, frames at 30 Hz.
+        frames, behavior = np.arange(400) * 1000.0, np.arange(40_000) * 10.0
+        assert "f they are numbers of samples, divide frame_times and behavior_" in self.told(
+            frames, behavior
+        )
+        message = self.told(frames, behavior / 30_000)
+        assert "If they are numbers of samples, divide frame_times by the sampling rate (2.99" in (
+            message
+        )
+        assert "In milliseconds" not in message
+        message = self.told(frames, behavior, stated_hz=30.0)
+        assert "times by the sampling rate (3e+04 Hz would fit)" in message
 
     def test_days_as_programs_count_them(self):
         excel, matlab = 45_000 + BEHAVIOR / 86400, 739_000 + BEHAVIOR / 86400
@@ -246,6 +267,11 @@ def test_a_bounce_is_no_late_stamp():
     assert find_bounces(late).size == 0
     assert find_bounces(np.insert(np.arange(50) / 10, 7, 0.602)).tolist() == [7]
     assert find_bounces(np.insert(np.arange(50) / 10, 1, 0.001)).tolist() == [1]
+
+
+def test_ends_of_exposures_are_no_bounces():
+    starts = np.arange(100) / 30
+    assert find_bounces(np.sort(np.r_[starts, starts + 0.005])).size == 0
 
 
 def test_covered_frames_by_hand():

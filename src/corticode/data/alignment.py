@@ -38,13 +38,13 @@ from corticode.errors import DataError, Finding, StudyError, some
 
 # An end that differs by more, in frames and as a share of the longer, is no end alone.
 MOST_TRIMMED, MOST_TRIMMED_SHARE = 10, 0.01
-# By so much of the shorter, at most, may lengths miss a whole ratio.
-SHARE_OF_RATIO = 0.05
+# By so much of the longer, and of the shorter, may lengths miss a whole ratio: frames got lost.
+LOST_OF_RATIO, SHARE_OF_RATIO = 0.03, 0.06
 # So many times as long, at least, is what a first file of several is a part of.
 LEAST_OF_MORE_FILES = 1.25
 # A pulse whose step differs by more than this share is none of the frames' own.
 PULSE_APART = 0.2
-SHOWN_SAMPLES = 3
+SHOWN_SAMPLES, MOST_END_PULSES = 3, 2
 
 
 @dataclass(frozen=True)
@@ -318,7 +318,13 @@ def _unequal(
             ways += "; if frames are missing elsewhere, give frame_times and behavior_times"
         return AlignmentError(f"{message} ({allowed}); {ways}")
     ways = f"{spread} frames are more than an end that was cut: "
-    if has_times:
+    n_more = lengths.get("frame_times", 0) - min(_imaging(lengths).values())
+    if has_times and 0 < n_more <= MOST_END_PULSES:
+        ways = (
+            f"frame_times hold {n_more} more than there are frames: a pulse that starts or ends "
+            "the recording? Take it out"
+        )
+    elif has_times:
         ways += "find out which images and which times belong together, and give those alone"
     else:
         ways += "give frame_times and behavior_times, or find out which frames are missing"
@@ -343,7 +349,7 @@ def _why_unequal(files: FileArrays, lengths: Mapping[str, int]) -> tuple[str, st
     shortest, longest = min(lengths.values()), max(lengths.values())
     ratio = round(longest / max(shortest, 1))
     rest = abs(longest - ratio * shortest)
-    most = min(max(ratio - 1, MOST_TRIMMED_SHARE * longest), SHARE_OF_RATIO * shortest)
+    most = min(max(ratio - 1, LOST_OF_RATIO * longest), SHARE_OF_RATIO * shortest)
     if ratio < 2 or shortest < 2 or rest > most:
         return None
     longer = [name for name, n in lengths.items() if abs(n - longest) < abs(n - shortest)]

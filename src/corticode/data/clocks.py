@@ -22,6 +22,9 @@ COARSE_S = 1e-3
 # A pulse this soon after another, in periods, is its bounce.
 BOUNCE_PERIODS = 0.3
 TYPICAL_HZ = 30.0
+# A stray time lies so many periods from the next; bounces, and corrections of a clock, are few.
+STRAY_PERIODS, FEW_BOUNCES, FEW_FALLS, MANY_FALLS = 10, 0.1, 0.01, 1000
+SWAP_SPAN = 0.65
 # Frames this fast, for so short a time, may be in minutes.
 MINUTES_FROM_HZ, MINUTES_UP_TO_S = 180.0, 60.0
 
@@ -90,7 +93,7 @@ def check_times(times: NDArray[np.float64], name: str) -> None:
 
     Examples
     --------
-    >>> check_times(np.array([0.0, 0.1, 0.3, 0.2, 0.4]), "frame_times")
+    >>> check_times(np.array([0.0, 0.1, 0.3, 0.2, 0.4, 0.5, 0.6, 0.7]), "frame_times")
     Traceback (most recent call last):
     corticode.data.clocks.AlignmentError: frame_times: samples 2 and 3 are exchanged (0.3 s ...
     """
@@ -145,14 +148,14 @@ def _order_fault(times: NDArray[np.float64]) -> tuple[str, str]:
     period_s = float(np.median(rising)) if rising.size else 0.0
     first = int(falls[0])
     at = f"sample {first} is at {times[first]:.10g} s, after {times[first - 1]:.10g} s"
-    swapped = [k for k in falls if _is_swap(times, int(k), period_s)]
+    swapped = [k for k in falls[:MANY_FALLS] if _is_swap(times, int(k), period_s)]
     if len(swapped) == falls.size:
         k = int(swapped[0])
         return "swap", (
             f"samples {k - 1} and {k} are exchanged ({times[k - 1]:.10g} s before {times[k]:.10g} "
             f"s){_and_others(falls.size - 1)}; put the rows, times and signals together, in order"
         )
-    stray = _stray_within(times, falls)
+    stray = _stray_within(times, falls, period_s)
     if stray is not None:
         return "stray", (
             f"sample {stray} is at {times[stray]:.10g} s, the others run from "
@@ -168,11 +171,23 @@ def _order_fault(times: NDArray[np.float64]) -> tuple[str, str]:
             "to all later samples at each such place"
         )
     low = float(times.min())
-    if np.all(times[falls] - low <= 0.05 * np.ptp(times) + 2 * period_s):
+    is_rotated = falls.size == 1 and times[-1] < times[0]
+    if not is_rotated and np.all(times[falls] - low <= 0.05 * np.ptp(times) + 2 * period_s):
         return "reset", (
             f"{at}{_and_others(falls.size - 1)}: the clock was set back there; make each part a "
             "session of its own (a row of the catalogue), or add to the later part the time that "
             "had passed, by another clock"
+        )
+    if is_rotated:
+        return "unsorted", (
+            f"{at}: the rows from there on come first, as of two parts that were joined in the "
+            "wrong order; put them in order, times and signals together"
+        )
+    if falls.size <= FEW_FALLS * times.size:
+        back_s = float((times[falls - 1] - times[falls]).max())
+        return "set back", (
+            f"{at}{_and_others(falls.size - 1)}: the clock was set back there, by up to "
+            f"{back_s + period_s:.4g} s; add to all later samples what was taken off"
         )
     return "unsorted", (
         f"{at}, and times fall at {falls.size} places in all; sort the rows by time, times and "
@@ -207,15 +222,21 @@ def _is_swap(times: NDArray[np.float64], k: int, period_s: float) -> bool:
     at = min(k, 2)
     around[[at - 1, at]] = around[[at, at - 1]]
     steps = np.diff(around)
-    return bool(np.all(steps > 0) and np.all(steps <= 2.5 * period_s))
+    # A clock that was set back by less than a step would leave shorter ones.
+    as_long = float(steps.sum()) >= SWAP_SPAN * steps.size * period_s
+    return bool(as_long and np.all(steps > 0) and np.all(steps <= 2.5 * period_s))
 
 
-def _stray_within(times: NDArray[np.float64], falls: NDArray[np.integer]) -> int | None:
-    """The one sample without which times rise; None where it is not one alone."""
+def _stray_within(
+    times: NDArray[np.float64], falls: NDArray[np.integer], period_s: float
+) -> int | None:
+    """The one sample, far from its neighbours, without which times rise; None: not one alone."""
     if falls.size > 1 or times.size < 4:
         return None
     for k in (int(falls[0]) - 1, int(falls[0])):
-        if np.all(np.diff(np.delete(times, k)) > 0):
+        beside = times[[i for i in (k - 1, k + 1) if 0 <= i < times.size]]
+        is_far = np.abs(beside - times[k]).min() > STRAY_PERIODS * period_s
+        if is_far and np.all(np.diff(np.delete(times, k)) > 0):
             return k
     return None
 
@@ -320,7 +341,9 @@ def find_bounces(frame_times: NDArray[np.float64]) -> NDArray[np.intp]:
     is_short = steps < BOUNCE_PERIODS * period_s
     before = np.concatenate([[period_s], steps[:-1]])
     in_time = (before > BOUNCE_PERIODS * period_s) & (before < DROPPED_AFTER_PERIODS * period_s)
-    return np.flatnonzero(is_short & in_time) + 1
+    bounces = np.flatnonzero(is_short & in_time) + 1
+    # Every second pulse is none: it ends an exposure.
+    return bounces if bounces.size <= max(FEW_BOUNCES * frame_times.size, 1) else bounces[:0]
 
 
 def is_within(ratio: float, factor: float) -> bool:
@@ -429,19 +452,31 @@ def _check_frames(clocks: Clocks, period_s: float) -> None:
     if LOWEST_HZ <= 1 / period_s <= HIGHEST_HZ:
         return
     needed = f"frames come at {LOWEST_HZ:g} to {HIGHEST_HZ:,.0f} Hz"
-    unit = _unit_of_frames(clocks, period_s)
+    raise AlignmentError(f"{head}; {needed}. {_frame_unit_words(clocks, period_s)}", "unit")
+
+
+def _frame_unit_words(clocks: Clocks, period_s: float) -> str:
+    """In which unit frames would come at a possible rate, and what is to be brought to seconds."""
+    times, behavior_times = clocks.frame_times, clocks.behavior_times
+    ratio = None if behavior_times is None else float(np.ptp(behavior_times) / np.ptp(times))
+    # Clocks of one length are in one unit; else frames last as long as behaviour in theirs.
+    is_both = ratio is not None and is_within(ratio, ALIKE)
+    unit = _unit_of_frames(clocks, period_s, None if is_both else ratio)
+    which = "frame_times and behavior_times" if is_both else "frame_times"
+    samples = ""
+    if np.all(times == np.round(times)):
+        fitting_hz = clocks.stated_hz and period_s * clocks.stated_hz
+        if ratio is not None and not is_both:
+            fitting_hz = 1 / ratio
+        at = f" ({fitting_hz:.4g} Hz would fit)" if fitting_hz else ""
+        samples = f"f they are numbers of samples, divide {which} by the sampling rate{at}"
     if unit is None:
-        raise AlignmentError(f"{head}; {needed}: give the times in seconds", "unit")
+        return f"I{samples}" if samples else f"Give {which} in seconds"
     name, scale = unit
-    both = "frame_times"
-    if clocks.behavior_times is not None:
-        ratio = float(np.ptp(clocks.behavior_times) / np.ptp(times))
-        # Both are alike in length: the other clock is in the same unit.
-        both += " and behavior_times" if is_within(ratio, ALIKE) else " alone"
-    raise AlignmentError(
-        f"{head}; {needed}. In {name} they would be {1 / (period_s * scale):.4g} Hz: bring {both} "
-        f"to seconds ({_scaling(scale)})",
-        "unit",
+    alone = "" if is_both or ratio is None else " alone"
+    return (
+        f"In {name} they would be {1 / (period_s * scale):.4g} Hz: bring {which}{alone} to seconds "
+        f"({_scaling(scale)})" + (f"; i{samples}" if samples else "")
     )
 
 
@@ -465,21 +500,31 @@ def _number_words(clocks: Clocks) -> str:
     )
 
 
-def _unit_of_frames(clocks: Clocks, period_s: float) -> tuple[str, float] | None:
-    """The unit in which frames would come at a rate that is possible, the likeliest first."""
+def _unit_of_frames(
+    clocks: Clocks, period_s: float, ratio: float | None
+) -> tuple[str, float] | None:
+    """The likeliest unit in which frames come at the stated rate, or at one that is possible.
+
+    `ratio` is how many times as long behaviour lasts, where it is in seconds.
+    """
+    stated_hz = clocks.stated_hz
     middle = float(np.median(clocks.frame_times))
-    for name, (first, last) in DAY_NUMBERS.items():
-        if first <= middle <= last and LOWEST_HZ <= 1 / (period_s * 86400) <= HIGHEST_HZ:
-            return f"days ({name})", 86400.0
-    wanted = TYPICAL_HZ if clocks.stated_hz is None else clocks.stated_hz
-    fitting = [
-        (abs(np.log(1 / (period_s * scale) / wanted)), name, scale)
-        for name, scale in SECONDS_IN.items()
-        if LOWEST_HZ <= 1 / (period_s * scale) <= HIGHEST_HZ
-    ]
-    if not fitting:
+    found = []
+    for name, scale in SECONDS_IN.items():
+        rate_hz = 1 / (period_s * scale)
+        if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
+            continue
+        if ratio is not None and not is_within(ratio / scale, ALIKE):
+            continue
+        if stated_hz is not None and not is_within(rate_hz / stated_hz, 1 + RATE_TOLERANCE):
+            continue
+        found.append((abs(np.log(rate_hz / TYPICAL_HZ)), name, scale))
+        for program, (first, last) in DAY_NUMBERS.items():
+            if name == "days" and first <= middle <= last:
+                found.append((-1.0, f"days ({program})", scale))
+    if not found:
         return None
-    _, name, scale = min(fitting)
+    _, name, scale = min(found)
     return name, scale
 
 
