@@ -79,6 +79,7 @@ conditions = ["gru", "gru, permuted"]
 ```
 """
 UNITS = {
+    "bad_frames": "",
     "_frames": "frames",
     "_s": "s",
     "_hz": "Hz",
@@ -93,7 +94,7 @@ UNITS = {
 TABLES = {"condition": "", "movie": "cnn", "movie-recurrent": "cnn-gru, cnn-lstm"}
 SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("Top level", "", keys.StudyKeys, None),
-    ("`[data]`", "data", keys.DataKeys, None),
+    ("`[data]`", "data", keys.DataKeys, "data"),
     ("`[target]`, also in a condition", "target", keys.TargetKeys, "target"),
     ("`[folds]`", "folds", keys.FoldKeys, None),
     ("`[[condition]]`", "condition", keys.ConditionKeys, "condition"),

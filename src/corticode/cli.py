@@ -205,7 +205,7 @@ def import_study(
 
 
 @app.command(short_help="Region traces from movies.")
-def extract(
+def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd frames
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
     destination: Annotated[
         Path, typer.Argument(metavar="DEST", help="Where the new sessions.csv and traces go.")
@@ -220,12 +220,19 @@ def extract(
     ] = None,
     radius: Annotated[float, typer.Option(metavar="PIXELS", help="Of the discs there.")] = 4.0,
     baseline: Annotated[
-        str, typer.Option(help="F0 of dF/F: mean, percentile or running.")
+        str, typer.Option(help="F0 of dF/F: mean, percentile, running; none: means as they are.")
     ] = "mean",
     percentile: Annotated[float, typer.Option(metavar="P", help="Which, 0 to 100.")] = 10.0,
     baseline_frames: Annotated[
         int, typer.Option(min=1, metavar="N", help="Length of a running baseline.")
     ] = 1800,
+    resynchronise: Annotated[
+        bool, typer.Option(help="Put wavelengths in order again where a frame was lost.")
+    ] = False,
+    bad_frames: Annotated[
+        str,
+        typer.Option(help="Dark, saturated, frozen, corrupt frames: exclude (as NaN) or report."),
+    ] = "exclude",
 ) -> None:
     """Take region traces (dF/F, percent) from movies: a catalogue for both kinds of decoder."""
     from corticode.data.catalogue import read_catalogue
@@ -242,6 +249,8 @@ def extract(
         baseline=baseline,
         percentile=percentile,
         baseline_frames=baseline_frames,
+        resynchronise=resynchronise,
+        bad_frames=bad_frames,
         on_session=lambda name: _say(f"{name} done", err=True),
     )
     _show_findings(findings)

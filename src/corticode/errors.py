@@ -55,9 +55,10 @@ class CorticodeWarning(UserWarning):
 
 # Codes of findings: a fold left out of a condition, a session too short to be permuted, an animal
 # without a score, a map (or its curves) that could not be made, a class that does not train in a
-# fold.
+# fold, frames that cannot be used.
 LEFT_OUT, TOO_SHORT, NO_SCORE, NO_MAP = "left-out", "too-short", "no-score", "no-map"
 UNKNOWN_CLASS = "unknown-class"
+BAD = "bad-frames"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Finding:
         How many of them (frames, say) are concerned.
     code
         What a program tells it by: one of `LEFT_OUT`, `TOO_SHORT`, `NO_SCORE`, `NO_MAP`,
-        `UNKNOWN_CLASS`; empty where nothing hangs on it.
+        `UNKNOWN_CLASS`, `BAD`; empty where nothing hangs on it.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import pytest
 from corticode.data.catalogue import Recording
 from corticode.data.checks import check_parity, list_faults, read_all
 from corticode.data.readers.arrays import ArrayLocation
-from corticode.errors import DataError
+from corticode.errors import BAD, DataError, StudyError
 from corticode.simulate.dials import resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks
 from corticode.simulate.session import simulate_mouse, simulate_session, stream
@@ -194,3 +194,260 @@ class TestParity:
         check_parity(np.ones((n_frames, 2, 2)), "m/s")
         with_holes = np.full((n_frames, 2, 2), np.nan)
         check_parity(with_holes, "m/s")
+
+
+def film(run, seed=0, *, base=2000.0, gain=40.0, size=12):
+    """A movie whose left half brightens while the animal runs, with noise."""
+    rng = np.random.default_rng(seed)
+    movie = np.full((len(run), size, size), base) + rng.normal(0, 3, (len(run), size, size))
+    movie += 5 * rng.normal(size=(len(run), 1, 1))
+    movie[:, :, : size // 2] += gain * np.asarray(run)[:, None, None]
+    return movie.clip(0, 65535).astype(np.uint16)
+
+
+def in_turn(run, seed=0, *, reference=1400.0):
+    both = np.empty((2 * len(run), 12, 12), np.uint16)
+    both[::2] = film(run, seed)
+    both[1::2] = film(0 * run, seed + 50, base=reference)
+    return both
+
+
+RUN = np.repeat(np.random.default_rng(3).permutation(40) % 2, 10)
+
+
+class Filmed:
+    """A session of a movie and running, written to files."""
+
+    def __init__(self, folder, name="s1"):
+        self.folder, self.name = folder, name
+
+    def write(self, movie, run, *, channels=(), times=None, behavior_times=None, rate=10.0):
+        paths = {k: self.folder / f"{self.name}_{k}" for k in ("m.npy", "b.csv", "t.npz")}
+        np.save(paths["m.npy"], movie)
+        pd.DataFrame({"run": run}).to_csv(paths["b.csv"], index=False)
+        clocks = {}
+        if times is not None:
+            np.savez(paths["t.npz"], t=times, b=behavior_times)
+            clocks = {
+                "frame_times": ArrayLocation(paths["t.npz"], "t"),
+                "behavior_times": ArrayLocation(paths["t.npz"], "b"),
+            }
+        return Recording(
+            "m1",
+            self.name,
+            behavior=ArrayLocation(paths["b.csv"]),
+            movie=ArrayLocation(paths["m.npy"]),
+            frame_rate_hz=None if times is not None else rate,
+            channels=channels,
+            **clocks,
+        )
+
+
+BOTH = ("calcium", "reference")
+
+
+class TestTurns:
+    def test_frames_in_turn_are_read_as_they_are(self, tmp_path):
+        recording = Filmed(tmp_path).write(in_turn(RUN), RUN, channels=BOTH)
+        (session,) = read_all([recording])
+        assert session.findings == ()
+        assert session.left_out is None
+
+    @pytest.mark.parametrize("reference", [1400.0, 1960.0, 2040.0])
+    @pytest.mark.parametrize("lost", [301, 402])
+    def test_a_lost_frame_is_an_error_that_names_it(self, tmp_path, reference, lost):
+        movie = np.delete(in_turn(RUN, reference=reference), lost, axis=0)
+        made = [
+            Filmed(tmp_path, name).write(movie, RUN[:399], channels=BOTH) for name in ("s1", "s2")
+        ]
+        with pytest.raises(DataError) as caught:
+            read_all(made)
+        assert f"at frame {lost} of m1/s1, m1/s2, counted from 0" in str(caught.value)
+        assert "[data] resynchronise = true" in str(caught.value)
+        assert "unequal" not in str(caught.value)
+
+    def test_one_wavelength_behind_the_other(self, tmp_path):
+        both = in_turn(RUN)
+        movie = np.concatenate([both[::2], both[1::2]])
+        recording = Filmed(tmp_path).write(movie, RUN, channels=BOTH)
+        with pytest.raises(DataError, match=r"the first 400 of its 800 frames are of one wave"):
+            read_all([recording])
+
+    @pytest.mark.parametrize("channels", [(), ("calcium",)])
+    def test_one_that_is_two_in_turn(self, tmp_path, channels):
+        run = np.repeat(RUN, 2)
+        recording = Filmed(tmp_path).write(in_turn(RUN), run, channels=channels)
+        with pytest.raises(DataError, match=r"differ by 3\d %; it looks like two interleaved"):
+            read_all([recording])
+        assert len(read_all([recording], examine=False)) == 1
+
+    def test_two_as_bright_of_which_one_does_not_move(self, tmp_path):
+        movie = in_turn(RUN, reference=2005.0)
+        rng = np.random.default_rng(0)
+        movie[::2] = movie[::2] + rng.integers(0, 60, (400, 1, 1))
+        movie[1::2] = 2030
+        recording = Filmed(tmp_path).write(movie, np.repeat(RUN, 2))
+        with pytest.raises(DataError, match="it looks like two interleaved wavelengths"):
+            read_all([recording])
+
+    def test_two_that_are_one(self, tmp_path):
+        recording = Filmed(tmp_path).write(film(RUN), RUN[:200], channels=BOTH)
+        (session,) = read_all([recording])
+        assert "even and odd frames of the movie look alike" in str(session.findings[0])
+        recording = Filmed(tmp_path, "s2").write(film(RUN), RUN, channels=BOTH)
+        with pytest.raises(DataError, match=r"leave channels blank if it is of one wavelength"):
+            read_all([recording])
+
+    def test_what_was_seen_is_seen_again_when_the_file_changes(self, tmp_path):
+        whole, broken = in_turn(RUN), np.delete(in_turn(RUN), 301, axis=0)
+        recording = Filmed(tmp_path).write(whole, RUN[:399], channels=BOTH)
+        read_all([recording], trim_frames=1)
+        np.save(recording.movie.path, broken)
+        with pytest.raises(DataError, match="at frame 301 of m1/s1"):
+            read_all([recording], trim_frames=1)
+
+
+class TestResynchronise:
+    """The camera lost frame 401, the reference of pair 200, out of 800."""
+
+    def read(self, recording):
+        (session,) = read_all([recording], resynchronise=True)
+        return session
+
+    def fits(self, session, run=RUN):
+        assert session.movie.shape == session.reference.shape
+        assert session.left_out.sum() == 1
+        moves = np.asarray(session.movie)[:, :, :6].mean(axis=(1, 2)) > 2020
+        good = ~session.left_out
+        np.testing.assert_array_equal(moves[good], run[: moves.size][good] == 1)
+        still = np.asarray(session.reference).mean(axis=(1, 2))
+        assert still.max() < 1500
+        np.testing.assert_array_equal(session.behavior["run"], run[: moves.size])
+
+    @pytest.mark.parametrize("lost", [400, 401])
+    @pytest.mark.parametrize("n_rows", [400, 399])
+    def test_behaviour_row_by_row(self, tmp_path, lost, n_rows):
+        movie = np.delete(in_turn(RUN), lost, axis=0)
+        recording = Filmed(tmp_path).write(movie, RUN[:n_rows], channels=BOTH)
+        session = self.read(recording)
+        assert session.n_frames == n_rows
+        assert np.flatnonzero(session.left_out).tolist() == [200]
+        assert "1 frame of one wavelength is missing" in str(session.findings[0])
+        self.fits(session)
+
+    def test_times_of_every_other_frame_of_the_file(self, tmp_path):
+        camera = np.delete(np.arange(800) / 20, 401)
+        movie = np.delete(in_turn(RUN), 401, axis=0)
+        recording = Filmed(tmp_path).write(
+            movie,
+            np.repeat(RUN, 10),
+            channels=BOTH,
+            times=camera[::2][:399],
+            behavior_times=np.arange(4000) / 100,
+        )
+        session = self.read(recording)
+        good = ~session.left_out
+        moves = np.asarray(session.movie)[:, :, :6].mean(axis=(1, 2)) > 2020
+        runs = session.behavior["run"] > 0.5
+        # Without it every frame behind would be a pair late, in one of ten frames of a bout.
+        assert (moves == runs)[good].mean() > 0.995
+
+    def test_times_of_the_pulses_of_one_wavelength(self, tmp_path):
+        movie = np.delete(in_turn(RUN), 401, axis=0)
+        recording = Filmed(tmp_path).write(
+            movie,
+            np.repeat(RUN, 10),
+            channels=BOTH,
+            times=np.arange(400) / 10,
+            behavior_times=np.arange(4000) / 100,
+        )
+        session = self.read(recording)
+        assert session.n_frames == 400
+        self.fits(session)
+
+    def test_a_frame_stored_twice(self, tmp_path):
+        movie = in_turn(RUN)
+        movie = np.insert(movie, 401, movie[400], axis=0)
+        recording = Filmed(tmp_path).write(movie, RUN, channels=BOTH)
+        session = self.read(recording)
+        assert not session.left_out.any()
+        assert "is the one before once more" in str(session.findings[0])
+        np.testing.assert_array_equal(session.movie, in_turn(RUN)[::2])
+        np.testing.assert_array_equal(session.reference, in_turn(RUN)[1::2])
+
+    def test_the_reference_first(self, tmp_path):
+        movie = np.delete(in_turn(RUN)[1:], 401, axis=0)
+        recording = Filmed(tmp_path).write(movie, RUN[1:], channels=BOTH[::-1])
+        session = self.read(recording)
+        assert np.asarray(session.reference).max() < 1500
+        assert np.asarray(session.movie).min() > 1500
+
+
+class TestBadFrames:
+    def write(self, tmp_path):
+        movie = film(RUN)
+        movie[[50, 51]] = 90
+        movie[300] = movie[299]
+        return Filmed(tmp_path).write(movie, RUN)
+
+    def test_are_reported(self, tmp_path):
+        (session,) = read_all([self.write(tmp_path)])
+        told = [str(finding).partition(": ")[2] for finding in session.findings]
+        assert told == [
+            "2 frames of the movie are dark, less than half as bright as the frames around (50 to "
+            '51); [data] bad_frames = "exclude" leaves them out',
+            '1 frame of the movie is the same as the one before (300); [data] bad_frames = "exclude'
+            '" leaves it out',
+        ]
+        assert {finding.code for finding in session.findings} == {BAD}
+        assert session.left_out is None
+
+    def test_are_left_out(self, tmp_path):
+        (session,) = read_all([self.write(tmp_path)], bad_frames="exclude")
+        assert np.flatnonzero(session.left_out).tolist() == [50, 51, 300]
+        assert session.findings[0].count == 2
+        assert "windows avoid them" in session.findings[0].reason
+
+    def test_of_the_reference_in_its_own_file(self, tmp_path):
+        recording = self.write(tmp_path)
+        other = film(0 * RUN, 9, base=1500.0)
+        other[77] = 0
+        np.save(tmp_path / "other.npy", other)
+        recording = replace(recording, movie_reference=ArrayLocation(tmp_path / "other.npy"))
+        (session,) = read_all([recording], bad_frames="exclude")
+        assert np.flatnonzero(session.left_out).tolist() == [50, 51, 77, 300]
+
+    def test_of_two_wavelengths(self, tmp_path):
+        movie = in_turn(RUN)
+        movie[[100, 203]] = 0
+        recording = Filmed(tmp_path).write(movie, RUN, channels=BOTH)
+        (session,) = read_all([recording], bad_frames="exclude")
+        assert np.flatnonzero(session.left_out).tolist() == [50, 101]
+
+    def test_unknown_choice(self, tmp_path):
+        with pytest.raises(StudyError, match="bad_frames is 'drop'; it must be one of report, ex"):
+            read_all([self.write(tmp_path)], bad_frames="drop")
+
+    def test_counts_that_became_negative(self, tmp_path):
+        movie = (film(RUN).astype(np.int32) * 17).astype(np.uint16).view(np.int16)
+        with pytest.raises(DataError, match=r"became negative; write the movie as unsigned 16-bit"):
+            read_all([Filmed(tmp_path).write(movie, RUN)])
+
+    def test_a_movie_that_is_overexposed(self, tmp_path):
+        movie = (film(RUN) * 33.0).clip(0, 65535).astype(np.uint16)
+        with pytest.raises(DataError, match=r"\d\d % of its pixels stand at 65535, .* overexposed"):
+            read_all([Filmed(tmp_path).write(movie, RUN)])
+
+    def test_extreme_values_of_traces(self, recordings):
+        traces = np.random.default_rng(0).normal(size=(50, 2))
+        traces[7, 1] = 90
+        np.save(recordings[0].traces.path, traces)
+        (session, *others) = read_all(recordings)
+        assert "1 frame of the traces has a value beyond 50 robust SD in region 2 (7)" in str(
+            session.findings[-1]
+        )
+        assert [finding for other in others for finding in other.findings if finding.code] == []
+        (session, *_) = read_all(recordings, bad_frames="exclude")
+        assert np.flatnonzero(np.isnan(session.traces).any(axis=1)).tolist() == [7]
+        assert session.left_out_traces == (7,)
+        assert session.traces[6].tolist() == traces[6].tolist()

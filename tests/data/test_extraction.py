@@ -1,5 +1,7 @@
 """Tests."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -89,8 +91,6 @@ class TestRefused:
         assert (tmp_path / "sessions.csv").read_text("utf-8") == "mine"
 
     def test_a_session_without_movie(self, recordings, tmp_path):
-        from dataclasses import replace
-
         table = RegionTable(("left",), rows=(1.0,), columns=(0.0,))
         with pytest.raises(DataError, match="session m1/s0: it has no movie"):
             extract_catalogue([replace(recordings[0], movie=None)], tmp_path / "out", table=table)
@@ -224,3 +224,107 @@ class TestRegions:
     def test_a_region_without_pixels(self):
         with pytest.raises(DataError, match=r"region 'b' has no pixel"):
             extract_traces(a_movie(), [np.array([0]), np.array([], int)], ("a", "b"))
+
+
+class TestChanges:
+    """Movies of dF/F, where counts are wanted."""
+
+    @staticmethod
+    def counts(n_frames=300):
+        rng = np.random.default_rng(0)
+        course = 1 + 0.01 * rng.normal(size=(n_frames, 1, 1))
+        return 2000 * course + 3 * rng.normal(size=(n_frames, 6, 6))
+
+    REGIONS = pixels_of_labels(np.repeat([[1, 1, 2, 2, 3, 3]], 6, axis=0))
+
+    @pytest.mark.parametrize("scale", [1, 100])
+    @pytest.mark.parametrize(
+        "level",
+        [
+            lambda m: m.mean(axis=0),
+            lambda m: np.percentile(m, 10, axis=0),
+            lambda m: m.max(axis=0),
+        ],
+    )
+    @pytest.mark.parametrize("baseline", ["mean", "percentile", "running"])
+    def test_around_0_is_refused(self, level, scale, baseline):
+        counts = self.counts()
+        movie = (scale * (counts / level(counts) - 1)).astype(np.float32)
+        with pytest.raises(DataError, match=r"the movie looks like dF/F, not counts: .* as record"):
+            extract_traces(movie, *self.REGIONS, baseline=baseline)
+        traces, _ = extract_traces(movie, *self.REGIONS, baseline="none")
+        np.testing.assert_allclose(traces[:, 0], movie[:, :, :2].mean(axis=(1, 2)), rtol=1e-3)
+
+    def test_around_1_gives_the_same_traces(self):
+        counts = self.counts()
+        ratio = (counts / counts.mean(axis=0)).astype(np.float32)
+        traces, (finding,) = extract_traces(ratio, *self.REGIONS)
+        assert "looks like F / F0" in str(finding)
+        wanted, findings = extract_traces(counts, *self.REGIONS)
+        assert findings == []
+        np.testing.assert_allclose(traces, wanted, atol=0.05)
+
+    @pytest.mark.parametrize("factor", [1.0, 1e-4, 1e4])
+    def test_counts_in_any_unit_are_counts(self, factor):
+        movie = self.counts() * factor
+        movie *= np.linspace(1.5, 0.7, len(movie))[:, None, None]  # bleaching
+        assert extract_traces(movie, *self.REGIONS)[1] == []
+
+
+def interleaved(recordings, tmp_path, movie):
+    np.save(tmp_path / "both.npy", movie)
+    return replace(recordings[1], movie=ArrayLocation(tmp_path / "both.npy"))
+
+
+class TestFrames:
+    """Frames that are lost or cannot be used."""
+
+    def film(self):
+        movie = np.random.default_rng(0).poisson(1000, (400, 4, 4)).astype(np.uint16)
+        movie[1::2] //= 2
+        return movie
+
+    @property
+    def table(self):
+        return RegionTable(("left", "right"), rows=(1.0, 1.0), columns=(0.0, 3.0))
+
+    def test_a_lost_frame_is_an_error_or_put_right(self, recordings, tmp_path):
+        lost = np.delete(self.film(), 201, axis=0)
+        recording = interleaved(recordings, tmp_path, lost)
+        with pytest.raises(DataError, match=r"at frame 201 of m1/s1, .*extract --resynchronise"):
+            extract_catalogue([recording], tmp_path / "out", table=self.table)
+        assert not (tmp_path / "out").exists()
+        path, findings = extract_catalogue(
+            [recording], tmp_path / "out", table=self.table, resynchronise=True
+        )
+        assert [finding.session for finding in findings] == ["s1"]
+        traces = np.load(read_catalogue(path)[0].traces.path)
+        assert np.flatnonzero(np.isnan(traces).any(axis=1)).tolist() == [100]
+        assert np.nanmax(np.abs(traces)) < 20
+
+    def test_dark_frames_become_nan_and_have_no_part_in_the_baseline(self, recordings, tmp_path):
+        movie = self.film()
+        whole = extract_traces(movie[::2], *pixels_of_discs(self.table, (4, 4), 1.0))[0]
+        movie[300:] = 20
+        recording = interleaved(recordings, tmp_path, movie)
+        path, (finding,) = extract_catalogue(
+            [recording], tmp_path / "out", table=self.table, radius_pixels=1.0
+        )
+        assert finding.count == 50
+        assert "50 frames of the movie are dark" in finding.reason
+        traces = np.load(read_catalogue(path)[0].traces.path)
+        assert np.isnan(traces[150:]).all()
+        np.testing.assert_allclose(traces[:150], whole[:150], atol=1.5)
+        _, (finding,) = extract_catalogue(
+            [recording], tmp_path / "as_is", table=self.table, bad_frames="report"
+        )
+        traces = np.load(tmp_path / "as_is" / "traces" / "001.npy")
+        assert np.isfinite(traces).all()
+
+    def test_one_wavelength_behind_the_other(self, recordings, tmp_path):
+        movie = self.film()
+        recording = interleaved(recordings, tmp_path, np.concatenate([movie[::2], movie[1::2]]))
+        with pytest.raises(
+            DataError, match=r"session m1/s1: channels says .* the first 200 of its"
+        ):
+            extract_catalogue([recording], tmp_path / "out", table=self.table)

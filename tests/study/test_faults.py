@@ -71,7 +71,7 @@ def test_none():
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},
             "[data]: unknown key 'resample-hz'; did you mean 'resample_hz'? (known: catalogue, "
-            "trim_frames, resample_hz, regions, region_image)",
+            "trim_frames, resample_hz, resynchronise, bad_frames, regions, region_image)",
         ),
         (
             {"data": {"catalogue": "x", "resample_hz": 0}},

@@ -371,7 +371,7 @@ class TestFaults:
         assert [line[5:] for line in told[1:]] == [
             "[data]: catalogue is missing (path of the catalogue, relative to the study file)",
             "[data]: unknown key 'catalog'; did you mean 'catalogue'? (known: catalogue, "
-            "trim_frames, resample_hz, regions, region_image)",
+            "trim_frames, resample_hz, resynchronise, bad_frames, regions, region_image)",
             "[folds]: blocks = 2: it must be 3 or more",
             "condition 1 ('gru'), window: before = 15.5: a whole number is needed",
             "condition 1 ('gru'), window: unknown key 'befor'; did you mean 'before'? (known: "

@@ -308,6 +308,8 @@ def _in_place_of_traces(
     findings: Sequence[Finding] = (),
     names: tuple[str, ...] = (),
 ) -> Session:
+    if session.left_out is not None and session.left_out.any() and session.movie is not None:
+        values = np.where(session.left_out[:, None], np.nan, values)
     # What was done to the traces is still in them and in their mean, and in no other cue.
     is_of_traces = input in ("global-mean", "traces+cues") and session.traces is not None
     return replace(

@@ -1,5 +1,6 @@
 """Region traces for a whole catalogue of movies, so that one recording serves both decoders."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.catalogue import TRACES_AXES, Recording, write_catalogue
+from corticode.data.checks import Examined, check_choice, examine_all, with_bad_frames
 from corticode.data.files import holds_files, write_text, write_with
 from corticode.data.movies.passes import frame_blocks
 from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation, read_array
 from corticode.data.regions import RegionTable
-from corticode.data.session import read_imaging
+from corticode.data.session import Session, read_imaging
 from corticode.errors import CorticodeError, DataError, Finding, StudyError
 
-BASELINES = ("mean", "percentile", "running")
+BASELINES = ("mean", "percentile", "running", "none")
+# Of a movie's fluctuation over time, in its own SDs: counts lie tens of SDs above 0.
+LEAST_LEVEL_SDS, LEAST_FRAMES = 2.5, 30
+NEGATIVE_SHARE = 0.01
+RATIO_LEVEL = 0.05
 RADIUS_PIXELS = 4.0
 
 
@@ -29,6 +35,7 @@ def extract_traces(
     baseline: str = "mean",
     percentile: float = 10.0,
     baseline_frames: int = 1800,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], list[Finding]]:
     """dF/F of each region in percent: 100 (F - F0) / F0, F the mean of its pixels; one pass.
 
@@ -42,11 +49,15 @@ def extract_traces(
         What each region is called.
     baseline
         F0: ``"mean"`` or ``"percentile"`` of F over the session, or ``"running"``, the mean of F
-        over `baseline_frames` frames, see `corticode.data.preprocess.moving_mean`.
+        over `baseline_frames` frames, see `corticode.data.preprocess.moving_mean`; ``"none"`` for
+        movies that hold dF/F already: the traces are F, as it is.
     percentile
         Which, 0 to 100, for ``"percentile"``.
     baseline_frames
         For ``"running"``: 1800, a minute at 30 Hz, keeps bouts of behaviour and takes bleaching.
+    left_out
+        Frames that cannot be used, shape (frame,): they have no part in F0 and become NaN. None:
+        none.
 
     Returns
     -------
@@ -60,7 +71,8 @@ def extract_traces(
     StudyError
         The baseline is unknown.
     DataError
-        A region has no pixel, or none with a finite value, or a baseline of 0 or less.
+        A region has no pixel, or none with a finite value, or a baseline of 0 or less; or the
+        movie holds dF/F and not counts.
 
     Examples
     --------
@@ -72,6 +84,8 @@ def extract_traces(
     """
     _check_baseline(baseline, percentile)
     brightness = _brightness(movie, regions, names)
+    if left_out is not None:
+        brightness[left_out] = np.nan
     finite = np.isfinite(brightness)
     never = np.flatnonzero(~finite.any(axis=0))
     if never.size:
@@ -79,6 +93,9 @@ def extract_traces(
             f"in every frame, region {names[never[0]]!r} has a pixel without a finite value; leave "
             "those pixels out of the region"
         )
+    if baseline == "none":
+        return brightness.astype(np.float32), _invalid(finite, left_out)
+    _refuse_ratios(brightness, whole=_holds_whole_numbers(movie))
     level = _level(brightness, baseline, percentile, baseline_frames)
     low = ~(level > 0) & np.isfinite(level)
     if low.any():
@@ -88,7 +105,8 @@ def extract_traces(
             "dF/F needs brightness above 0: give the movie in counts as recorded, not as dF/F"
         )
     traces = 100 * (brightness - level) / level
-    return traces.astype(np.float32), _invalid(finite)
+    findings = [*_ratios(brightness), *_invalid(finite, left_out)]
+    return traces.astype(np.float32), findings
 
 
 def pixels_of_labels(
@@ -242,7 +260,57 @@ def _level(
     return np.broadcast_to(level, brightness.shape)
 
 
-def _invalid(finite: NDArray[np.bool_]) -> list[Finding]:
+def _holds_whole_numbers(movie: NDArray[Any]) -> bool:
+    """Whether values are counts by their type, or by what the middle frame holds."""
+    if movie.dtype.kind != "f":
+        return True
+    frame = movie[len(movie) // 2]
+    known = frame[np.isfinite(frame)]
+    return bool((known == np.round(known)).all())
+
+
+def _refuse_ratios(brightness: NDArray[np.float64], *, whole: bool) -> None:
+    """Refuse a movie of dF/F: its regions lie around 0, where counts lie far above their changes.
+
+    Raises
+    ------
+    DataError
+        The movie holds dF/F, or the like.
+    """
+    if len(brightness) < LEAST_FRAMES:
+        return
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        level = np.nanmedian(brightness, axis=0)
+        spread = 1.4826 * np.nanmedian(np.abs(brightness - level), axis=0)
+        below = np.nanmean(np.where(np.isfinite(brightness), brightness < 0, np.nan), axis=0)
+        # Of nearly all regions: one that is dark does not speak for the others.
+        negative = float(np.nanpercentile(below, 10, method="lower"))
+        low = float(np.nanmedian(level / np.maximum(spread, 1e-300)))
+    if negative <= NEGATIVE_SHARE and (whole or low >= LEAST_LEVEL_SDS):
+        return
+    raise DataError(
+        f"the movie looks like dF/F, not counts: its regions lie around {np.nanmedian(level):.2g}, "
+        f"change by {np.nanmedian(spread):.2g} (SD), and are below 0 in {100 * negative:.0f} % of "
+        "frames, so that there is no F0 to divide by. Give the movie as recorded; or take the "
+        "regions' means as they are, with baseline none (corticode extract --baseline none)"
+    )
+
+
+def _ratios(brightness: NDArray[np.float64]) -> list[Finding]:
+    """That a movie holds F / F0: every region lies around 1; its traces come out the same."""
+    level = np.nanmedian(brightness, axis=0)
+    if (np.abs(level - 1) > RATIO_LEVEL).any():
+        return []
+    reason = (
+        "the movie looks like F / F0: every region lies around 1; traces are changes against that"
+    )
+    return [Finding("session", reason)]
+
+
+def _invalid(finite: NDArray[np.bool_], left_out: NDArray[np.bool_] | None = None) -> list[Finding]:
+    if left_out is not None:
+        finite = finite | left_out[:, None]
     n_invalid = int((~finite.all(axis=1)).sum())
     if not n_invalid:
         return []
@@ -263,13 +331,15 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     baseline: str = "mean",
     percentile: float = 10.0,
     baseline_frames: int = 1800,
+    resynchronise: bool = False,
+    bad_frames: str = "exclude",
     on_session: Callable[[str], None] = lambda _: None,
 ) -> tuple[Path, list[Finding]]:
     """A catalogue of the same recordings with region traces taken from their movies.
 
-    Each movie is read once, from its first frame to its last; of a movie that interleaves two
-    wavelengths the calcium frames alone. Traces are dF/F in percent, as recorded: nothing is done
-    about blood.
+    All movies are looked at first, frame by frame (`corticode.data.checks.examine_movie`); of a
+    movie that interleaves two wavelengths the calcium frames alone give traces. Traces are dF/F in
+    percent, as recorded: nothing is done about blood.
 
     Parameters
     ----------
@@ -284,6 +354,11 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
         a region table with centres, and the radius of the disc around each.
     baseline, percentile, baseline_frames
         What F0 is, see `corticode.data.extraction.extract_traces`.
+    resynchronise
+        Where a movie of two wavelengths lost a frame: put the others in order again.
+    bad_frames
+        ``"exclude"``: frames that are dark, saturated, frozen, corrupt or jump in brightness have
+        no part in F0 and become NaN, which windows avoid; ``"report"`` takes them as they are.
     on_session
         Told each session's name when it is done.
 
@@ -292,12 +367,13 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     Path
         The new catalogue.
     list of Finding
-        Frames without finite values.
+        Frames without finite values, and those that cannot be used.
 
     Raises
     ------
     DataError
-        The destination holds a catalogue, a recording has no movie, or as `extract_traces`.
+        A movie's frames are not of the wavelengths that the catalogue says, the destination holds
+        a catalogue, a recording has no movie, or as `extract_traces`.
     StudyError
         Not one of labels and table is given, or the baseline is unknown.
     RunError
@@ -313,11 +389,13 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     for there in (path, folder):
         if there.is_file() or holds_files(there):
             raise DataError(f"{there} exists; name another folder, or move it away")
+    check_choice(bad_frames)
     image = None if labels is None else read_label_image(labels)
     made, findings = [], []
+    looked = examine_all(recordings, resynchronise=resynchronise)
     for k, recording in enumerate(recordings):
         try:
-            movie = _movie_of(recording)
+            movie, left_out, odd = _movie_of(recording, looked[recording.name], bad_frames)
             pixels, names = _pixels(image, table, movie.shape[1:], radius_pixels)
             traces, found = extract_traces(
                 movie,
@@ -326,9 +404,11 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
                 baseline=baseline,
                 percentile=percentile,
                 baseline_frames=baseline_frames,
+                left_out=left_out,
             )
         except CorticodeError as error:
             raise type(error)(f"session {recording.name}: {error}") from error
+        findings += odd
         findings += [replace(f, animal=recording.animal, session=recording.session) for f in found]
         made.append(_written(recording, destination, k, traces, names, baseline))
         on_session(recording.name)
@@ -336,11 +416,28 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     return path, findings
 
 
-def _movie_of(recording: Recording) -> NDArray[Any]:
+def _movie_of(
+    recording: Recording, found: Examined, bad_frames: str
+) -> tuple[NDArray[Any], NDArray[np.bool_] | None, list[Finding]]:
+    """The movie of the calcium channel, its frames that are left out, and a word on those."""
     if recording.movie is None:
         raise DataError("it has no movie; name one in the catalogue's column 'movie'")
-    imaging, _ = read_imaging(replace(recording, traces=None))
-    return np.asarray(imaging["movie"])
+    imaging, cut = read_imaging(replace(recording, traces=None), flips=found.flips)
+    movie = np.asarray(imaging["movie"])
+    whole = imaging.get("whole")
+    session = Session(
+        recording.animal,
+        recording.session,
+        None,
+        (),
+        {},
+        np.zeros(len(movie), np.int32),
+        movie=movie,
+        left_out=None if whole is None else ~np.asarray(whole, np.bool_),
+        findings=tuple(cut),
+    )
+    session = with_bad_frames(session, found, bad_frames)
+    return movie, session.left_out, list(session.findings)
 
 
 def _pixels(
@@ -376,5 +473,7 @@ def _written(
         traces=ArrayLocation(traces_path),
         traces_axes=TRACES_AXES,
         regions=names_path,
-        history=f"dF/F of the movie, baseline: {baseline}",
+        history="means of the movie's pixels"
+        if baseline == "none"
+        else f"dF/F of the movie, baseline: {baseline}",
     )

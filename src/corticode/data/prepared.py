@@ -421,11 +421,14 @@ class StoredStatistics:
         Where the statistics are kept.
     key
         Hash of what the files hold: statistics with another key are taken again.
+    flips
+        Frames of the movie's file at which wavelengths are put in order again.
     """
 
     recording: Recording
     path: Path
     key: str
+    flips: tuple[int, ...] = ()
 
 
 def check_movies(sessions: Sequence[Session], pixels: PixelPreprocessing) -> tuple[int, int]:
@@ -529,7 +532,7 @@ def attach_movies(
                 f"the statistics of a movie in {where.path} are gone or of other content; run the "
                 "same command again"
             )
-        imaging, _ = read_imaging(replace(where.recording, traces=None))
+        imaging, _ = read_imaging(replace(where.recording, traces=None), flips=where.flips)
         session = Session(
             where.recording.animal,
             where.recording.session,
@@ -564,6 +567,7 @@ def _statistics(
             causal=pixels.causal,
             frame_rate_hz=session.frame_rate_hz,
             detrend_frames=pixels.detrend_frames,
+            left_out=session.left_out,
         )
     except DataError as error:
         raise DataError(f"session {session.name}: {error}") from error
@@ -598,9 +602,13 @@ def _laid_out(
     findings: Sequence[Finding],
 ) -> PreparedSessions:
     n_frames = sum(session.n_frames for session in sessions)
-    valid: NDArray[np.bool_] = np.ones(n_frames, np.bool_)
     if movies:
         valid = np.concatenate([movie.valid for movie in movies])
+    else:
+        masks = [
+            np.zeros(s.n_frames, np.bool_) if s.left_out is None else s.left_out for s in sessions
+        ]
+        valid = ~np.concatenate(masks)
     bare = [replace(session, traces=None, regions=()) for session in sessions]
     traces = np.zeros((n_frames, 0), np.float32)
     prepared = lay_end_to_end(traces, valid, bare, (), NO_PREPROCESSING, findings)

@@ -1,5 +1,6 @@
 """One session in memory: its arrays on one clock, in one order of axes, with units."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from corticode.data.alignment import FileArrays, align, read_times, resample
 from corticode.data.catalogue import MOVIE_AXES, TRACES_AXES, Recording
+from corticode.data.movies.alternation import frame_pairs
 from corticode.data.on_frames import Placed
 from corticode.data.readers.arrays import (
     ArrayLocation,
@@ -18,11 +20,14 @@ from corticode.data.readers.arrays import (
 )
 from corticode.data.regions import read_region_names
 from corticode.data.signals import check_signals
-from corticode.errors import DataError, Finding, MissingDataError, warn_about
+from corticode.errors import DataError, Finding, MissingDataError, RunError, warn_about
+
+GATHERED_FRAMES = 256
+SHOWN_FRAMES = 6
 
 
 def read_imaging(
-    recording: Recording,
+    recording: Recording, *, flips: Sequence[int] = ()
 ) -> tuple[dict[str, NDArray[np.generic]], list[Finding]]:
     """Traces, movie and reference movie of a recording, whichever there are, time first.
 
@@ -33,14 +38,20 @@ def read_imaging(
     ----------
     recording
         One row of a catalogue.
+    flips
+        Frames of an interleaved movie at which a lost frame exchanged the wavelengths, see
+        `corticode.data.movies.alternation.find_turns`: pairs are put in order again, and a pair
+        that lost a frame keeps its place.
 
     Returns
     -------
     arrays
         ``"traces"``, shape (frame, region), ``"movie"`` and ``"reference"``, shape
-        (frame, row, column).
+        (frame, row, column). With flips, ``"whole"``, shape (frame,): False where a pair lost a
+        frame, and ``"first"``, shape (frame,): the frame of the file that begins each pair.
     findings
-        The frame that was cut off; a recording that was stopped early.
+        The frame that was cut off, or those that lost their pair; a recording that was stopped
+        early.
 
     Raises
     ------
@@ -89,7 +100,10 @@ def read_imaging(
             )
         arrays["reference"] = reference
     elif len(recording.channels) > 1 and recording.movie is not None:
-        parted, cut = _part_channels(recording, arrays["movie"])
+        if flips:
+            parted, cut = _resynchronise(recording, arrays["movie"], flips)
+        else:
+            parted, cut = _part_channels(recording, arrays["movie"])
         arrays |= parted
         findings += cut
     return arrays, findings
@@ -148,6 +162,93 @@ def _part_channels(
     return parted, [Finding("frames", reason, recording.animal, recording.session)]
 
 
+def read_movie_file(recording: Recording, *, is_reference: bool = False) -> NDArray[np.generic]:
+    """The movie of a recording as its file holds it, both wavelengths in turn, time first.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        As `read_imaging`.
+    """
+    location = recording.movie_reference if is_reference else recording.movie
+    if location is None:
+        raise MissingDataError(
+            f"session {recording.name} has no movie; name one in the catalogue's column 'movie'"
+        )
+    name, n_channels = ("reference", 1) if is_reference else ("movie", len(recording.channels) or 1)
+    return _read_movie(recording, name, location, n_channels)[0]
+
+
+def _resynchronise(
+    recording: Recording, movie: NDArray[np.generic], flips: Sequence[int]
+) -> tuple[dict[str, NDArray[np.generic]], list[Finding]]:
+    """The two wavelengths of a movie that lost frames, each pair in its place."""
+    doubled = [k for k in flips if np.array_equal(movie[k], movie[k - 1])]
+    pairs, is_whole = frame_pairs(len(movie), flips, doubled)
+    names = {"calcium": "movie", "reference": "reference"}
+    parted = {
+        names[channel]: _gathered(movie, pairs[:, k])
+        for k, channel in enumerate(recording.channels)
+    }
+    parted |= {"whole": is_whole, "first": np.where(is_whole, pairs[:, 0], pairs.max(axis=1))}
+    findings = []
+    n_lost = int((~is_whole).sum())
+    if n_lost:
+        lost = "1 frame" if n_lost == 1 else f"{n_lost} frames"
+        verb, theirs = ("is", "its") if n_lost == 1 else ("are", "their")
+        reason = (
+            f"{lost} of one wavelength {verb} missing in the movie's file, before frame "
+            f"{listed(sorted(set(flips) - set(doubled)))}: {theirs} pair is left out, and those "
+            "that follow are put in order again (resynchronise = true)"
+        )
+        findings.append(
+            Finding("frames", reason, recording.animal, recording.session, count=n_lost)
+        )
+    if doubled:
+        reason = (
+            f"frame {listed(doubled)} of the movie's file is the one before once more and is "
+            "passed over (resynchronise = true)"
+        )
+        findings.append(
+            Finding("frames", reason, recording.animal, recording.session, count=len(doubled))
+        )
+    return parted, findings
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Numbers in words: the first few, and how many more.
+
+    Examples
+    --------
+    >>> listed([3, 9])
+    '3 and 9'
+    """
+    shown = [str(number) for number in numbers[:SHOWN_FRAMES]]
+    if len(numbers) > SHOWN_FRAMES:
+        return ", ".join(shown) + f" and {len(numbers) - SHOWN_FRAMES} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
+def _gathered(movie: NDArray[np.generic], frames: NDArray[np.intp]) -> NDArray[np.generic]:
+    """Frames of a movie in another order: no view can be that, so they lie in a file of their own.
+
+    It has no name, and is gone when nothing reads it any more.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            for first in range(0, frames.size, GATHERED_FRAMES):
+                some = movie[frames[first : first + GATHERED_FRAMES]]
+                file.write(np.ascontiguousarray(some).data)
+            file.flush()
+            return np.memmap(file, movie.dtype, "r", shape=(frames.size, *movie.shape[1:]))
+    except OSError as error:
+        raise RunError(
+            f"a movie that is resynchronised needs {movie[0].nbytes * frames.size / 1e9:.1f} GB in "
+            f"{tempfile.gettempdir()}: {error.strerror or error}; free some space, or name another "
+            "folder in the environment variable TMPDIR"
+        ) from error
+
+
 @dataclass(frozen=True)
 class Session:
     """One session: what the cortex and the animal did, frame by frame.
@@ -176,6 +277,13 @@ class Session:
         The reference wavelength's movie, memory-mapped, shape (frame, row, column), or None.
     placed
         How each signal that had a clock of its own came onto frames.
+    left_out
+        Frames of the movie that no window may hold and no statistics count, shape (frame,); None:
+        none.
+    left_out_traces
+        Frames whose traces became NaN, as they held extreme values.
+    flips
+        Frames of the movie's file at which wavelengths were put in order again.
 
     Raises
     ------
@@ -196,9 +304,13 @@ class Session:
     history: str = ""
     reference: NDArray[np.generic] | None = None
     placed: Mapping[str, Placed] = field(default_factory=dict)
+    left_out: NDArray[np.bool_] | None = None
+    left_out_traces: tuple[int, ...] = ()
+    flips: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         arrays = {"traces": self.traces, "movie": self.movie, "reference": self.reference}
+        arrays |= {"left_out": self.left_out}
         arrays |= {f"behaviour {name!r}": values for name, values in self.behavior.items()}
         for name, array in arrays.items():
             if array is not None and array.shape[:1] != (self.n_frames,):
@@ -313,12 +425,14 @@ def read_session(
     resample_hz: float | None = None,
     regions: Sequence[str] | None = None,
     on_frames: str | Mapping[str, str] | None = None,
+    flips: Sequence[int] = (),
 ) -> Session:
     """What `open_session` returns, with its findings kept in the session and not warned of.
 
-    Parameters, returns and raises are those of `open_session`.
+    Parameters, returns and raises are those of `open_session`; `flips` is that of `read_imaging`.
     """
-    imaging, cut = read_imaging(recording)
+    imaging, cut = read_imaging(recording, flips=flips)
+    whole, first = imaging.pop("whole", None), imaging.pop("first", None)
     files = FileArrays(
         recording,
         imaging,
@@ -326,6 +440,9 @@ def read_session(
         read_times(recording.frame_times),
         read_times(recording.behavior_times),
     )
+    if first is not None:
+        files, shortened = _pairs_in_time(files, np.asarray(first), len(flips))
+        cut += shortened
     aligned = align(files, trim_frames, on_frames)
     if resample_hz is not None:
         aligned = resample(aligned, resample_hz, recording.name, on_frames, recording.segment)
@@ -344,8 +461,41 @@ def read_session(
         recording.history,
         aligned.arrays.get("reference"),
         aligned.placed,
+        None if whole is None else ~np.asarray(whole[: aligned.segment.size], np.bool_),
+        flips=tuple(flips),
     )
     return _without_empty_regions(session)
+
+
+def _pairs_in_time(
+    files: FileArrays, first: NDArray[np.intp], n_flips: int
+) -> tuple[FileArrays, list[Finding]]:
+    """Files whose pairs of frames are in order again, with the times and behaviour that they have.
+
+    A lost camera frame takes no time away: its pair keeps its place, so that behaviour, and times
+    from the pulses of one wavelength, fit as they are. Times of every other frame of the file are
+    half a pair late behind a lost frame; they are those of the frames that begin the pairs.
+    Whoever counted pairs in the file has one less for a lost frame: the tail is cut to that.
+    """
+    times = files.frame_times
+    if times is not None:
+        given = times.size
+    elif files.behavior:
+        given = min(len(values) for values in files.behavior.values())
+    else:
+        return files, []
+    n_less = first.size - given
+    if not 0 < n_less <= n_flips:
+        return files, []
+    arrays = {name: array[:given] for name, array in files.arrays.items()}
+    if times is not None:
+        times = np.interp(first[:given], 2 * np.arange(given), times)
+    pairs = "1 pair was" if n_less == 1 else f"{n_less} pairs were"
+    what = "behaviour" if times is None else "frame_times"
+    reason = f"{pairs} cut from the tail of the movie: {what} counted the pairs of its file"
+    recording = files.recording
+    finding = Finding("frames", reason, recording.animal, recording.session, count=n_less)
+    return replace(files, arrays=arrays, frame_times=times), [finding]
 
 
 def _read_behavior(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from corticode.data.catalogue import Recording
+from corticode.data.checks import read_looked_at
 from corticode.data.folds import Fold, Split, frames_seen, split_windows
 from corticode.data.prepared import (
     PreparedSessions,
@@ -456,9 +457,9 @@ def predict_recordings(
     with_behavior = all(recording.behavior is not None for recording in recordings)
     signals = [recipe.target.signal] if with_behavior else []
     rules = {recipe.target.signal: recipe.target.frame_rule}
-    sessions = [
-        read_session(recording, signals=signals, on_frames=rules) for recording in recordings
-    ]
+    # What is decoded from movies is believed no more here than where the decoder was fitted.
+    read = read_session if recipe.input in ("traces", "frame-number") else read_looked_at
+    sessions = [read(recording, signals=signals, on_frames=rules) for recording in recordings]
     warn_about(_seen_before(decoder, recordings))
     windows = cut_windows(sessions, recipe=recipe)
     predictions = predict(decoder, windows, part=None, device=device)

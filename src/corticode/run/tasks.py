@@ -243,8 +243,15 @@ class Plan:
     is_simulated: bool = False
 
 
-def read_files(study: Study) -> StudyFiles:
+def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
     """Everything that a study's catalogue names, read and checked, all faults at once.
+
+    Parameters
+    ----------
+    study
+        The study.
+    examine
+        Whether every frame of the movies is looked at, see `corticode.data.checks.read_all`.
 
     Raises
     ------
@@ -262,8 +269,21 @@ def read_files(study: Study) -> StudyFiles:
         resample_hz=study.data.resample_hz,
         regions=None if table is None else table.names,
         on_frames=study.on_frames,
+        examine=examine,
+        resynchronise=study.data.resynchronise,
+        bad_frames=study.data.bad_frames or "report",
     )
     return StudyFiles(recordings, sessions, table)
+
+
+def reads_movies(study: Study) -> bool:
+    """Whether some condition is made from movies."""
+    of_traces = (None, "traces", "frame-number")
+    return any(
+        keys.input not in of_traces
+        or (keys.preprocess is not None and keys.preprocess.regress_out == "cues")
+        for keys in study.conditions
+    )
 
 
 def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
@@ -307,10 +327,10 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     CorticodeError
         Whatever is wrong with recordings, folds or conditions, before anything is trained.
     """
-    content = read_files(study)
+    content = read_files(study, examine=reads_movies(study))
     sessions = content.sessions
     keys = [
-        recording_key(recording) | rules_key(session, study.signals)
+        recording_key(recording) | rules_key(session, study.signals) | frames_key(session)
         for recording, session in zip(content.recordings, sessions, strict=True)
     ]
     plan = Plan(
@@ -330,8 +350,9 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         plan.findings += odd_about(study, content, one)
         for members, own_folds in one.groups:
             own = [keys[k] for k in members]
-            stored = _stored_statistics(run, condition, [content.recordings[k] for k in members])
             their_sessions = [sessions[k] for k in members]
+            recordings = [content.recordings[k] for k in members]
+            stored = _stored_statistics(run, condition, recordings, their_sessions)
             folder = _prepare(run, study, condition, their_sessions, own, stored)
             rules = rules_at_gaps(condition.preprocessing, their_sessions)
             rules += rules_of_target(condition.target, their_sessions)
@@ -422,7 +443,10 @@ def check_start_weights(conditions: Sequence[Condition]) -> None:
 
 
 def _stored_statistics(
-    run: Run, condition: Condition, recordings: Sequence[Recording]
+    run: Run,
+    condition: Condition,
+    recordings: Sequence[Recording],
+    sessions: Sequence[Session],
 ) -> tuple[StoredStatistics, ...]:
     """Where statistics of a condition's movies are kept; nothing where it decodes no movies."""
     pixels = condition.pixels
@@ -435,9 +459,10 @@ def _stored_statistics(
         StoredStatistics(
             recording,
             run.movie_statistics_path(f"{recording.name} {steps}"),
-            hash_of(recording_key(recording)),
+            hash_of(recording_key(recording) | frames_key(session)),
+            session.flips,
         )
-        for recording in recordings
+        for recording, session in zip(recordings, sessions, strict=True)
     )
 
 
@@ -650,6 +675,18 @@ def unknown_rules(findings: Sequence[Finding], fold: Fold) -> tuple[str, ...]:
     """The same of a fold some classes of which do not train: they enter no score."""
     is_concerned = any(f.code == UNKNOWN_CLASS and f.item == fold.name for f in findings)
     return ("classes that do not train are not scored",) * is_concerned
+
+
+def frames_key(session: Session) -> dict[str, Any]:
+    """What identifies a recording beside its files: frames that are left out, if any are."""
+    key: dict[str, Any] = {}
+    if session.left_out is not None and session.left_out.any():
+        key["left_out"] = np.flatnonzero(session.left_out).tolist()
+    if session.left_out_traces:
+        key["left_out_traces"] = list(session.left_out_traces)
+    if session.flips:
+        key["flips"] = list(session.flips)
+    return key
 
 
 def prepared_key(

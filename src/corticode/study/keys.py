@@ -36,6 +36,17 @@ class DataKeys(_Keys):
     resample_hz: float | None = Field(
         None, gt=0, description="Bring every session to this lower frame rate (Hz)."
     )
+    resynchronise: bool = Field(
+        False,
+        description="Where the camera lost a frame of a movie of two wavelengths in turn: leave "
+        "the broken pair out and put those after it in order again. False: that is an error.",
+    )
+    bad_frames: Literal["exclude", "report"] | None = Field(
+        None,
+        description="Frames of movies that are dark, saturated, frozen, corrupt or jump in "
+        "brightness, and single extreme values of traces: leave them out (no window holds one, no "
+        "statistics count it), or report them. Left out: as the study's preset says.",
+    )
     regions: str | None = Field(
         None, description="Path of a region table (name, side, mirror, group, row, column)."
     )

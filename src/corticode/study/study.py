@@ -238,9 +238,15 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     # A run folder's own study names every key, those of presets too.
     is_resolved = (path.parent / "provenance.json").is_file()
     unused = () if is_resolved else tuple(unused_keys(raw, conditions, keys.folds, keys.map))
-    return Study(
-        path, keys.data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, unused
-    )
+    data = keys.data if is_resolved else _with_preset(keys)
+    return Study(path, data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, unused)
+
+
+def _with_preset(keys: StudyKeys) -> DataKeys:
+    """What stands under [data], with what the study's preset says of it."""
+    preset = {"bad_frames": "report"} | read_preset(keys.preset).get("data", {})
+    unsaid = {k: v for k, v in preset.items() if getattr(keys.data, k) is None}
+    return keys.data.model_copy(update=unsaid)
 
 
 def with_one_rule(

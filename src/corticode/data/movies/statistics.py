@@ -26,7 +26,7 @@ CHECKPOINT_FRAMES = 256
 DRIFTS = ("drift", "reference_drift")
 FORM = 1  # changes whenever statistics of the same movie come out otherwise
 _IMAGES = ("mean", "variance", "reference_mean", "slope", "corrected_variance")
-_OPTIONAL = ("reference_mean", "slope", "corrected_variance", "coherence", *DRIFTS)
+_OPTIONAL = ("reference_mean", "slope", "corrected_variance", "coherence", *DRIFTS, "left_out")
 
 
 def knot_distance(detrend_frames: int) -> int:
@@ -148,6 +148,8 @@ class MovieSums:
         The moving mean over the reference, see `corticode.data.movies.passes.smoothed_frames`.
     knot_frames
         Frames between knots of each pixel's drift (`drift_knots`); 0: it is not asked for.
+    left_out
+        Frames that do not count, shape (frame,); None: none.
     """
 
     def __init__(
@@ -159,9 +161,11 @@ class MovieSums:
         lowpass_frames: int,
         causal: bool,
         knot_frames: int = 0,
+        left_out: NDArray[np.bool_] | None = None,
     ) -> None:
         self.movie, self.reference, self.seen = movie, reference, seen
         self.lowpass_frames, self.causal = lowpass_frames, causal
+        self.left_out = left_out
         shape = movie.shape[1:]
         self.n = 0
         self.origin = np.where(seen, movie[first], 0).astype(np.float64)
@@ -188,8 +192,10 @@ class MovieSums:
         valid = valid_frames(frames, self.seen)
         if self.reference is not None:
             valid &= valid_frames(self.reference[rows], self.seen)
-            if valid.all():
-                add_stretch(self.fast, frames, self.reference[rows], self.seen, slowest)
+        if self.left_out is not None:
+            valid &= ~self.left_out[rows]
+        if self.reference is not None and valid.all():
+            add_stretch(self.fast, frames, self.reference[rows], self.seen, slowest)
         for drift in self.drifting:
             drift.count(rows.start, valid)
         for band in row_bands(frames):
@@ -282,9 +288,12 @@ def valid_frames(frames: NDArray[Any], seen: NDArray[np.bool_]) -> NDArray[np.bo
 
 
 def first_valid_frame(
-    movie: NDArray[Any], reference: NDArray[Any] | None, seen: NDArray[np.bool_]
+    movie: NDArray[Any],
+    reference: NDArray[Any] | None,
+    seen: NDArray[np.bool_],
+    left_out: NDArray[np.bool_] | None = None,
 ) -> int:
-    """The first frame that is valid in the movie and its reference.
+    """The first frame that is valid in the movie and its reference, and not left out.
 
     Raises
     ------
@@ -295,6 +304,8 @@ def first_valid_frame(
         valid = valid_frames(movie[rows], seen)
         if reference is not None:
             valid &= valid_frames(reference[rows], seen)
+        if left_out is not None:
+            valid &= ~left_out[rows]
         if valid.any() and seen.any():
             return int(rows.start + valid.argmax())
     raise DataError(
@@ -338,6 +349,9 @@ class MovieStatistics:
         movie is to be detrended.
     knot_frames
         Frames between knots; 0 where there are none.
+    left_out
+        Frames that were not to count, shape (frame,), with those whose low-passed reference holds
+        one; they are not valid. None: none.
     """
 
     valid: NDArray[np.bool_]
@@ -353,6 +367,7 @@ class MovieStatistics:
     drift: NDArray[np.float32] | None = None
     reference_drift: NDArray[np.float32] | None = None
     knot_frames: int = 0
+    left_out: NDArray[np.bool_] | None = None
 
     @property
     def n_frames(self) -> int:
@@ -380,6 +395,7 @@ def measure_movie(
     causal: bool = False,
     frame_rate_hz: float | None = None,
     detrend_frames: int | None = None,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> MovieStatistics:
     """Statistics of a movie, and of its reference, found in one pass.
 
@@ -397,6 +413,8 @@ def measure_movie(
         Frames per second of each channel; None takes it to be about 30.
     detrend_frames
         Length of the moving mean that is to be subtracted; None: none is.
+    left_out
+        Frames that are not to count, shape (frame,), as they are dark, say; None: none.
 
     Raises
     ------
@@ -412,9 +430,11 @@ def measure_movie(
     """
     _check_movie(movie, reference, causal)
     seen = seen_pixels(movie) if reference is None else seen_pixels(movie) & seen_pixels(reference)
-    first = first_valid_frame(movie, reference, seen)
+    if left_out is not None and reference is not None:
+        left_out = _within_reach(left_out, lowpass_frames, causal)
+    first = first_valid_frame(movie, reference, seen, left_out)
     knot_frames = 0 if detrend_frames is None else knot_distance(detrend_frames)
-    sums = MovieSums(movie, reference, seen, first, lowpass_frames, causal, knot_frames)
+    sums = MovieSums(movie, reference, seen, first, lowpass_frames, causal, knot_frames, left_out)
     n_states = (len(movie) - 1) // CHECKPOINT_FRAMES if causal else 1
     kind = np.float32 if causal else np.float64
     states = {
@@ -443,7 +463,21 @@ def measure_movie(
         checkpoint_frames=CHECKPOINT_FRAMES if causal else 0,
         **sums.drifts(),
         knot_frames=knot_frames,
+        left_out=left_out,
     )
+
+
+def _within_reach(
+    left_out: NDArray[np.bool_], lowpass_frames: int, causal: bool
+) -> NDArray[np.bool_]:
+    """Frames that are left out, and those whose low-passed reference holds one of them."""
+    n_before, n_after = (
+        (lowpass_frames - 1, 0) if causal else (lowpass_frames // 2, (lowpass_frames - 1) // 2)
+    )
+    total = np.concatenate([[0], np.cumsum(left_out)])
+    frame = np.arange(left_out.size)
+    stop = np.minimum(frame + n_after + 1, left_out.size)
+    return np.asarray(total[stop] > total[np.maximum(frame - n_before, 0)])
 
 
 def save_statistics(path: Path, statistics: MovieStatistics, key: str) -> None:
@@ -499,6 +533,8 @@ def odd_statistics(statistics: MovieStatistics) -> list[Finding]:
     """Pixels that never change, frames left out, channels whose heart beats are not alike."""
     findings = []
     n_constant, n_invalid = int(statistics.constant.sum()), int((~statistics.valid).sum())
+    if statistics.left_out is not None:
+        n_invalid -= int(statistics.left_out.sum())
     if n_constant:
         reason = f"{n_constant} of {statistics.constant.size} pixels never change and enter as 0"
         findings.append(Finding("session", reason, count=n_constant))
