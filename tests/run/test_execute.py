@@ -338,6 +338,29 @@ class TestWhatThisMachineLacks:
             run_inline(linear_cohort, tmp_path / "run")
 
 
+class TestRecordingsThatChangeMeanwhile:
+    def test_what_was_made_of_both_is_not_kept(
+        self, linear_cohort, run_inline, tmp_path, monkeypatch
+    ):
+        fitted = fits.fit
+        path = linear_cohort / "m1_s1.npy"
+        whole = path.read_bytes()
+
+        def fit(*arguments, **options):
+            path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+            return fitted(*arguments, **options)
+
+        monkeypatch.setattr(fits, "fit", fit)
+        with pytest.raises(
+            RunError, match=r"m1_s1\.npy changed while the run was going on, so tha"
+        ):
+            run_inline(linear_cohort, tmp_path / "run")
+        assert not list((tmp_path / "run").glob("fits/*/*/*/done.json"))
+        monkeypatch.undo()
+        _, tasks = run_inline(linear_cohort, tmp_path / "run")
+        assert len(tasks) == 12
+
+
 class TestSeeds:
     def test_two_seeds(self, linear_cohort, run_inline, tmp_path):
         study = linear_cohort / "study.toml"

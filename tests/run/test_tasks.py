@@ -92,8 +92,8 @@ class TestLayOut:
         assert len({task.prepared for task in plan.tasks}) == 1
 
     def test_names_each_recording_by_its_content(self, plan):
-        assert list(plan.recording_keys)[:2] == ["m1/s1", "m1/s2"]
-        assert len(set(plan.recording_keys.values())) == 12
+        assert list(plan.content.recordings)[:2] == ["m1/s1", "m1/s2"]
+        assert len(set(plan.content.recordings.values())) == 12
 
     def test_faults_of_a_condition_come_before_any_fit(self, own_cohort, tmp_path):
         study = change_study(own_cohort, ('name = "linear"', 'name = "few"\nregions = ["V1"]'))

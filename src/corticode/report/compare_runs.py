@@ -21,6 +21,9 @@ from corticode.report.values import RunValues, is_permuted, value_at
 from corticode.report.words import leaves
 
 ABSENT = "not given"
+BY_SAMPLES = "recordings_by_samples"
+# What provenance holds of recordings, which has its own place on the page.
+OF_CONTENT = ("recordings", BY_SAMPLES, "known_by_samples")
 # Where a file lies says nothing of what it holds; which folds were run is asked of the scores.
 NO_STUDY_SETTINGS = ("data.catalogue", "folds.only")
 # A condition that another takes its start weights or its regions from.
@@ -123,7 +126,7 @@ def study_differences(a: RunValues, b: RunValues) -> tuple[Difference, ...]:
 def version_differences(a: RunValues, b: RunValues) -> tuple[Difference, ...]:
     """Versions, commit, machine and seeds that differ."""
     of_a, of_b = (
-        {key: value for key, value in values.provenance.items() if key != "recordings"}
+        {key: value for key, value in values.provenance.items() if key not in OF_CONTENT}
         for values in (a, b)
     )
     return differences(of_a, of_b)
@@ -133,6 +136,11 @@ def recordings_of(values: RunValues) -> Mapping[str, str]:
     """A hash of what each recording held, by ``animal/session``; empty where it is not known."""
     found = values.provenance.get("recordings")
     return found if isinstance(found, Mapping) else {}
+
+
+def _as_older(values: RunValues) -> Mapping[str, str]:
+    found = values.provenance.get(BY_SAMPLES)
+    return found if isinstance(found, Mapping) else recordings_of(values)
 
 
 def shared_recordings(a: RunValues, b: RunValues) -> SharedRecordings:
@@ -146,6 +154,9 @@ def shared_recordings(a: RunValues, b: RunValues) -> SharedRecordings:
     SharedRecordings(same=('m1/s2',), changed=('m1/s1',), only_a=(), only_b=())
     """
     of_a, of_b = recordings_of(a), recordings_of(b)
+    if not (BY_SAMPLES in a.provenance and BY_SAMPLES in b.provenance):
+        # One is of an older version, which knew files by samples alone.
+        of_a, of_b = _as_older(a), _as_older(b)
     both = [name for name in of_a if name in of_b]
     return SharedRecordings(
         tuple(name for name in both if of_a[name] == of_b[name]),

@@ -411,6 +411,15 @@ def _provenance(content: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for key, value in content.items():
         if key == "recordings":
             yield "recordings", f"{len(value)} (their hashes are in provenance.json)"
+        elif key == "recordings_by_samples":
+            continue
+        elif key == "known_by_samples":
+            if value:
+                yield (
+                    "older fits",
+                    f"kept from a version that looked at samples of files: {len(value)} files were "
+                    "not written to since",
+                )
         elif isinstance(value, Mapping):
             yield key, ", ".join(f"{name} {one}" for name, one in value.items())
         else:

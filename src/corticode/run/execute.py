@@ -14,10 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from corticode.data.files import write_text
+from corticode.data.files import fingerprint, write_text
 from corticode.errors import (
     Finding,
     MachineError,
+    MissingDataError,
     RunError,
     StudyError,
     numbered,
@@ -211,13 +212,19 @@ def execute_study(
             on_plan(plan, len(kept), n_changed)
         write_text(run.study_path, write_resolved(study, folder))
         content = provenance(
-            plan.recording_keys, range(n_seeds), device, is_simulated=plan.is_simulated
+            plan.content.recordings,
+            range(n_seeds),
+            device,
+            by_samples=plan.content.by_samples,
+            known_by_samples=plan.content.as_before,
+            is_simulated=plan.is_simulated,
         )
         write_text(run.provenance_path, json.dumps(content, indent=1))
         results: dict[int, Made] = {k: d for k in kept if (d := done[k]) is not None}
         waiting = [k for k in range(len(tasks)) if k not in results]
         for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
             results[k] = found
+        _refuse_changed(plan.content.files, [tasks[k] for k in waiting])
         _refuse_undone(tasks, results)
         in_order = [results[k] for k in range(len(tasks))]
         fits = [one for one in in_order if isinstance(one, FitResult)]
@@ -280,6 +287,7 @@ def make_maps(
             (task.folder / "done.json").unlink(missing_ok=True)
         waiting = range(len(plan.maps))
         made = dict(_run_tasks(plan.maps, waiting, n_workers, executor, 0, on_progress))
+        _refuse_changed(plan.content.files, plan.maps)
         _refuse_undone(plan.maps, made)
         results = [one for k in waiting if isinstance(one := made[k], MapResult)]
         write_map_tables(run, plan.maps, results)
@@ -303,6 +311,33 @@ def _read_task(task: Task, form: type[Result], damaged: list[Finding]) -> Result
     what = "fit" if form is FitResult else "map"
     damaged.append(Finding(what, f"is done again, as it is damaged: {why}", item=task.label))
     return None
+
+
+def _refuse_changed(files: Mapping[Path, str], tasks: Sequence[Task]) -> None:
+    """Refuse what was made while files changed of which it was made; it is not kept.
+
+    Raises
+    ------
+    RunError
+        Files are others than when the study was laid out.
+    """
+    changed = [str(path) for path, own in files.items() if _hash_or_none(path) != own]
+    if not changed or not tasks:
+        return
+    for task in tasks:
+        (task.folder / "done.json").unlink(missing_ok=True)
+    raise RunError(
+        f"{some(changed, SHOWN_UNDONE)} changed while the run was going on, so that what was done "
+        "in it is of one content in part and of the other in part; it is not kept: run the same "
+        "command again once nothing writes to the recordings"
+    )
+
+
+def _hash_or_none(path: Path) -> str | None:
+    try:
+        return fingerprint(path)
+    except MissingDataError:
+        return None
 
 
 def _refuse_undone(tasks: Sequence[Task], made: Mapping[int, Made]) -> None:

@@ -466,6 +466,24 @@ def read_seeds(run: Run) -> list[int]:
     return seeds
 
 
+def known_by_samples(run: Run) -> dict[str, str] | None:
+    """What `provenance.json` holds as ``known_by_samples``; None in runs of older versions."""
+    try:
+        told = json.loads(run.provenance_path.read_text("utf-8"))["known_by_samples"]
+        return {str(whole): str(samples) for whole, samples in told.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def older_fits(run: Run) -> Iterator[Path]:
+    """``done.json`` of each fit that was scored by a version that recorded no hashes of files."""
+    for path in sorted(run.folder.glob("fits/*/*/*/done.json")):
+        with suppress(RunError):
+            result = read_result(path.parent, FitResult)
+            if result is not None and result.left_out is None and not result.files:
+                yield path
+
+
 def other_fits(run: Run, folders: Iterable[Path]) -> list[Path]:
     """Folders of a run's finished fits that are none of these: those of an earlier study, say."""
     known = set(folders)
@@ -539,7 +557,13 @@ def _cell(value: object) -> object:
 
 
 def provenance(
-    recordings: Mapping[str, str], seeds: Iterable[int], device: str, *, is_simulated: bool = False
+    recordings: Mapping[str, str],
+    seeds: Iterable[int],
+    device: str,
+    *,
+    by_samples: Mapping[str, str] | None = None,
+    known_by_samples: Mapping[str, str] | None = None,
+    is_simulated: bool = False,
 ) -> dict[str, Any]:
     """What a run was made with: versions, commit, machine, seeds and what the recordings held.
 
@@ -549,6 +573,10 @@ def provenance(
         The hash of each recording's content, by its name.
     seeds, device
         What was asked for.
+    by_samples
+        The hash of each recording as versions up to 60f4e28 made it.
+    known_by_samples
+        What those versions knew the content of files by that are the same since.
     is_simulated
         Whether recordings are simulated: every page that shows their results says so.
     """
@@ -566,6 +594,8 @@ def provenance(
         "seeds": list(seeds),
         "simulated": is_simulated,
         "recordings": dict(recordings),
+        "recordings_by_samples": dict(by_samples or {}),
+        "known_by_samples": dict(known_by_samples or {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from corticode.data.catalogue import Recording, read_catalogue
+from corticode.data.catalogue import Recording, files_of, read_catalogue
 from corticode.data.checks import read_all
 from corticode.data.confounds import without_confounds
 from corticode.data.cues import cue_sessions, without_cues
 from corticode.data.extraction import pixels_of_labels, read_label_image
-from corticode.data.files import fingerprint, write_text
+from corticode.data.files import fingerprint, fingerprint_of_samples, fingerprints, write_text
 from corticode.data.folds import (
     Fold,
     Part,
@@ -37,6 +37,7 @@ from corticode.data.prepared import (
 )
 from corticode.data.preprocess import Preprocessing
 from corticode.data.regions import RegionTable, read_regions
+from corticode.data.remembered import SMALL_BYTES
 from corticode.data.session import Session
 from corticode.data.targets import Target, is_wide
 from corticode.data.windows import sessions_without_windows
@@ -46,7 +47,7 @@ from corticode.decode.weights import check_weights
 from corticode.errors import UNKNOWN_CLASS, DataError, Finding, StudyError
 from corticode.explain.settings import KINDS, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings
-from corticode.run.folder import Run, hash_of
+from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
 from corticode.run.maps import MapTask
 from corticode.simulate.cohort import is_simulated
 from corticode.study.conditions import Condition
@@ -225,6 +226,28 @@ class Asked:
     groups: tuple[tuple[list[int], list[Fold]], ...]
 
 
+@dataclass(frozen=True)
+class KnownContent:
+    """What the files of recordings held when a study was laid out.
+
+    Parameters
+    ----------
+    files
+        Hash of each file, of all its bytes.
+    recordings
+        Hash of each recording's row and files, by its name.
+    by_samples
+        The same as versions up to 60f4e28 made it, by which their runs are compared with.
+    as_before
+        Hash of a file's samples by that of its bytes, where an older version's fits are kept.
+    """
+
+    files: Mapping[Path, str] = field(default_factory=dict)
+    recordings: Mapping[str, str] = field(default_factory=dict)
+    by_samples: Mapping[str, str] = field(default_factory=dict)
+    as_before: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Plan:
     """The fits and maps of a study and what was found while they were laid out.
@@ -239,7 +262,7 @@ class Plan:
     comparisons: tuple[ComparisonKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
-    recording_keys: dict[str, str] = field(default_factory=dict)
+    content: KnownContent = field(default_factory=KnownContent)
     is_simulated: bool = False
 
 
@@ -329,15 +352,27 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     """
     content = read_files(study, examine=reads_movies(study))
     sessions = content.sessions
-    keys = [
-        recording_key(recording) | rules_key(session, study.signals) | frames_key(session)
-        for recording, session in zip(content.recordings, sessions, strict=True)
+    files = fingerprints(path for one in content.recordings for path in files_of(one))
+    known, changed = as_known_before(run, content.recordings, files)
+    bare = [
+        recording_key(recording, lambda path: known.get(files[path], files[path]))
+        for recording in content.recordings
     ]
+    rules_of = [rules_key(session, study.signals) | frames_key(session) for session in sessions]
+    keys = [key | rules for key, rules in zip(bare, rules_of, strict=True)]
+
+    def hashes_by(known_by: Callable[[Path], str]) -> dict[str, str]:
+        rows = zip(content.recordings, rules_of, strict=True)
+        return {one.name: hash_of(recording_key(one, known_by) | rules) for one, rules in rows}
+
     plan = Plan(
         confounds=study.confounds,
         region_sets=study.region_sets,
         comparisons=study.comparisons,
-        recording_keys={s.name: hash_of(key) for s, key in zip(sessions, keys, strict=True)},
+        content=KnownContent(
+            files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
+        ),
+        redone=changed,
         findings=list(study.unused),
         is_simulated=any(map(is_simulated, content.recordings)),
     )
@@ -352,7 +387,9 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             own = [keys[k] for k in members]
             their_sessions = [sessions[k] for k in members]
             recordings = [content.recordings[k] for k in members]
-            stored = _stored_statistics(run, condition, recordings, their_sessions)
+            stored = _stored_statistics(
+                run, condition, recordings, their_sessions, [bare[k] for k in members]
+            )
             folder = _prepare(run, study, condition, their_sessions, own, stored)
             rules = rules_at_gaps(condition.preprocessing, their_sessions)
             rules += rules_of_target(condition.target, their_sessions)
@@ -447,6 +484,7 @@ def _stored_statistics(
     condition: Condition,
     recordings: Sequence[Recording],
     sessions: Sequence[Session],
+    keys: Sequence[Mapping[str, Any]],
 ) -> tuple[StoredStatistics, ...]:
     """Where statistics of a condition's movies are kept; nothing where it decodes no movies."""
     pixels = condition.pixels
@@ -459,10 +497,10 @@ def _stored_statistics(
         StoredStatistics(
             recording,
             run.movie_statistics_path(f"{recording.name} {steps}"),
-            hash_of(recording_key(recording) | frames_key(session)),
+            hash_of({**key, **frames_key(session)}),
             session.flips,
         )
-        for recording, session in zip(recordings, sessions, strict=True)
+        for recording, session, key in zip(recordings, sessions, keys, strict=True)
     )
 
 
@@ -615,19 +653,66 @@ def groups_of(
             yield [k for k, session in enumerate(sessions) if session.animal == animal], own
 
 
-def recording_key(recording: Recording) -> dict[str, Any]:
+def recording_key(
+    recording: Recording, known_by: Callable[[Path], str] = fingerprint
+) -> dict[str, Any]:
     """What identifies a recording: what its row says and what its files hold, never where."""
     content: dict[str, Any] = {}
     for name, value in asdict(recording).items():
         if name in NOT_DECODED:
             continue
         if isinstance(value, Mapping):
-            content[name] = [fingerprint(Path(value["path"])), value["dataset"]]
+            content[name] = [known_by(Path(value["path"])), value["dataset"]]
         elif isinstance(value, Path):
-            content[name] = fingerprint(value)
+            content[name] = known_by(value)
         else:
             content[name] = value
     return content
+
+
+def as_known_before(
+    run: Run, recordings: Sequence[Recording], files: Mapping[Path, str]
+) -> tuple[dict[str, str], list[Finding]]:
+    """By what an older version knew the content of files, where they are sure to be the same.
+
+    Versions up to 60f4e28 knew a file above 1 MiB by samples of it. Its fits are found again if no
+    such file was written after the first of them; what was, or may have been, is a finding, and
+    what uses it is fitted again.
+
+    Parameters
+    ----------
+    run
+        The run that is gone on with.
+    recordings, files
+        Its recordings, and the hash of each of their files.
+
+    Returns
+    -------
+    dict
+        The hash of samples by that of all bytes; empty but in runs of older versions.
+    list of Finding
+        A recording each.
+    """
+    kept = known_by_samples(run)
+    if kept is not None:
+        return kept, []
+    finished = [path.stat().st_mtime_ns for path in older_fits(run)]
+    known: dict[str, str] = {}
+    changed = []
+    for recording in recordings if finished else ():
+        for path in files_of(recording):
+            found = path.stat()
+            if found.st_size <= SMALL_BYTES:
+                continue
+            if max(found.st_mtime_ns, found.st_ctime_ns) < min(finished):
+                known[files[path]] = fingerprint_of_samples(path)
+            else:
+                reason = (
+                    f"what uses it is fitted again: {path.name} is newer than the first fit here, "
+                    "made by an older version that looked at samples of a file only"
+                )
+                changed.append(Finding("session", reason, recording.animal, recording.session))
+    return known, changed
 
 
 def rules_key(session: Session, signals: Sequence[str]) -> dict[str, Any]:
