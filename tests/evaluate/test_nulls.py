@@ -1,5 +1,6 @@
 """Tests."""
 
+from dataclasses import replace
 from itertools import permutations
 from math import factorial
 
@@ -139,6 +140,41 @@ def test_planted_labels_are_found_and_others_are_not():
     assert np.mean(np.array(p) < 0.05) < 0.2
 
 
+def test_values_are_tested_by_their_correlation():
+    rng = np.random.default_rng(12)
+    values = [np.cumsum(rng.normal(size=60)) for _ in range(4)]
+    scores = [one + 3 * rng.normal(size=60) for one in values]
+    row = permute_test_labels([said(values, scores, kind="value")]).animals.iloc[0]
+    found = [
+        np.mean([np.corrcoef(scores[i], values[j])[0, 1] for i, j in enumerate(order)])
+        for order in permutations(range(4))
+    ]
+    assert row["metric"] == "pearson_r"
+    assert row["value"] == pytest.approx(found[0], abs=1e-6)
+    assert row["p"] == np.mean(np.array(found) >= found[0] - 1e-9)
+
+
+def test_classes_are_tested_by_the_mean_over_classes():
+    rng = np.random.default_rng(13)
+    labels = [rng.integers(0, 3, 20).repeat(4) for _ in range(5)]
+
+    def predicted(noise):
+        raw = np.eye(3)[np.concatenate(labels)] + noise * rng.normal(size=(400, 3))
+        score = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
+        like = said(labels, [np.full(80, 0.5)] * 5, kind="value")
+        return replace(like, kind="classes", classes=("a", "b", "c"),
+                       score=score.astype(np.float32))  # fmt: skip
+
+    true = permute_test_labels([predicted(0.5)]).animals.iloc[0]
+    assert (true["metric"], true["p"]) == ("auc", true["smallest_p"])
+    assert true["value"] > 0.8
+    assert true["permuted_mean"] == pytest.approx(0.5, abs=0.06)
+    trends = permute_test_labels([predicted(0.5)]).trends
+    assert set(trends["quantity"]) >= {"class_fraction", "mean_score"}
+    nothing = permute_test_labels([predicted(50.0)]).animals.iloc[0]
+    assert nothing["p"] > 0.05
+
+
 def trending(rng, n_sessions=8):
     """Labels that run more from session to session."""
     return [(rng.random(120) < 0.15 + 0.09 * k).astype(np.float32) for k in range(n_sessions)]
@@ -194,7 +230,10 @@ def test_nothing_to_test():
     ("predictions", "message"),
     [
         ([], "no predictions were given"),
-        ([said([np.ones(3)], [np.ones(3)], kind="value")], "of kind value"),
+        (
+            [said([np.ones(3)], [np.ones(3)], kind=kind) for kind in ("value", "binary")],
+            "of kinds binary, value",
+        ),
     ],
 )
 def test_errors(predictions, message):

@@ -11,6 +11,7 @@ own labels makes p-values far too small with few sessions.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations, product
 from math import factorial, prod
 
@@ -23,7 +24,7 @@ from corticode.decode.predictions import Predictions
 from corticode.errors import TOO_SHORT, DataError, Finding
 from corticode.evaluate.comparisons import cannot_reach
 from corticode.evaluate.intervals import holm
-from corticode.evaluate.metrics import auc_of_counts
+from corticode.evaluate.metrics import auc_of_counts, score_windows
 from corticode.evaluate.scores import score_sessions
 
 N_DRAWS = 999
@@ -40,8 +41,11 @@ DERANGED_DRAWS = 40
 ROUNDING = 1e-12
 SHORTEST_SHARE = 0.6
 SHORT = f"under {SHORTEST_SHARE:.0%} of the median of its animal"
+# What is compared of each kind of target: scores of a session, whatever its level.
+STATISTICS = {"binary": "auc", "classes": "auc", "value": "pearson_r"}
 COLUMNS = (
     "animal",
+    "metric",
     "value",
     "permuted_mean",
     "n_sessions",
@@ -427,8 +431,9 @@ class LabelNull:
     Parameters
     ----------
     animals
-        One row an animal: animal, value (mean within-session AUC), permuted_mean (its mean over
-        label permutations in which no session keeps its labels; chance is 0.5), n_sessions,
+        One row an animal: animal, metric (``"auc"``, of values ``"pearson_r"``), value (its mean
+        within sessions), permuted_mean (its mean over label permutations in which no session
+        keeps its labels; chance is an AUC of 0.5, an r of 0), n_sessions,
         exchanged (``"all sessions"`` or ``"pairs of neighbouring sessions"``), n_orders (with the
         observed one), p, p_pairs (within pairs of neighbouring sessions, from 10 sessions on; else
         NaN), smallest_p, decoder and note.
@@ -453,7 +458,10 @@ class LabelNull:
 
 @dataclass(frozen=True)
 class _SessionScores:
-    """One decoder's test windows of one session: frames, and codes that sort as scores do."""
+    """One decoder's test windows of one session: frames, scores, and codes that sort as they do.
+
+    Codes are of binary targets alone; of classes scores have shape (window, class).
+    """
 
     frame: NDArray[np.int64]
     code: NDArray[np.intp]
@@ -475,7 +483,8 @@ def permute_test_labels(
 ) -> LabelNull:
     """Each animal's p that decoders tell its own labels better than those of its other sessions.
 
-    The statistic is the mean within-session AUC, over sessions and the decoders that test them.
+    The statistic is the mean within-session AUC (of several classes the mean over classes, of
+    values Pearson's r), over sessions and the decoders that test them.
     Traces of unequal length are cut to the shorter, frame by frame. Sessions change places in all
     orders, or only within pairs of neighbours for animals of which run fraction, mean score or a
     slope within sessions trends over days, which takes six sessions to tell; from ten on the p of
@@ -486,7 +495,7 @@ def permute_test_labels(
     Parameters
     ----------
     predictions
-        Of the decoders of one condition (folds and seeds), each with a test part, binary.
+        Of the decoders of one condition (folds and seeds), each with a test part.
     days
         The day of each (animal, session); ``None``: sessions are one after the other in the
         order of their names in the predictions.
@@ -500,7 +509,7 @@ def permute_test_labels(
     Raises
     ------
     DataError
-        No predictions, none of a test part, targets that are not binary, or a day is missing.
+        No predictions, none of a test part, targets of several kinds, or a day is missing.
 
     Examples
     --------
@@ -520,11 +529,11 @@ def permute_test_labels(
     >>> print(found)
     1 of 1 animals with p < 0.05 by permuting whole sessions (expected by chance: 0.05)
     """
-    _check_binary(predictions)
+    kind = _kind_of(predictions)
     table, findings = usable_sessions(predictions)
     sessions = {name: _collect(predictions, name) for name in table}
     day = {name: day_of(name, place, days) for place, name in enumerate(table)}
-    trends = day_trends(_session_table(sessions, day))
+    trends = day_trends(_session_table(sessions, day, kind))
     trending = set(trends.loc[trends["trends"], "animal"])
     rows = []
     for animal in dict.fromkeys(animal for animal, _ in sessions):
@@ -533,34 +542,35 @@ def permute_test_labels(
         days_of = [day[name] for name in own]
         in_pairs = order_blocks([animal] * len(own), days_of, [animal])
         blocks = in_pairs if pairs else np.zeros(len(own), np.int64)
-        aucs = _pair_aucs([sessions[name] for name in own])
+        found = _pair_scores([sessions[name] for name in own], kind)
         statistics, beside = (
-            mean_known(aucs[np.arange(len(own)), draw_orders(one)]) for one in (blocks, in_pairs)
+            mean_known(found[np.arange(len(own)), draw_orders(one)]) for one in (blocks, in_pairs)
         )
-        row = {"animal": animal, "value": statistics[0], "permuted_mean": _others(aucs, blocks)}
+        row = {"animal": animal, "metric": STATISTICS[kind], "value": statistics[0]}
+        row["permuted_mean"] = _others(found, blocks)
         p_pairs = order_p(beside) if len(own) >= ENOUGH_SESSIONS else float("nan")
         rows.append(row | _verdict(statistics, blocks, pairs) | {"p_pairs": p_pairs})
     return LabelNull(pd.DataFrame(rows, columns=list(COLUMNS)), trends, tuple(findings))
 
 
-def _others(aucs: NDArray[np.float64], blocks: NDArray[np.int64]) -> float:
+def _others(scores: NDArray[np.float64], blocks: NDArray[np.int64]) -> float:
     """The mean over all orders in which no session keeps its labels.
 
     In these each session has the labels of any other of its block as often as of the next.
     """
     of_others = (blocks[:, None] == blocks) & ~np.eye(blocks.size, dtype=bool)
-    return float(mean_known(mean_known(np.where(of_others, aucs, np.nan))))
+    return float(mean_known(mean_known(np.where(of_others, scores, np.nan))))
 
 
-def _check_binary(predictions: Sequence[Predictions]) -> None:
+def _kind_of(predictions: Sequence[Predictions]) -> str:
     if not predictions:
         raise DataError("no predictions were given; give those of at least one decoder")
-    kinds = sorted({said.kind for said in predictions} - {"binary"})
-    if kinds:
+    kinds = sorted({said.kind for said in predictions})
+    if len(kinds) > 1:
         raise DataError(
-            f"labels of kind {', '.join(kinds)} have no within-session AUC to permute for; "
-            "give predictions of a binary target"
+            f"predictions are of kinds {', '.join(kinds)}; give those of one condition's decoders"
         )
+    return kinds[0]
 
 
 def _collect(predictions: Sequence[Predictions], name: Name) -> _TestSession:
@@ -575,40 +585,51 @@ def _collect(predictions: Sequence[Predictions], name: Name) -> _TestSession:
         label[part.frame] = part.target
     scores = []
     for part in parts:
-        code = np.unique(part.score, return_inverse=True)[1]
+        code = np.zeros(0, np.intp)
+        if part.kind == "binary":
+            code = np.unique(part.score, return_inverse=True)[1]
         frame = part.frame.astype(np.int64)
         scores.append(_SessionScores(frame, code, part.score.astype(np.float64)))
     return _TestSession(label, tuple(scores))
 
 
 def _session_table(
-    sessions: Mapping[Name, _TestSession], day: Mapping[Name, float]
+    sessions: Mapping[Name, _TestSession], day: Mapping[Name, float], kind: str
 ) -> pd.DataFrame:
-    """What may trend over days: run fraction, mean score, and both slopes within sessions."""
+    """What may trend over days: mean label and score, and both slopes within sessions.
+
+    Of several classes it is whether the commonest one holds, and its probability.
+    """
+    column = 0
+    if kind == "classes":
+        labels = np.concatenate([one.label[~np.isnan(one.label)] for one in sessions.values()])
+        column = int(np.argmax(np.bincount(labels.astype(np.int64))))
+    first = {"binary": "run_fraction", "classes": "class_fraction", "value": "mean_value"}[kind]
     rows = []
     for (animal, session), one in sessions.items():
         frame = np.flatnonzero(~np.isnan(one.label))
         label = one.label[frame]
+        label = (label == column).astype(np.float64) if kind == "classes" else label
+        said = [(s.frame, s.score[:, column] if s.score.ndim > 1 else s.score) for s in one.said]
         row = {"animal": animal, "session": session, "day": day[animal, session]}
-        row["run_fraction"] = label.mean()
-        row["mean_score"] = np.mean([said.score.mean() for said in one.said])
+        row[first] = label.mean()
+        row["mean_score"] = np.mean([score.mean() for _, score in said])
         row["label_slope"] = slope_over_frames(frame, label)
-        row["score_slope"] = np.mean(
-            [slope_over_frames(said.frame, said.score) for said in one.said]
-        )
+        row["score_slope"] = np.mean([slope_over_frames(at, score) for at, score in said])
         rows.append(row)
-    columns = ["animal", "session", "day", "run_fraction", "mean_score"]
-    return pd.DataFrame(rows, columns=[*columns, "label_slope", "score_slope"])
+    columns = ["animal", "session", "day", first, "mean_score", "label_slope", "score_slope"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _pair_aucs(sessions: Sequence[_TestSession]) -> NDArray[np.float64]:
-    """AUC of each session's scores (rows) for each session's labels (columns), decoders' mean."""
-    aucs = np.empty((len(sessions), len(sessions)))
+def _pair_scores(sessions: Sequence[_TestSession], kind: str) -> NDArray[np.float64]:
+    """Each session's scores (rows) against each session's labels (columns), decoders' mean."""
+    score = _auc_of if kind == "binary" else partial(_score_of, kind=kind)
+    scores = np.empty((len(sessions), len(sessions)))
     for i, scored in enumerate(sessions):
         for j, labelled in enumerate(sessions):
-            found = [_auc_of(said, labelled.label) for said in scored.said]
-            aucs[i, j] = mean_known(np.array(found))
-    return aucs
+            found = [score(said, labelled.label) for said in scored.said]
+            scores[i, j] = mean_known(np.array(found))
+    return scores
 
 
 def _auc_of(said: _SessionScores, label: NDArray[np.float64]) -> float:
@@ -619,6 +640,13 @@ def _auc_of(said: _SessionScores, label: NDArray[np.float64]) -> float:
     n_codes = int(code.max(initial=-1)) + 1
     n_true, n_false = (np.bincount(code[true == k], minlength=n_codes) for k in (1, 0))
     return auc_of_counts(np.cumsum(n_true[::-1]), np.cumsum(n_false[::-1]))
+
+
+def _score_of(said: _SessionScores, label: NDArray[np.float64], kind: str) -> float:
+    """The statistic of classes or values over the frames that both have."""
+    shared = said.frame < label.size
+    true = label[said.frame[shared]]
+    return score_windows(true, said.score[shared], kind)[STATISTICS[kind]]
 
 
 def _verdict(

@@ -327,11 +327,18 @@ def null_tables(run: Run, fitted: Sequence[FitTask]) -> Nulls:
         Every finished fit.
     """
     nulls = Nulls([], [], [])
-    first = next((t.condition.name for t in fitted if t.condition.input == "traces"), None)
+    first = next(
+        (
+            t.condition.name
+            for t in fitted
+            if t.condition.input == "traces" and t.condition.target.kind == "binary"
+        ),
+        None,
+    )
     for name in dict.fromkeys(task.condition.name for task in fitted):
         own = [task for task in fitted if task.condition.name == name]
         condition = own[0].condition
-        if condition.target.kind != "binary" or condition.permute_labels not in (None, "none"):
+        if condition.permute_labels not in (None, "none"):
             continue
         found = _null_of(run, own, with_cohort=name == first)
         for kept, rows in ((nulls.by_animal, found["animals"]), (nulls.trends, found["trends"])):
@@ -400,6 +407,7 @@ def _cohort_row(task: FitTask) -> Mapping[str, Any]:
     exchanged = sorted(set(null.exchanged.values()))
     row = {
         "animal": COHORT,
+        "metric": "auc",
         "value": null.value,
         "permuted_mean": null.permuted_mean,
         "n_sessions": int(null.trends.drop_duplicates("animal")["n_sessions"].sum()),

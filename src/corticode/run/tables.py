@@ -61,9 +61,9 @@ TABLES: Mapping[str, Table] = {
     ),
     "nulls": Table(
         "Each animal against its own labels in other orders",
-        "it takes a target of two classes",
-        "condition animal value permuted_mean n_sessions exchanged n_orders p p_pairs smallest_p "
-        "decoder note",
+        "it takes several sessions of an animal",
+        "condition animal metric value permuted_mean n_sessions exchanged n_orders p p_pairs "
+        "smallest_p decoder note",
         made_by="score_tables.make_nulls",
     ),
     "day_trends": Table("What changes over the days", made_by="score_tables.make_day_trends"),
