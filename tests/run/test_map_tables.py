@@ -34,7 +34,7 @@ def test_regions_over_animals_are_those_of_the_joined_map(mapped):
 def test_no_map_leaves_no_table(linear_cohort, run_inline, tmp_path):
     from corticode.run.folder import Run
 
-    (tmp_path / "run").mkdir()
+    run_inline(linear_cohort, tmp_path / "run")
     (tmp_path / "run" / "map_regions.csv").write_text("old")
     run_inline(linear_cohort, tmp_path / "run")
     assert not Run(tmp_path / "run").table_path("map_regions").exists()
