@@ -1,6 +1,7 @@
 """Which recordings exist."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_cells_without_end_are_shortened(tmp_path):
     with pytest.raises(DataError, match=r"9\.\.\.9+x\\x1b\[31m' is not a positive") as found:
         read_catalogue(path)
     assert len(str(found.value)) < 500
+
+
+def test_a_table_of_data_is_no_catalogue(tmp_path):
+    names = [f"c{k}" for k in range(20_000)]
+    path = tmp_path / "wide.csv"
+    path.write_text(f"{','.join(names)}\n" + f"{','.join(['0'] * len(names))}\n" * 3)
+    began = time.process_time()
+    with pytest.raises(DataError, match=r"20,000 columns are unknown \('c0', .* and 19995 more"):
+        read_catalogue(path)
+    assert time.process_time() - began < 5
 
 
 def test_equal_faults_of_several_rows_are_listed_once(tmp_path):

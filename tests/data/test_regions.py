@@ -1,4 +1,5 @@
 import math
+import time
 
 import numpy as np
 import pytest
@@ -70,6 +71,14 @@ def test_faults_of_a_table(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(DataError, match=message):
         read_regions(path)
+
+
+def test_a_long_list_takes_no_time(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(map(str, range(100_000))))
+    began = time.process_time()
+    assert len(read_region_names(path)) == 100_000
+    assert time.process_time() - began < 5
 
 
 def test_faults_of_a_list(tmp_path):

@@ -37,7 +37,7 @@ LOCATION_COLUMNS = (
     "frame_times",
     "behavior_times",
 )
-SHOWN_ROWS = 5
+SHOWN_ROWS, MOST_UNKNOWN = 5, 20
 # Columns of one's own, which nothing reads.
 NOTE = "note"
 
@@ -75,12 +75,23 @@ def header_faults(header: Sequence[str], columns: Sequence[str]) -> Iterator[str
     if len(header) == 1 and "\t" in header[0]:
         yield "row 1 is separated by tabs; save it with commas, or name it .tsv"
         return
+    others = {name for name in header if name not in columns and not name.startswith(NOTE)}
+    if len(others) > MOST_UNKNOWN:
+        shown = some([repr(name) for name in header if name in others], SHOWN_ROWS)
+        yield (
+            f"row 1: {len(others):,} columns are unknown ({shown}); is it a table of data? Give "
+            "the table that names recordings, or delete these columns"
+        )
+        others = set()
+    seen: set[str] = set()
     for k, name in enumerate(header):
+        is_new = name not in seen
+        seen.add(name)
         if not name:
             yield f"row 1: column {k + 1} has no name; name or delete it"
-        elif name in header[:k]:
+        elif not is_new:
             yield f"row 1: column {name!r} is there twice; delete one"
-        elif name not in columns and not name.startswith(NOTE):
+        elif name in others:
             known = guess(name, columns) or (
                 f"; columns are {', '.join(columns)}; call one of your own '{NOTE}_{name}'"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -151,7 +152,8 @@ def _check_known(entries: Sequence[str], known: Sequence[str], where: str) -> No
 def _check_mirrors(names: Sequence[str], mirrors: Sequence[str], path: Path) -> None:
     """Refuse partners that have no row of their own, all of them at once."""
     missing = [(mirror, name) for name, mirror in zip(names, mirrors, strict=True) if mirror]
-    missing = [(mirror, name) for mirror, name in missing if mirror not in names]
+    known = set(names)
+    missing = [(mirror, name) for mirror, name in missing if mirror not in known]
     if not missing:
         return
     shown = some([f"{mirror!r} (mirror of {name!r})" for mirror, name in missing], SHOWN)
@@ -164,7 +166,7 @@ def _check_mirrors(names: Sequence[str], mirrors: Sequence[str], path: Path) -> 
 def _check_names(names: Sequence[str], path: Path) -> None:
     if not names or "" in names:
         raise DataError(f"{path} must name every region; {len(names)} lines, some of them empty")
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         named = shortened(some(repeated, SHOWN))
         raise DataError(f"{path} names {named} more than once")
