@@ -30,6 +30,7 @@ LONGEST = (
     "tests/test_cli.py",
     "tests/decode/test_training.py",
     "tests/test_bad_input.py",
+    "tests/test_fuzz.py",
     "tests/report/test_write.py",
     "tests/decode/test_fit.py",
     "tests/decode/test_estimator.py",

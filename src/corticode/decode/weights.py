@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from corticode.data.readers.lookup import is_file
 from corticode.decode.networks.efficientnet import STAGES, EfficientNet
 from corticode.decode.settings import GRID, Network
 from corticode.errors import DecoderError, MissingDataError
@@ -185,7 +186,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             f"{path} is no file of weights; give 'none', 'imagenet', or a file that ends in .pth, "
             ".pt or .safetensors"
         )
-    if not path.is_file():
+    if not is_file(path):
         raise MissingDataError(
             f"{path} does not exist; give the path of a file with weights, 'imagenet' or 'none'"
         )

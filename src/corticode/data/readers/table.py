@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from corticode.data.readers.lookup import find_name, reading
+from corticode.data.readers.lookup import check_memory, find_name, reading
 from corticode.errors import DataError, some
 
 NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?")
@@ -21,6 +21,8 @@ NUMBER = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?")
 # parsed for each column that is asked for, so that all of it is never in memory.
 _KEPT_TABLES, _KEPT_BYTES = 2, 2**28
 _SHOWN = 20
+# Its text, its lines and its numbers, as parts of the file.
+_MEMORY_OF_TEXT = 3
 
 
 def list_arrays(path: Path) -> dict[str, tuple[int, ...]]:
@@ -177,6 +179,7 @@ def _refuse_decimal_commas(path: Path, column: str, values: "pd.Series[Any]") ->
 def _read_text(path: Path) -> tuple[list[str], str, int]:
     """Names of the columns, and the rows below them, without blank lines at the end."""
     with reading(path, "a table of UTF-8 text"):
+        check_memory(path, "its table", _MEMORY_OF_TEXT * path.stat().st_size)
         content = path.read_text(encoding="utf-8-sig")
         lines = io.StringIO(content.rstrip() and content.rstrip("\r\n") + "\n")
         rows = csv.reader(lines, delimiter=_separator(path), strict=True)
