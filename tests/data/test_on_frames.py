@@ -97,7 +97,7 @@ def test_no_later_sample_is_ever_used(data, kind):
     if kind == "text":
         values = values.astype("U8")
     changed = values.copy()
-    changed[sample_times >= frame_times[frame] + 0.1] = 777
+    changed[sample_times >= frame_times[frame] + 0.11] = 777
     before, after = (
         sample_on_frames(signal, sample_times, frame_times, 0.1, rule)[: frame + 1]
         for signal in (values, changed)
@@ -199,6 +199,24 @@ def test_on_the_frames_own_clock_every_rule_gives_the_samples(rule, n_frames):
     found, placed = place(run, times, times, 1 / 30, rule)
     np.testing.assert_array_equal(found, run)
     assert placed.as_before
+
+
+@pytest.mark.parametrize("rule", ON_FRAMES)
+def test_a_clock_that_jitters_gives_no_sample_to_two_frames(rule):
+    # Rounded to milliseconds at 30 Hz, steps are 33 and 34 ms, and the period 33.33.
+    rng = np.random.default_rng(0)
+    times = np.round(np.arange(300) / 30, 3)
+    run = rng.integers(0, 2, 300)
+    np.testing.assert_array_equal(sample_on_frames(run, times, times, 1 / 30, rule), run)
+    jittered = np.arange(300) / 30 + rng.uniform(-1, 1, 300) * 1e-3
+    np.testing.assert_array_equal(sample_on_frames(run, jittered, jittered, 1 / 30, rule), run)
+
+
+def test_every_sample_is_counted_once():
+    frame_times = np.round(np.arange(300) / 30, 3)
+    ticks = np.random.default_rng(0).poisson(0.3, 10_000)
+    found = sample_on_frames(ticks, np.arange(10_000) / 1000, frame_times, 1 / 30, "count")
+    assert found.sum() == ticks.sum()
 
 
 def test_rules_by_name():

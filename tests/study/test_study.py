@@ -314,7 +314,10 @@ class TestLengthsOfNoFrame:
             ("target = { minimum_gap_s = 0.04 }", "minimum_gap_s = 0.04 is less than half"),
             ("target = { exclude_transition_s = 0.04 }", "exclude_transition_s = 0.04 is less"),
             ("target = { above = 1, smooth_s = 0.04 }", "or smooth_frames = 0 if none is meant"),
-            ("preprocess = { detrend_s = 0.1 }", "detrends over 1 frame, and a frame minus its"),
+            (
+                "preprocess = { detrend_s = 0.1 }",
+                "detrending is over 1 frame, and a frame",
+            ),
             ("preprocess = { detrend_frames = 1 }", "give more frames, or detrend_frames = 0: not"),
         ],
     )

@@ -14,6 +14,8 @@ from corticode.errors import Finding, StudyError
 DROPPED_AFTER_PERIODS = 1.5
 # Times carry rounding noise: a sample that ends one exposure must not slip into the next.
 EDGE_PERIODS = 1e-6
+# A frame that comes later than this after another does not end the other's exposure.
+LATE_PERIODS = 1.1
 # Spans that are not whole end beside the edge of an old frame by rounding alone.
 EDGE_FRAMES = 1e-6
 # Of a frame's exposure, at either end, in which a segment may change.
@@ -83,8 +85,9 @@ def amounts_on_frames(
     frame_times: NDArray[np.float64],
     period_s: float,
     rule: str = "mean",
+    ends: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """What the samples in each frame's exposure, the period that begins at its time, amount to.
+    """What the samples in each frame's exposure amount to.
 
     Samples that are not finite are left out of means and of the largest; a sum that lacks one is
     not known. Where no sample falls into the exposure the last earlier one holds, for at most 1.5
@@ -96,6 +99,8 @@ def amounts_on_frames(
         As in `sample_on_frames`.
     rule
         ``"mean"``, ``"any"`` or ``"count"``.
+    ends
+        Where each exposure ends, shape (frame,); None: as `exposure_ends` says.
 
     Returns
     -------
@@ -104,8 +109,9 @@ def amounts_on_frames(
     """
     amounts = values.astype(np.float64)
     edge_s = EDGE_PERIODS * period_s
+    ends = exposure_ends(frame_times, period_s) if ends is None else ends
     first = np.searchsorted(sample_times, frame_times - edge_s, side="left")
-    stop = np.searchsorted(sample_times, frame_times + period_s - edge_s, side="left")
+    stop = np.searchsorted(sample_times, ends - edge_s, side="left")
     finite = np.isfinite(amounts)
     count = np.concatenate([[0], np.cumsum(finite)])
     n_samples = count[stop] - count[first]
@@ -119,6 +125,29 @@ def amounts_on_frames(
     if rule == "count":
         return _counts(summed, n_samples, stop - first, held)
     return np.where(n_samples > 0, summed / np.maximum(n_samples, 1), held)
+
+
+def exposure_ends(frame_times: NDArray[np.float64], period_s: float) -> NDArray[np.float64]:
+    """Where each frame's exposure ends: with the next frame, or after a period where that is late.
+
+    Clocks jitter, and are rounded to milliseconds: by periods alone, a sample that comes with the
+    next frame would belong to two.
+
+    Parameters
+    ----------
+    frame_times, period_s
+        As in `sample_on_frames`.
+
+    Examples
+    --------
+    >>> exposure_ends(np.array([0.0, 0.033, 0.067, 0.2]), 0.0333).round(4).tolist()
+    [0.033, 0.067, 0.1003, 0.2333]
+    """
+    ends = frame_times + period_s
+    steps = np.diff(frame_times)
+    return np.append(
+        np.where(steps <= LATE_PERIODS * period_s, frame_times[1:], ends[:-1]), ends[-1:]
+    )
 
 
 def _counts(
@@ -215,9 +244,7 @@ def place(
     """
     rule = rule_of(values, stated)
     placed = sample_on_frames(values, sample_times, frame_times, period_s, rule)
-    earlier = sample_on_frames(
-        values, sample_times, frame_times, period_s, "middle" if was_category(values) else "mean"
-    )
+    earlier = _as_earlier(values, sample_times, frame_times, period_s)
     are_events = holds_events(values)
     peaks, n_between = np.zeros(0), 0
     if are_events or (rule == "middle" and _are_categories(values)):
@@ -227,6 +254,19 @@ def place(
     return placed, Placed(
         rule, stated is not None, are_events, peaks, n_between, _are_equal(placed, earlier)
     )
+
+
+def _as_earlier(
+    values: NDArray[np.generic],
+    sample_times: NDArray[np.float64],
+    frame_times: NDArray[np.float64],
+    period_s: float,
+) -> NDArray[np.generic]:
+    """A signal on frames as version 60f4e28 brought it there."""
+    if was_category(values):
+        return categories_on_frames(values, sample_times, frame_times, period_s)
+    ends = frame_times + period_s
+    return amounts_on_frames(values, sample_times, frame_times, period_s, ends=ends)
 
 
 def _are_equal(first: NDArray[np.generic], second: NDArray[np.generic]) -> bool:
@@ -263,7 +303,8 @@ def _bouts_on_frames(
     ends_s = np.append(sample_times, after_last)[end[is_bout]]
     begins_s = sample_times[start[is_bout]]
     edge_s = EDGE_PERIODS * period_s
-    first = np.searchsorted(frame_times + period_s - edge_s, begins_s, side="right")
+    last_s = exposure_ends(frame_times, period_s) - edge_s
+    first = np.searchsorted(last_s, begins_s, side="right")
     stop = np.searchsorted(frame_times, ends_s - edge_s, side="left")
     touches = stop > first
     first, stop = first[touches], stop[touches]

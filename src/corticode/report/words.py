@@ -13,6 +13,12 @@ CORRECTIONS = {
     "done-elsewhere": "corrected for blood before the recordings came here",
     "none": "not corrected for blood",
 }
+ON_FRAMES = {
+    "mean": "its mean over the exposure",
+    "any": "its largest sample in the exposure",
+    "count": "the sum of its samples in the exposure",
+    "middle": "its sample in the middle of the exposure",
+}
 MOST_NAMES = 8
 # Whatever Markdown, its tables or HTML within it could read as markup, wherever it stands.
 MARKUP = re.compile(r"([\\`*_\[\]<>|&~$^#])")
@@ -44,6 +50,8 @@ def label_rule(target: Mapping[str, Any]) -> str:
     --------
     >>> label_rule({"signal": "speed", "kind": "binary", "above": 0.5, "minimum_bout_s": 1.0})
     '“speed” above 0.5 is class 1; stretches of 1 shorter than 1 s are 0'
+    >>> label_rule({"signal": "turn", "kind": "value", "on_frames": "mean"})
+    '“turn” is decoded as a value; in a frame, the signal is its mean over the exposure'
     """
     signal = f"“{target.get('signal', 'unknown')}”"
     if target.get("absolute"):
@@ -60,6 +68,8 @@ def label_rule(target: Mapping[str, Any]) -> str:
         words = [f"{signal} above {target['above']:g} is class 1"]
     else:
         words = [f"{signal} holds the two classes as recorded"]
+    if target.get("on_frames"):
+        words.append(f"in a frame, the signal is {ON_FRAMES[target['on_frames']]}")
     if target.get("hysteresis"):
         low = target.get("above", 0) - target["hysteresis"]
         words.append(f"1 lasts until the signal falls to {low:g}")

@@ -533,7 +533,7 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     """
     lost = list(_lengths_of_no_frame(keys, frame_rate_hz))
     if lost:
-        raise StudyError("; ".join(lost))
+        raise StudyError(f"condition {keys.name!r}: {'; '.join(lost)}")
     return _resolved(keys, frame_rate_hz)
 
 
@@ -600,13 +600,13 @@ def _lengths_of_no_frame(keys: ConditionKeys, frame_rate_hz: float | None) -> It
     ):
         for name, seconds in {} if group is None else group.model_dump(exclude_none=True).items():
             if name.endswith("_s") and seconds and not round(seconds * frame_rate_hz):
-                yield _no_frame(f"condition {keys.name!r}: {name}", seconds, frame_rate_hz) + (
+                yield _no_frame(name, seconds, frame_rate_hz) + (
                     f", or {name.removesuffix('_s')}{suffix} = 0 if none is meant"
                 )
     detrend = keys.preprocess and _in_frames(keys.name, keys.preprocess, "detrend", frame_rate_hz)
     if detrend == 1:
         yield (
-            f"condition {keys.name!r} detrends over 1 frame, and a frame minus its own mean is 0; "
+            "detrending is over 1 frame, and a frame minus its own mean is 0; "
             "give more frames, or detrend_frames = 0: not at all"
         )
 
