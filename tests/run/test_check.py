@@ -144,6 +144,18 @@ class TestOneRuleAStudy:
                 read_study(clocked(target))
 
 
+def test_a_rule_for_a_signal_without_a_clock_does_nothing(linear_cohort):
+    path = linear_cohort / "study.toml"
+    assert "on_frames" not in str(check_study(path).findings)
+    stated = path.read_text("utf-8").replace("[target]", '[target]\non_frames = "middle"')
+    path.write_text(stated, "utf-8")
+    (finding,) = check_study(path).findings
+    assert str(finding) == (
+        "key 'target.on_frames': has no effect: 'run' has no clock of its own, and its samples are "
+        "taken one for one; leave it out"
+    )
+
+
 class TestKeysOfFits:
     def keys(self, path, out):
         return [task.key for task in lay_out(read_study(path), Run(out)).tasks]

@@ -341,7 +341,10 @@ def find_bounces(frame_times: NDArray[np.float64]) -> NDArray[np.intp]:
     is_short = steps < BOUNCE_PERIODS * period_s
     before = np.concatenate([[period_s], steps[:-1]])
     in_time = (before > BOUNCE_PERIODS * period_s) & (before < DROPPED_AFTER_PERIODS * period_s)
-    bounces = np.flatnonzero(is_short & in_time) + 1
+    # The next pulse comes in time after the first, not after the bounce.
+    then = (steps + np.append(steps[1:], np.nan)) / period_s
+    then_in_time = np.isnan(then) | (np.abs(then - np.round(then)) <= BOUNCE_PERIODS / 2)
+    bounces = np.flatnonzero(is_short & in_time & then_in_time) + 1
     # Every second pulse is none: it ends an exposure.
     return bounces if bounces.size <= max(FEW_BOUNCES * frame_times.size, 1) else bounces[:0]
 
@@ -618,7 +621,10 @@ def _fitting_words(clocks: Clocks, behavior_times: NDArray[np.float64]) -> str:
         found.append((abs(float(np.log(span / frame_span))), words))
     if found:
         return min(found)[1]
-    return "one of them is not in seconds, or has another zero: give both in seconds from one zero"
+    return (
+        "one of them is not in seconds, or has another zero: give both in seconds from one zero, "
+        "or, where behaviour was recorded for so little of the time, the frames of that time alone"
+    )
 
 
 def _unit_words(clocks: Clocks, behavior_times: NDArray[np.float64], which: str, name: str) -> str:
@@ -700,7 +706,8 @@ def _check_coverage(clocks: Clocks, behavior_times: NDArray[np.float64], period_
         raise AlignmentError(
             f"{head}, but pause for {steps[k]:.4g} s after sample {k} and else lie "
             f"{np.median(steps):.3g} s apart; if a sample is written only when something changes, "
-            "repeat the last value at regular times",
+            "repeat the last value at regular times; if behaviour was recorded in trials alone, "
+            "give the frames of trials alone",
             "pauses",
         )
     raise AlignmentError(f"{head}; {_fitting_words(clocks, behavior_times)}", "coverage")

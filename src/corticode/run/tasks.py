@@ -337,9 +337,26 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
     return [
         *animals_without_folds(study, content.sessions),
         *([] if lost is None else [lost]),
+        *_rule_of_no_clock(study, content.sessions, condition.target),
         *selection_leaks(condition),
         *leaks,
     ]
+
+
+def _rule_of_no_clock(study: Study, sessions: Sequence[Session], target: Target) -> list[Finding]:
+    """That a rule was stated for a signal whose samples are taken one for one."""
+    own = [c.target for c in study.conditions if c.target and c.target.signal == target.signal]
+    # Where kinds differ and nobody states a rule, one is chosen for all.
+    is_stated = len({(keys.kind, keys.above is None) for keys in own}) == 1
+    if target.on_frames is None or not is_stated:
+        return []
+    if any(target.signal in session.placed for session in sessions):
+        return []
+    reason = (
+        f"has no effect: {target.signal!r} has no clock of its own, and its samples are taken one "
+        "for one; leave it out"
+    )
+    return [Finding("key", reason, item="target.on_frames")]
 
 
 def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
