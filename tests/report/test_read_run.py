@@ -106,7 +106,85 @@ class TestNotFinished:
             read_run(tmp_path)
 
 
+class TestBehind:
+    """Some fits of the last call are not done yet, and tables are those of an earlier one."""
+
+    def test_the_page_is_of_what_is_done(self, own_run):
+        told = json.loads((own_run / "provenance.json").read_text("utf-8"))
+        before = read_run(own_run, single_predictions=False)
+        assert len(before.table("scores")) == len(told["keys"]) == 8
+        first = next(iter(told["keys"]))
+        told["keys"][first] = "another"
+        (own_run / "provenance.json").write_text(json.dumps(told), "utf-8")
+        values = read_run(own_run, single_predictions=False)
+        assert len(values.table("scores")) == 7
+        assert "comparisons" not in values.tables
+        assert "the tables of the run are those of an earlier call: 1 of its" in values.missing[-2]
+        assert "7 fits are scored, 0 begun" in values.missing[-1]
+
+    def test_fits_of_other_studies_are_not_shown(self, own_run):
+        """Of a run that is not finished, those of the last call alone."""
+        told = json.loads((own_run / "provenance.json").read_text("utf-8"))
+        told["keys"] = {k: v for k, v in told["keys"].items() if "linear" in k} | {"new": "x"}
+        (own_run / "provenance.json").write_text(json.dumps(told), "utf-8")
+        values = read_run(own_run, single_predictions=False)
+        assert set(values.table("scores")["condition"]) == {"linear"}
+
+
 class TestDamaged:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"versions": []},
+            {"versions": {"python": []}},
+            {"machine": 3},
+            {"seeds": "0"},
+            {"seeds": [[]]},
+            {"recordings": ["m1"]},
+            {"recordings": {"m1": {}}},
+            {"keys": None},
+            {"commit": 3},
+        ],
+    )
+    def test_provenance_of_another_shape(self, own_run, change):
+        told = json.loads((own_run / "provenance.json").read_text("utf-8"))
+        (own_run / "provenance.json").write_text(json.dumps(told | change), "utf-8")
+        values = read_run(own_run, single_predictions=False)
+        name = next(iter(change))
+        assert f"provenance.json is damaged ({name} is of the wrong type)" in values.missing[0]
+        assert values.provenance == {}
+
+    @pytest.mark.parametrize("content", ["null", "3", "[]", "[" * 100_000, '"x"', "{"])
+    def test_provenance_that_is_none(self, own_run, content):
+        (own_run / "provenance.json").write_text(content, "utf-8")
+        values = read_run(own_run, single_predictions=False)
+        assert values.missing[0].startswith("provenance.json is damaged (")
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("before = 5", 'before = "x"'),
+            ('name = "gru"', "name = 3"),
+            ("[data]", "[[data]]"),
+            ('by = "animal"', "by = []"),
+        ],
+    )
+    def test_study_of_another_shape(self, own_run, old, new):
+        text = (own_run / "study.toml").read_text("utf-8")
+        assert old in text
+        (own_run / "study.toml").write_text(text.replace(old, new), "utf-8")
+        values = read_run(own_run, single_predictions=False)
+        assert values.missing[0].startswith("study.toml is damaged (")
+        assert values.study == {}
+
+    def test_text_where_numbers_are(self, own_run):
+        table = pd.read_csv(own_run / "session_scores.csv", dtype=str)
+        table.loc[0, "auc"] = "x"
+        table.to_csv(own_run / "session_scores.csv", index=False)
+        values = read_run(own_run, single_predictions=False)
+        assert "session_scores" not in values.tables
+        assert "column 'auc' holds text where numbers are" in values.missing[0]
+
     def test_files_are_left_out_and_told(self, own_run):
         (own_run / "provenance.json").write_text("{", "utf-8")
         (own_run / "study.toml").write_text("[", "utf-8")

@@ -23,7 +23,7 @@ from corticode.report.words import leaves
 ABSENT = "not given"
 BY_SAMPLES = "recordings_by_samples"
 # What provenance holds of recordings, which has its own place on the page.
-OF_CONTENT = ("recordings", BY_SAMPLES, "known_by_samples")
+OF_CONTENT = ("recordings", BY_SAMPLES, "known_by_samples", "keys")
 # Where a file lies says nothing of what it holds; which folds were run is asked of the scores.
 NO_STUDY_SETTINGS = ("data.catalogue", "folds.only")
 # A condition that another takes its start weights or its regions from.

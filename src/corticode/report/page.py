@@ -411,7 +411,7 @@ def _provenance(content: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for key, value in content.items():
         if key == "recordings":
             yield "recordings", f"{len(value)} (their hashes are in provenance.json)"
-        elif key == "recordings_by_samples":
+        elif key in ("recordings_by_samples", "keys"):
             continue
         elif key == "known_by_samples":
             if value:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.extraction import read_label_image
@@ -51,8 +52,8 @@ from corticode.run.folder import (
     slug,
 )
 from corticode.run.tables import TABLES
-from corticode.study.keys import PreprocessKeys
-from corticode.study.study import preprocessing_of
+from corticode.study.keys import PreprocessKeys, StudyKeys
+from corticode.study.study import preprocessing_of, with_new_names
 
 MINUTE_S, WORST_S = 60.0, 10.0
 # Where no frame rate is known, a minute is as many frames as at this one.
@@ -62,6 +63,15 @@ ASSUMED_HZ = 30.0
 MOST_VIEWED = 2
 LAGS_S = np.arange(-2, 3.01, 0.25)
 CELLS = ("row", "column")
+# What provenance.json holds, and of what; a page that reads it takes it as it is.
+_NAMED = (dict, str | int | float | None)
+PROVENANCE: Mapping[str, tuple[type, Any]] = {
+    **dict.fromkeys(("versions", "machine"), _NAMED),
+    **dict.fromkeys(
+        ("recordings", "recordings_by_samples", "known_by_samples", "keys"), (dict, str)
+    ),
+    "seeds": (list, int),
+}
 DAMAGED = "{path} is damaged ({error}); it is left out of this page"
 # What a page says where a finished run lacks a table that every run has.
 MISSING_TABLE = {
@@ -317,9 +327,10 @@ def read_run(
         raise MissingDataError(NO_RUN.format(folder=folder))
     check_format(run)
     missing: list[str] = []
-    study = _read(run.study_path, tomllib.loads, missing)
-    provenance = _read(run.provenance_path, json.loads, missing)
-    tables = _read_tables(run, [one["name"] for one in study.get("condition", [])], missing)
+    study = _read(run.study_path, _study_of, missing)
+    provenance = _read(run.provenance_path, _provenance_of, missing)
+    conditions = [one["name"] for one in study.get("condition", [])]
+    tables = _read_tables(run, conditions, provenance.get("keys"), missing)
     name = folder.resolve().name
     values = RunValues(name, tables, study, provenance, tuple(missing))
     values = replace(
@@ -350,15 +361,64 @@ def _read(path: Path, parse: Any, missing: list[str]) -> dict[str, Any]:
         return dict(parse(path.read_text("utf-8")))
     except FileNotFoundError:
         missing.append(f"{path.name} is missing: what it holds is unknown here")
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         missing.append(DAMAGED.format(path=path.name, error=error))
     return {}
 
 
+def _study_of(text: str) -> dict[str, Any]:
+    """A resolved study as it stands in its file, its keys of the types that they have to be.
+
+    Raises
+    ------
+    ValueError
+        They are not.
+    """
+    raw = tomllib.loads(text)
+    try:
+        StudyKeys.model_validate(with_new_names(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}") from error
+    return raw
+
+
+def _provenance_of(text: str) -> dict[str, Any]:
+    """What ``provenance.json`` holds, its keys of the types that they have to be.
+
+    Raises
+    ------
+    ValueError
+        They are not.
+    """
+    told = json.loads(text)
+    if not isinstance(told, dict):
+        raise ValueError("it holds no table")
+    for name, (kind, of) in PROVENANCE.items():
+        value = told.get(name, kind())
+        cells = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, kind) or not all(isinstance(cell, of) for cell in cells):
+            raise ValueError(f"{name} is of the wrong type")
+    if not isinstance(told.get("commit"), str | None):
+        raise ValueError("commit is of the wrong type")
+    return told
+
+
 def _read_tables(
-    run: Run, conditions: Sequence[str], missing: list[str]
+    run: Run, conditions: Sequence[str], keys: Mapping[str, str] | None, missing: list[str]
 ) -> dict[str, pd.DataFrame]:
-    """The tables that were written; of a run that is not finished, those of the fits that are."""
+    """The tables that were written; of a run that is not finished, those of the fits that are.
+
+    Parameters
+    ----------
+    run, conditions
+        Which, and the order of its conditions.
+    keys
+        Of each fit that the run's last call asked for, by its folder; None in older versions.
+    missing
+        What is not there, added to.
+    """
     tables = {}
     for name in TABLES:
         if run.table_path(name).is_file():
@@ -366,12 +426,21 @@ def _read_tables(
                 tables[name] = run.read_table(name)
             except (ValueError, CorticodeError) as error:
                 missing.append(DAMAGED.format(path=f"{name}.csv", error=error))
-    if "scores" in tables and "animal_scores" in tables:
+    finished = list(_finished(run, missing))
+    current = [one for one in finished if keys is None or one.key in set(keys.values())]
+    is_behind = keys is not None and len(current) < len(keys)
+    if "scores" in tables and "animal_scores" in tables and not is_behind:
         missing += [MISSING_TABLE[name] for name in MISSING_TABLE if name not in tables]
         return tables
-    finished = list(_finished(run, missing))
-    done = [one for one in finished if one.left_out is None]
-    left_out = [one.left_out for one in finished if one.left_out is not None]
+    if is_behind and "scores" in tables:
+        # They are of an earlier call, with other settings or data.
+        tables = {}
+        missing.append(
+            f"the tables of the run are those of an earlier call: {len(keys or ()) - len(current)} "
+            "of its fits have other settings or data since and are not done again yet"
+        )
+    done = [one for one in current if one.left_out is None]
+    left_out = [one.left_out for one in current if one.left_out is not None]
     begun = len(list(run.folder.glob("fits/*/*/*"))) - len(finished)
     missing.append(
         f"the run is not finished: {len(done)} fits are scored, {begun} begun and not "

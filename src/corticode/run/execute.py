@@ -217,6 +217,7 @@ def execute_study(
             device,
             by_samples=plan.content.by_samples,
             known_by_samples=plan.content.as_before,
+            keys={task.folder.relative_to(folder).as_posix(): task.key for task in plan.tasks},
             is_simulated=plan.is_simulated,
         )
         write_text(run.provenance_path, json.dumps(content, indent=1))

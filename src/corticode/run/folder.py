@@ -432,7 +432,7 @@ def check_format(run: Run) -> None:
     try:
         told = json.loads(run.provenance_path.read_text("utf-8"))
         written, by = int(told.get("format", 1)), told["versions"]["corticode"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return  # none yet, or damaged: what is made of it says so
     if written > FORMAT:
         raise RunError(
@@ -514,6 +514,9 @@ def read_csv(path: Path) -> pd.DataFrame:
     text = dict.fromkeys(TEXT_COLUMNS, str)
     table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     named = [name for name in TEXT_COLUMNS if name in table]
+    for name in table.columns.difference(named):
+        if table[name].dtype.kind == "O" and any(isinstance(cell, str) for cell in table[name]):
+            raise ValueError(f"column {name!r} holds text where numbers are")
     table = table.fillna(dict.fromkeys(named, ""))
     for name in named:
         if table[name].str.startswith("'").any():
@@ -563,6 +566,7 @@ def provenance(
     *,
     by_samples: Mapping[str, str] | None = None,
     known_by_samples: Mapping[str, str] | None = None,
+    keys: Mapping[str, str] | None = None,
     is_simulated: bool = False,
 ) -> dict[str, Any]:
     """What a run was made with: versions, commit, machine, seeds and what the recordings held.
@@ -577,6 +581,8 @@ def provenance(
         The hash of each recording as versions up to 60f4e28 made it.
     known_by_samples
         What those versions knew the content of files by that are the same since.
+    keys
+        Of each fit that is asked for, by its folder: what else lies in the run is of other calls.
     is_simulated
         Whether recordings are simulated: every page that shows their results says so.
     """
@@ -596,6 +602,7 @@ def provenance(
         "recordings": dict(recordings),
         "recordings_by_samples": dict(by_samples or {}),
         "known_by_samples": dict(known_by_samples or {}),
+        "keys": dict(keys or {}),
     }
 
 

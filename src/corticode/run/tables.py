@@ -158,5 +158,6 @@ TEXT_COLUMNS = frozenset(
         "what",
         "item",
         "reason",
+        "quantity",
     }
 )

@@ -202,7 +202,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     """
     if too_large := list(number_faults(raw)):
         raise StudyError(listed(path, too_large))
-    raw = with_controls(_with_new_names(raw))
+    raw = with_controls(with_new_names(raw))
     faults = [*name_faults(raw), *unit_faults(raw, MERGED)]
     try:
         keys = StudyKeys.model_validate(raw)
@@ -383,7 +383,7 @@ def _confound_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[
         yield removed, table["condition"], {"preprocess": {"regress_out": "confounds"}}
 
 
-def _with_new_names(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_new_names(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """What older studies call `[[artefacts]]` is `[[confounds]]`."""
     old = raw.get("artefacts")
     if not isinstance(old, list) or "confounds" in raw:
