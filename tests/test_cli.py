@@ -169,7 +169,7 @@ class TestCheck:
         assert code == 0
         assert "no room for a gap of" in told
         assert printed.endswith(
-            "2 leaks from test to training, see the warnings above; no other fault found\n"
+            "2 risks of a leak or mix-up, see the warnings above; no other fault found\n"
         )
 
     def test_many_warnings_in_brief(self, linear_cohort, command_line):

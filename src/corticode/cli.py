@@ -284,8 +284,8 @@ def _check(study: str, catalogue: Path | None = None, *, with_sessions: bool = T
         raise StudyError("\n".join(report.faults))
     n_leaks = sum(finding.what == "leak" for finding in report.findings)
     if n_leaks:
-        leaks = "1 leak" if n_leaks == 1 else f"{n_leaks} leaks"
-        _say(f"{leaks} from test to training, see the warnings above; no other fault found")
+        risks = "1 risk" if n_leaks == 1 else f"{n_leaks} risks"
+        _say(f"{risks} of a leak or mix-up, see the warnings above; no other fault found")
     else:
         _say("no fault found" + (", see the warnings above" if report.findings else ""))
 

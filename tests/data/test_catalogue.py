@@ -384,3 +384,17 @@ def test_every_row_that_repeats_is_told(pairs: list[tuple[str, str]]) -> None:
 def test_split_names() -> None:
     assert split_names(" time, row ,column") == ("time", "row", "column")
     assert split_names(None) == split_names("") == ()
+
+
+def test_one_animal_in_two_spellings(tmp_path):
+    """It would train and be tested as two animals."""
+    rows = ["animal,session,traces"]
+    for k, animal in enumerate(("m1", "m2", "M1", "m 01", "m10")):
+        (tmp_path / f"{k}.npy").write_bytes(b"...")
+        rows.append(f"{animal},a,{k}.npy")
+    (tmp_path / "sessions.csv").write_text("\n".join(rows), "utf-8")
+    with pytest.raises(DataError, match="has 2 faults") as told:
+        read_catalogue(tmp_path / "sessions.csv")
+    lines = str(told.value).splitlines()
+    assert "row 4, column 'animal': 'M1' and 'm1' (row 2) differ in case, blanks" in lines[1]
+    assert "row 5, column 'animal': 'm 01' and 'm1' (row 2)" in lines[2]

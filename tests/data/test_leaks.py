@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from corticode.data.catalogue import Recording
 from corticode.data.folds import leave_animals_out, leave_blocks_out, leave_sessions_out
 from corticode.data.leaks import find_leaks
+from corticode.data.mixups import Twice
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation
@@ -53,13 +54,25 @@ class TestSameData:
         folds = leave_sessions_out(["m1"] * 3, ["a", "b", "c"])
         with pytest.raises(DataError, match="recordings m1/a and m1/c hold the same data"):
             find_leaks(CLEAN, FIVE, folds, catalogue)
-        sessions_alone = leave_animals_out(["m1", "m2", "m3"])
-        assert find_leaks(CLEAN, FIVE, sessions_alone, catalogue) == []
+        [found] = find_leaks(CLEAN, FIVE, leave_animals_out(["m1", "m2", "m3"]), catalogue)
+        assert found.reason == (
+            "recordings m1/a and m1/c hold the same data, which counts twice; take one of their "
+            "rows out of the catalogue"
+        )
 
-    def test_in_the_same_part_is_no_leak(self, recording):
+    def test_in_the_same_part_counts_twice(self, recording):
         catalogue = [recording(a, "a", c) for a, c in (("m1", 0), ("m2", 1), ("m3", 2), ("m4", 2))]
         fold = leave_animals_out(["m1", "m2", "m3", "m4"])[0]
-        assert find_leaks(CLEAN, FIVE, [fold], catalogue) == []
+        [found] = find_leaks(CLEAN, FIVE, [fold], catalogue)
+        assert (found.what, "m3/a and m4/a hold the same data" in found.reason) == ("leak", True)
+
+    def test_known_by_what_was_read(self, recording):
+        """Files of other bytes may hold one recording (see `corticode.data.mixups`)."""
+        catalogue = [recording(f"m{k}", "a", k) for k in (1, 2, 3)]
+        with pytest.raises(DataError, match="m1/a and m3/a hold the same data; fold"):
+            find_leaks(
+                CLEAN, FIVE, leave_animals_out(["m1", "m2", "m3"]), catalogue, same=[Twice(0, 2)]
+            )
 
     def test_of_one_file_under_two_names_of_arrays_is_not_the_same(self, recording):
         catalogue = [

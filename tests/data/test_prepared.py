@@ -388,3 +388,17 @@ class TestStored:
         stored[0].path.unlink()
         with pytest.raises(RunError, match="run the same command again"):
             attach_movies(load_sessions(tmp_path / "prepared"), stored)
+
+
+def test_one_region_in_two_spellings_is_refused(simulate):
+    """It would be left out of all sessions, under both names."""
+    one, other = simulate("m1"), simulate("m2")
+    named = [
+        replace(one, regions=("V1", "FLa", "M2")),
+        replace(other, regions=("V1", "fl a", "M2")),
+    ]
+    with pytest.raises(DataError, match=r"region 'FLa' of session m1/a is 'fl a' in session m2/a"):
+        shared_regions(named)
+    # Two regions of one session may be called so.
+    both = [replace(one, regions=("V1", "S1", "s1")), replace(other, regions=("V1", "S1", "M1"))]
+    assert shared_regions(both)[0] == ("V1", "S1")

@@ -507,3 +507,45 @@ class TestRulesThatAreNewer:
         far = replace(session, behavior={"speed": session.behavior["speed"] + 1e8})
         assert rules_of_target(target, [session, far]) == ("values in float64",)
         assert rules_of_target(replace(target, kind="binary", above=1.0), [far]) == ()
+
+
+class TestMixUps:
+    """Slips of a catalogue that agree in length come first, from check and run alike."""
+
+    def first(self, folder):
+        (folder / "study.toml").write_text(LINEAR_STUDY, "utf-8")
+        report = check_study(folder / "study.toml")
+        plan = lay_out(read_study(folder / "study.toml"), Run(folder / "run"))
+        assert plan.findings[0] == report.findings[0]
+        assert report.findings[0].what == "leak"
+        return report.findings[0].reason
+
+    def test_one_behavior_file_for_all_sessions(self, own_cohort):
+        table = pd.read_csv(own_cohort / "sessions.csv").assign(behavior="m1_s1.csv")
+        table.to_csv(own_cohort / "sessions.csv", index=False)
+        told = self.first(own_cohort)
+        assert told.startswith("signal 'run' is the same, frame by frame, in m1/s1, m1/s2, m1/s3,")
+        assert "and 7 more" in told
+
+    def test_the_target_among_the_regions(self, own_cohort):
+        for path in own_cohort.glob("m*.npy"):
+            traces = np.load(path)
+            traces[:, 4] = pd.read_csv(path.with_suffix(".csv"))["run"]
+            np.save(path, traces)
+        assert self.first(own_cohort).startswith("region '5' follows the target 'run' in 12 of 12")
+
+    def test_one_recording_in_two_formats(self, own_cohort):
+        traces = np.load(own_cohort / "m1_s1.npy")
+        np.save(own_cohort / "m2_s1.npy", np.asarray(traces * 2, np.float64))
+        (own_cohort / "study.toml").write_text(LINEAR_STUDY, "utf-8")
+        pd.read_csv(own_cohort / "m1_s1.csv").to_csv(own_cohort / "m2_s1.csv", index=False)
+        [fault] = check_study(own_cohort / "study.toml").faults
+        assert fault.startswith("recordings m1/s1 and m2/s1 hold the same data; fold 'test-m1_")
+        with pytest.raises(DataError, match="m1/s1 and m2/s1 hold the same data"):
+            lay_out(read_study(own_cohort / "study.toml"), Run(own_cohort / "run"))
+
+    def test_sessions_of_alike_names(self, own_cohort):
+        table = pd.read_csv(own_cohort / "sessions.csv")
+        table["session"] = table["session"].replace({"s3": "S-2"})
+        table.to_csv(own_cohort / "sessions.csv", index=False)
+        assert self.first(own_cohort).startswith("sessions 's2', 'S-2' differ in case, blanks,")

@@ -23,6 +23,7 @@ from corticode.data.readers.lookup import (
     is_folder,
     missing_hint,
     shortened,
+    spelling,
 )
 from corticode.errors import DataError, MissingDataError, numbered, some
 
@@ -174,6 +175,7 @@ def faults_between_rows(rows: Sequence[Row]) -> Iterator[str]:
     seen: dict[tuple[str, str], int] = {}
     dated: dict[str, dict[bool, int]] = {}
     yield from _shared_data(rows)
+    yield from _alike_animals(rows)
     for number, cells in rows:
         animal, session = cells.get("animal"), cells.get("session")
         if animal is None:
@@ -214,6 +216,22 @@ def _shared_data(rows: Sequence[Row]) -> Iterator[str]:
                     f"{cells.get('session', '')!r} of animal {cells.get('animal', '')!r} name the "
                     f"same {column} ({location}, also in row {first}); give each its own file"
                 )
+
+
+def _alike_animals(rows: Sequence[Row]) -> Iterator[str]:
+    """Animals whose names differ in case, blanks, _, - or leading zeros alone."""
+    first: dict[str, dict[str, int]] = {}
+    for number, cells in rows:
+        if "animal" in cells:
+            first.setdefault(spelling(cells["animal"]), {}).setdefault(cells["animal"], number)
+    for names in first.values():
+        (name, number), *others = names.items()
+        for other, row in others:
+            yield (
+                f"row {row}, column 'animal': {other!r} and {name!r} (row {number}) differ in "
+                "case, blanks, '_', '-' or leading zeros alone; write an animal's name in one way, "
+                "or give two animals names that differ in a letter or a number"
+            )
 
 
 def _is_positive(text: str) -> bool:

@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 from corticode.data.catalogue import Recording
 from corticode.data.files import fingerprint
 from corticode.data.folds import ROLES, Fold
+from corticode.data.mixups import Twice
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.targets import Target
@@ -20,6 +21,7 @@ def find_leaks(
     recordings: Sequence[Recording],
     target: Target | None = None,
     pixels: PixelPreprocessing | None = None,
+    same: Sequence[Twice] = (),
 ) -> list[Finding]:
     """Ways in which training could know of the test part.
 
@@ -35,26 +37,31 @@ def find_leaks(
         What is decoded; its smoothing reaches between blocks too.
     pixels
         What is done to movies, where they are decoded; traces are then not.
+    same
+        Recordings that hold the same data as they were read, whatever their files are (see
+        `corticode.data.mixups.same_recordings`), by their places.
 
     Returns
     -------
     list of Finding
         Risks that the work may go on with: filters and whole-session statistics that reach from
-        one block of a session into another.
+        one block of a session into another; one recording under two names in one part.
 
     Raises
     ------
     DataError
         The same recorded data stand in two parts of a fold.
     """
-    _refuse_same_data(folds, recordings)
+    pairs = _same_files(recordings)
+    pairs += [pair for k in same if (pair := (recordings[k.one], recordings[k.other])) not in pairs]
+    twice = _refuse_same_data(folds, pairs)
     gap = _smallest_gap(folds)
     if gap is None:
-        return []
+        return twice
     if pixels is None:
-        findings = _reach_between_blocks(preprocessing, window, gap, _shortest_block(folds))
+        findings = twice + _reach_between_blocks(preprocessing, window, gap, _shortest_block(folds))
     else:
-        findings = _pixels_between_blocks(pixels)
+        findings = twice + _pixels_between_blocks(pixels)
     if target is not None and gap < target.smooth_frames - 1:
         findings.append(
             Finding(
@@ -67,24 +74,44 @@ def find_leaks(
     return findings
 
 
-def _refuse_same_data(folds: Sequence[Fold], recordings: Sequence[Recording]) -> None:
-    """A recording listed twice, as two animals or sessions, would be trained on and tested."""
+def _same_files(recordings: Sequence[Recording]) -> list[tuple[Recording, Recording]]:
+    """Pairs of recordings whose traces, or movies, are files of one content."""
     by_content: dict[tuple[str, str | None], list[Recording]] = {}
     for recording in recordings:
         location = recording.traces or recording.movie
         if location is not None:
             content = (fingerprint(location.path), location.dataset)
             by_content.setdefault(content, []).append(recording)
-    for same in by_content.values():
-        for one, other in combinations(same, 2):
-            for fold in folds:
-                roles = (_roles(fold, one), _roles(fold, other))
-                if all(roles) and roles[0] != roles[1]:
-                    raise DataError(
-                        f"recordings {one.name} and {other.name} hold the same data; fold "
-                        f"{fold.name!r} would have one in its {roles[0][0]} part and the other in "
-                        f"its {roles[1][0]} part: correct the catalogue"
-                    )
+    return [pair for same in by_content.values() for pair in combinations(same, 2)]
+
+
+def _refuse_same_data(
+    folds: Sequence[Fold], pairs: Sequence[tuple[Recording, Recording]]
+) -> list[Finding]:
+    """Recordings that stand twice in one part; in two parts they are trained on and tested.
+
+    Raises
+    ------
+    DataError
+        Some do.
+    """
+    for one, other in pairs:
+        for fold in folds:
+            roles = (_roles(fold, one), _roles(fold, other))
+            if all(roles) and roles[0] != roles[1]:
+                raise DataError(
+                    f"recordings {one.name} and {other.name} hold the same data; fold "
+                    f"{fold.name!r} would have one in its {roles[0][0]} part and the other in "
+                    f"its {roles[1][0]} part: correct the catalogue"
+                )
+    return [
+        Finding(
+            "leak",
+            f"recordings {one.name} and {other.name} hold the same data, which counts twice; take "
+            "one of their rows out of the catalogue",
+        )
+        for one, other in pairs
+    ]
 
 
 def _roles(fold: Fold, recording: Recording) -> list[str]:

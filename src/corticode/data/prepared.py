@@ -22,6 +22,7 @@ from corticode.data.movies.statistics import (
     save_statistics,
 )
 from corticode.data.preprocess import Preprocessing, preprocess_traces
+from corticode.data.readers.lookup import spelling
 from corticode.data.session import Session, read_imaging
 from corticode.data.signals import holds_numbers
 from corticode.errors import DataError, Finding, RunError
@@ -105,6 +106,7 @@ def shared_regions(sessions: Sequence[Session]) -> tuple[tuple[str, ...], list[F
     for session in sessions[1:]:
         everywhere &= set(session.regions)
     names = list(dict.fromkeys(name for session in sessions for name in session.regions))
+    _refuse_alike_regions([name for name in names if name not in everywhere], sessions)
     findings = []
     for name in names:
         if name not in everywhere:
@@ -128,6 +130,28 @@ def shared_regions(sessions: Sequence[Session]) -> tuple[tuple[str, ...], list[F
             "names, or decode within animals with [folds] by = 'block'"
         )
     return kept, findings
+
+
+def _refuse_alike_regions(left_out: Sequence[str], sessions: Sequence[Session]) -> None:
+    """Refuse one region whose name is written in two ways: it would be left out of all sessions.
+
+    Raises
+    ------
+    DataError
+        There is one.
+    """
+    first: dict[str, tuple[str, Session]] = {}
+    for session in sessions:
+        for name in session.regions:
+            if name not in left_out:
+                continue
+            known, other = first.setdefault(spelling(name), (name, session))
+            if known != name and known not in session.regions:
+                raise DataError(
+                    f"region {known!r} of session {other.name} is {name!r} in session "
+                    f"{session.name}: they differ in case, blanks, '_', '-' or leading zeros "
+                    "alone, and would both be left out; write a region's name in one way"
+                )
 
 
 def prepare_sessions(

@@ -452,6 +452,22 @@ def session_targets(
     return made
 
 
+def targets_of(sessions: Sequence[Session], target: Target) -> list[TargetTrace]:
+    """The target of every frame of each session, as `session_targets` of prepared ones.
+
+    Raises
+    ------
+    DataError, StudyError
+        The signal does not fit the kind of target.
+    """
+    signals = [session.behavior[target.signal] for session in sessions]
+    classes = collect_classes(signals) if target.kind == "classes" else None
+    return [
+        make_target(signal, target, segment=session.segment, classes=classes)
+        for signal, session in zip(signals, sessions, strict=True)
+    ]
+
+
 def windows_of(
     prepared: PreparedSessions,
     target: Target,

@@ -237,7 +237,7 @@ def _unseen(values: RunValues, name: str) -> str:
         return _not_done("excluded.csv is missing, which says whether leaks were found")
     n_leaks = 0 if excluded.empty else int((excluded["what"] == "leak").sum())
     by = values.study.get("folds", {}).get("by", "animal")
-    return f"folds by {by}; {n_leaks} ways from test to training found (see the warnings)"
+    return f"folds by {by}; {n_leaks} risks of a leak or mix-up found (see the warnings)"
 
 
 def _how_many(values: RunValues, name: str) -> str:

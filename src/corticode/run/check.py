@@ -24,10 +24,12 @@ from corticode.data.signals import holds_numbers
 from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
 from corticode.errors import LEFT_OUT, CorticodeError, Finding
 from corticode.run.tasks import (
+    Asked,
     StudyFiles,
     ask,
     check_start_weights,
     examine_folds,
+    mixed_up,
     odd_about,
     read_files,
 )
@@ -122,9 +124,11 @@ def check_study(
     _describe(report, study, content)
     report.findings += [finding for session in sessions for finding in session.findings]
     prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
+    asked_before: list[Asked] = []
     for keys in study.conditions:
         try:
             asked = ask(study, content, keys)
+            asked_before.append(asked)
             condition, folds = asked.condition, asked.folds
             check_start_weights([condition])
             report.findings += odd_about(study, content, asked)
@@ -148,6 +152,7 @@ def check_study(
             report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
         except CorticodeError as error:
             report.faults.append(str(error))
+    report.findings[:0] = mixed_up(study, content, asked_before)
     report.faults = list(dict.fromkeys(report.faults))
     report.findings = list(dict.fromkeys(report.findings))
     return report

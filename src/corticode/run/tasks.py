@@ -3,8 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,13 @@ from corticode.data.folds import (
     leave_sessions_out,
 )
 from corticode.data.leaks import find_leaks
+from corticode.data.mixups import (
+    Twice,
+    alike_names,
+    same_behavior,
+    same_recordings,
+    target_among_regions,
+)
 from corticode.data.movies.statistics import load_statistics
 from corticode.data.on_frames import lost_bouts
 from corticode.data.prepared import (
@@ -40,11 +49,11 @@ from corticode.data.regions import RegionTable, read_regions
 from corticode.data.remembered import SMALL_BYTES
 from corticode.data.session import Session
 from corticode.data.targets import Target, is_wide
-from corticode.data.windows import sessions_without_windows
+from corticode.data.windows import sessions_without_windows, targets_of
 from corticode.decode.decoder import FORMAT
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
-from corticode.errors import UNKNOWN_CLASS, DataError, Finding, StudyError
+from corticode.errors import UNKNOWN_CLASS, CorticodeError, DataError, Finding, StudyError
 from corticode.explain.settings import KINDS, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings
 from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
@@ -206,6 +215,11 @@ class StudyFiles:
         """The frame rate of all sessions."""
         return self.sessions[0].frame_rate_hz
 
+    @cached_property
+    def recorded_twice(self) -> tuple[Twice, ...]:
+        """Pairs of sessions that are one recording, found once."""
+        return tuple(same_recordings(self.sessions))
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -332,6 +346,7 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         content.recordings,
         condition.target,
         condition.pixels,
+        content.recorded_twice,
     )
     lost = lost_bouts([session.placed for session in content.sessions], condition.target)
     return [
@@ -357,6 +372,29 @@ def _rule_of_no_clock(study: Study, sessions: Sequence[Session], target: Target)
         "for one; leave it out"
     )
     return [Finding("key", reason, item="target.on_frames")]
+
+
+def mixed_up(study: Study, content: StudyFiles, asked: Sequence[Asked]) -> list[Finding]:
+    """What looks like a slip of the catalogue: names, one behaviour twice, a target as region.
+
+    Parameters
+    ----------
+    study, content
+        The study and what its files hold.
+    asked
+        Its conditions; of those that decode traces, each target is looked for among the regions.
+    """
+    sessions = content.sessions
+    targets = dict.fromkeys(
+        one.condition.target for one in asked if one.condition.input in ("traces", "traces+cues")
+    )
+    findings = alike_names(content.recordings)
+    findings += same_behavior(sessions, study.signals, but_for=content.recorded_twice)
+    for target in targets:
+        with suppress(CorticodeError):  # what is wrong with it is said where windows are cut
+            traces = targets_of(sessions, target)
+            findings += target_among_regions(sessions, traces, target.signal)
+    return findings
 
 
 def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
@@ -390,13 +428,13 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
         ),
         redone=changed,
-        findings=list(study.unused),
         is_simulated=any(map(is_simulated, content.recordings)),
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}
     wanted = wanted_maps(study)
     asked = [ask(study, content, condition_keys) for condition_keys in study.conditions]
     check_start_weights([one.condition for one in asked])
+    plan.findings += [*mixed_up(study, content, asked), *study.unused]
     for one in asked:
         condition = one.condition
         plan.findings += odd_about(study, content, one)
@@ -408,8 +446,10 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
                 run, condition, recordings, their_sessions, [bare[k] for k in members]
             )
             folder = _prepare(run, study, condition, their_sessions, own, stored)
-            rules = rules_at_gaps(condition.preprocessing, their_sessions)
-            rules += rules_of_target(condition.target, their_sessions)
+            rules = (
+                *rules_at_gaps(condition.preprocessing, their_sessions),
+                *rules_of_target(condition.target, their_sessions),
+            )
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
             examined = examine_folds(prepared, condition, own_folds, content.table)

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 from corticode.errors import CorticodeError, DataError, MissingDataError, some
@@ -355,3 +356,24 @@ def find_name(path: Path, name: str | None, shapes: Mapping[str, tuple[int, ...]
             f"{guess(name, shapes)}"
         )
     return name
+
+
+def spelling(name: str) -> str:
+    """What is left of a name without case, blanks, ``_``, ``-`` and leading zeros.
+
+    Two numbers stay apart, so that session ``1-12`` is not ``11-2``.
+
+    Examples
+    --------
+    >>> {spelling(name) for name in ("Mouse_01", "mouse 1", "MOUSE-001")}
+    {'mouse1'}
+    >>> spelling("1-12") == spelling("11-2")
+    False
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    parts = re.findall(r"\d+|[^\d\s_\-\u2010-\u2015\u2212]+", folded)
+    plain = [part.lstrip("0") or "0" if part[0].isdigit() else part for part in parts]
+    joined = plain[:1]
+    for before, part in pairwise(plain):
+        joined.append("-" * (before[0].isdigit() and part[0].isdigit()) + part)
+    return "".join(joined)
