@@ -139,6 +139,20 @@ def test_without_a_folder_it_is_held_in_memory(
         assert unpacked.room_taken([read]) == (0, 0)
 
 
+def test_a_folder_that_another_filled_is_used(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = _write(tmp_path, ".tif zlib")
+    read_array(location)
+
+    def none(*_: object) -> Any:
+        raise PermissionError(13, "read only")
+
+    monkeypatch.setattr(unpacked, "FileLock", none)
+    monkeypatch.setattr(Path, "touch", none)
+    assert isinstance(read_array(location), np.memmap)
+
+
 def test_what_nobody_used_for_a_month_goes(cache: Path, tmp_path: Path) -> None:
     read_array(_write(tmp_path, ".tif zlib"))
     (place,) = cache.glob("*.npy")

@@ -69,10 +69,12 @@ def unpacked(
         return _in_memory(path, name, shape, dtype, blocks)
     try:
         place = _place(path, name)
+        # What is there was put there whole: only who fills it needs the lock.
+        if (found := _mapped(place, shape, dtype)) is not None:
+            return found
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
-            found = _mapped(place)
-            if found is not None and (found.shape, found.dtype) == (shape, dtype):
+            if (found := _mapped(place, shape, dtype)) is not None:
                 return found
             _forget_old(place.parent)
             _check_room(path, place.parent, n_bytes)
@@ -127,16 +129,20 @@ def _place(path: Path, name: str) -> Path:
     return unpacked_folder().absolute() / f"{fingerprint(path)}-{key}.npy"
 
 
-def _mapped(place: Path) -> NDArray[Any] | None:
+def _mapped(
+    place: Path, shape: tuple[int, ...] | None = None, dtype: np.dtype[Any] | None = None
+) -> NDArray[Any] | None:
     """What is kept at a place, marked as used; None where nothing is, or something else."""
     if not place.is_file():
         return None
     try:
         found: NDArray[Any] = np.load(place, mmap_mode="r")
-        place.touch()
     except (ValueError, EOFError):
         return None
-    return found
+    with suppress(OSError):  # a folder that others fill
+        place.touch()
+    is_it = shape is None or (found.shape, found.dtype) == (shape, dtype)
+    return found if is_it else None
 
 
 def _in_memory(
