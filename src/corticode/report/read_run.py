@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from corticode.data.catalogue import Recording, read_catalogue
+from corticode.data.checks import examine_movie
 from corticode.data.extraction import read_label_image
 from corticode.data.prepared import PreparedSessions, load_sessions
 from corticode.data.readers.arrays import parse_location
@@ -289,7 +290,9 @@ def _recording(folder: Path, study: Mapping[str, Any], trace: SessionTrace) -> R
 def _movie_of(recording: Recording, trace: SessionTrace) -> NDArray[Any]:
     if recording.movie is None:
         raise DataError(f"session {recording.name} has no movie in the catalogue")
-    imaging, _ = read_imaging(replace(recording, traces=None))
+    # Only put in order could a movie be decoded that lost a frame.
+    flips = examine_movie(recording).flips if len(recording.channels) > 1 else ()
+    imaging, _ = read_imaging(replace(recording, traces=None), flips=flips)
     movie = np.asarray(imaging["movie"])
     if len(movie) < trace.first_frame + trace.score.size:
         raise DataError(

@@ -266,3 +266,53 @@ def test_between_knots_is_a_line():
 
 def test_knots_are_never_nearer_than_a_frame():
     assert [knot_distance(n) for n in (1, 4, 999, 1001)] == [1, 1, 250, 250]
+
+
+class TestLeftOut:
+    """Frames that are not to count: whatever they hold changes nothing."""
+
+    @pytest.mark.parametrize("causal", [False, True])
+    @pytest.mark.parametrize("with_reference", [False, True])
+    def test_they_change_no_number(self, causal, with_reference):
+        movie, reference = a_movie("u2"), a_movie("u2")
+        left_out = np.zeros(600, bool)
+        left_out[[0, 100, 101, 399, 599]] = True
+        others = movie.copy(), reference.copy()
+        for one in others:
+            one[left_out] = 60_000
+
+        def measured(a, b):
+            return measure_movie(
+                a,
+                b if with_reference else None,
+                lowpass_frames=4,
+                causal=causal,
+                detrend_frames=None if causal else 100,
+                left_out=left_out,
+            )
+
+        wanted, found = measured(movie, reference), measured(*others)
+        for name in ("valid", "n_counted", "mean", "variance", "slope", "drift"):
+            value = getattr(wanted, name)
+            if value is None:
+                continue
+            # The first frame's counts are where sums begin, and are taken off exactly.
+            np.testing.assert_allclose(getattr(found, name), value, rtol=1e-9, err_msg=name)
+        assert not found.valid[left_out].any()
+        assert [str(f) for f in odd_statistics(found) if "finite" in str(f)] == []
+
+    def test_the_low_passed_reference_holds_none(self):
+        movie, reference = a_movie("u2", 300), a_movie("u2", 300)
+        left_out = np.zeros(300, bool)
+        left_out[100] = True
+        found = measure_movie(movie, reference, lowpass_frames=9, left_out=left_out)
+        assert np.flatnonzero(~found.valid).tolist() == list(range(96, 105))
+        alone = measure_movie(movie, left_out=left_out)
+        assert np.flatnonzero(~alone.valid).tolist() == [100]
+
+    def test_they_are_kept(self, tmp_path):
+        left_out = np.zeros(300, bool)
+        left_out[3] = True
+        found = measure_movie(a_movie("u1", 300), left_out=left_out)
+        save_statistics(tmp_path / "a.npz", found, "k")
+        assert load_statistics(tmp_path / "a.npz", "k").left_out.tolist() == left_out.tolist()
