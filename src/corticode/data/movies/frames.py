@@ -31,7 +31,7 @@ DARK_SHARE = 0.5
 EDGE_SHARE = 0.3  # light that goes off or on does so within a frame; bleaching does not
 SATURATED_SHARE = 0.02
 CLIPPED_SHARE = 0.01
-ZERO_SHARE = 0.01
+ZERO_SHARE, LOST_SHARE = 0.01, 0.5
 PATTERN_SHARE, PATTERN_SDS = 0.15, 15.0
 ROUGH_SHARE, ROUGH_SDS = 0.5, 15.0
 JUMP_SHARE, JUMP_SDS = 0.10, 12.0
@@ -328,7 +328,12 @@ def _corrupt(
     usual_rough = np.maximum(_around(looks.roughness, good), 1e-9 * level)
     # A brighter image is rougher by as much.
     rough = looks.roughness / usual_rough / np.maximum(bright / level, 1)
-    zeros = looks.zeros - np.median(looks.zeros)
+    # Around the brain a dim pixel may be 0: what is 0 must have been bright.
+    is_bright = usual > usual.mean(axis=1, keepdims=True)
+    lost = (is_bright & (pattern * bright[:, None] < LOST_SHARE * usual * level[:, None])).any(
+        axis=1
+    )
+    zeros = np.where(lost, looks.zeros - np.median(looks.zeros), 0)
     if not good.any():
         return np.zeros(bright.size, np.bool_)
     limits = (
