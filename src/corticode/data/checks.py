@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
+from corticode.data.files import fingerprint
 from corticode.data.movies.alternation import Turns, find_turns, frame_pairs
 from corticode.data.movies.frames import (
     CORRUPT,
@@ -429,6 +430,11 @@ def _looked_at(recordings: Sequence[Recording]) -> dict[str, Examined | Corticod
 
     def examined(recording: Recording) -> Examined | CorticodeError:
         try:
+            # Its hash is asked for later on. Reading it now, from end to end, is quicker than
+            # page by page as frames are looked at, and these are then still in memory.
+            for location in (recording.movie, recording.movie_reference):
+                if location is not None:
+                    fingerprint(location.path)
             return examine_movie(recording)
         except CorticodeError as error:
             return error

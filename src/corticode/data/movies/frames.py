@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from corticode.data.movies.passes import frame_blocks
 
 GRID = 8
-# Of the image's rows, one in so many: for cells, and for what else is looked at.
-CELL_ROWS, OTHER_ROWS = 2, 8
+# Of the image's rows, one in so many are looked at; of a cell at least so many.
+OTHER_ROWS, LEAST_CELL_ROWS = 8, 4
 STRETCH_FRAMES = 64
 LEAST_FRAMES = 50
 LEAST_GOOD = 8
@@ -154,7 +154,7 @@ def _cell_means(block: NDArray[Any], grid: tuple[int, int]) -> NDArray[np.float6
     """Means of the cells of each frame, (frame, cell); what is left at the edges is cut off."""
     height, width = block.shape[1] // grid[0], block.shape[2] // grid[1]
     inner = block[:, : grid[0] * height, : grid[1] * width]
-    step = CELL_ROWS if height >= 2 * CELL_ROWS else 1
+    step = max(1, height // LEAST_CELL_ROWS)
     bands = inner.reshape(len(block), grid[0], height, -1)[:, :, ::step]
     kind: type[np.generic] = np.uint32 if block.dtype.kind == "u" else np.int32
     if block.dtype.kind == "f" or block.dtype.itemsize > 2:
@@ -166,14 +166,19 @@ def _cell_means(block: NDArray[Any], grid: tuple[int, int]) -> NDArray[np.float6
 
 def _roughness(block: NDArray[Any], sampled: NDArray[Any]) -> NDArray[np.float64]:
     """Root mean square difference of neighbouring pixels, downwards and along rows, (frame,)."""
-    n_rows, size = block.shape[1], 0
-    total = np.zeros(len(block))
-    upper = sampled.astype(np.float32)
-    below = block[:, 1 :: OTHER_ROWS if n_rows >= 2 * OTHER_ROWS else 1].astype(np.float32)
-    n_pairs = min(upper.shape[1], below.shape[1])
-    for step in (below[:, :n_pairs] - upper[:, :n_pairs], np.diff(upper, axis=2)):
+    below = block[:, 1 :: OTHER_ROWS if block.shape[1] >= 2 * OTHER_ROWS else 1]
+    n_pairs = min(sampled.shape[1], below.shape[1])
+    along = sampled[:, ::2]
+    pairs = ((below[:, :n_pairs], sampled[:, :n_pairs]), (along[:, :, 1:], along[:, :, :-1]))
+    total, size = np.zeros(len(block)), 0
+    for one, other in pairs:
+        if block.dtype.kind in "iu" and block.dtype.itemsize == 2:
+            # Differences of counts fit into the same two bytes, but for the wildest.
+            step = (one - other).view(np.int16).astype(np.float32)
+        else:
+            step = one.astype(np.float32) - other.astype(np.float32)
         if step.size:
-            total += np.einsum("trc,trc->t", step, step, dtype=np.float64)
+            total += np.einsum("trc,trc->t", step, step)
             size += step[0].size
     return np.sqrt(total / max(1, size))
 
@@ -321,7 +326,7 @@ def _corrupt(
     taken: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     lit = np.where(bright > 0, bright, np.inf)
-    pattern = looks.cells / lit[:, None]
+    pattern = looks.cells / lit[:, None].astype(np.float32)
     good = ~taken
     usual = _around(pattern, good)
     away = np.sqrt(((pattern - usual) ** 2).mean(axis=1) / (usual**2).mean(axis=1))
