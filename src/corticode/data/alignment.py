@@ -316,6 +316,8 @@ def _unequal(
         ways = f"if the ends are all that differs, [data] trim_frames = {spread} cuts the longer"
         if not has_times:
             ways += "; if frames are missing elsewhere, give frame_times and behavior_times"
+        elif lengths["frame_times"] == longest:
+            ways += "; if the first pulse starts the recording and is no frame, take that one out"
         return AlignmentError(f"{message} ({allowed}); {ways}")
     ways = f"{spread} frames are more than an end that was cut: "
     n_more = lengths.get("frame_times", 0) - min(_imaging(lengths).values())

@@ -160,7 +160,7 @@ def _order_fault(times: NDArray[np.float64]) -> tuple[str, str]:
         return "stray", (
             f"sample {stray} is at {times[stray]:.10g} s, the others run from "
             f"{np.delete(times, stray).min():.10g} to {np.delete(times, stray).max():.10g} s; it "
-            "is a stray: take its row out, of times and of what belongs to them"
+            "is a stray: take its row out (times and what belongs to them), or give it its time"
         )
     drops = times[falls - 1] - times[falls] + period_s
     counter = _counter_of(times, falls, drops, period_s)
@@ -254,7 +254,7 @@ def _stray_end(times: NDArray[np.float64], steps: NDArray[np.float64]) -> tuple[
             return "stray", (
                 f"the {which} sample is at {times[k]:.10g} s, the others run from {rest[0]:.10g} "
                 f"to {rest[-1]:.10g} s; it is a stray: take its row out, of times and of what "
-                "belongs to them"
+                "belongs to them, or give it its time"
             )
     return "", ""
 
