@@ -600,7 +600,8 @@ def _fitting_words(clocks: Clocks, behavior_times: NDArray[np.float64]) -> str:
     if _are_numbers(behavior_times):
         return (
             "behavior_times look like numbers of samples: divide them by the sampling rate "
-            f"({(behavior_times.size - 1) / frame_span:.4g} Hz would fit)"
+            f"({(behavior_times.size - 1) / frame_span:.4g} Hz would fit). If there really is one "
+            "sample a second, give those of the time that was imaged"
         )
     found: list[tuple[float, str]] = []
     for name, scale in SECONDS_IN.items():
