@@ -329,6 +329,18 @@ class TestWhatThisMachineLacks:
             run_inline(mapped[0], tmp_path / "run")
         assert not list((tmp_path / "run").rglob("done.json"))
 
+    def test_several_workers_where_there_is_no_shared_memory(
+        self, linear_cohort, tmp_path, monkeypatch
+    ):
+        def refuse(*_, **__):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+        monkeypatch.setattr("corticode.run.execute.ProcessPoolExecutor", refuse)
+        study = read_study(linear_cohort / "study.toml")
+        with pytest.raises(RunError, match=r"as /dev/shm is missing or full\); run .* --workers 1"):
+            execute_study(study, tmp_path / "run", n_workers=2)
+        assert execute_study(study, tmp_path / "run").n_fits == 12
+
     def test_other_errors_are_not_hidden(self, linear_cohort, run_inline, tmp_path, monkeypatch):
         def fit(*_, **__):
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

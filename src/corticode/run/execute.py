@@ -471,11 +471,18 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
         yield executor or _InThisProcess()
         return
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        n_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start_worker,
-    )
+    try:
+        pool = ProcessPoolExecutor(
+            n_workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=start_worker,
+        )
+    except (OSError, ImportError, NotImplementedError) as error:
+        # Where /dev/shm is missing or may not be written, there are no semaphores.
+        raise RunError(
+            f"this system lets no process start others ({error}; on Linux most often as /dev/shm "
+            "is missing or full); run the same command with --workers 1, which needs none"
+        ) from error
     try:
         yield pool
     except BaseException:
