@@ -571,12 +571,14 @@ class TestWarnings:
         blank = excluded[excluded["what"] == "session"].set_index("animal")["reason"]
         assert blank.index.tolist() == ["m1", "m2"]
         assert blank["m1"].startswith("no auc in 'linear': 0 bouts of 0; 0.0 s of 0; 1 bout of 1 (")
-        for piece in (
-            "fold 'test-m3_valid-m4': left out of 'linear': its training part has one class",
-            "fold 'test-m1_valid-m3': its test part has one class; AUC is empty",
-            "fold 'test-m3_valid-m1': its validation part has one class; the epoch is chosen by",
+        folds = excluded[excluded["what"] == "fold"]
+        for fold, piece in (
+            ("test-m3_valid-m4", "left out of 'linear': its training part has one class"),
+            ("test-m1_valid-m3", "its test part has one class; AUC is empty"),
+            ("test-m3_valid-m1", "its validation part has one class; the epoch is chosen by"),
         ):
-            assert f"warning: {piece}" in told
+            assert f": {piece}" in told
+            assert (folds.loc[folds["item"] == fold, "reason"].str.startswith(piece)).any()
         scores = Run(tmp_path / "run").read_table("scores").set_index("test_animal")
         assert scores.loc[["m1", "m2"], "auc"].isna().all()
         assert (scores.loc[["m3", "m4"], "auc"] > 0.9).all()

@@ -185,7 +185,8 @@ def target_among_regions(
 
 def _steps_of_traces(session: Session) -> Steps:
     """Steps of the mean over regions, each in units of its own SD, shape (frame - 1,)."""
-    traces = np.asarray(session.traces)
+    traces = np.asarray(session.traces, dtype=np.float64)
+    traces = np.where(np.isfinite(traces), traces, np.nan)
     spread = np.nanstd(traces, axis=0, dtype=np.float64)
     gain = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
     # Frames with a gap say nothing: a mean over other regions would be a step of its own.
