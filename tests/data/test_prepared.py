@@ -278,6 +278,21 @@ def test_arrays_that_do_not_belong_together(tmp_path):
         load_sessions(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"[", b"{" * 100_000, b"\x93NUMPY\x01\x00\x08\x00{'a': (\n"]
+)
+@pytest.mark.parametrize("name", ["prepared.json", "run.npy", "traces.npy"])
+def test_whatever_a_file_holds_it_is_one_error(tmp_path, name, content):
+    store_sessions(tmp_path, SESSIONS, Z_SCORE, "key")
+    described = json.loads((tmp_path / "prepared.json").read_text())
+    del described["files"]  # as older versions left it
+    (tmp_path / "prepared.json").write_text(json.dumps(described))
+    (tmp_path / name).write_bytes(content)
+    assert not is_stored(tmp_path, "key")
+    with pytest.raises(RunError, match="delete the folder and run the same command again"):
+        load_sessions(tmp_path)
+
+
 def session(animal="m1", *, n_frames=20, shape=(6, 5), seed=0, rate=10.0, **more):
     movie = np.random.default_rng(seed).integers(90, 200, (n_frames, *shape)).astype(np.uint16)
     run = (np.arange(n_frames) % 4 > 1).astype(float)

@@ -125,7 +125,9 @@ class TestSavedAndLoaded:
 
 
 class TestDamaged:
-    @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"3", b"\xff\xfe", b"{}"])
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"[1]", b"null", b"3", b"\xff\xfe", b"{}", b"[" * 100_000]
+    )
     def test_json(self, saved, content):
         (saved[1] / "decoder.json").write_bytes(content)
         with pytest.raises(DecoderError, match=r"decoder.json is damaged .*fit the decoder again"):

@@ -22,7 +22,7 @@ from corticode.data.movies.statistics import (
     save_statistics,
 )
 from corticode.data.preprocess import Preprocessing, preprocess_traces
-from corticode.data.readers.lookup import spelling
+from corticode.data.readers.lookup import LIBRARY_ERRORS, spelling
 from corticode.data.session import Session, read_imaging
 from corticode.data.signals import holds_numbers
 from corticode.errors import DataError, Finding, RunError
@@ -369,7 +369,7 @@ def is_stored(folder: Path, key: str) -> bool:
             return False
         load_sessions(folder)
         return True
-    except (RunError, OSError, ValueError, KeyError, TypeError):
+    except LIBRARY_ERRORS:
         return False
 
 
@@ -409,7 +409,7 @@ def load_sessions(folder: Path) -> PreparedSessions:
             **arrays,
         )
         _check_sizes(prepared)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except LIBRARY_ERRORS as error:
         raise RunError(
             f"prepared sessions in {folder} cannot be read ({error}); delete the folder and run "
             "the same command again"

@@ -18,6 +18,7 @@ from corticode.data.files import check_recorded, write_bytes, write_text
 from corticode.data.folds import Part
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
+from corticode.data.readers.lookup import LIBRARY_ERRORS
 from corticode.data.targets import Target, is_lost_in_float32
 from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
@@ -296,7 +297,7 @@ def load_decoder(folder: Path | str) -> Decoder:
             },
             trained_classes=tuple(described.get("trained_classes", recipe.classes)),
         )
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except LIBRARY_ERRORS as error:
         raise DecoderError(
             f"{folder / 'decoder.json'} is not a decoder's description ({error}); {AGAIN}"
         ) from error
@@ -319,7 +320,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         described = json.loads(path.read_text("utf-8"))
         found = described["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except LIBRARY_ERRORS as error:
         raise DecoderError(f"{path} is damaged ({error}); {AGAIN}") from error
     if found != FORMAT:
         raise DecoderError(f"{path} has format {found}; this corticode reads {FORMAT}: {AGAIN}")

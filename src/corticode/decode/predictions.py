@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from corticode.data.files import check_recorded, write_with
+from corticode.data.readers.lookup import LIBRARY_ERRORS
 from corticode.data.targets import KINDS
 from corticode.errors import CorticodeError, DataError, DecoderError, MissingDataError
 
@@ -186,16 +185,7 @@ class Predictions:
             raise MissingDataError(
                 f"there is no predictions file {path}; run the fit or the prediction that writes it"
             ) from error
-        except (
-            CorticodeError,
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            KeyError,
-            NotImplementedError,
-            OSError,
-            ValueError,
-        ) as error:
+        except (CorticodeError, *LIBRARY_ERRORS) as error:
             raise DecoderError(
                 f"{path} is damaged or holds no predictions ({error}); delete it and run the same "
                 "command again ('corticode run', where it is part of a run)"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from corticode.data.files import check_recorded, write_with
+from corticode.data.readers.lookup import LIBRARY_ERRORS
 from corticode.errors import CorticodeError, DataError, MissingDataError
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ class ImportanceMap:
             found = _from_arrays(described, arrays)
             check_recorded(path)
             return found
-        except (CorticodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except (CorticodeError, *LIBRARY_ERRORS) as error:
             raise DataError(
                 f"{path} is damaged or holds no importance map ({error}); delete it and make the "
                 "map again"
@@ -298,12 +297,5 @@ def _read_arrays(path: Path, needed: str) -> dict[str, NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise MissingDataError(f"there is no file {path} with an {needed}") from error
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        OSError,
-        ValueError,
-    ) as error:
+    except LIBRARY_ERRORS as error:
         raise DataError(f"{path} is damaged or holds no {needed} ({error})") from error

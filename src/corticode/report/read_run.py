@@ -3,7 +3,6 @@
 import json
 import os
 import tomllib
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -20,6 +19,7 @@ from corticode.data.checks import examine_movie
 from corticode.data.extraction import read_label_image
 from corticode.data.prepared import PreparedSessions, load_sessions
 from corticode.data.readers.arrays import parse_location
+from corticode.data.readers.lookup import LIBRARY_ERRORS
 from corticode.data.regions import read_regions
 from corticode.data.session import read_imaging
 from corticode.decode.predictions import Predictions
@@ -134,7 +134,7 @@ def read_mean_images(run: Run, provenance: Mapping[str, Any]) -> dict[str, Any]:
                 with np.load(path, allow_pickle=False) as stored:
                     found[name] = stored["mean"][-1]
                 break
-            except (OSError, KeyError, ValueError):
+            except LIBRARY_ERRORS:
                 continue
     return found
 
@@ -158,7 +158,7 @@ def read_session_maps(run: Run, condition: str, name: str) -> dict[str, NDArray[
             result = read_result(path.parent, MapResult)
             table = read_csv(path.parent / "occlusion_sessions.csv")
             grid = SquareGrid(tuple(result.details["image_shape"] if result is not None else ()))
-        except (OSError, KeyError, ValueError, TypeError, RunError):
+        except LIBRARY_ERRORS:
             continue
         if table["mask"].str.startswith("square ").all():
             tables.append(table)
@@ -495,7 +495,7 @@ def _frame_rate_hz(run: Run) -> float | None:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 rate = float(stored["frame_rate_hz"])
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        except LIBRARY_ERRORS:
             continue
         return None if np.isnan(rate) else rate
     return None

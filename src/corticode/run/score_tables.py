@@ -514,11 +514,20 @@ def _confounds_of(made: Scored, name: str) -> ConfoundAnalysis:
             table = describe_beside(*(_read_predictions(t.folder) for t in (task, beside)))
             described.append(table.assign(fold=task.fold.name, seed=task.seed))
     folders = {t.prepared for t in made.fitted if t.condition.name == removed}
-    measured = [json.loads((f / RELIABILITY).read_text("utf-8")) for f in sorted(folders)]
     # Folds within animals have prepared data of their own: the worst of all counts.
-    worst = [least_reliable(one) for one in measured] or [("", float("nan"))]
+    worst = [_least_reliable(folder) for folder in sorted(folders)] or [("", float("nan"))]
     name_of, lowest = min(worst, key=lambda one: -1 if np.isnan(one[1]) else one[1])
     return analyse_confounds(described, made.animal_scores, name, lowest, name_of)
+
+
+def _least_reliable(folder: Path) -> tuple[str, float]:
+    try:
+        return least_reliable(json.loads((folder / RELIABILITY).read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"{folder / RELIABILITY} is missing or damaged ({error}); delete the folder {folder} "
+            "and run the same command again: it is made again, and what is fitted is kept"
+        ) from error
 
 
 def _write_where_there_is(run: Run, name: str, tables: Sequence[pd.DataFrame]) -> None:

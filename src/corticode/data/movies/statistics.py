@@ -1,6 +1,5 @@
 """What a movie's normalisation needs to know of it, found in one pass and kept beside it."""
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from corticode.data.movies.reference import (
     fast_cycles,
     reference_slope,
 )
+from corticode.data.readers.lookup import LIBRARY_ERRORS
 from corticode.errors import DataError, Finding
 
 KNOTS_A_LENGTH = 4
@@ -525,7 +525,7 @@ def load_statistics(path: Path, key: str) -> MovieStatistics | None:
                 checkpoint_frames=int(stored["checkpoint_frames"]),
                 knot_frames=int(stored["knot_frames"]) if "knot_frames" in stored else 0,
             )
-    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+    except LIBRARY_ERRORS:
         return None  # gone or spoilt: they are taken again
 
 

@@ -24,7 +24,7 @@ from corticode.errors import CorticodeError, DataError, MissingDataError, some
 
 # Whatever a library raises on a file that is not what it expects. MemoryError, OverflowError and
 # RecursionError are among them: a few wrong bytes claim sizes and depths without end.
-_LIBRARY_ERRORS = (
+LIBRARY_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -218,7 +218,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except CorticodeError:
         raise
-    except _LIBRARY_ERRORS as error:
+    except LIBRARY_ERRORS as error:
         raise unreadable(path, kind, error) from error
 
 
