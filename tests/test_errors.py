@@ -13,6 +13,7 @@ from corticode.errors import (
     DecoderError,
     Finding,
     FoldError,
+    MachineError,
     MissingDataError,
     RunError,
     StudyError,
@@ -29,6 +30,7 @@ from corticode.errors import (
         (FoldError, StudyError),
         (DecoderError, ValueError),
         (RunError, RuntimeError),
+        (MachineError, RunError),
     ],
 )
 def test_every_error_is_ours_and_a_builtin(error, builtin):
@@ -41,7 +43,7 @@ def test_every_error_is_ours_and_a_builtin(error, builtin):
 
 def test_no_error_is_missing_from_the_table_above():
     found = {x for x in vars(errors).values() if isinstance(x, type) and issubclass(x, Exception)}
-    assert len(found) == 8
+    assert len(found) == 9
 
 
 def test_findings_say_where():

@@ -551,7 +551,7 @@ def demo(
     _check(str(study_path), with_sessions=False)
     _say(
         "4. corticode run: four decoders of traces, five folds, each mouse left out once; "
-        "one decoder of movies, one fold; a map of the gru, and cues that are not cortex"
+        "one decoder of movies, one fold; a map of the gru, and confounds"
     )
     _run_study(read_study(study_path), out / "run", workers=workers)
     _say("")

@@ -97,7 +97,8 @@ def deep_shap(
     >>> traces = np.random.default_rng(0).normal(size=(400, 3)) + run[:, None] * [0, 0, 2]
     >>> session = Session("m1", "a", traces, ("1", "2", "3"), {"run": run}, np.zeros(400, np.int32))
     >>> windows = cut_windows([session], Target("run"), WindowShape(3, 3))
-    >>> decoder = fit(windows, windows, "gru", Training(epochs=5, learning_rate=0.01))
+    >>> early, late = windows.where(windows.frame < 200), windows.where(windows.frame > 210)
+    >>> decoder = fit(early, late, "gru", Training(epochs=5, learning_rate=0.01))
     >>> found = deep_shap(decoder, windows, draw_background(windows, 20))
     >>> found.absolute.shape, found.ranking()["region"][0]
     ((7, 3), '3')

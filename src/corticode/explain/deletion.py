@@ -159,7 +159,8 @@ def delete_regions(
     >>> traces = np.random.default_rng(0).normal(size=(400, 4)) + 2 * run[:, None] * [0, 0, 1, 0]
     >>> session = Session("m1", "a", traces, tuple("abcd"), {"run": run}, np.zeros(400, int))
     >>> windows = cut_windows([session], Target("run"), WindowShape(1, 1))
-    >>> decoder = fit(windows, windows, "linear-window")
+    >>> early, late = windows.where(windows.frame < 200), windows.where(windows.frame > 210)
+    >>> decoder = fit(early, late, "linear-window")
     >>> found = delete_regions(decoder, windows, ["c", "a", "b", "d"])
     >>> found.counts.tolist(), bool(found.deletion[1] < 0.65), bool(found.insertion[1] > 0.9)
     ([0, 1, 2, 3, 4], True, True)

@@ -250,7 +250,8 @@ def occlude(
     >>> traces[:, 1] += 4 * run
     >>> session = Session("m1", "a", traces, ("M2", "HL", "V1"), {"run": run}, np.zeros(400, int))
     >>> windows = cut_windows([session], Target("run"), WindowShape(1, 1))
-    >>> decoder = fit(windows, windows, "linear-window")
+    >>> early, late = windows.where(windows.frame < 200), windows.where(windows.frame > 210)
+    >>> decoder = fit(early, late, "linear-window")
     >>> masks = region_masks({"limb": ["HL"], "other": ["not", "HL"]}, windows.recipe.regions)
     >>> score = occlude(decoder, windows, masks).sessions.set_index("mask")["score"]
     >>> bool(score["limb"] > 0.3), bool(abs(score["other"]) < 0.1)

@@ -460,8 +460,8 @@ def predict_recordings(
     # What is decoded from movies is believed no more here than where the decoder was fitted.
     read = read_session if recipe.input in ("traces", "frame-number") else read_looked_at
     sessions = [read(recording, signals=signals, on_frames=rules) for recording in recordings]
-    warn_about(_seen_before(decoder, recordings))
     windows = cut_windows(sessions, recipe=recipe)
+    warn_about(_seen_before(decoder, recordings))
     predictions = predict(decoder, windows, part=None, device=device)
     warn_about(_seen_sessions(decoder, predictions))
     return predictions
