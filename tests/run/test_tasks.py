@@ -549,3 +549,26 @@ class TestMixUps:
         table["session"] = table["session"].replace({"s3": "S-2"})
         table.to_csv(own_cohort / "sessions.csv", index=False)
         assert self.first(own_cohort).startswith("sessions 's2', 'S-2' differ in case, blanks,")
+
+
+def test_sessions_that_permutation_shortens_are_counted(own_cohort, tmp_path):
+    """A session that gets the labels of a shorter one is decoded over what these cover."""
+    for path in own_cohort.glob("m1_s1.*"):
+        if path.suffix == ".npy":
+            np.save(path, np.load(path)[:100])
+        else:
+            pd.read_csv(path)[:100].to_csv(path, index=False)
+    permuted = LINEAR_STUDY + 'permute_labels = "sessions"\n'
+    (own_cohort / "study.toml").write_text(permuted, "utf-8")
+    report = check_study(own_cohort / "study.toml")
+    [found] = [one for one in report.findings if "shorter" in one.reason]
+    assert found.count == 1
+    assert found.reason.startswith(
+        "permuted labels of 'linear' leave 1 of 12 sessions shorter: 300 of their 400 frames have "
+        "no label (most in m1/s"
+    )
+    plan = lay_out(read_study(own_cohort / "study.toml"), Run(tmp_path / "run"), n_seeds=4)
+    [over_seeds] = [one for one in plan.findings if "shorter" in one.reason]
+    assert over_seeds.count == 2
+    (own_cohort / "study.toml").write_text(LINEAR_STUDY, "utf-8")
+    assert not [f for f in check_study(own_cohort / "study.toml").findings if "shorter" in f.reason]

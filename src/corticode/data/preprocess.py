@@ -21,6 +21,7 @@ FLAT_FLOOR = 1e-12  # what rounding leaves of a constant trace around 0
 CHUNK_FRAMES = 8192
 ROBUST_FRAMES = 20_000
 REGRESSED_OUT = ("none", "cues", "confounds")
+MOST_FRAMES = 10**9  # of a session; longer lengths are slips
 SCALE_OVER = ("session", "training", "causal")
 
 
@@ -535,3 +536,5 @@ def _check_length(n_frames: object, name: str) -> None:
             f"{name} is {n_frames!r}; it must be a whole number of frames above 0, "
             "or be left out for no moving mean"
         )
+    if n_frames > MOST_FRAMES:
+        raise StudyError(f"{name} is {n_frames}; no session has more than {MOST_FRAMES:,} frames")

@@ -318,6 +318,13 @@ class Session:
                     f"session {self.name}: {name} of shape {array.shape} and a segment column of "
                     f"{self.n_frames} frames; each array needs the frames first, all of them"
                 )
+            if name in ("traces", "movie", "reference") and (
+                array is not None and array.dtype.kind not in "biuf"
+            ):
+                raise DataError(
+                    f"session {self.name}: {name} are of type {array.dtype}; numbers (integers or "
+                    "floating point) are needed"
+                )
         n_regions = 0 if self.traces is None else self.traces.shape[-1]
         if len(self.regions) != n_regions or len(set(self.regions)) != n_regions:
             raise DataError(

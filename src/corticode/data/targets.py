@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.preprocess import moving_mean
+from corticode.data.preprocess import MOST_FRAMES, moving_mean
 from corticode.data.signals import ON_FRAMES, holds_numbers
 from corticode.errors import DataError, StudyError
 
@@ -194,6 +194,12 @@ class Target:
             number = getattr(self, name)
             if not 0 <= number < np.inf:
                 raise StudyError(f"target {name} is {number}; it must be 0 or more")
+            if name != "hysteresis" and number > MOST_FRAMES:
+                raise StudyError(
+                    f"target {name} is {number}; no session has more than {MOST_FRAMES:,} frames"
+                )
+        if self.above is not None and not np.isfinite(self.above):
+            raise StudyError(f"target above is {self.above}; give a finite number")
         self._check_rule()
         if self.kind != "binary" or self.above is not None:
             return

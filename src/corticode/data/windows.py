@@ -17,7 +17,7 @@ from corticode.data.movies.normalise import (
 )
 from corticode.data.on_frames import lost_bouts
 from corticode.data.prepared import PreparedSessions, prepare_movies, prepare_sessions
-from corticode.data.preprocess import Preprocessing, look_ahead_frames
+from corticode.data.preprocess import MOST_FRAMES, Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session
 from corticode.data.targets import Target, TargetTrace, collect_classes, covered_rows, make_target
@@ -60,6 +60,10 @@ class WindowShape:
             if isinstance(n_frames, bool) or not isinstance(n_frames, int | np.integer):
                 raise StudyError(
                     f"window {name} is {n_frames!r}; it must be a whole number of frames"
+                )
+            if abs(int(n_frames)) > MOST_FRAMES:
+                raise StudyError(
+                    f"window {name} is {n_frames} frames; no session has more than {MOST_FRAMES:,}"
                 )
         if self.before < 0 or self.after < 0:
             raise StudyError(

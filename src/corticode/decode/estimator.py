@@ -123,7 +123,7 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         StudyError
             y holds one class, or a setting is not possible.
         """
-        values, labels = validate_data(self, X, y, allow_nd=True, dtype=np.float32)
+        values, labels = self._checked(X, y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -158,10 +158,26 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         self.n_iter_ = len(decoder.history)
         return self
 
+    def _checked(self, *given: ArrayLike, **more: bool) -> Any:
+        """X, and y where it is given, as scikit-learn checks them; its refusals are ours.
+
+        Raises
+        ------
+        DataError
+            Values that are not finite or beyond float32, and whatever else it refuses.
+        """
+        try:
+            with np.errstate(over="ignore"):  # what overflows is refused as infinite
+                return validate_data(self, *given, allow_nd=True, dtype=np.float32, **more)
+        except DataError:
+            raise
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """Probability of each class, shape (window, class)."""
         check_is_fitted(self)
-        values = validate_data(self, X, allow_nd=True, dtype=np.float32, reset=False)
+        values = self._checked(X, reset=False)
         windows = self._windows(values, np.full(len(values), np.nan, dtype=np.float32))
         score = predict(self.decoder_, windows, device=self.device).score
         if score.ndim == 1:

@@ -32,6 +32,8 @@ from corticode.decode.training import (
 from corticode.decode.weights import load_cnn_weights
 from corticode.errors import DataError, DecoderError, FoldError, StudyError
 
+LARGEST_SEED = 2**63
+
 
 def fit(  # noqa: PLR0913  what, how, and where it goes
     train: Windows,
@@ -108,6 +110,8 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
     """
     settings = Network(network) if isinstance(network, str) else network
     check_device(device)
+    if not 0 <= seed < LARGEST_SEED:
+        raise StudyError(f"seed is {seed}; give a whole number from 0 to {LARGEST_SEED - 1}")
     _check_targets(train, valid)
     _check_apart(train, valid)
     trained_classes = _classes_in(train)

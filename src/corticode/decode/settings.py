@@ -1,7 +1,9 @@
 """What a decoder is and how it is fitted: settings, checked when made; no torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from corticode.errors import StudyError
 
@@ -55,6 +57,7 @@ GRID = "grid"
 BACKBONES = ("efficientnet-b0", "efficientnet-lite0", GRID)
 FLAVOURS = ("torch", "tensorflow")
 USUAL_UNITS = 32
+MOST_UNITS = 10_000
 USUAL_MOVIE_UNITS = 128
 OPTIMISERS = ("adam", "fastai-adam")
 SCHEDULES = ("constant", "one-cycle")
@@ -101,8 +104,11 @@ class Network:
             # Said or left out, the usual size is the same network.
             usual = USUAL_MOVIE_UNITS if self.sees_movies else USUAL_UNITS
             object.__setattr__(self, "units", usual)
-        if self.n_units < 1:
-            raise StudyError(f"network units = {self.units}; at least 1 is needed")
+        if not _is_whole(self.units) or not 1 <= self.n_units <= MOST_UNITS:
+            raise StudyError(
+                f"network units = {self.units}; a whole number of at least 1 and at most "
+                f"{MOST_UNITS:,} is needed"
+            )
         if self.kind == "speed" and self.units != USUAL_UNITS:
             raise StudyError(
                 f"network units = {self.units}, but kind 'speed' has the sizes of the study (64 "
@@ -188,14 +194,17 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "validations", "run_windows"):
-            if getattr(self, name) <= 0:
-                raise StudyError(f"training {name} = {getattr(self, name)}; it must be above 0")
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise StudyError(f"training {name} = {value}; it must be above 0 and finite")
+            if name != "learning_rate" and not _is_whole(value):
+                raise StudyError(f"training {name} = {value}; give a whole number")
         if not 0 <= self.label_smoothing < 1:
             raise StudyError(
                 f"training label_smoothing = {self.label_smoothing}; "
                 "it must be 0 or more and below 1"
             )
-        if not self.penalty or min(self.penalty) < 0:
+        if not self.penalty or not all(0 <= one < math.inf for one in self.penalty):
             raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
         if self.patience is not None and self.patience < 1:
             raise StudyError(
@@ -206,6 +215,10 @@ class Training:
         _check_choice("training", "optimiser", self.optimiser, OPTIMISERS)
         _check_choice("training", "schedule", self.schedule, SCHEDULES)
         _check_choice("training", "windows", self.windows, WINDOWS)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _check_choice(table: str, name: str, value: str, allowed: Sequence[str]) -> None:

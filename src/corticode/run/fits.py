@@ -50,6 +50,8 @@ from corticode.run.worker import machine_errors
 from corticode.study.conditions import Condition
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
+# Of a session's frames, what permuted labels may leave without a label and not be counted.
+LEAST_LOST = 0.01
 STATE_FILE = "state.safetensors"
 FIT_FILES = ("done.json", "decoder.safetensors", "decoder.json", "history.csv", "predictions.npz")
 
@@ -385,6 +387,36 @@ def condition_windows(
     return windows_of(
         prepared, condition.target, targets, condition.window, kept, input=condition.input
     )
+
+
+def shortened_sessions(
+    prepared: PreparedSessions, condition: Condition, n_seeds: int = 1
+) -> list[Finding]:
+    """Sessions that permuted labels leave fewer frames with a target than they have, counted.
+
+    A trace that comes to a longer session leaves the rest of it without a target. One finding: how
+    many sessions, how many of their frames, and the session that loses most, over all seeds.
+    """
+    if condition.permute_labels is None:
+        return []
+    targets = session_targets(prepared, condition.target)
+    before = np.array([np.isfinite(trace.values).sum() for trace in targets])
+    left = np.full(len(targets), np.iinfo(np.int64).max)
+    for seed in range(n_seeds):
+        permuted = _permuted(prepared, targets, condition.permute_labels, seed)
+        left = np.minimum(left, [np.isfinite(trace.values).sum() for trace in permuted])
+    lost = np.maximum(before - left, 0)
+    concerned = np.flatnonzero(lost > LEAST_LOST * before)
+    if not concerned.size:
+        return []
+    k = int(np.argmax(lost / np.maximum(before, 1)))
+    reason = (
+        f"permuted labels of {condition.name!r} leave {concerned.size} of {len(targets)} sessions "
+        f"shorter: {int(lost[concerned].sum()):,} of their {int(before[concerned].sum()):,} frames "
+        f"have no label (most in {prepared.animals[k]}/{prepared.sessions[k]}: {int(lost[k]):,} of "
+        f"{int(before[k]):,}), as they got the labels of a shorter one"
+    )
+    return [Finding("session", reason, count=int(concerned.size))]
 
 
 def _permuted(

@@ -55,7 +55,7 @@ from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import UNKNOWN_CLASS, CorticodeError, DataError, Finding, StudyError
 from corticode.explain.settings import KINDS, MapSettings, Selection
-from corticode.run.fits import FitTask, condition_windows, fold_findings
+from corticode.run.fits import FitTask, condition_windows, fold_findings, shortened_sessions
 from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
 from corticode.run.maps import MapTask
 from corticode.simulate.cohort import is_simulated
@@ -452,7 +452,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             )
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
-            examined = examine_folds(prepared, condition, own_folds, content.table)
+            examined = examine_folds(prepared, condition, own_folds, content.table, n_seeds)
             plan.findings += examined
             for fold in own_folds:
                 for seed in range(n_seeds):
@@ -594,6 +594,7 @@ def examine_folds(
     condition: Condition,
     folds: Sequence[Fold],
     table: RegionTable | None = None,
+    n_seeds: int = 1,
 ) -> list[Finding]:
     """What is odd about the folds of a condition, found without training.
 
@@ -605,7 +606,10 @@ def examine_folds(
     """
     try:
         windows = condition_windows(prepared, condition, table=table)
-        findings = [sessions_without_windows(prepared, windows)]
+        findings = [
+            sessions_without_windows(prepared, windows),
+            shortened_sessions(prepared, condition, n_seeds),
+        ]
         findings += [fold_findings(windows, fold, condition.name) for fold in folds]
     except (DataError, StudyError) as error:
         raise type(error)(f"condition {condition.name!r}: {error}") from error
