@@ -72,6 +72,19 @@ class TestReadFiles:
             read_files(study)
 
 
+def test_a_study_of_traces_opens_no_movie(linear_cohort, run_inline):
+    table = pd.read_csv(linear_cohort / "sessions.csv", dtype=str)
+    names = [f"damaged-{k}.npy" for k in range(len(table))]
+    for name in names:
+        (linear_cohort / name).write_bytes(f"{name} is no movie at all".encode())
+    table.assign(movie=names).to_csv(linear_cohort / "sessions.csv", index=False)
+    summary, _ = run_inline(linear_cohort, linear_cohort / "run")
+    assert summary.animal_scores["value"].notna().all()
+    # `check` looks at whatever the catalogue names.
+    report = check_study(read_study(linear_cohort / "study.toml"))
+    assert "damaged-0.npy" in report.faults[0]
+
+
 class TestLayOut:
     @pytest.fixture
     def plan(self, cohort, tmp_path):

@@ -288,7 +288,8 @@ def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
     study
         The study.
     examine
-        Whether every frame of the movies is looked at, see `corticode.data.checks.read_all`.
+        Whether movies are read, and every frame of them looked at, see
+        `corticode.data.checks.read_all`; else those of recordings with traces are not opened.
 
     Raises
     ------
@@ -300,7 +301,7 @@ def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
     if study.region_image is not None:
         pixels_of_labels(read_label_image(study.region_image))
     sessions = read_all(
-        recordings,
+        recordings if examine else [_traces_alone(recording) for recording in recordings],
         signals=study.signals,
         trim_frames=study.data.trim_frames,
         resample_hz=study.data.resample_hz,
@@ -313,12 +314,19 @@ def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
     return StudyFiles(recordings, sessions, table)
 
 
+def _traces_alone(recording: Recording) -> Recording:
+    """A recording without its movies, where it has traces."""
+    if recording.traces is None:
+        return recording
+    return replace(recording, movie=None, movie_reference=None, channels=())
+
+
 def reads_movies(study: Study) -> bool:
     """Whether some condition is made from movies."""
     of_traces = (None, "traces", "frame-number")
     return any(
         keys.input not in of_traces
-        or (keys.preprocess is not None and keys.preprocess.regress_out == "cues")
+        or (keys.preprocess is not None and keys.preprocess.regress_out not in (None, "none"))
         for keys in study.conditions
     )
 
