@@ -164,7 +164,8 @@ def _describe(report: CheckReport, study: Study, content: StudyFiles) -> None:
     animals = {session.animal for session in sessions}
     n_frames = sum(session.n_frames for session in sessions)
     report.facts.append(
-        f"{len(sessions)} sessions of {len(animals)} animals, {n_frames:,} frames"
+        f"{len(sessions)} session{'s' * (len(sessions) != 1)} of {len(animals)} "
+        f"animal{'s' * (len(animals) != 1)}, {n_frames:,} frames"
         + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
     )
     report.facts += rule_facts(sessions, study.signals)
