@@ -105,7 +105,8 @@ def truncated_tiff(folder):
     path = folder / "movie.tif"
     tifffile.imwrite(path, np.zeros((400, 8, 8), np.uint16), photometric="minisblack")
     path.write_bytes(path.read_bytes()[:20_000])
-    edit_catalogue(folder, movie={3: "movie.tif"})
+    # A study of traces opens the movies of recordings without traces alone.
+    edit_catalogue(folder, movie={3: "movie.tif"}, traces={3: ""})
 
 
 def mat_without_the_array(folder):

@@ -272,7 +272,7 @@ class TestSettings:
         ("keys", "message"),
         [
             ({"kind": "grru"}, r"network kind 'grru' is none of rnn, lstm, gru, bi-rnn, bi-lstm"),
-            ({"units": 0}, r"network units = 0; at least 1 is needed"),
+            ({"units": 0}, r"network units = 0; a whole number of at least 1 and at most 10,000"),
             (
                 {"kind": "speed", "units": 64},
                 r"units = 64, but kind 'speed' has the sizes of the study \(64 and 32 units\)",
