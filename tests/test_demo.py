@@ -16,9 +16,8 @@ CONDITIONS = [
     "linear-frame",
     "gru, permuted labels",
     "cnn, movies",
-    "linear-window: cues only",
-    "linear-window: cues regressed out",
-    "linear-window: with cues",
+    "linear-window: confounds only",
+    "linear-window: confounds removed",
 ]
 
 

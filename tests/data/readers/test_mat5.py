@@ -33,7 +33,10 @@ def test_numbers_as_scipy_reads_them(
 ) -> None:
     path = tmp_path_factory.mktemp("mats") / "a.mat"
     scipy.io.savemat(path, {"x": array}, do_compression=packed)
-    read, wanted = _read(path)["x"], scipy.io.loadmat(path, mat_dtype=True)["x"]
+    # With mat_dtype scipy drops imaginary parts.
+    is_complex = array.dtype.kind == "c"
+    read = _read(path)["x"]
+    wanted = scipy.io.loadmat(path, mat_dtype=not is_complex)["x"]
     assert read.dtype == wanted.dtype
     np.testing.assert_array_equal(read, wanted)
 

@@ -273,7 +273,10 @@ def _read_matrix(matrix: memoryview, order: str, depth: int) -> Any:
         raise ValueError(f"a variable is of the unknown class {head.kind}")
     values = _read_values(head, _next(parts), order)
     if head.flags & _COMPLEX:
-        return values + 1j * _read_values(head, _next(parts), order)
+        found = values.astype(np.complex64 if values.dtype == np.float32 else np.complex128)
+    # Not by a product with i: of infinite parts that would be NaN.
+    found.imag = _read_values(head, _next(parts), order)
+    return found
     return values
 
 
