@@ -274,9 +274,9 @@ def _read_matrix(matrix: memoryview, order: str, depth: int) -> Any:
     values = _read_values(head, _next(parts), order)
     if head.flags & _COMPLEX:
         found = values.astype(np.complex64 if values.dtype == np.float32 else np.complex128)
-    # Not by a product with i: of infinite parts that would be NaN.
-    found.imag = _read_values(head, _next(parts), order)
-    return found
+        # Not by a product with i: of infinite parts that would be NaN.
+        found.imag = _read_values(head, _next(parts), order)
+        return found
     return values
 
 
