@@ -1,6 +1,7 @@
 """How often does the confound analysis claim what is not so? Cohorts whose truth is planted.
 
-``python benchmarks/confounds.py [N]``: N cohorts a cell (100) of five animals and three sessions.
+``python benchmarks/confounds.py [N [WORKERS]]``: N cohorts a cell (100) of five animals and three
+sessions, by so many processes (1).
 In each the traces hold an artefact, neural activity, or both; a confound follows running sharply,
 bluntly or not at all, is measured twice with errors of the size that a reliability asks for, and
 acts linearly, by its square, or linearly with errors that share 30 % of their variance. Traces are
@@ -10,6 +11,8 @@ out in turn. Seeds are fresh: none was looked at while the method was made.
 
 import sys
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +64,7 @@ class Recorded(NamedTuple):
 def main() -> None:
     """Every cell, and the totals."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    workers = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     follows, acts = ("sharply", "bluntly", "not"), ("linearly", "by its square", "errors shared")
     wanted = (1.0, 0.8, 0.55, 0.35, 0.1)
     cells = [Cell("artefact only", f, a, r) for a in acts for f in follows for r in wanted]
@@ -71,13 +75,15 @@ def main() -> None:
         for r in (0.8, 0.35)
     ]
     rows, totals = [], dict.fromkeys(TRUTHS, (0, 0))
-    for k, cell in enumerate(cells):
-        found = Counter(verdict(cell, FIRST_SEED + 1000 * k + seed) for seed in range(n))
-        wrong = found[FALSE[cell.truth]]
-        totals[cell.truth] = (totals[cell.truth][0] + wrong, totals[cell.truth][1] + n)
-        rest = n - found[CLAIMED] - found[NONE_BEYOND]
-        rows.append([*cell, found[CLAIMED], found[NONE_BEYOND], rest, wrong])
-        print(*rows[-1], sep=" | ", flush=True)
+    with ProcessPoolExecutor(workers) as pool:
+        for k, cell in enumerate(cells):
+            seeds = range(FIRST_SEED + 1000 * k, FIRST_SEED + 1000 * k + n)
+            found = Counter(pool.map(partial(verdict, cell), seeds))
+            wrong = found[FALSE[cell.truth]]
+            totals[cell.truth] = (totals[cell.truth][0] + wrong, totals[cell.truth][1] + n)
+            rest = n - found[CLAIMED] - found[NONE_BEYOND]
+            rows.append([*cell, found[CLAIMED], found[NONE_BEYOND], rest, wrong])
+            print(*rows[-1], sep=" | ", flush=True)
     for truth, (wrong, of) in totals.items():
         upper = beta.ppf(0.95, wrong + 1, of - wrong)
         rows.append(
