@@ -18,6 +18,8 @@ from corticode.errors import NO_MAP, NO_SCORE, CorticodeError, Finding, StudyErr
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    import pandas as pd
+
     from corticode.run.execute import Progress, RunSummary
     from corticode.run.tasks import Plan
     from corticode.study.study import Study
@@ -325,7 +327,7 @@ def plan(
 
 
 @app.command(short_help="Fit, predict and score a study.")
-def run(
+def run(  # noqa: PLR0913  what of the study, where, and how many at a time
     study: StudyName,
     out: Annotated[
         Path,
@@ -339,14 +341,34 @@ def run(
         str | None,
         typer.Option(metavar="ADDRESS", help="Of a running Dask cluster (tcp://HOST:PORT)."),
     ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Do the K-th of N parts; others do theirs in the same folder (a Slurm array). "
+            "The last to end writes the tables.",
+        ),
+    ] = None,
+    traces_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--traces-only/--movies-only",
+            help="Only the conditions that open no movie, or those that decode movies.",
+        ),
+    ] = None,
 ) -> None:
     """Fit every condition in every fold, predict what was left out, and score it."""
     from corticode.study.shipped import open_study
+    from corticode.study.study import of_input
 
     opened = open_study(study, catalogue)
+    if traces_only is not None:
+        opened = of_input(opened, "traces" if traces_only else "movies")
     if scheduler is None:
-        _run_study(opened, out, workers=workers, seeds=seeds, device=device)
+        _run_study(opened, out, workers=workers, seeds=seeds, device=device, part=_part(part))
         return
+    if part is not None:
+        raise StudyError("--part and --scheduler are two ways to share the work; give one of them")
     if workers != 1:
         raise StudyError(
             "--workers counts processes of this machine; with --scheduler leave it out, the "
@@ -571,7 +593,8 @@ def _run_study(
     seeds: int = 1,
     device: str = "auto",
     executor: "Executor | None" = None,
-) -> "RunSummary":
+    part: tuple[int, int] | None = None,
+) -> None:
     from corticode.report.write import write_texts
     from corticode.run.execute import execute_study
 
@@ -586,13 +609,20 @@ def _run_study(
                 executor=executor,
                 on_plan=on_plan,
                 on_progress=on_progress,
+                part=part,
             )
-        write_texts(out)
+        if summary.animal_scores is not None:
+            write_texts(out)
     except KeyboardInterrupt:
         _say("stopped; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
-    _show_scores(summary, out)
-    return summary
+    if summary.animal_scores is not None:
+        _show_scores(summary, summary.animal_scores, out)
+    elif part is not None:
+        _say(
+            f"part {part[0]} of {part[1]} is done; {summary.n_missing} fits and maps of other "
+            "parts are not: the last part to end writes the tables (or this command without --part)"
+        )
 
 
 @contextmanager
@@ -649,10 +679,14 @@ def _show_findings(findings: Sequence[Finding]) -> None:
     together: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         # Folds of one trouble are one line; of regions, signals and keys each is another trouble.
-        item = "" if finding.what == "fold" else finding.item
+        item = "" if finding.what in ("fold", "condition") else finding.item
         together.setdefault((finding.what, finding.reason, item), []).append(finding)
     lines = []
     for same in together.values():
+        if same[0].what == "condition" and len(same) > 1:
+            names = ", ".join(repr(finding.item) for finding in same)
+            lines.append(f"warning: conditions {names}: {same[0].reason}")
+            continue
         others = f" (and {len(same) - 1} others alike)" if len(same) > 1 else ""
         lines.append(f"warning: {same[0]}{others}")
     for line in lines[:SHOWN_FINDINGS]:
@@ -664,7 +698,7 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         )
 
 
-def _show_scores(summary: "RunSummary", out: Path) -> None:
+def _show_scores(summary: "RunSummary", scores: "pd.DataFrame", out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -673,9 +707,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     table = Table(title="Mean within-session score, by animal, on what was left out")
     for name in ("condition", "score", "mean", "lowest", "highest", "animals"):
         table.add_column(name, justify="left" if name in ("condition", "score") else "right")
-    for (condition, metric), rows in summary.animal_scores.groupby(
-        ["condition", "metric"], sort=False
-    ):
+    for (condition, metric), rows in scores.groupby(["condition", "metric"], sort=False):
         values = rows["value"].dropna()
         numbers = (
             ["-"] * 3
@@ -690,7 +722,7 @@ def _show_scores(summary: "RunSummary", out: Path) -> None:
     _say(f"a methods text: {out}/methods.md")
     _say(f"a page to read: corticode report {out}")
     # Of a condition in the table: an earlier study's decoders may lie beside these.
-    first = slug(str(summary.animal_scores["condition"].iloc[0]))
+    first = slug(str(scores["condition"].iloc[0]))
     decoder = min(out.glob(f"fits/{first}/*/*/decoder.json"), default=None)
     if decoder is not None:
         _say(f"a decoder, for 'corticode predict': {decoder.parent}")
@@ -720,6 +752,16 @@ def _in_words(run: Path, truth_path: Path) -> str:
         f"{headline(read_run(run, single_predictions=False))} The best possible AUC on this "
         f"cohort is about {truth['ideal_auc']:.3f}. {SIMULATED}"
     )
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    """Which part of how many, from ``K/N``."""
+    if text is None:
+        return None
+    k, _, n = text.partition("/")
+    if not (k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
+        raise StudyError(f"--part {text}: give K/N, as in 1/8, with K from 1 to N")
+    return int(k), int(n)
 
 
 def _device(name: str) -> str:

@@ -18,6 +18,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from tests.conftest import MAP_STUDY, InlineExecutor
 
 from corticode.data.catalogue import read_catalogue
 from corticode.data.preprocess import moving_mean
@@ -26,8 +27,9 @@ from corticode.decode.predictions import Predictions
 from corticode.errors import MachineError, RunError, StudyError
 from corticode.evaluate.references import compare_with_references
 from corticode.run import fits
-from corticode.run.execute import execute_study
-from corticode.run.folder import FitResult, Run, read_result
+from corticode.run.execute import deal_out, execute_study
+from corticode.run.folder import FitResult, Run, hold_folder, hold_part, read_result
+from corticode.run.tasks import lay_out
 from corticode.study.study import read_study
 
 SCORES = [
@@ -928,3 +930,83 @@ class TestTablesBesideTheScores:
         _, fitted = run_inline(linear_cohort, tmp_path / "run")
         assert [task.folder for task in fitted] == [folder]
         assert run.table_path("shift_references").read_bytes() == before
+
+
+class TestParts:
+    """A run that several processes do in one folder, each its part."""
+
+    @pytest.mark.study
+    def test_are_as_the_whole(self, write_cohort, run_inline, tmp_path):
+        folder = write_cohort(tmp_path / "cohort", study=MAP_STUDY)
+        run_inline(folder, tmp_path / "whole")
+        study, out = read_study(folder / "study.toml"), tmp_path / "parts"
+        done = [InlineExecutor() for _ in range(3)]
+        for k in (1, 0):
+            summary = execute_study(study, out, executor=done[k], part=(k + 1, 3))
+            assert summary.animal_scores is None
+            assert not (out / "scores.csv").exists()
+        assert summary.n_missing == len(_tasks_of(folder, out)) - sum(
+            len(one.tasks) for one in done
+        )
+        last = execute_study(study, out, executor=done[2], part=(3, 3))
+        assert last.n_missing == 0
+        assert last.animal_scores is not None
+        folders = [task.folder for one in done for task in one.tasks]
+        assert len(folders) == len(set(folders))
+        assert decoders(out) == decoders(tmp_path / "whole")
+        for path in (tmp_path / "whole").glob("*.csv"):
+            if path.name != "published.csv":  # the report's
+                assert (out / path.name).read_bytes() == path.read_bytes()
+        # The whole command finds nothing left to do.
+        again = InlineExecutor()
+        execute_study(study, out, executor=again)
+        assert again.tasks == []
+
+    def test_hold_what_belongs_together(self, linear_cohort, tmp_path):
+        more = '[[map]]\ncondition = "linear"\nkind = "occlusion"\nfill = "zero"\n'
+        path = linear_cohort / "study.toml"
+        path.write_text(path.read_text("utf-8") + more, "utf-8")
+        plan = lay_out(read_study(path), Run(tmp_path / "run"), n_seeds=3)
+        tasks = [*plan.tasks, *plan.maps]
+        parts = deal_out(tasks, 4)
+        assert list(map(len, parts)) == [18] * 4  # twelve folds of three seeds, with a map each
+        assert deal_out(tasks, 4) == parts
+        for part in parts:
+            there = {task.folder for task in part}
+            assert all(there.issuperset(task.needs) for task in part)
+        assert [len(one) for one in deal_out(tasks, 40)].count(0) == 4
+
+    def test_no_other_may_do_the_whole_meanwhile(self, linear_cohort, tmp_path):
+        study, out = read_study(linear_cohort / "study.toml"), tmp_path / "run"
+        with hold_part(out, (2, 3)):
+            with pytest.raises(RunError, match="part 2 of 3 of its run is being done by another"):
+                execute_study(study, out, executor=InlineExecutor())
+            with pytest.raises(RunError, match=r"is in use by .*; wait for its end"):
+                execute_study(study, out, executor=InlineExecutor(), part=(2, 3))
+            with pytest.raises(RunError, match="cannot be dealt out by 4 at the same time"):
+                execute_study(study, out, executor=InlineExecutor(), part=(1, 4))
+            assert execute_study(study, out, executor=InlineExecutor(), part=(1, 3)).n_missing > 0
+        with hold_folder(out), pytest.raises(RunError, match="is in use by process"):
+            execute_study(study, out, executor=InlineExecutor(), part=(1, 3))
+
+    @pytest.mark.study
+    def test_of_processes_at_the_same_time(self, linear_cohort, tmp_path):
+        parts = [
+            subprocess.Popen(command(linear_cohort, tmp_path / "run", "--part", f"{k}/2"))
+            for k in (1, 2)
+        ]
+        assert [one.wait(LONG_S) for one in parts] == [0, 0]
+        assert len(Run(tmp_path / "run").read_table("scores")) == 12
+
+    @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])
+    def test_that_cannot_be(self, linear_cohort, tmp_path, command_line, text):
+        arguments = ["run", str(linear_cohort / "study.toml"), "--out", str(tmp_path / "run")]
+        code, _, told = command_line(*arguments, "--part", text)
+        assert code == 2
+        assert f"--part {text}: give K/N, as in 1/8" in told
+
+
+def _tasks_of(folder, out):
+    """All fits and maps of a folder's study."""
+    plan = lay_out(read_study(folder / "study.toml"), Run(out))
+    return [*plan.tasks, *plan.maps]

@@ -1,17 +1,27 @@
 """Studies that ship: the published one whole, and what to ask first."""
 
+import urllib.error
 from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.conftest import InlineExecutor
+import torch
+from tests.conftest import MAP_STUDY, InlineExecutor
 
 from corticode.errors import MissingDataError, StudyError
+from corticode.run.check import check_study
 from corticode.run.execute import execute_study
 from corticode.run.folder import Run
 from corticode.study.shipped import SHIPPED, open_study, shipped
-from corticode.study.study import read_study, resolve, study_of
+from corticode.study.study import (
+    of_input,
+    read_study,
+    reads_movies,
+    resolve,
+    study_of,
+    without_conditions,
+)
 
 
 @pytest.fixture
@@ -86,3 +96,61 @@ def test_a_figure_of_the_shipped_study_runs(linear_cohort):
     assert table["comparison"].unique().tolist() == ["Fig. 4E"]
     assert table.groupby(["condition_a", "condition_b"]).ngroups == 3
     assert np.isfinite(table["effect"]).all()
+
+
+def test_traces_and_movies_are_parts_of_it(catalogue):
+    whole = open_study("paper-code", catalogue)
+    traces, movies = of_input(whole, "traces"), of_input(whole, "movies")
+    assert {c.name for c in movies.conditions} == {
+        *("cnn", "cnn-gru, length 5", "cnn-lstm, length 5"),
+        *(f"cnn-gru, length {n}" for n in (1, 2, 10, 15)),
+    }
+    assert not any(map(reads_movies, traces.conditions))
+    assert len(traces.conditions) + len(movies.conditions) == len(whole.conditions)
+    assert {one.kind for one in movies.maps} == {"occlusion"}
+    assert [one.name for one in movies.comparisons] == ["Fig. 2E", "Fig. 2F"]
+    together = [*traces.comparisons, *movies.comparisons]
+    assert sorted(one.name for one in together) == sorted(one.name for one in whole.comparisons)
+    with pytest.raises(StudyError, match="no condition decodes movies alone; leave --movies-only"):
+        of_input(traces, "movies")
+
+
+def test_what_needs_a_condition_goes_with_it(linear_cohort):
+    (linear_cohort / "study.toml").write_text(MAP_STUDY, "utf-8")
+    study = read_study(linear_cohort / "study.toml")
+    left, gone = without_conditions(study, ["linear"])
+    assert {name for name in gone if not name.startswith("linear: ")} == {
+        *("linear", "linear, top", "linear, circular")
+    }
+    assert left.region_sets == left.confounds == ()
+    assert [c.name for c in left.conditions] == ["linear, permuted"]
+    assert {one.condition for one in left.maps} <= {"linear, permuted"}
+
+
+def test_without_weights_the_rest_is_done(linear_cohort, monkeypatch, command_line):
+    """ImageNet weights that cannot be downloaded here cost the conditions that need them."""
+
+    def unreachable(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(linear_cohort / "hub"))
+    path = linear_cohort / "study.toml"
+    more = '[[condition]]\nname = "cnn"\ninput = "movie"\npreprocess = { correction = "none" }\n'
+    more += '[[condition]]\nname = "cnn-gru"\nlike = "cnn"\nnetwork = { kind = "cnn-gru" }\n'
+    more += 'start_from = "cnn"\nwindow = { before = 2, after = 2 }\n'
+    path.write_text(path.read_text("utf-8") + more, "utf-8")
+    study = read_study(path)
+    report = check_study(study)
+    assert report.faults == []
+    assert [f.item for f in report.findings if f.what == "condition"] == ["cnn", "cnn-gru"]
+    code, _, told = command_line("run", path, "--out", linear_cohort / "run")
+    assert code == 0
+    (line,) = (one for one in told.splitlines() if "conditions 'cnn', 'cnn-gru': left out" in one)
+    assert "could not be downloaded" in line
+    scores = Run(linear_cohort / "run").read_table("scores")
+    assert set(scores["condition"]) == {"linear"}
+    excluded = Run(linear_cohort / "run").read_table("excluded")
+    assert set(excluded.loc[excluded["what"] == "condition", "item"]) == {"cnn", "cnn-gru"}
+    # Nothing of it is kept as a result: with weights the same command asks for them again.
+    assert len(read_study(linear_cohort / "run" / "study.toml").conditions) == 3

@@ -32,6 +32,7 @@ from corticode.run.tasks import (
     mixed_up,
     odd_about,
     read_files,
+    with_weights,
 )
 from corticode.study.conditions import Condition
 from corticode.study.shipped import open_study
@@ -116,13 +117,13 @@ def check_study(
     study = open_study(study, catalogue)
     report = CheckReport(findings=list(study.unused))
     try:
+        study = with_weights(study)
         content = read_files(study)
     except CorticodeError as error:
         report.faults.append(str(error))
         return report
-    sessions = content.sessions
     _describe(report, study, content)
-    report.findings += [finding for session in sessions for finding in session.findings]
+    report.findings += [finding for session in content.sessions for finding in session.findings]
     prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
     asked_before: list[Asked] = []
     for keys in study.conditions:
@@ -133,7 +134,7 @@ def check_study(
             check_start_weights([condition])
             report.findings += odd_about(study, content, asked)
             for members, own_folds in asked.groups:
-                own = [sessions[k] for k in members]
+                own = [content.sessions[k] for k in members]
                 group = (f"{condition.input} {condition.pixels}", tuple(members))
                 if condition.pixels is not None:
                     if group not in prepared:
@@ -152,7 +153,7 @@ def check_study(
             report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
         except CorticodeError as error:
             report.faults.append(str(error))
-    report.findings[:0] = mixed_up(study, content, asked_before)
+    report.findings[:0] = [*study.left_out, *mixed_up(study, content, asked_before)]
     report.faults = list(dict.fromkeys(report.faults))
     report.findings = list(dict.fromkeys(report.findings))
     return report

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from corticode.data.files import fingerprint, write_text
+from corticode.decode.settings import LINEAR
 from corticode.errors import (
     Finding,
     MachineError,
@@ -33,7 +35,9 @@ from corticode.run.folder import (
     Run,
     check_format,
     check_lengths,
+    hold_between_parts,
     hold_folder,
+    hold_part,
     provenance,
     read_result,
     read_whole,
@@ -42,7 +46,7 @@ from corticode.run.folder import (
 from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import MapTask, map_findings, run_map
 from corticode.run.score_tables import write_tables
-from corticode.run.tasks import Plan, lay_out
+from corticode.run.tasks import Plan, lay_out, with_weights
 from corticode.run.worker import one_thread, start_worker
 from corticode.study.shipped import open_study
 from corticode.study.study import Study, write_resolved
@@ -82,7 +86,7 @@ class RunSummary:
     Parameters
     ----------
     animal_scores
-        One row a condition and animal.
+        One row a condition and animal; None where other parts of the run are not done.
     findings
         What was left out or looks odd.
     n_fits, n_kept, n_changed
@@ -90,14 +94,17 @@ class RunSummary:
         data changed.
     n_maps
         Maps made.
+    n_missing
+        Fits and maps that other parts of the run have still to do.
     """
 
-    animal_scores: pd.DataFrame
+    animal_scores: pd.DataFrame | None
     findings: tuple[Finding, ...]
     n_fits: int
     n_kept: int
     n_changed: int
     n_maps: int = 0
+    n_missing: int = 0
 
 
 def run_study(
@@ -108,6 +115,7 @@ def run_study(
     n_workers: int = 1,
     n_seeds: int = 1,
     device: str = "cpu",
+    part: tuple[int, int] | None = None,
 ) -> Run:
     """Fit every condition of a study in every fold, predict what was left out, and score it.
 
@@ -130,6 +138,9 @@ def run_study(
         Seeds 0 .. n_seeds - 1.
     device
         ``"cpu"`` or ``"cuda"``.
+    part
+        Which part of the work to do, from 1, and of how many: of processes on several machines
+        that share the folder, the one that ends last writes the tables. None: all of it.
 
     Returns
     -------
@@ -153,13 +164,18 @@ def run_study(
     corticode.errors.MissingDataError: study file study.toml does not exist; ...
     """
     summary = execute_study(
-        open_study(study, catalogue), Path(out), n_workers=n_workers, n_seeds=n_seeds, device=device
+        open_study(study, catalogue),
+        Path(out),
+        n_workers=n_workers,
+        n_seeds=n_seeds,
+        device=device,
+        part=part,
     )
     warn_about(summary.findings)
     return Run(Path(out))
 
 
-def execute_study(
+def execute_study(  # noqa: PLR0913  where it runs, and who is told
     study: Study,
     folder: Path,
     *,
@@ -169,11 +185,13 @@ def execute_study(
     executor: Executor | None = None,
     on_plan: Callable[[Plan, int, int], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    part: tuple[int, int] | None = None,
 ) -> RunSummary:
     """Every fit and map of a study, and the run folder's tables.
 
     A second call goes on where the first stopped: finished fits and maps whose settings and data
-    are the same are kept.
+    are the same are kept. Of a run in parts, whichever process finds that everything is done
+    writes the tables.
 
     Parameters
     ----------
@@ -193,6 +211,8 @@ def execute_study(
         Told the plan, and how many fits and maps are kept and redone, before the first.
     on_progress
         Told after each fit or map.
+    part
+        Which part of the fits and maps to do, from 1, and of how many; None: all of them.
 
     Raises
     ------
@@ -201,48 +221,179 @@ def execute_study(
     """
     run = Run(folder)
     check_format(run)
-    with hold_folder(folder):
-        plan = lay_out(study, run, n_seeds=n_seeds, device=device)
+    # Parts take turns where all write; a whole run has the folder to itself throughout.
+    held = hold_folder(folder) if part is None else hold_part(folder, part)
+    turn = nullcontext if part is None else partial(hold_between_parts, folder)
+    with held:
+        with turn():
+            work = _begin(study, run, n_seeds, device, part, on_plan)
+        for k, found in _run_tasks(
+            work.tasks, work.waiting, n_workers, executor, len(work.results), on_progress
+        ):
+            work.results[k] = found
+        _refuse_changed(work.plan.content.files, [work.tasks[k] for k in work.waiting])
+        _refuse_undone(work.tasks, work.results)
+        with turn():
+            return _end(run, work)
+
+
+@dataclass
+class _Work:
+    """What one call does of a run.
+
+    Parameters
+    ----------
+    plan
+        The whole of it.
+    tasks
+        What this call sees to: all fits and maps, or those of its part.
+    results
+        Of those that are finished, by their places in `tasks`.
+    n_changed
+        How many of them an earlier call had finished with other settings or data.
+    is_part
+        Whether others see to the rest.
+    """
+
+    plan: Plan
+    tasks: list[Task]
+    results: dict[int, Made]
+    n_changed: int
+    is_part: bool
+
+    def __post_init__(self) -> None:
+        self.n_kept = len(self.results)
+        self.waiting = [k for k in range(len(self.tasks)) if k not in self.results]
+
+
+def _begin(
+    study: Study,
+    run: Run,
+    n_seeds: int,
+    device: str,
+    part: tuple[int, int] | None,
+    on_plan: Callable[[Plan, int, int], None] | None,
+) -> _Work:
+    """Lay a study out, say so, and write what it is made with."""
+    plan = lay_out(with_weights(study), run, n_seeds=n_seeds, device=device)
+    tasks: list[Task] = [*plan.tasks, *plan.maps]
+    check_lengths(task.folder for task in tasks)
+    if part is not None:
+        tasks = deal_out(tasks, part[1])[part[0] - 1]
+    done = {k: read_task(task, plan.redone) for k, task in enumerate(tasks)}
+    kept: dict[int, Made] = {
+        k: d for k, d in done.items() if d is not None and d.key == tasks[k].key
+    }
+    n_changed = sum(d is not None for d in done.values()) - len(kept)
+    work = _Work(plan, tasks, kept, n_changed, part is not None)
+    if on_plan is not None:
+        on_plan(plan if part is None else _part_of(plan, tasks), len(kept), n_changed)
+    write_text(run.study_path, write_resolved(study, run.folder))
+    content = provenance(
+        plan.content.recordings,
+        range(n_seeds),
+        device,
+        by_samples=plan.content.by_samples,
+        known_by_samples=plan.content.as_before,
+        keys={task.folder.relative_to(run.folder).as_posix(): task.key for task in plan.tasks},
+        is_simulated=plan.is_simulated,
+    )
+    write_text(run.provenance_path, json.dumps(content, indent=1))
+    return work
+
+
+def _part_of(plan: Plan, tasks: Sequence[Task]) -> Plan:
+    """A plan with the fits and maps of one part alone."""
+    return replace(
+        plan,
+        tasks=[task for task in tasks if isinstance(task, FitTask)],
+        maps=[task for task in tasks if isinstance(task, MapTask)],
+    )
+
+
+def _end(run: Run, work: _Work) -> RunSummary:
+    """Write the tables, where every part has done what is its own."""
+    plan, results = work.plan, work.results
+    own = [results[k] for k in range(len(work.tasks))]
+    everything = own
+    if work.is_part:
+        by_folder = {task.folder: results[k] for k, task in enumerate(work.tasks)}
         tasks: list[Task] = [*plan.tasks, *plan.maps]
-        check_lengths(task.folder for task in tasks)
-        done = {k: read_task(task, plan.redone) for k, task in enumerate(tasks)}
-        kept = [k for k, d in done.items() if d is not None and d.key == tasks[k].key]
-        n_changed = sum(d is not None for d in done.values()) - len(kept)
-        if on_plan is not None:
-            on_plan(plan, len(kept), n_changed)
-        write_text(run.study_path, write_resolved(study, folder))
-        content = provenance(
-            plan.content.recordings,
-            range(n_seeds),
-            device,
-            by_samples=plan.content.by_samples,
-            known_by_samples=plan.content.as_before,
-            keys={task.folder.relative_to(folder).as_posix(): task.key for task in plan.tasks},
-            is_simulated=plan.is_simulated,
-        )
-        write_text(run.provenance_path, json.dumps(content, indent=1))
-        results: dict[int, Made] = {k: d for k in kept if (d := done[k]) is not None}
-        waiting = [k for k in range(len(tasks)) if k not in results]
-        for k, found in _run_tasks(tasks, waiting, n_workers, executor, len(kept), on_progress):
-            results[k] = found
-        _refuse_changed(plan.content.files, [tasks[k] for k in waiting])
-        _refuse_undone(tasks, results)
-        in_order = [results[k] for k in range(len(tasks))]
-        fits = [one for one in in_order if isinstance(one, FitResult)]
-        maps = [one for one in in_order if isinstance(one, MapResult)]
-        for checkpoints in {
-            task.checkpoints for task in plan.tasks if task.checkpoints is not None
-        }:
-            shutil.rmtree(checkpoints, ignore_errors=True)
-        tables = write_tables(run, plan, fits, maps)
-        return RunSummary(
-            tables.animal_scores,
-            (*plan.redone, *tables.findings),
-            tables.n_fits,
-            len(kept),
-            n_changed,
-            sum(result.left_out is None for result in maps),
-        )
+        there = [by_folder.get(task.folder) or read_task(task, []) for task in tasks]
+        everything = [
+            made
+            for task, made in zip(tasks, there, strict=True)
+            if made is not None and not isinstance(made, MachineError) and made.key == task.key
+        ]
+        n_missing = len(tasks) - len(everything)
+        if n_missing:
+            return RunSummary(
+                None, tuple(plan.redone), len(own), work.n_kept, work.n_changed, 0, n_missing
+            )
+    fits = [one for one in everything if isinstance(one, FitResult)]
+    maps = [one for one in everything if isinstance(one, MapResult)]
+    for checkpoints in {task.checkpoints for task in plan.tasks if task.checkpoints is not None}:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    tables = write_tables(run, plan, fits, maps)
+    return RunSummary(
+        tables.animal_scores,
+        (*plan.redone, *tables.findings),
+        tables.n_fits,
+        work.n_kept,
+        work.n_changed,
+        sum(result.left_out is None for result in maps),
+    )
+
+
+def deal_out(tasks: Sequence[Task], n_parts: int) -> list[list[Task]]:
+    """Fits and maps dealt out to parts, each with everything that it needs.
+
+    What needs another, shares its training or starts from it, is in one part; the parts are as
+    even as that allows, by a rough estimate of what a fit takes. Every process that lays the same
+    study out deals it out alike.
+
+    Parameters
+    ----------
+    tasks
+        All of a study.
+    n_parts
+        Into how many.
+
+    Returns
+    -------
+    list of list
+        So many parts; some are empty where there is not enough to deal out.
+    """
+    first: dict[Path, Path] = {task.folder: task.folder for task in tasks}
+
+    def root(folder: Path) -> Path:
+        while first[folder] != folder:
+            folder = first[folder]
+        return folder
+
+    for task in tasks:
+        for needed in task.needs:
+            first[root(needed)] = root(task.folder)
+    together: dict[Path, list[int]] = {}
+    for k, task in enumerate(tasks):
+        together.setdefault(root(task.folder), []).append(k)
+    cost = {folder: sum(_rough_cost(tasks[k]) for k in own) for folder, own in together.items()}
+    parts: list[list[int]] = [[] for _ in range(n_parts)]
+    load = [0.0] * n_parts
+    for folder in sorted(together, key=lambda one: (-cost[one], together[one][0])):
+        least = load.index(min(load))
+        parts[least] += together[folder]
+        load[least] += cost[folder]
+    return [[tasks[k] for k in sorted(own)] for own in parts]
+
+
+def _rough_cost(task: Task) -> float:
+    """What a fit or map takes, roughly, in linear decoders."""
+    fit = task.fit if isinstance(task, MapTask) else task
+    if fit.movies:
+        return 300.0
+    is_quick = fit.condition.network.kind in LINEAR or fit.trained_by is not None
+    return 1.0 if is_quick else 30.0
 
 
 def make_maps(
@@ -270,7 +421,7 @@ def make_maps(
     run = Run(folder)
     check_format(run)
     with hold_folder(folder):
-        plan = lay_out(study, run, n_seeds=n_seeds, device=device)
+        plan = lay_out(with_weights(study), run, n_seeds=n_seeds, device=device)
         if not plan.maps:
             raise StudyError(
                 "the study asks for no map; add a table [[map]] with condition and kind"

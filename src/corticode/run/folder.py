@@ -74,7 +74,13 @@ UNFINISHED = re.compile(
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LOCK, HOLDER = "run.lock", "running.json"
+# Locks of the parts of a run that several processes do, and how long one waits for the others.
+PARTS = "parts"
+LONGEST_WAIT_S = 3600.0
 # A file system that knows no locks: the run goes on unguarded.
+IN_USE = (
+    "{folder} is in use by {holder}; wait for its end, stop it, or give another folder with --out"
+)
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
@@ -394,8 +400,9 @@ class Run:
 def is_run(folder: Path) -> bool:
     """Whether `corticode run` made a folder: its lock, its provenance or a fit lies in it."""
     lock = folder / LOCK
-    if lock.is_file() and lock.stat().st_size == 0:
-        return True
+    for path in (lock, *folder.glob(f"{PARTS}/part * of *.lock")):
+        if path.is_file() and path.stat().st_size == 0:
+            return True
     if next(folder.glob("fits/*/*/seed-*/"), None) is not None:
         return True
     try:
@@ -635,7 +642,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
     Raises
     ------
     RunError
-        Another process holds it, which is named, or it cannot be written.
+        Another process holds it, which is named, or does a part of its run, or it cannot be
+        written.
 
     Examples
     --------
@@ -648,30 +656,121 @@ def hold_folder(folder: Path) -> Iterator[None]:
     corticode.errors.RunError: ...
     """
     check_folder(folder)
-    lock = FileLock(folder / LOCK, timeout=0)
+    with _locked(folder / LOCK, folder):
+        held = [path.stem for path in sorted(folder.glob(f"{PARTS}/*.lock")) if _is_held(path)]
+        if held:
+            raise RunError(
+                f"{folder}: {', '.join(held)} of its run is being done by another process; wait "
+                "for its end, or stop it"
+            )
+        remove_unfinished(folder)
+        with _signed(folder):
+            yield
+
+
+@contextmanager
+def hold_part(folder: Path, part: tuple[int, int]) -> Iterator[None]:
+    """Keep one part of a run to oneself, beside processes that do the other parts.
+
+    Parameters
+    ----------
+    folder
+        The run folder; it is made.
+    part
+        Which, from 1, and of how many.
+
+    Raises
+    ------
+    RunError
+        Another process does this part, or parts of another number, or the whole; or the folder
+        cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with hold_part(folder, (1, 2)), hold_part(folder, (2, 2)), hold_folder(folder):
+    ...     pass
+    Traceback (most recent call last):
+        ...
+    corticode.errors.RunError: ...: part 1 of 2, part 2 of 2 of its run is being done by another ...
+    """
+    if not 1 <= part[0] <= part[1]:
+        raise RunError(f"part {part[0]} of {part[1]}: parts are counted from 1 to {part[1]}")
+    check_folder(folder)
+    own = folder / PARTS / f"part {part[0]} of {part[1]}.lock"
+    with _locked(own, folder):
+        others = [
+            path.stem
+            for path in sorted(folder.glob(f"{PARTS}/*.lock"))
+            if not path.stem.endswith(f" of {part[1]}") and _is_held(path)
+        ]
+        if others:
+            raise RunError(
+                f"{folder}: {others[0]} of its run is being done, and the work cannot be dealt out "
+                f"by {part[1]} at the same time; give every process the same number, or wait"
+            )
+        yield
+
+
+@contextmanager
+def hold_between_parts(folder: Path) -> Iterator[None]:
+    """Keep what all parts of a run write to oneself; the other parts wait for their turn.
+
+    Raises
+    ------
+    RunError
+        A process that does the whole run holds the folder, or others take more than an hour.
+    """
+    if _is_held(folder / LOCK) and not _is_of_part(folder):
+        raise RunError(IN_USE.format(folder=folder, holder=_holder(folder)))
+    with _locked(folder / LOCK, folder, LONGEST_WAIT_S), _signed(folder, is_part=True):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, folder: Path, wait_s: float = 0) -> Iterator[None]:
+    lock = FileLock(path, timeout=wait_s)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise RunError(
-            f"{folder} is in use by {_holder(folder)}; wait for its end, stop it, or give another "
-            "folder with --out"
-        ) from error
+        raise RunError(IN_USE.format(folder=folder, holder=_holder(folder))) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise RunError(
                 f"cannot write in {folder}: {error.strerror or error}; choose another folder"
             ) from error
     try:
-        remove_unfinished(folder)
-        write_text(folder / HOLDER, json.dumps(_self()))
+        yield
+    finally:
+        lock.release()
+        _remove_if_unused(folder)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether some process holds a lock."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+@contextmanager
+def _signed(folder: Path, *, is_part: bool = False) -> Iterator[None]:
+    """Leave word of who holds a folder while the block lasts."""
+    write_text(folder / HOLDER, json.dumps(_self() | ({"part": True} if is_part else {})))
+    try:
         yield
     finally:
         # A disk that cannot be written any more: what is being raised says so better.
         with suppress(OSError):
             (folder / HOLDER).unlink(missing_ok=True)
-        lock.release()
-        _remove_if_unused(folder)
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -693,6 +792,14 @@ def _remove_if_unused(folder: Path) -> None:
 def _self() -> dict[str, str | int]:
     since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     return {"process": os.getpid(), "host": socket.gethostname(), "since": since}
+
+
+def _is_of_part(folder: Path) -> bool:
+    """Whether who holds a folder does a part of its run."""
+    try:
+        return "part" in json.loads((folder / HOLDER).read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return True  # it has not said so yet, or is gone: the lock is asked
 
 
 def _holder(folder: Path) -> str:

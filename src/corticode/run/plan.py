@@ -32,7 +32,7 @@ from corticode.evaluate.comparisons import Comparison
 from corticode.evaluate.intervals import FORMULA, detectable_difference, smallest_sign_flip_p
 from corticode.evaluate.nulls import LEVEL, N_DRAWS, smallest_p
 from corticode.run.fits import condition_windows, has_one_class
-from corticode.run.tasks import ask, read_files, wanted_maps
+from corticode.run.tasks import ask, read_files, wanted_maps, with_weights
 from corticode.study.conditions import Condition
 from corticode.study.study import Study
 
@@ -340,6 +340,7 @@ def plan_study(
     CorticodeError
         Recordings, folds or conditions cannot be used, or no fold can be fitted.
     """
+    study = with_weights(study)
     content = read_files(study)
     found = _Found()
     for keys in study.conditions:
@@ -368,6 +369,7 @@ def plan_study(
         disk_gb=_disk_bytes(found, n_seeds) / 1e9,
         memory_gb=_peak_gb(),
         notes=(
+            *(f"{str(one)[:1].upper()}{str(one)[1:]}." for one in study.left_out),
             *_unpacked_note(content.sessions),
             *_notes(found.counted, is_sd_given=sd is not None),
         ),

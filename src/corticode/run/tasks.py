@@ -51,9 +51,17 @@ from corticode.data.session import Session
 from corticode.data.targets import Target, is_wide
 from corticode.data.windows import sessions_without_windows, targets_of
 from corticode.decode.decoder import FORMAT
+from corticode.decode.settings import Network
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
-from corticode.errors import UNKNOWN_CLASS, CorticodeError, DataError, Finding, StudyError
+from corticode.errors import (
+    UNKNOWN_CLASS,
+    CorticodeError,
+    DataError,
+    Finding,
+    MissingDataError,
+    StudyError,
+)
 from corticode.explain.settings import KINDS, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings, shortened_sessions
 from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
@@ -61,7 +69,15 @@ from corticode.run.maps import MapTask
 from corticode.simulate.cohort import is_simulated
 from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, ConditionKeys, RegionSetKeys, SelectionKeys
-from corticode.study.study import Study, gap_frames, resolve, settings_of_map
+from corticode.study.study import (
+    Study,
+    gap_frames,
+    network_of,
+    reads_movies,
+    resolve,
+    settings_of_map,
+    without_conditions,
+)
 
 # How well confounds were measured, beside prepared sessions from which they were removed.
 RELIABILITY = "reliability.json"
@@ -321,14 +337,38 @@ def _traces_alone(recording: Recording) -> Recording:
     return replace(recording, movie=None, movie_reference=None, channels=())
 
 
-def reads_movies(study: Study) -> bool:
-    """Whether some condition is made from movies."""
-    of_traces = (None, "traces", "frame-number")
-    return any(
-        keys.input not in of_traces
-        or (keys.preprocess is not None and keys.preprocess.regress_out not in (None, "none"))
-        for keys in study.conditions
-    )
+def with_weights(study: Study) -> Study:
+    """A study without the conditions whose ImageNet weights cannot be had, named in `left_out`.
+
+    Of a file of weights that the study names, it is an error that it is missing.
+
+    Raises
+    ------
+    MissingDataError
+        No condition would be left.
+    """
+    missing: dict[str, str] = {}
+    why: dict[Network, str] = {}
+    for keys in study.conditions:
+        network = network_of(keys)
+        if network.weights != "imagenet" or keys.start_from is not None:
+            continue
+        if network not in why:
+            try:
+                check_weights(network)
+                why[network] = ""
+            except MissingDataError as error:
+                why[network] = str(error)
+        if why[network]:
+            missing[keys.name] = why[network]
+    if not missing:
+        return study
+    found, gone = without_conditions(study, missing)
+    reason = next(iter(missing.values()))
+    if not found.conditions:
+        raise MissingDataError(reason)
+    left_out = [Finding("condition", f"left out: {reason}", item=name) for name in gone]
+    return replace(found, left_out=(*study.left_out, *left_out))
 
 
 def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
@@ -413,7 +453,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     CorticodeError
         Whatever is wrong with recordings, folds or conditions, before anything is trained.
     """
-    content = read_files(study, examine=reads_movies(study))
+    content = read_files(study, examine=any(map(reads_movies, study.conditions)))
     sessions = content.sessions
     files = fingerprints(path for one in content.recordings for path in files_of(one))
     known, changed = as_known_before(run, content.recordings, files)
@@ -442,7 +482,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
     wanted = wanted_maps(study)
     asked = [ask(study, content, condition_keys) for condition_keys in study.conditions]
     check_start_weights([one.condition for one in asked])
-    plan.findings += [*mixed_up(study, content, asked), *study.unused]
+    plan.findings += [*study.left_out, *mixed_up(study, content, asked), *study.unused]
     for one in asked:
         condition = one.condition
         plan.findings += odd_about(study, content, one)

@@ -2,8 +2,8 @@
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ class Study:
         Conditions that are set against each other.
     unused
         Keys that the file itself gives and that do nothing.
+    left_out
+        Conditions of the file that are not among these, and why.
     """
 
     path: Path
@@ -93,6 +95,7 @@ class Study:
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
+    left_out: tuple[Finding, ...] = field(default=(), compare=False)
 
     @property
     def catalogue_path(self) -> Path:
@@ -247,6 +250,94 @@ def _with_preset(keys: StudyKeys) -> DataKeys:
     preset = {"bad_frames": "report"} | read_preset(keys.preset).get("data", {})
     unsaid = {k: v for k, v in preset.items() if getattr(keys.data, k) is None}
     return keys.data.model_copy(update=unsaid)
+
+
+def reads_movies(keys: ConditionKeys) -> bool:
+    """Whether a condition is made from movies: decoded, or for the confounds that are in them."""
+    of_traces = keys.input in (None, "traces", "frame-number")
+    removed = None if keys.preprocess is None else keys.preprocess.regress_out
+    return not of_traces or removed not in (None, "none")
+
+
+def of_input(study: Study, which: str) -> Study:
+    """The part of a study that decodes traces and opens no movie, or that decodes movies.
+
+    Parameters
+    ----------
+    study
+        The study.
+    which
+        ``"traces"`` or ``"movies"``.
+
+    Raises
+    ------
+    StudyError
+        There is no such condition.
+    """
+    others = [
+        c.name
+        for c in study.conditions
+        if (reads_movies(c) if which == "traces" else c.input != "movie")
+    ]
+    found, _ = without_conditions(study, others)
+    if not found.conditions:
+        raise StudyError(
+            f"{study.path}: no condition decodes {which} alone; leave --{which}-only out"
+        )
+    return found
+
+
+def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tuple[str, ...]]:
+    """A study without some conditions, and without what is asked of them.
+
+    Maps, confounds and sets of regions of a condition go with it, and conditions that start from
+    it, or take regions from it. A comparison loses a condition, and goes where it has no pair left.
+
+    Parameters
+    ----------
+    study
+        The study.
+    names
+        The conditions to leave out.
+
+    Returns
+    -------
+    Study
+        What is left; it may have no condition.
+    tuple of str
+        The conditions that are left out, in the order of the study.
+    """
+    gone = {*names}
+    # What a study adds beside a condition is of no use without it.
+    gone |= {beside for c in study.confounds if c in gone for beside in control_names(c)}
+    for asked in study.region_sets:
+        if asked.condition in gone:
+            gone |= {*set_names(asked.condition, asked.name)}
+    for keys in study.conditions:
+        # Whatever a condition needs stands before it.
+        source = keys.regions.source if isinstance(keys.regions, SelectionKeys) else None
+        if gone & {keys.start_from, source}:
+            gone.add(keys.name)
+    compared = []
+    for one in study.comparisons:
+        kept = [name for name in one.conditions if name not in gone]
+        if one.against not in gone and len({*kept, one.against} - {None}) > 1:
+            compared.append(one.model_copy(update={"conditions": kept}))
+    confounds = tuple(c for c in study.confounds if not gone & {c, *control_names(c)})
+    sets = tuple(
+        keys
+        for keys in study.region_sets
+        if not gone & {keys.condition, *set_names(keys.condition, keys.name)}
+    )
+    found = replace(
+        study,
+        conditions=tuple(c for c in study.conditions if c.name not in gone),
+        maps=tuple(one for one in study.maps if one.condition not in gone),
+        confounds=confounds,
+        region_sets=sets,
+        comparisons=tuple(compared),
+    )
+    return found, tuple(c.name for c in study.conditions if c.name in gone)
 
 
 def with_one_rule(
@@ -537,6 +628,11 @@ def resolve(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     return _resolved(keys, frame_rate_hz)
 
 
+def network_of(keys: ConditionKeys) -> Network:
+    """The network of a condition."""
+    return Network(**_given(**(keys.network or NetworkKeys()).model_dump()))
+
+
 def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     """What `resolve` returns, whatever lengths in seconds come to."""
     preprocess = keys.preprocess or PreprocessKeys()
@@ -551,7 +647,7 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         keys.name,
         preprocessing_of(preprocess, frame_rate_hz, keys.name),
         WindowShape(**_given(**{k: frames(window, k, "") for k in ("before", "after", "shift")})),
-        Network(**_given(**(keys.network or NetworkKeys()).model_dump())),
+        network_of(keys),
         Training(
             **_given(
                 **training.model_dump(exclude={"keep_train", "penalty"}),
