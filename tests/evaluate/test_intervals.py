@@ -11,6 +11,7 @@ from corticode.errors import DataError
 from corticode.evaluate.intervals import (
     bootstrap_interval,
     detectable_difference,
+    equivalence_test,
     holm,
     interval,
     rank_sum_test,
@@ -118,6 +119,23 @@ def test_bootstrap_is_labelled_narrow_and_repeatable():
 def test_sign_flips_by_hand(differences, p):
     assert sign_flip_test(differences) == p
     assert p >= smallest_sign_flip_p(len(differences))
+
+
+def test_equivalence_is_two_one_sided_tests():
+    rng = np.random.default_rng(3)
+    for mean, n in ((0.0, 5), (0.01, 8), (0.05, 4)):
+        values = rng.normal(mean, 0.01, n)
+        p, low, high = equivalence_test(values, 0.02)
+        lower = stats.ttest_1samp(values, -0.02, alternative="greater")
+        upper = stats.ttest_1samp(values, 0.02, alternative="less")
+        assert p == pytest.approx(max(lower.pvalue, upper.pvalue))
+        known = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+        assert (low, high) == pytest.approx(tuple(known))
+        assert (p < 0.05) == (low > -0.02 and high < 0.02)
+    assert np.isnan(equivalence_test([0.01], 0.02)).all()
+    for bound in (0.0, -0.1, np.nan):
+        with pytest.raises(DataError, match="give a difference above 0"):
+            equivalence_test([0.1, 0.2], bound)
 
 
 def test_sign_flips_of_many_animals_are_drawn():

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
-from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, SIGN_FLIP
+from corticode.evaluate.comparisons import AS_PUBLISHED, EQUIVALENCE, PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import holm
 from corticode.run.fits import FitTask
 from corticode.run.score_tables import (
@@ -86,6 +87,28 @@ class TestComparisons:
         assert list(pairs) == [("b", "a"), ("c", "a")]
         assert primary["effect"].tolist() == pytest.approx([-0.4 / 3, -0.2])
         assert primary["p_holm"].tolist() == holm(primary["p"]).tolist()
+
+    def test_that_two_are_the_same_but_for_what_does_not_matter(self):
+        same = [0.9, 0.8, 0.7, 0.85, 0.75]
+        scores, sessions = tables_of(
+            {
+                "a": same,
+                "b": [x + d for x, d in zip(same, (1e-3, -2e-3, 0, 2e-3, -1e-3), strict=True)],
+                "c": [x - 0.03 for x in same[:4]] + [0.74],
+            }
+        )
+        keys = [
+            ComparisonKeys(name="f", conditions=["b", "c"], against="a", equivalent_within=0.02)
+        ]
+        (table,), _ = comparison_table(keys, scores, sessions)
+        found = table[table["method"] == EQUIVALENCE].set_index("condition_a")
+        assert found.loc["b", "p_holm"] < 0.01
+        assert -0.02 < found.loc["b", "low"] < found.loc["b", "high"] < 0.02
+        assert found.loc["c", "p"] > 0.5
+        assert found.loc["c", "low"] < -0.02
+        assert "differ by 0.02 or more" in found.loc["b", "note"]
+        with pytest.raises(ValidationError, match="greater than 0"):
+            ComparisonKeys(name="f", conditions=["a", "b"], equivalent_within=0.0)
 
     def test_of_values_both_scores_are_compared(self):
         scores, sessions = tables_of({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]})

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from corticode.errors import DataError, StudyError
 from corticode.evaluate.intervals import (
     bootstrap_interval,
+    equivalence_test,
     holm,
     interval,
     rank_sum_test,
@@ -30,6 +31,7 @@ FOLD = ["fold", "seed"]
 SESSION = [*FOLD, "animal", "session"]
 PAIRED_T = "paired t over animals"
 SIGN_FLIP = "exact sign-flip over animals"
+EQUIVALENCE = "two one-sided t over animals (equivalence)"
 AS_PUBLISHED = "rank sum over splits (as published)"
 COLUMNS = (
     "comparison",
@@ -104,13 +106,16 @@ def compare_pair(
     pair: tuple[str, str],
     *,
     split_scores: pd.DataFrame | None = None,
+    within: float | None = None,
 ) -> pd.DataFrame:
     """Effects of one condition over another, with intervals and p-values, one row a method.
 
     A pair has a row ``"paired t over animals"``, which is the primary one, one
     ``"exact sign-flip over animals"``, one for the bootstrap (an interval only) and, with
-    `split_scores`, one ``"rank sum over splits (as published)"``. Animals without a value under
-    either condition are left out. `with_families` adds what all pairs of a family decide.
+    `split_scores`, one ``"rank sum over splits (as published)"``; with `within`, one
+    ``"two one-sided t over animals (equivalence)"``, whose interval is of 90 %. Animals without a
+    value under either condition are left out. `with_families` adds what all pairs of a family
+    decide.
 
     Parameters
     ----------
@@ -121,6 +126,8 @@ def compare_pair(
     split_scores
         One row a decoder, with condition and a column of the metric, which there is the score of
         all windows of a split pooled; ``None``: nothing is compared as published.
+    within
+        A difference that is too small to matter; ``None``: equivalence is not tested.
 
     Returns
     -------
@@ -151,6 +158,8 @@ def compare_pair(
     metric = _shared_metric(animal_scores, family, a, b)
     differences = _differences(animal_scores, a, b)
     rows = [names | {"metric": metric} | row for row in _over_animals(differences)]
+    if within is not None:
+        rows.append(names | {"metric": metric} | _equivalence(differences, within))
     if split_scores is not None:
         rows.append(names | _as_published(split_scores, a, b, metric))
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
@@ -264,6 +273,22 @@ def _over_animals(differences: NDArray[np.float64]) -> Iterator[dict[str, object
             "note": "beside only: no p-value is made of it",
         }
     )
+
+
+def _equivalence(differences: NDArray[np.float64], within: float) -> dict[str, object]:
+    """The row that says how far two conditions are the same but for what does not matter."""
+    p, low, high = equivalence_test(differences, within)
+    return {
+        "method": EQUIVALENCE,
+        "unit": "animal",
+        "n": differences.size,
+        "effect": interval(differences).mean,
+        "low": low,
+        "high": high,
+        "p": p,
+        "same_direction": _agreeing(differences),
+        "note": f"p that they differ by {within:g} or more, either way; low and high are of 90 %",
+    }
 
 
 def shared_sessions(

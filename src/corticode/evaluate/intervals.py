@@ -188,6 +188,52 @@ def t_test(differences: ArrayLike) -> float:
     return max(2 * float(stdtr(known.size - 1, -abs(t))), SMALLEST)
 
 
+def equivalence_test(differences: ArrayLike, within: float) -> tuple[float, float, float]:
+    """Two one-sided t tests that the mean difference of animals lies within a bound on both sides.
+
+    Parameters
+    ----------
+    differences
+        One an animal, shape (animal,); NaN is left out.
+    within
+        The bound, above 0, in units of the score: what is too little to matter.
+
+    Returns
+    -------
+    p, low, high
+        The larger p of the two tests, and the ends of the 90 % interval: p is below 0.05 where
+        both lie within the bound. NaN with fewer than two values and where all are equal.
+
+    Raises
+    ------
+    DataError
+        The bound is not above 0.
+
+    References
+    ----------
+    Schuirmann (1987), doi:10.1007/BF01068419.
+
+    Examples
+    --------
+    >>> p, low, high = equivalence_test([0.001, -0.004, 0.006, 0.002, -0.003], within=0.02)
+    >>> round(p, 5), round(low, 4), round(high, 4)
+    (0.0002, -0.0034, 0.0042)
+    """
+    if not within > 0:
+        raise DataError(
+            f"an equivalence bound of {within:g} was given; give a difference above 0 that is too "
+            "small to matter, as 0.02"
+        )
+    known = _known(differences)
+    if known.size < 2 or _is_constant(known):
+        return float("nan"), float("nan"), float("nan")
+    mean, df = float(known.mean()), known.size - 1
+    spread = float(known.std(ddof=1)) / sqrt(known.size)
+    p = max(float(stdtr(df, -(side * mean + within) / spread)) for side in (1, -1))
+    reach = float(stdtrit(df, 1 - LEVEL)) * spread
+    return max(p, SMALLEST), mean - reach, mean + reach
+
+
 def sign_flip_test(differences: ArrayLike) -> float:
     """Two-sided p that differences of animals are as likely to be of either sign.
 

@@ -266,7 +266,7 @@ def comparison_table(
                 continue
             seen.add((keys.name, frozenset((a, b))))
             try:
-                rows.append(_compared(keys.name, (a, b), scores, session_scores))
+                rows.append(_compared(keys, (a, b), scores, session_scores))
             except DataError as error:
                 reason = f"{a!r} is not compared with {b!r}: {error}"
                 findings.append(Finding("fold", reason, item=keys.name))
@@ -275,14 +275,19 @@ def comparison_table(
 
 
 def _compared(
-    family: str, pair: tuple[str, str], scores: pd.DataFrame, session_scores: pd.DataFrame
+    keys: ComparisonKeys,
+    pair: tuple[str, str],
+    scores: pd.DataFrame,
+    session_scores: pd.DataFrame,
 ) -> pd.DataFrame:
     """The rows of one pair, over the folds and sessions that both conditions have."""
     shared, metric = shared_sessions(session_scores, pair)
     folds = shared_rows(scores, pair, FOLD, "fold")
-    table = compare_pair(score_animals(shared), family, pair, split_scores=folds)
+    table = compare_pair(
+        score_animals(shared), keys.name, pair, split_scores=folds, within=keys.equivalent_within
+    )
     if metric == "r2":
-        errors = compare_pair(score_animals(shared, "mae"), family, pair, split_scores=folds)
+        errors = compare_pair(score_animals(shared, "mae"), keys.name, pair, split_scores=folds)
         table = pd.concat([table, errors], ignore_index=True)
     sessions = shared_rows(session_scores, pair, FOLD, "fold")
     missing = [

@@ -447,6 +447,12 @@ class ComparisonKeys(_Keys):
         description="Compare each with this condition alone (an effect is the condition minus this "
         "one): p-values are adjusted over these pairs.",
     )
+    equivalent_within: float | None = Field(
+        None,
+        gt=0,
+        description="A difference in AUC (or R2) that is too small to matter, as 0.02: two "
+        "one-sided tests over animals say whether conditions differ by less.",
+    )
 
 
 class StudyKeys(_Keys):
