@@ -206,6 +206,32 @@ class TestBlanks:
         found = score_fold(said(target, target + 9, train_sd=14.2, **one))
         assert np.isnan(found["r2_session_mean"])
 
+    def test_skill_is_against_the_training_mean_over_all_windows_of_an_animal(self):
+        trained = {"kind": "value", "train_mean": 1.0, "train_sd": 14.2}
+        # Squared errors 0.25 each; of the training mean 1, 1, 9, 1.
+        moving = said([0, 2, 4, 2], [0.5, 2.5, 4.5, 2.5], **trained)
+        # Errors 9 each; of the training mean 4 each; of its own mean none: R2 is blank.
+        still = said([3, 3], [6, 0], session="b", **trained)
+        by_hand = [1 - 1 / 12, 1 - 18 / 8]
+        rows = score_sessions(join([moving, still])).assign(condition="speed", fold="f", seed=0)
+        assert rows["skill"].tolist() == pytest.approx(by_hand)
+        assert rows["training_mean_mse"].tolist() == [3.0, 4.0]
+        over_all = 1 - 19 / 20
+        assert score_fold(join([moving, still]))["skill"] == pytest.approx(over_all)
+        animal = only(score_animals(rows))
+        assert (animal["metric"], animal["skill"]) == ("r2", pytest.approx(over_all))
+        twice = pd.concat([rows, rows.assign(seed=1, skill=rows["skill"] - 0.5)])
+        found = only(score_animals(twice, "skill"))
+        assert found["value"] == pytest.approx(over_all - 0.25)
+        assert found["sd_decoders"] == pytest.approx(0.5 / np.sqrt(2))
+
+    def test_predictions_of_older_versions_have_no_skill(self):
+        rows = score_sessions(said([0, 2, 4, 2], [0, 2, 4, 2], kind="value"))
+        assert np.isnan(only(rows)["skill"])
+        rows = rows.assign(condition="speed", fold="f", seed=0)
+        assert np.isnan(only(score_animals(rows))["skill"])
+        assert "skill" not in score_animals(rows.drop(columns=["skill", "training_mean_mse"]))
+
     def test_an_animal_of_still_sessions_has_no_score_and_a_reason(self):
         target = np.array([0, 2, 4, 2.0])
         rows = score_sessions(said(target, target, kind="value", train_sd=99.0))

@@ -122,7 +122,24 @@ def test_an_r2_far_below_nothing_says_why(make_values):
     values.tables["animal_scores"] = scores.assign(metric="r2", value=[-1358, 0.5, 0.6] * 3)
     words = headline(values)
     assert words.startswith("Decoding of running from cortical fluorescence in animals the")
-    assert "predictions miss by more than the target varies" in words
+    assert "an R² below −1 means that predictions missed by more than the target varied" in words
+    assert "skill" not in words
+
+    # One animal alone, and animals all of which are below chance, say it too.
+    for value in ([-1358, np.nan, np.nan], [-3, -4, -3.5]):
+        low = scores.assign(metric="r2", value=value * 3)
+        words = headline(make_values(tables={"animal_scores": low}))
+        assert "an R² below −1 means" in words
+
+
+def test_the_skill_against_the_training_mean_stands_beside_r2(make_values):
+    scores = make_values().tables["animal_scores"]
+    values = make_values(
+        tables={"animal_scores": scores.assign(metric="r2", value=0.4, skill=[0.5, 0.6, 0.7] * 3)}
+    )
+    words = headline(values)
+    assert "skill against the training mean 0.600, animals 0.500 to 0.700" in words
+    assert "below −1" not in words
 
 
 def confounds(condition, verdict, alone=0.8):

@@ -123,6 +123,24 @@ class TestComparisons:
         # Each score is a family of its own.
         assert primary.loc["mae", "p_holm"] == pytest.approx(primary.loc["mae", "p"])
 
+    def test_skill_is_compared_over_sessions_that_have_no_r2_too(self):
+        scores, sessions = tables_of({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]})
+        scores, sessions = (
+            one.rename(columns={"auc": "r2"}).assign(
+                mae=1.0, skill=lambda table: table["r2"] / 2, training_mean_mse=1.0, n_windows=9
+            )
+            for one in (scores, sessions)
+        )
+        # A still session has no R2, and three times the squared error of the training mean.
+        still = (sessions["animal"] == "m1") & (sessions["session"] == "b")
+        sessions.loc[still, ["r2", "training_mean_mse"]] = np.nan, 3.0
+        sessions.loc[still & (sessions["condition"] == "a"), "skill"] = -0.55
+        (table,), _ = comparison_table(asked("a", "b"), scores, sessions)
+        primary = table[table["method"] == PAIRED_T].set_index("metric")
+        of_m1 = (0.45 - 3 * 0.55) / 4 - (0.4 + 3 * 0.4) / 4
+        assert primary.loc["skill", "effect"] == pytest.approx((of_m1 + 0.15) / 3, abs=1e-3)
+        assert primary.loc["r2", "effect"] == pytest.approx(0.4 / 3)
+
     def test_conditions_that_share_no_fold(self):
         scores, sessions = tables_of({"a": [0.9, 0.8], "b": [0.9, 0.8], "c": [0.7, 0.6]})
         for table in (scores, sessions):

@@ -105,6 +105,7 @@ def predict(
         classes=decoder.recipe.classes,
         frame_rate_hz=windows.recipe.frame_rate_hz,
         seen=seen,
+        train_mean=float(network.output_offset) if decoder.kind == "value" else None,
         train_sd=float(network.output_gain) if decoder.kind == "value" else None,
     )
 

@@ -28,6 +28,8 @@ COLUMNS = {
     "target": np.float32,
     "score": np.float32,
 }
+# Numbers of the targets that trained a decoder of values.
+TRAINED_ON = ("train_mean", "train_sd")
 NAME_TABLES = ("animal_names", "session_names", "classes")
 # A softmax in float32 may pass 1 by a few units in the last place.
 PROBABILITY_TOLERANCE = 1e-4
@@ -65,9 +67,9 @@ class Predictions:
     seen
         What each window was to the decoder when it was fitted, where that is not its `part`: code
         into `PART_NAMES` (``"test"``: nothing), shape (window,). ``None``: it is its part.
-    train_sd
-        Of values: SD of the target over the decoder's training windows; ``None`` where it is not
-        known.
+    train_mean, train_sd
+        Of values: mean and SD of the target over the decoder's training windows; ``None`` where
+        they are not known.
 
     Raises
     ------
@@ -108,6 +110,7 @@ class Predictions:
     classes: tuple[str, ...] = ()
     frame_rate_hz: float | None = None
     seen: NDArray[np.int8] | None = None
+    train_mean: float | None = None
     train_sd: float | None = None
 
     def __post_init__(self) -> None:
@@ -151,8 +154,9 @@ class Predictions:
         arrays["frame_rate_hz"] = np.array(rate, dtype=np.float64)
         if self.seen is not None:
             arrays["seen"] = self.seen.astype(np.int8, copy=False)
-        if self.train_sd is not None:
-            arrays["train_sd"] = np.array(self.train_sd, dtype=np.float64)
+        for name in TRAINED_ON:
+            if getattr(self, name) is not None:
+                arrays[name] = np.array(getattr(self, name), dtype=np.float64)
         write_with(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def _dtypes(self) -> dict[str, Any]:
@@ -266,17 +270,20 @@ def join(several: Sequence[Predictions]) -> Predictions:
         name: np.concatenate([getattr(one, name) for one in several])
         for name in ("part", "frame", "target", "score")
     }
-    spreads = {one.train_sd for one in several}
+    known = {name: {getattr(one, name) for one in several} for name in TRAINED_ON}
+    shared: dict[str, Any] = {
+        name: found.pop() if len(found) == 1 else None for name, found in known.items()
+    }
     return replace(
         several[0],
         seen=None
         if all(one.seen is None for one in several)
         else np.concatenate([one.part if one.seen is None else one.seen for one in several]),
-        train_sd=spreads.pop() if len(spreads) == 1 else None,
         animal=animal,
         session=session,
         animal_names=animal_names,
         session_names=session_names,
+        **shared,
         **stacked,
     )
 
@@ -304,13 +311,14 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Predictions:
     rate = float(arrays["frame_rate_hz"])
     columns: dict[str, Any] = {name: arrays[name] for name in COLUMNS}
     tables: dict[str, Any] = {name: tuple(arrays[name].tolist()) for name in NAME_TABLES}
+    trained_on: dict[str, Any] = {n: float(arrays[n]) for n in TRAINED_ON if n in arrays}
     return Predictions(
         **columns,
         **tables,
         kind=str(arrays["kind"]),
         frame_rate_hz=None if np.isnan(rate) else rate,
         seen=arrays.get("seen"),
-        train_sd=float(arrays["train_sd"]) if "train_sd" in arrays else None,
+        **trained_on,
     )
 
 

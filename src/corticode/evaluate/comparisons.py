@@ -400,7 +400,7 @@ def _as_published(split_scores: pd.DataFrame, a: str, b: str, metric: str) -> di
 
 def _disagreements(table: pd.DataFrame) -> pd.Series:
     """For all rows of a pair, whether the published verdict and the animals' interval differ."""
-    pair = ["comparison", "condition_a", "condition_b"]
+    pair = ["comparison", "condition_a", "condition_b", "metric"]
     verdict = pd.Series(0.0, index=table.index)
     sign = np.sign(table["effect"])
     published, primary = table["method"] == AS_PUBLISHED, table["method"] == PAIRED_T

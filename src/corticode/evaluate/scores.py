@@ -29,6 +29,9 @@ BLANKED = {"binary": ("auc", "average_precision"), "classes": ("auc",), "value":
 # squares goes to 0, and R2 to minus infinity.
 LEAST_SD = 0.1
 SHOWN = 3
+# Beside R2, which sets errors against what varies in one session: 1 - squared errors / those of the
+# mean of the training windows. Over several sessions it is their mean, weighted by the latter.
+SKILL, SKILL_WEIGHT = "skill", "training_mean_mse"
 
 
 def score(predictions: Predictions) -> pd.DataFrame:
@@ -111,7 +114,8 @@ def score_sessions(
     and, for binary targets, its average precision are NaN, and `blank_because` says so. With
     several classes those that do not occur in a session play no part in it. Of values, r2 is NaN
     where the target's SD is below a tenth of that over the training windows: R2 sets errors against
-    what varies in the session, and has no floor where hardly anything does.
+    what varies in the session, and has no floor where hardly anything does. Beside it stands skill,
+    1 - squared errors / squared errors of the training windows' mean, which no session blanks.
 
     Parameters
     ----------
@@ -181,6 +185,7 @@ def score_fold(predictions: Predictions) -> dict[str, float]:
         "n_windows": int(np.count_nonzero(~np.isnan(chosen.target))),
         "base_rate": _base_rate(chosen),
         **score_windows(chosen.target, chosen.score, chosen.kind, threshold=threshold),
+        **_beside_training_mean(chosen),
         **carried,
         f"{metric}_session_mean": float(np.where(known, by_session, 0).sum() / known.sum())
         if known.any()
@@ -201,16 +206,18 @@ def score_animals(session_scores: pd.DataFrame, metric: str | None = None) -> pd
         Tables of `score_sessions`, one below the other, with the columns condition, fold and
         seed added.
     metric
-        Which score; ``None``: AUC, or R2 of values.
+        Which score; ``None``: AUC, or R2 of values. ``"skill"`` is over all of an animal's windows
+        (of each decoder that tests them), not a mean over sessions.
 
     Returns
     -------
     DataFrame
         One row a condition and animal, in the order of `session_scores`: condition, animal,
         metric, value, sd_decoders (n - 1 in the denominator; NaN for one
-        decoder), n_decoders (those that enter the value), n_sessions, and n_bouts: the bouts of
+        decoder), n_decoders (those that enter the value), n_sessions, n_bouts: the bouts of
         all classes in the frames tested, each stretch of frames counted once, however many folds
-        and seeds test it; NaN for values.
+        and seeds test it; NaN for values. Where there are values also skill: against the mean of
+        the training windows, over all windows of the animal.
 
     Raises
     ------
@@ -237,7 +244,8 @@ def score_animals(session_scores: pd.DataFrame, metric: str | None = None) -> pd
         )
     ]
     columns = ["condition", "animal", "metric", "value", "sd_decoders"]
-    return pd.DataFrame(rows, columns=[*columns, "n_decoders", "n_sessions", "n_bouts"])
+    columns += ["n_decoders", "n_sessions", "n_bouts"]
+    return pd.DataFrame(rows, columns=[*columns, *([SKILL] if SKILL in session_scores else [])])
 
 
 def _part(predictions: Predictions, part: str) -> Predictions:
@@ -271,6 +279,7 @@ def _sessions(predictions: Predictions) -> Iterator[Predictions]:
 def _score_session(session: Predictions, threshold: float | None) -> dict[str, object]:
     """One row of `score_sessions`."""
     scores = score_windows(session.target, session.score, session.kind, threshold=threshold)
+    scores |= _beside_training_mean(session)
     n_bouts, n_frames = _count_bouts(session)
     reasons = _too_little(session, n_bouts, n_frames)
     if reasons:
@@ -289,6 +298,19 @@ def _score_session(session: Predictions, threshold: float | None) -> dict[str, o
         },
         "blank_because": "; ".join(reasons),
     }
+
+
+def _beside_training_mean(chosen: Predictions) -> dict[str, float]:
+    """Of values: the skill against the training mean, and the mean squared error of that mean."""
+    if chosen.kind != "value":
+        return {}
+    known = ~np.isnan(chosen.target)
+    if chosen.train_mean is None or not known.any():
+        return dict.fromkeys((SKILL, SKILL_WEIGHT), float("nan"))
+    target = chosen.target[known].astype(np.float64)
+    error = float(np.mean((chosen.score[known].astype(np.float64) - target) ** 2))
+    of_mean = float(np.mean((target - chosen.train_mean) ** 2))
+    return {SKILL: 1 - error / of_mean if of_mean > 0 else float("nan"), SKILL_WEIGHT: of_mean}
 
 
 def blank_findings(animal_scores: pd.DataFrame, session_scores: pd.DataFrame) -> list[Finding]:
@@ -396,20 +418,38 @@ def _score_animal(
     condition: str, animal: str, rows: pd.DataFrame, metric: str | None
 ) -> dict[str, object]:
     """One row of `score_animals`."""
+    import pandas as pd
+
     metric = metric or _metric(rows)
     # A table read back from JSON holds None, not NaN, in a column that is blank throughout.
     values = rows.assign(**{metric: rows[metric].astype(np.float64)})
-    by_decoder = values.groupby(["fold", "seed"])[metric].mean().dropna()
+    decoders = values.groupby(["fold", "seed"])
+    if metric == SKILL:
+        by_decoder = pd.Series([_skill(own) for _, own in decoders], dtype=np.float64).dropna()
+        value = _skill(rows)
+    else:
+        by_decoder = decoders[metric].mean().dropna()
+        value = float(by_decoder.mean())
     return {
         "condition": condition,
         "animal": animal,
         "metric": metric,
-        "value": float(by_decoder.mean()),
+        "value": value,
         "sd_decoders": float(by_decoder.std(ddof=1)),
         "n_decoders": int(by_decoder.size),
         "n_sessions": int(rows["session"].nunique()),
         "n_bouts": _total_bouts(rows),
+        **({SKILL: _skill(rows)} if SKILL in rows else {}),
     }
+
+
+def _skill(rows: pd.DataFrame) -> float:
+    """1 - squared errors / those of the training mean, over all windows of some rows."""
+    known = rows[[SKILL, SKILL_WEIGHT]].astype(np.float64).notna().all(axis=1)
+    own = rows[known]
+    weight = own[SKILL_WEIGHT].astype(np.float64) * own["n_windows"]
+    total = float(weight.sum())
+    return float((weight * own[SKILL].astype(np.float64)).sum() / total) if total > 0 else np.nan
 
 
 def _metric(rows: pd.DataFrame) -> str:

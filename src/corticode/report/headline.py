@@ -11,7 +11,7 @@ from corticode.evaluate.comparisons import shared_sessions
 from corticode.evaluate.confounds import CLAIMED, NONE_BEYOND, ROWS
 from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.nulls import COHORT, LEVEL
-from corticode.evaluate.scores import score_animals
+from corticode.evaluate.scores import SKILL, score_animals
 from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
@@ -108,12 +108,7 @@ def _claim(values: RunValues, name: str) -> str:
             "exchanged or a level that drifts between sessions."
         )
     despite = f"; permuted labels reach it with p = {p:.2g}" if over.low > chance else ""
-    low = (
-        "; predictions miss by more than the target varies in the tested sessions"
-        if metric == "r2" and over.mean < -1
-        else ""
-    )
-    return f"Decoding of {what} {where} was not distinguished from chance {numbers}{despite}{low}."
+    return f"Decoding of {what} {where} was not distinguished from chance {numbers}{despite}."
 
 
 def _numbers(values: RunValues, name: str, over: Interval) -> str:
@@ -134,6 +129,30 @@ def _numbers(values: RunValues, name: str, over: Interval) -> str:
         if level.size:
             words += f"; trained on permuted labels: {level.mean():.3f}"
             break
+    return words + (_beside_r2(values, name) if metric == "r2" else "")
+
+
+def animal_skills(values: RunValues, condition: str) -> pd.Series:
+    """The skill against the training mean of each animal, by animal; empty where none is known."""
+    scores = values.table("animal_scores")
+    if SKILL not in scores:
+        return pd.Series(dtype=np.float64)
+    own = scores[scores["condition"] == condition]
+    return own.set_index("animal")[SKILL].dropna()
+
+
+def _beside_r2(values: RunValues, name: str) -> str:
+    """The skill against the training mean; and why an R2 is far below 0, where one is."""
+    skills, r2 = animal_skills(values, name), animal_values(values, name)
+    words = ""
+    if skills.size:
+        ends = f", animals {skills.min():.3f} to {skills.max():.3f}" if skills.size > 1 else ""
+        words = f"; skill against the training mean {skills.mean():.3f}{ends}"
+    if (r2 < -1).any():
+        words += (
+            "; an R² below −1 means that predictions missed by more than the target varied within "
+            "a session, as where its level differs from the one in training or it hardly varies"
+        )
     return words
 
 

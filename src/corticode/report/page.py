@@ -12,11 +12,13 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from corticode.evaluate.intervals import score_interval
+from corticode.evaluate.scores import SKILL
 from corticode.report.canvas import Figure, in_order, picture
 from corticode.report.headline import (
     CHANCE,
     METRICS,
     SIMULATED,
+    animal_skills,
     conditions_in_order,
     headline,
     warnings_of,
@@ -103,6 +105,7 @@ def condition_rows(values: RunValues) -> list[dict[str, Any]]:
                 "low": _number(over.low),
                 "high": _number(over.high),
                 "n_animals": over.n,
+                "skill": _number(animal_skills(values, str(condition["name"])).mean()),
                 "chance": _place(CHANCE.get(metric, 0.0), low),
                 "dots": [
                     {
@@ -129,11 +132,13 @@ def long_tables(values: RunValues) -> list[dict[str, Any]]:
     found = []
     if not animals.empty:
         columns = ["condition", "animal", "metric", "value", "sd_decoders", "n_decoders"]
-        found.append(_long("animals", "By animal", animals, [*columns, "n_sessions", "n_bouts"]))
+        found.append(
+            _long("animals", "By animal", animals, [*columns, "n_sessions", "n_bouts", SKILL])
+        )
     if not sessions.empty:
         keys = ["condition", "animal", "session"]
         numbers = ["base_rate", "auc", "average_precision", "balanced_accuracy", "brier", "r2"]
-        numbers = [name for name in [*numbers, "pearson_r"] if name in sessions]
+        numbers = [name for name in [*numbers, SKILL, "pearson_r"] if name in sessions]
         grouped = sessions.groupby(keys, sort=False)
         means = grouped[numbers].mean().dropna(axis="columns", how="all")
         means["blank_because"] = grouped["blank_because"].first()

@@ -26,6 +26,7 @@ from corticode.errors import (
 )
 from corticode.evaluate.comparisons import (
     FOLD,
+    SESSION,
     Comparison,
     compare_pair,
     shared_rows,
@@ -52,7 +53,7 @@ from corticode.evaluate.region_sets import (
     set_names,
     set_side_by_side,
 )
-from corticode.evaluate.scores import blank_findings, score_animals
+from corticode.evaluate.scores import SKILL, blank_findings, score_animals
 from corticode.run.fits import FitTask, condition_windows, left_out
 from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
 from corticode.run.map_tables import write_map_tables
@@ -286,10 +287,18 @@ def _compared(
     table = compare_pair(
         score_animals(shared), keys.name, pair, split_scores=folds, within=keys.equivalent_within
     )
-    if metric == "r2":
-        errors = compare_pair(score_animals(shared, "mae"), keys.name, pair, split_scores=folds)
-        table = pd.concat([table, errors], ignore_index=True)
     sessions = shared_rows(session_scores, pair, FOLD, "fold")
+    if metric == "r2":
+        beside = {"mae": shared}
+        if SKILL in sessions and sessions[SKILL].notna().any():
+            # No session is blank of it: it is over all windows that both decoded.
+            known = sessions[sessions[SKILL].notna()]
+            beside[SKILL] = shared_rows(known, pair, SESSION, "session with a skill")
+        parts = [
+            compare_pair(score_animals(own, name), keys.name, pair, split_scores=folds)
+            for name, own in beside.items()
+        ]
+        table = pd.concat([table, *parts], ignore_index=True)
     missing = [
         f"{name} is scored on {n} more sessions, which are left out here"
         for name in pair
