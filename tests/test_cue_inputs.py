@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.data.cues import INPUTS, TOGETHER
+from corticode.data.cues import BEHAVIOR, INPUTS, TOGETHER
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
@@ -15,7 +15,7 @@ from corticode.run.folder import Run
 from corticode.study.study import read_study
 
 N_FRAMES = 1600
-CUES = [name for name in INPUTS if name not in ("traces", "movie", *TOGETHER)]
+CUES = [name for name in INPUTS if name not in ("traces", "movie", BEHAVIOR, *TOGETHER)]
 HEAD = """
 preset = "code"
 [data]

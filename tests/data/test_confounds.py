@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from corticode.data.confounds import (
+    check_columns,
     least_reliable,
     measure_twice,
     reliability,
@@ -131,3 +132,57 @@ def test_what_is_missing_is_named():
                       session.segment, None, session.movie)  # fmt: skip
     with pytest.raises(DataError, match="m1/a have no frame rate"):
         without_confounds([no_rate], Target("run"))
+
+
+def behaved(n_sessions=3, **columns):
+    """Sessions that run in bouts, with columns made of running."""
+    sessions = []
+    for k in range(n_sessions):
+        rng = np.random.default_rng(k)
+        run = (np.cumsum(rng.random(600) < 0.05) % 2).astype(int)
+        made = {name: make(run, rng, k) for name, make in columns.items()}
+        sessions.append(
+            Session("m1", str(k), None, (), {"run": run} | made, np.zeros(600, int), HZ)
+        )
+    return sessions
+
+
+def test_columns_that_are_the_target_or_contain_it_are_refused_at_once():
+    sessions = behaved(
+        copy=lambda run, rng, k: 3.0 * run + 1,
+        turned=lambda run, rng, k: -run + 0.05 * rng.normal(size=run.size),
+        near=lambda run, rng, k: run + 0.3 * rng.normal(size=run.size),
+        # What goes with it in one of three sessions does not contain it.
+        once=lambda run, rng, k: run * 1.0 if k == 0 else rng.normal(size=run.size),
+        still=lambda run, rng, k: np.ones(run.size),
+        state=lambda run, rng, k: np.where(run, "run", "rest"),
+    )
+    assert check_columns(sessions, ["near", "once"], Target("run")) == []
+    with pytest.raises(DataError) as caught:
+        check_columns(sessions, ["copy", "near", "turned", "still", "state"], Target("run"))
+    told = str(caught.value)
+    assert "'copy' contains what is decoded (correlation 1.000 in the median session" in told
+    assert "'turned' contains" in told
+    assert "'still' varies in no session; 'state' holds text" in told
+    assert "'near'" not in told
+
+
+def test_what_a_threshold_makes_of_a_signal_is_contained_in_it():
+    sessions = behaved(speed=lambda run, rng, k: 10 * run + rng.random(run.size))
+    speed = Target("speed", above=5)
+    # 1 where the speed is above 5: the label itself under another name.
+    with pytest.raises(DataError, match="'run' contains what is decoded"):
+        check_columns(sessions, ["run"], speed)
+    classes = behaved(
+        state=lambda run, rng, k: np.where(
+            run, "run", np.where(rng.random(run.size) < 0.5, "a", "b")
+        )
+    )
+    with pytest.raises(DataError, match="'run' contains what is decoded"):
+        check_columns(classes, ["run"], Target("state", kind="classes"))
+
+
+def test_columns_that_do_not_vary_somewhere_are_named():
+    sessions = behaved(lick=lambda run, rng, k: (rng.random(run.size) < 0.1) * (k != 1))
+    (found,) = check_columns(sessions, ["lick"], Target("run"))
+    assert str(found) == "animal 'm1', session '1', confound 'lick': does not vary and enters as 0"

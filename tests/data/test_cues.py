@@ -31,7 +31,7 @@ ROW, COLUMN = np.mgrid[:24, :24] - 11.5
 BRAIN = np.hypot(ROW, COLUMN) < 8
 RATE = 30.0
 # What stands in the place of the traces; frames of a movie are decoded as they are.
-MADE = [name for name in INPUTS[1:] if name != "movie"]
+MADE = [name for name in INPUTS[1:] if name not in ("movie", "behavior")]
 
 
 def filmed(movie, *, name="a", **others):
@@ -49,6 +49,22 @@ def brain_movie(n_frames=60, seed=0):
 def traced(**others):
     traces = np.array([[1.0, 3.0], [2.0, NAN], [0.0, 4.0]])
     return Session("m1", "a", traces, ("1", "2"), {}, np.zeros(3, np.int32), **others)
+
+
+def test_columns_of_the_behaviour():
+    lick, pupil = np.array([0, 1, 0]), np.array([2.5, NAN, 3.0])
+    session = replace(
+        traced(), behavior={"pupil": pupil, "lick": lick, "state": np.array(["a"] * 3)}
+    )
+    found = cue_session(session, "behavior", columns=("lick", "pupil"))
+    np.testing.assert_array_equal(found.traces, np.column_stack([lick, pupil]))
+    assert found.regions == ("lick", "pupil")
+    with pytest.raises(DataError, match="'state' holds text, and confounds are numbers"):
+        cue_session(session, "behavior", columns=("lick", "state"))
+    with pytest.raises(
+        MissingDataError, match="no behaviour signal 'whisk'; its signals are pupil"
+    ):
+        cue_session(session, "behavior", columns=("whisk",))
 
 
 def test_global_mean_of_regions():

@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from corticode.data.session import Session
+from corticode.data.targets import Target
+from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError
 from corticode.evaluate.confounds import (
@@ -13,6 +16,7 @@ from corticode.evaluate.confounds import (
     NOT_SEPARABLE,
     analyse_confounds,
     confound_rows,
+    confounds_within_animals,
     control_names,
     describe_beside,
     judge,
@@ -169,7 +173,7 @@ def test_the_table_and_its_words():
     assert cohort_rows.loc["cortex, confounds removed and refitted", "value"] == pytest.approx(
         0.8175
     )
-    assert len(table) == 6 * 5
+    assert len(table) == 7 * 5
     for word in ("neural", "explained", "artefact"):
         assert word not in found.words
 
@@ -181,3 +185,69 @@ def test_without_refits_nothing_is_claimed():
     assert "no decoder was refitted" in found.words
     with pytest.raises(DataError, match="no score of 'lstm'"):
         analyse_confounds(described(), table, "lstm", 0.7)
+
+
+def test_behaviour_columns_are_measured_once_and_claim_nothing():
+    table = scores([0.80, 0.82, 0.81, 0.84])
+    found = analyse_confounds(described(), table, "gru", columns=("whisking", "pupil"))
+    assert (found.confounds, found.verdict) == ("whisking, pupil", NOT_SEPARABLE)
+    # Decoders of traces that other confounds were removed from say nothing of these.
+    assert found.animals["cleaned"].isna().all()
+    assert "whisking and pupil are each measured once, and a claim needs two" in found.words
+    assert "AUC is 0.715 (95 % CI" in found.words
+    assert confound_rows(found, "gru")["confounds"].unique().tolist() == ["whisking, pupil"]
+
+
+def of_sessions(make, *, target=None, n_sessions=2, animals=("m1", "m2"), rate=None):
+    """Windows of confounds; `make` gives a session's (frame, confound) from running and an rng."""
+    sessions = []
+    for animal in animals:
+        for k in range(n_sessions):
+            rng = np.random.default_rng([k, *animal.encode()])
+            run = (np.cumsum(rng.random(1500) < 0.03) % 2).astype(float)
+            state = np.where(run > 0, "run", np.where(np.arange(1500) // 40 % 2, "groom", "rest"))
+            behavior = {"run": run, "speed": run * 4 + 0.2 * rng.normal(size=1500), "state": state}
+            traces = make(animal, behavior, rng)
+            names = tuple(map(str, range(traces.shape[1])))
+            sessions.append(Session(animal, f"s{k}", traces, names, behavior,
+                                    np.zeros(1500, int), rate))  # fmt: skip
+    return cut_windows(sessions, target or Target("run"), WindowShape(1, 1))
+
+
+def opposite(animal, behavior, rng):
+    """Light that rises with running in one animal and falls in the other."""
+    sign = 1 if animal == "m1" else -1
+    return (sign * behavior["run"] + 0.5 * rng.normal(size=1500))[:, None]
+
+
+def test_within_an_animal_confounds_tell_what_no_other_animal_teaches():
+    found = confounds_within_animals(of_sessions(opposite), every=3).set_index("animal")["value"]
+    assert found.index.tolist() == ["m1", "m2"]
+    assert (found > 0.95).all()
+    nothing = of_sessions(lambda animal, behavior, rng: rng.normal(size=(1500, 3)))
+    none = confounds_within_animals(nothing, every=3)["value"]
+    np.testing.assert_allclose(none, 0.5, atol=0.1)
+
+
+def test_within_an_animal_of_one_session_parts_of_it_are_left_out():
+    one = confounds_within_animals(of_sessions(opposite, n_sessions=1), every=3)["value"]
+    assert (one > 0.95).all()
+    nothing = of_sessions(lambda animal, behavior, rng: rng.normal(size=(1500, 3)), n_sessions=1)
+    np.testing.assert_allclose(confounds_within_animals(nothing, every=3)["value"], 0.5, atol=0.12)
+
+
+@pytest.mark.parametrize("target", [Target("speed", "value"), Target("state", "classes")])
+def test_within_an_animal_of_values_and_classes(target):
+    def confounds(animal, behavior, rng):
+        state = (behavior["state"] == "groom") + 0.3 * rng.normal(size=1500)
+        return np.column_stack([opposite(animal, behavior, rng)[:, 0], state])
+
+    found = confounds_within_animals(of_sessions(confounds, target=target), every=3)["value"]
+    # Of the values, noise over three frames leaves 0.75 to explain.
+    assert (found > (0.65 if target.kind == "value" else 0.95)).all()
+
+
+def test_within_an_animal_without_a_score_there_is_none():
+    # Five seconds of both classes are needed where the frame rate is known.
+    windows = of_sessions(opposite, rate=5000.0)
+    assert confounds_within_animals(windows)["value"].isna().all()

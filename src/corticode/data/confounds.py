@@ -26,8 +26,9 @@ from corticode.data.cues import (
 from corticode.data.movies.motion import SMALLEST_SIDE, measure_motion
 from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session
+from corticode.data.signals import holds_numbers
 from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
-from corticode.errors import DataError, MissingDataError, some
+from corticode.errors import DataError, Finding, MissingDataError, some
 
 # Seconds by which cortex may follow a confound, and behaviour; single frames about 0 besides.
 CONFOUND_S = (-0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -38,6 +39,8 @@ FRAMES_A_COLUMN = 10
 # Below it the measurements hold too little of the confound for any claim (statistics, rule 15).
 LEAST_RELIABILITY = 0.3
 SHIFTS = ("rows", "columns")
+# A behaviour column that goes with what is decoded as closely as this is what is decoded.
+MOST_CORRELATED = 0.98
 
 Floats = NDArray[np.floating[Any]]
 
@@ -348,6 +351,112 @@ def without_confounds(
             cleaned[k] = replace(sessions[k], traces=traces, movie=None, reference=None)
     # A term that some session measures once is measured once.
     return cleaned, dict(zip(names, np.mean(found, axis=0).tolist(), strict=True))
+
+
+def check_columns(
+    sessions: Sequence[Session], columns: Sequence[str], target: Target
+) -> list[Finding]:
+    """Refuse behaviour columns that can be no confounds of a target, all of them at once.
+
+    A column is what is decoded, or contains it, where its correlation with the decoded signal (or
+    with the label, or with one of its classes) is above 0.98 in the median session.
+
+    Parameters
+    ----------
+    sessions
+        With the columns and the target's signal in their behaviour.
+    columns
+        Names of behaviour signals.
+    target
+        What is decoded.
+
+    Returns
+    -------
+    list of Finding
+        Sessions in which a column does not vary.
+
+    Raises
+    ------
+    DataError
+        A column holds text, varies in no session, or contains what is decoded.
+
+    Examples
+    --------
+    >>> run = np.tile([0, 1, 1], 30)
+    >>> behavior = {"run": run, "wheel": 3.0 * run, "pupil": np.arange(90.0)}
+    >>> session = Session("m1", "a", None, (), behavior, np.zeros(90, np.int32))
+    >>> check_columns([session], ["pupil"], Target("run"))
+    []
+    >>> check_columns([session], ["wheel"], Target("run"))
+    Traceback (most recent call last):
+    corticode.errors.DataError: behaviour columns cannot be confounds of 'run': 'wheel' contains ...
+    """
+    faults, findings = [], []
+    decoded = [_decoded_columns(session, target, sessions) for session in sessions]
+    for name in columns:
+        signals = [session.behavior[name] for session in sessions]
+        if not all(holds_numbers(signal) for signal in signals):
+            faults.append(f"{name!r} holds text; give a column of 0 and 1 for each state")
+            continue
+        values = [np.asarray(signal, np.float64) for signal in signals]
+        varies = [bool(np.ptp(one[np.isfinite(one)]) > 0) if np.isfinite(one).any() else False
+                  for one in values]  # fmt: skip
+        if not any(varies):
+            faults.append(f"{name!r} varies in no session")
+            continue
+        findings += [
+            Finding(
+                "confound", "does not vary and enters as 0", session.animal, session.session, name
+            )
+            for session, does in zip(sessions, varies, strict=True)
+            if not does
+        ]
+        closest = [
+            _closest(one, other)
+            for one, other, does in zip(values, decoded, varies, strict=True)
+            if does
+        ]
+        if (closeness := float(np.median(closest))) > MOST_CORRELATED:
+            faults.append(
+                f"{name!r} contains what is decoded (correlation {closeness:.3f} in the median "
+                f"session; at most {MOST_CORRELATED:g} is a confound)"
+            )
+    if faults:
+        raise DataError(
+            f"behaviour columns cannot be confounds of {target.signal!r}: {'; '.join(faults)}; "
+            "take them out of [[confounds]] behavior"
+        )
+    return findings
+
+
+def _decoded_columns(
+    session: Session, target: Target, sessions: Sequence[Session]
+) -> NDArray[np.float64]:
+    """The decoded signal as it was recorded, where it holds numbers, and what is decoded of it."""
+    signal = session.behavior[target.signal]
+    classes = None
+    if target.kind == "classes":
+        classes = collect_classes([one.behavior[target.signal] for one in sessions])
+    made = make_target(signal, target, segment=session.segment, classes=classes)
+    if len(made.classes) > 2:
+        codes = made.values.astype(np.float64)[:, None]
+        columns = np.where(np.isfinite(codes), codes == np.arange(len(made.classes)), np.nan)
+    else:
+        columns = made.values.astype(np.float64)[:, None]
+    if holds_numbers(signal):
+        columns = np.column_stack([columns, np.asarray(signal, np.float64)])
+    return columns
+
+
+def _closest(values: NDArray[np.float64], decoded: NDArray[np.float64]) -> float:
+    """The largest |r| of one column with several, over frames that both know; 0 without any."""
+    largest = 0.0
+    for other in decoded.T:
+        known = np.isfinite(values) & np.isfinite(other)
+        a, b = values[known], other[known]
+        if known.sum() > 2 and np.ptp(a) > 0 and np.ptp(b) > 0:
+            largest = max(largest, abs(float(np.corrcoef(a, b)[0, 1])))
+    return largest
 
 
 def _columns(made: TargetTrace) -> NDArray[np.float64]:

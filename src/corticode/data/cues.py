@@ -138,7 +138,13 @@ def _lagged_stretch(values: NDArray[np.float64], knots: NDArray[np.float64]) -> 
     return np.concatenate(columns, axis=1)
 
 
-def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None = None) -> Session:
+def cue_session(
+    session: Session,
+    input: str,
+    *,
+    brain: NDArray[np.bool_] | None = None,
+    columns: Sequence[str] = (),
+) -> Session:
     """The session with cues that are not cortex in the place of its traces.
 
     Parameters
@@ -155,10 +161,13 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
         ``"cues"``: outside-mask, brain-motion and, where there is one, reference.
         ``"confounds"``: as ``"cues"``, with the shift unsigned, squared and its speed besides.
         ``"traces+cues"``: the region traces and the cues.
+        ``"behavior"``: the behaviour's `columns`, as they came onto frames.
         ``"traces"`` returns the session as it is.
     brain
         (row, column), True where the brain is, for ``"outside-mask"``; None finds it in the mean
         image, see `corticode.data.movies.brain.find_brain`.
+    columns
+        Names of behaviour signals, for ``"behavior"``.
 
     Returns
     -------
@@ -186,6 +195,8 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
     check_input([session], input)
     if input == "traces":
         return session
+    if input == BEHAVIOR:
+        return _of_behavior(session, columns)
     if input in TOGETHER:
         return _together(session, input, brain)
     try:
@@ -193,6 +204,25 @@ def cue_session(session: Session, input: str, *, brain: NDArray[np.bool_] | None
     except DataError as error:
         raise DataError(f"session {session.name}, input = {input!r}: {error}") from error
     return _in_place_of_traces(session, input, values, findings)
+
+
+def _of_behavior(session: Session, columns: Sequence[str]) -> Session:
+    """Behaviour signals side by side."""
+    missing = [name for name in columns if name not in session.behavior]
+    if missing or not columns:
+        raise MissingDataError(
+            f"session {session.name} has no behaviour signal {some(missing, SHOWN_SESSIONS)!r}; "
+            f"its signals are {', '.join(session.behavior) or 'none'}"
+        )
+    signals = {name: np.asarray(session.behavior[name]) for name in columns}
+    of_text = [name for name, signal in signals.items() if signal.dtype.kind not in "biuf"]
+    if of_text:
+        raise DataError(
+            f"session {session.name}: behaviour signal {some(of_text, SHOWN_SESSIONS)!r} holds "
+            "text, and confounds are numbers; give a column of 0 and 1 for each state"
+        )
+    values = np.column_stack([signal.astype(np.float64) for signal in signals.values()])
+    return _in_place_of_traces(session, BEHAVIOR, values, names=tuple(columns))
 
 
 def _together(session: Session, input: str, brain: NDArray[np.bool_] | None) -> Session:
@@ -242,20 +272,24 @@ def without_cues(session: Session) -> Session:
     return replace(session, traces=values, movie=None, reference=None, findings=cues.findings)
 
 
-def cue_sessions(sessions: Sequence[Session], input: str) -> list[Session]:
+def cue_sessions(
+    sessions: Sequence[Session], input: str, columns: Sequence[str] = ()
+) -> list[Session]:
     """`cue_session` of each, once it is known that all have the data for it."""
     check_input(sessions, input)
-    return [cue_session(session, input) for session in sessions]
+    return [cue_session(session, input, columns=columns) for session in sessions]
 
 
-def stand_ins(sessions: Sequence[Session], input: str) -> list[Session]:
+def stand_ins(
+    sessions: Sequence[Session], input: str, columns: Sequence[str] = ()
+) -> list[Session]:
     """Sessions as from `cue_sessions`, but for the cues' values: no movie is read.
 
     Each cue is the frame's number. What can go wrong before a run is looked for in these.
     """
     check_input(sessions, input)
-    if input == "traces":
-        return list(sessions)
+    if input in ("traces", BEHAVIOR):
+        return cue_sessions(sessions, input, columns)
     return [_stand_in(session, input) for session in sessions]
 
 
@@ -501,6 +535,8 @@ TRACES_AND_CUES = Cue(
 # nothing of movement: none of these may be taken out of cortex.
 # Several cues side by side, alone or behind the traces.
 TOGETHER = ("cues", "confounds", "traces+cues")
-INPUTS = ("traces", "movie", *CUES, *TOGETHER)
+# Columns of the behaviour files that a study names: no movie is needed for them.
+BEHAVIOR = "behavior"
+INPUTS = ("traces", "movie", *CUES, *TOGETHER, BEHAVIOR)
 # They need the session's length or its mean image before the first frame has a value.
 WHOLE_SESSION_INPUTS = (*(name for name, cue in CUES.items() if cue.whole_session), *TOGETHER)

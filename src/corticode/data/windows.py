@@ -320,7 +320,7 @@ def as_in_recipe(session: Session, recipe: Recipe) -> Session:
             )
         if recipe.preprocessing.regress_out == "cues":
             session = without_cues(session)
-        session = cue_session(session, recipe.input)
+        session = cue_session(session, recipe.input, columns=recipe.regions)
     if session.regions == tuple(str(k + 1) for k in range(len(recipe.regions))):
         # Names that came from a study's region table: the session itself has none.
         session = replace(session, regions=recipe.regions)

@@ -8,21 +8,24 @@ confounds were removed as if measured without error (`corticode.data.confounds`)
 two measurements of each confound agree well enough.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from corticode.data.confounds import LEAST_RELIABILITY
+from corticode.data.windows import Windows
 from corticode.decode.linear import LinearProblem, fit_linear
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError
 from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.metrics import binary_scores, primary
 from corticode.evaluate.nulls import COHORT
-from corticode.evaluate.scores import score_sessions
+from corticode.evaluate.refits import EVERY, PENALTY, ridge_weights, standardised_inputs
+from corticode.evaluate.scores import as_empty_predictions, score_sessions
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
 # Of what lies between chance and 1: what the interval of the cleaned traces has to exceed, and
@@ -30,6 +33,8 @@ CHANCE = {"auc": 0.5, "r2": 0.0}
 EXCEEDS, NOTHING_LEFT = 0.04, 0.10
 FEWEST_ANIMALS = 3
 N_STRATA = 20
+# Of an animal's one session, which are left out in turn.
+N_PARTS = 5
 STACK_PENALTY = 1e-3
 CLAIMED = "exceeds the measured confounds"
 NONE_BEYOND = "no evidence beyond the measured confounds"
@@ -39,8 +44,10 @@ CAVEAT = (
     "excluded; the decisive control is the same analysis in GFP animals "
     "(Creamer et al. 2022, doi:10.1371/journal.pcbi.1010421)."
 )
+MEASURED = "measured"
 ROWS = {
     "confounds": "confounds only",
+    "within": "confounds only, trained within the animal (upper bound)",
     "cortex": "cortex",
     "stack": "confounds and cortex",
     "gain": "confounds and cortex, minus confounds only",
@@ -60,14 +67,39 @@ def control_names(condition: str) -> tuple[str, str]:
     return f"{condition}: confounds only", f"{condition}: confounds removed"
 
 
+def behavior_control(condition: str) -> str:
+    """The condition that a study adds for the behaviour columns it names as confounds.
+
+    Examples
+    --------
+    >>> behavior_control("gru")
+    'gru: behaviour confounds only'
+    """
+    return f"{condition}: behaviour confounds only"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as they stand in a sentence.
+
+    Examples
+    --------
+    >>> listed(["whisking"]), listed(["whisking", "pupil", "licks"])
+    ('whisking', 'whisking, pupil and licks')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 @dataclass(frozen=True)
 class ConfoundAnalysis:
     """What cortex tells beside the measured confounds.
 
     Parameters
     ----------
+    confounds
+        Which: ``"measured"`` (motion, light, the reference channel) or names of behaviour columns.
     animals
-        One row an animal: animal, confounds, cortex, stack, gain (stack minus confounds), strata
+        One row an animal: animal, confounds, within (of decoders of confounds that are trained
+        and tested in the same animal), cortex, stack, gain (stack minus confounds), strata
         (AUC of cortex within strata of the confounds' score; a description that supports no
         claim) and cleaned; NaN where there is none.
     rows
@@ -80,6 +112,7 @@ class ConfoundAnalysis:
         One of three, and the sentence that says why.
     """
 
+    confounds: str
     animals: pd.DataFrame
     rows: Mapping[str, Interval]
     metric: str
@@ -151,8 +184,11 @@ def analyse_confounds(
     described: Sequence[pd.DataFrame],
     animal_scores: pd.DataFrame,
     condition: str,
-    reliability: float,
+    reliability: float = np.nan,
     least: str = "",
+    *,
+    within: pd.DataFrame | None = None,
+    columns: Sequence[str] = (),
 ) -> ConfoundAnalysis:
     """What follows from descriptions and from the decoders of cleaned traces.
 
@@ -160,7 +196,8 @@ def analyse_confounds(
     agree (partial correlation of 0.3 or more), the interval over animals of the cleaned traces
     lies above 0.52 and that of what cortex adds to confounds above 0. "No evidence beyond" them
     needs the same agreement, and an interval of the cleaned traces that holds chance and ends
-    below 0.55. All else is not separable, and so are fewer than three animals.
+    below 0.55. All else is not separable: fewer than three animals, movies (which are not
+    cleaned), and behaviour columns, which are measured once.
 
     Parameters
     ----------
@@ -174,6 +211,10 @@ def analyse_confounds(
     reliability, least
         Of the confound that is measured worst, and which that is
         (`corticode.data.confounds.least_reliable`); NaN where one is measured once.
+    within
+        From `confounds_within_animals`; None: not done.
+    columns
+        Names of behaviour columns, where these are the confounds.
 
     Raises
     ------
@@ -185,12 +226,15 @@ def analyse_confounds(
         raise DataError(f"there is no score of {condition!r} and its confounds; run them first")
     metric = str(own["metric"].iloc[0])
     table = pd.concat(described)
-    columns = ["confounds", "cortex", "stack", "strata"]
-    by_decoder = table.groupby(["animal", "fold", "seed"], sort=False)[columns].mean()
+    scores = ["confounds", "cortex", "stack", "strata"]
+    by_decoder = table.groupby(["animal", "fold", "seed"], sort=False)[scores].mean()
     animals = by_decoder.groupby("animal", sort=False).mean().reset_index()
-    animals.insert(4, "gain", animals["stack"] - animals["confounds"])
+    animals["gain"] = animals["stack"] - animals["confounds"]
     cleaned = animal_scores[animal_scores["condition"] == control_names(condition)[1]]
-    animals["cleaned"] = animals["animal"].map(cleaned.set_index("animal")["value"].to_dict())
+    for name, values in (("within", within), ("cleaned", None if columns else cleaned)):
+        by_animal = {} if values is None else values.set_index("animal")["value"].to_dict()
+        animals[name] = animals["animal"].map(by_animal).astype(np.float64)
+    animals = animals[["animal", *ROWS]]
     rows = {
         name: interval(animals[name]) if name == "gain" else score_interval(animals[name], metric)
         for name in ROWS
@@ -198,13 +242,143 @@ def analyse_confounds(
     rows = {name: _with_exact(row) for name, row in rows.items()}
     verdict = judge(rows["cleaned"], rows["gain"], reliability, CHANCE[metric])
     return ConfoundAnalysis(
+        ", ".join(columns) or MEASURED,
         animals,
         rows,
         metric,
         reliability,
         verdict,
-        _words(rows, metric, (reliability, least), verdict),
+        _words(rows, metric, (reliability, least), verdict, columns),
     )
+
+
+def confounds_within_animals(windows: Windows, *, every: int = EVERY) -> pd.DataFrame:
+    """What confounds tell a decoder that knows the animal: the most that they could explain.
+
+    Across animals confounds may be read badly where light falls, and the brain moves, otherwise in
+    each. Here each session of an animal is left out in turn (of an animal with one session each
+    fifth of it, a window's length of frames apart), and a ridge regression on whole windows, each
+    input standardised within its session, is fitted to the rest.
+
+    Parameters
+    ----------
+    windows
+        Windows of confounds, of all animals.
+    every
+        Only windows of every so many frames train: neighbouring windows hold nearly the same.
+
+    Returns
+    -------
+    DataFrame
+        One row an animal: animal, value (mean within-session score; NaN without a score).
+
+    Examples
+    --------
+    >>> from corticode.data.session import Session
+    >>> from corticode.data.targets import Target
+    >>> from corticode.data.windows import WindowShape, cut_windows
+    >>> rng = np.random.default_rng(0)
+    >>> run = np.tile(np.repeat([0, 1], 40), 15)
+    >>> signs = {"m1": 1, "m2": -1}  # light falls otherwise in each animal
+    >>> sessions = [
+    ...     Session(animal, name, (sign * run + rng.normal(size=1200))[:, None], ("light",),
+    ...             {"run": run}, np.zeros(1200, int))
+    ...     for animal, sign in signs.items() for name in "ab"
+    ... ]
+    >>> windows = cut_windows(sessions, Target("run"), WindowShape(2, 2))
+    >>> found = confounds_within_animals(windows)
+    >>> found["animal"].tolist(), bool(found["value"].min() > 0.9)
+    (['m1', 'm2'], True)
+    """
+    said = as_empty_predictions(windows)
+    score = said.score.copy()
+    is_tested = np.zeros(windows.n_windows, np.bool_)
+    for code in range(len(windows.animal_names)):
+        own = np.flatnonzero(windows.animal == code)
+        for tested, output in _outputs_within(windows, own, every, said):
+            score[tested] = _as_scores(output, said.kind)
+            is_tested[tested] = True
+    if not is_tested.any():
+        return pd.DataFrame({"animal": windows.animal_names, "value": np.nan})
+    rows = score_sessions(replace(said, score=score).where(np.flatnonzero(is_tested)))
+    by_animal = rows.groupby("animal")[primary(said.kind)].mean()
+    return by_animal.reindex(list(windows.animal_names)).rename("value").reset_index()
+
+
+def _outputs_within(
+    windows: Windows, own: NDArray[np.intp], every: int, said: Predictions
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Rows of one animal that are tested together, and what the rest of it says of them.
+
+    These are its sessions, or fifths of its only one; without a window that trains there are none.
+    """
+    target = windows.target.astype(np.float64)[:, None]
+    if said.kind == "classes":
+        of_class = target == np.arange(max(1, len(said.classes)))
+        target = np.where(np.isnan(target), np.nan, of_class)
+    trains = (windows.frame % every == 0) & ~np.isnan(windows.target)
+    session = windows.session[own]
+    sessions = [own[session == code] for code in np.unique(session)]
+    if len(sessions) == 1:
+        rows, frame = own, windows.frame[own]
+        inputs = standardised_inputs(windows, rows)
+        # Of the whole session: the level of the rest would be low where much is left out.
+        level = target[rows[trains[rows]]].mean(axis=0) if trains[rows].any() else 0.0
+        for part in np.array_split(np.arange(rows.size), N_PARTS):
+            if not part.size:
+                continue
+            first, last = frame[part[[0, -1]]]
+            gap = windows.recipe.n_frames
+            chosen = trains[rows] & ((frame < first - gap) | (frame > last + gap))
+            if chosen.any():
+                fitted = _Ridge.of(inputs[chosen], target[rows[chosen]])
+                yield rows[part], fitted.outputs(inputs[part]) + level
+        return
+    fits = []
+    for rows in sessions:
+        chosen = trains[rows]
+        fits.append(_Ridge.of(standardised_inputs(windows, rows)[chosen], target[rows[chosen]]))
+    for k, rows in enumerate(sessions):
+        others = [fit for j, fit in enumerate(fits) if j != k and fit.n]
+        if others:
+            level = np.sum([fit.total for fit in others], axis=0) / sum(fit.n for fit in others)
+            yield rows, _Ridge.joined(others).outputs(standardised_inputs(windows, rows)) + level
+
+
+@dataclass(frozen=True)
+class _Ridge:
+    """What a ridge regression needs of its training windows."""
+
+    gram: NDArray[np.float64]
+    moment: NDArray[np.float64]
+    total: NDArray[np.float64]
+    n: int
+
+    @classmethod
+    def of(cls, inputs: NDArray[np.float32], target: NDArray[np.float64]) -> "_Ridge":
+        wide = inputs.astype(np.float64)
+        about = target - target.mean(axis=0) if len(target) else target
+        return cls(wide.T @ wide, wide.T @ about, target.sum(axis=0), len(target))
+
+    @classmethod
+    def joined(cls, several: Sequence["_Ridge"]) -> "_Ridge":
+        return cls(
+            np.sum([one.gram for one in several], axis=0),
+            np.sum([one.moment for one in several], axis=0),
+            np.sum([one.total for one in several], axis=0),
+            sum(one.n for one in several),
+        )
+
+    def outputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """About their level, shape (window, output)."""
+        return np.asarray(inputs @ ridge_weights(self.gram.copy(), self.moment, PENALTY))
+
+
+def _as_scores(output: NDArray[np.float64], kind: str) -> NDArray[np.float32]:
+    """Outputs as predictions hold them: values, or what lies between 0 and 1 in the same order."""
+    if kind == "classes":
+        return np.asarray(softmax(output, axis=1), dtype=np.float32)
+    return np.asarray(output[:, 0] if kind == "value" else expit(output[:, 0]), dtype=np.float32)
 
 
 def judge(cleaned: Interval, gain: Interval, reliability: float, chance: float = 0.5) -> str:
@@ -232,9 +406,9 @@ def confound_rows(found: ConfoundAnalysis, condition: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row an animal and quantity, after those of the cohort: condition, input (which of
-        `ROWS`), animal, metric, value, low and high (95 %; of the cohort alone), n_animals,
-        reliability, verdict, words.
+        A row an animal and quantity, after those of the cohort: condition, confounds (which),
+        input (which of `ROWS`), animal, metric, value, low and high (95 %; of the cohort alone),
+        n_animals, reliability, verdict, words.
     """
     same = {"reliability": found.reliability, "verdict": found.verdict, "words": found.words}
     rows = [
@@ -248,21 +422,43 @@ def confound_rows(found: ConfoundAnalysis, condition: str) -> pd.DataFrame:
             for name, words in ROWS.items()
         ]
     table = pd.DataFrame([row | same for row in rows])
-    table.insert(0, "condition", condition)
-    table.insert(3, "metric", found.metric)
-    columns = ["condition", "input", "animal", "metric", "value", "low", "high", "n_animals"]
+    table = table.assign(condition=condition, confounds=found.confounds, metric=found.metric)
+    columns = [
+        "condition",
+        "confounds",
+        "input",
+        "animal",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "n_animals",
+    ]
     return table[[*columns, *same]]
 
 
 def _words(
-    rows: Mapping[str, Interval], metric: str, measured: tuple[float, str], verdict: str
+    rows: Mapping[str, Interval],
+    metric: str,
+    measured: tuple[float, str],
+    verdict: str,
+    columns: Sequence[str],
 ) -> str:
     name = {"auc": "AUC", "r2": "R²"}[metric]
     cleaned, gain = rows["cleaned"], rows["gain"]
     reliability, least = measured
     of = f" of {least}" if least else ""
-    if cleaned.n == 0:
-        why = "no decoder was refitted on inputs from which confounds were removed"
+    if columns:
+        why = (
+            f"{listed(columns)} {'is' if len(columns) == 1 else 'are each'} measured once, and a "
+            f"claim needs two measurements; alone {name} is {_ends(rows['confounds'])}, and beside "
+            f"that cortex adds {_ends(gain)}"
+        )
+    elif cleaned.n == 0:
+        why = (
+            "no decoder was refitted on inputs from which confounds were removed (that is done "
+            "for region traces, not for movies)"
+        )
     elif np.isnan(reliability):
         why = f"there is one measurement{of}, and two are needed"
     elif cleaned.n < FEWEST_ANIMALS:

@@ -307,7 +307,7 @@ def permute_and_refit(
     deranged = draw_derangements(blocks, seed=seed)
     held_out = "animal" if len(set(animals)) > 1 else "session"
     aucs = refit_aucs(
-        lambda k: _inputs(windows, rows[k]),
+        lambda k: standardised_inputs(windows, rows[k]),
         [_pairings(windows.frame[own], traces, animals, k) for k, own in enumerate(rows)],
         pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
         np.concatenate([orders, deranged]),
@@ -406,8 +406,21 @@ def _pairings(
     return labels
 
 
-def _inputs(windows: Windows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Windows of one session as rows, each input standardised; flat or missing ones are 0."""
+def standardised_inputs(windows: Windows, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Windows of one session as rows, each input standardised; flat or missing ones are 0.
+
+    Parameters
+    ----------
+    windows
+        Windows of traces or confounds.
+    rows
+        Which, of one session.
+
+    Returns
+    -------
+    NDArray
+        float32, shape (row, frame x trace).
+    """
     values = windows.values(rows).reshape(rows.size, -1)
     about = values - values.mean(axis=0)
     spread = about.std(axis=0)

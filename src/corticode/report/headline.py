@@ -8,7 +8,7 @@ import pandas as pd
 
 from corticode.errors import DataError
 from corticode.evaluate.comparisons import shared_sessions
-from corticode.evaluate.confounds import CLAIMED, NONE_BEYOND, ROWS
+from corticode.evaluate.confounds import CLAIMED, MEASURED, NONE_BEYOND, ROWS, listed
 from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.nulls import COHORT, LEVEL
 from corticode.evaluate.scores import SKILL, score_animals
@@ -224,12 +224,27 @@ def _confounds_in_words(values: RunValues, name: str) -> str:
         own = confounds_of(values, condition)
         if not own.empty:
             by = "" if condition == name else f" (of “{twin}”)"
-            alone = own.loc[own["input"] == ROWS["confounds"], "value"].mean()
-            reached = f"{alone:.3f}" if np.isfinite(alone) else "no score"
-            verdict = str(own["verdict"].iloc[0])
-            shows = {CLAIMED: "", NONE_BEYOND: "shows "}.get(verdict, "is ")
-            return f"Confounds alone reach {reached}; decoding {shows}{verdict}{by}."
+            found = [
+                _block_in_words(str(which), rows, by)
+                for which, rows in own.groupby("confounds", sort=False)
+            ]
+            return " ".join(found)
     return "Confounds: not analysed."
+
+
+def _block_in_words(which: str, own: pd.DataFrame, by: str) -> str:
+    """The same of one block of confounds: those that were measured, or behaviour columns."""
+    alone = own.loc[own["input"] == ROWS["confounds"], "value"].mean()
+    reached = f"{alone:.3f}" if np.isfinite(alone) else "no score"
+    verdict = str(own["verdict"].iloc[0])
+    if which != MEASURED:
+        names = listed(which.split(", "))
+        verb = "reaches" if names == which else "reach"
+        return (
+            f"As confounds {names} alone {verb} {reached}; decoding is not separable from them{by}."
+        )
+    shows = {CLAIMED: "", NONE_BEYOND: "shows "}.get(verdict, "is ")
+    return f"Confounds alone reach {reached}; decoding {shows}{verdict}{by}."
 
 
 def confounds_of(values: RunValues, condition: str | None) -> pd.DataFrame:
@@ -237,6 +252,8 @@ def confounds_of(values: RunValues, condition: str | None) -> pd.DataFrame:
     table = values.table("confounds")
     if table.empty:
         return table
+    if "confounds" not in table:  # as runs were written before behaviour could be named
+        table = table.assign(confounds=MEASURED)
     return table[(table["condition"] == condition) & (table["animal"] == COHORT)]
 
 

@@ -293,8 +293,10 @@ def _is_it_cortex(values: RunValues, name: str) -> str:
         own = confounds_of(values, condition)
         if not own.empty:
             by = "" if condition == name else f"asked of “{condition}”: "
-            return f"{by}{own['words'].iloc[0]}"
-    return _not_done("name the condition under [[confounds]] (movies are needed)")
+            return by + " ".join(own["words"].unique())
+    return _not_done(
+        "name the condition under [[confounds]] (measured in movies; or columns of behaviour)"
+    )
 
 
 def _sessions_hidden(values: RunValues, name: str) -> str:

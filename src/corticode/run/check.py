@@ -135,14 +135,14 @@ def check_study(
             report.findings += odd_about(study, content, asked)
             for members, own_folds in asked.groups:
                 own = [content.sessions[k] for k in members]
-                group = (f"{condition.input} {condition.pixels}", tuple(members))
+                group = (_input_of(condition), tuple(members))
                 if condition.pixels is not None:
                     if group not in prepared:
                         prepared[group] = stand_in_movies(own, condition.pixels)
                 else:
                     if condition.preprocessing.regress_out != "none":
                         check_input(own, "traces+cues")
-                    own = stand_ins(own, condition.input)
+                    own = stand_ins(own, condition.input, condition.behavior)
                     check_together(own, condition.preprocessing)
                     if group not in prepared:
                         prepared[group] = prepare_sessions(own)
@@ -157,6 +157,11 @@ def check_study(
     report.faults = list(dict.fromkeys(report.faults))
     report.findings = list(dict.fromkeys(report.findings))
     return report
+
+
+def _input_of(condition: Condition) -> str:
+    """What conditions have in common whose prepared sessions are the same here."""
+    return f"{condition.input} {condition.behavior} {condition.pixels}"
 
 
 def _describe(report: CheckReport, study: Study, content: StudyFiles) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from corticode.data.catalogue import Recording
 from corticode.data.checks import read_looked_at
+from corticode.data.cues import BEHAVIOR
 from corticode.data.folds import Fold, Split, frames_seen, split_windows
 from corticode.data.prepared import (
     PreparedSessions,
@@ -487,10 +488,12 @@ def predict_recordings(
     """
     recipe = decoder.recipe
     with_behavior = all(recording.behavior is not None for recording in recordings)
-    signals = [recipe.target.signal] if with_behavior else []
-    rules = {recipe.target.signal: recipe.target.frame_rule}
+    columns = recipe.regions if recipe.input == BEHAVIOR else ()
+    signals = [*dict.fromkeys((recipe.target.signal, *columns))] if with_behavior else []
+    rules = dict.fromkeys(columns, "mean") | {recipe.target.signal: recipe.target.frame_rule}
     # What is decoded from movies is believed no more here than where the decoder was fitted.
-    read = read_session if recipe.input in ("traces", "frame-number") else read_looked_at
+    is_of_movies = recipe.input not in ("traces", "frame-number", BEHAVIOR)
+    read = read_looked_at if is_of_movies else read_session
     sessions = [read(recording, signals=signals, on_frames=rules) for recording in recordings]
     windows = cut_windows(sessions, recipe=recipe)
     warn_about(_seen_before(decoder, recordings))

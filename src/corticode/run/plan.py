@@ -388,10 +388,10 @@ def _gather(
     # Labels in another order, or values after preprocessing, change no count and no time.
     condition = replace(named, permute_labels=None)
     names = tuple(session.name for session in own)
-    group = (condition.input, condition.pixels, names)
+    group = (condition.input, condition.behavior, condition.pixels, names)
     if group not in found.prepared:
         found.prepared[group] = (
-            prepare_sessions(stand_ins(own, condition.input))
+            prepare_sessions(stand_ins(own, condition.input, condition.behavior))
             if condition.pixels is None
             else stand_in_movies(own, condition.pixels)
         )

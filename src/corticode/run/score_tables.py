@@ -37,7 +37,9 @@ from corticode.evaluate.comparisons import (
 from corticode.evaluate.confounds import (
     ConfoundAnalysis,
     analyse_confounds,
+    behavior_control,
     confound_rows,
+    confounds_within_animals,
     control_names,
     describe_beside,
 )
@@ -510,16 +512,22 @@ def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
 def make_confounds(made: Scored) -> Made:
     """``confounds.csv``: what each condition tells beside its confounds, and why another is not."""
     tables, findings = [], []
-    for name in made.plan.confounds:
-        try:
-            tables.append(confound_rows(_confounds_of(made, name), name))
-        except CorticodeError as error:
-            findings.append(Finding("fold", f"confounds of {name!r} are not analysed: {error}"))
+    for asked in made.plan.confounds:
+        name = asked.condition
+        blocks = [()] * asked.measured + [tuple(asked.behavior)] * bool(asked.behavior)
+        for columns in blocks:
+            try:
+                tables.append(confound_rows(_confounds_of(made, name, columns), name))
+            except CorticodeError as error:
+                what = f"confounds of {name!r}{' ' * bool(columns)}{', '.join(columns)}"
+                findings.append(Finding("fold", f"{what} are not analysed: {error}"))
     return tables, findings
 
 
-def _confounds_of(made: Scored, name: str) -> ConfoundAnalysis:
+def _confounds_of(made: Scored, name: str, columns: Sequence[str]) -> ConfoundAnalysis:
+    """The analysis of one condition, beside measured confounds or behaviour columns."""
     alone, removed = control_names(name)
+    alone = behavior_control(name) if columns else alone
     by_fit = {(t.condition.name, t.fold.name, t.seed): t for t in made.fitted}
     described = []
     for task in made.fitted:
@@ -527,11 +535,27 @@ def _confounds_of(made: Scored, name: str) -> ConfoundAnalysis:
         if task.condition.name == name and beside is not None:
             table = describe_beside(*(_read_predictions(t.folder) for t in (task, beside)))
             described.append(table.assign(fold=task.fold.name, seed=task.seed))
+    within = _within_animals([t for t in made.fitted if t.condition.name == alone])
+    if columns:
+        return analyse_confounds(
+            described, made.animal_scores, name, within=within, columns=columns
+        )
     folders = {t.prepared for t in made.fitted if t.condition.name == removed}
     # Folds within animals have prepared data of their own: the worst of all counts.
     worst = [_least_reliable(folder) for folder in sorted(folders)] or [("", float("nan"))]
     name_of, lowest = min(worst, key=lambda one: -1 if np.isnan(one[1]) else one[1])
-    return analyse_confounds(described, made.animal_scores, name, lowest, name_of)
+    return analyse_confounds(described, made.animal_scores, name, lowest, name_of, within=within)
+
+
+def _within_animals(fits: Sequence[FitTask]) -> pd.DataFrame:
+    """What confounds tell within each animal, of the recordings that fits of them share."""
+    found = [
+        confounds_within_animals(
+            condition_windows(load_sessions(fit.prepared), fit.condition, table=fit.table)
+        )
+        for fit in {fit.prepared: fit for fit in fits}.values()
+    ]
+    return pd.concat(found) if found else pd.DataFrame(columns=["animal", "value"])
 
 
 def _least_reliable(folder: Path) -> tuple[str, float]:

@@ -42,7 +42,7 @@ TABLES: Mapping[str, Table] = {
     "confounds": Table(
         "Does decoding exceed the measured confounds?",
         "name conditions under [[confounds]] of the study file",
-        "condition input animal metric value low high n_animals reliability verdict",
+        "condition confounds input animal metric value low high n_animals reliability verdict",
         made_by="score_tables.make_confounds",
     ),
     "region_sets": Table(
@@ -122,6 +122,7 @@ SHOWN = {name: table for name, table in TABLES.items() if table.shown}
 TEXT_COLUMNS = frozenset(
     {
         "condition",
+        "confounds",
         "comparison",
         "condition_a",
         "condition_b",

@@ -14,7 +14,7 @@ import numpy as np
 
 from corticode.data.catalogue import Recording, files_of, read_catalogue
 from corticode.data.checks import read_all
-from corticode.data.confounds import without_confounds
+from corticode.data.confounds import check_columns, without_confounds
 from corticode.data.cues import cue_sessions, without_cues
 from corticode.data.extraction import pixels_of_labels, read_label_image
 from corticode.data.files import fingerprint, fingerprint_of_samples, fingerprints, write_text
@@ -68,7 +68,13 @@ from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
 from corticode.run.maps import MapTask
 from corticode.simulate.cohort import is_simulated
 from corticode.study.conditions import Condition
-from corticode.study.keys import ComparisonKeys, ConditionKeys, RegionSetKeys, SelectionKeys
+from corticode.study.keys import (
+    ComparisonKeys,
+    ConditionKeys,
+    ConfoundKeys,
+    RegionSetKeys,
+    SelectionKeys,
+)
 from corticode.study.study import (
     Study,
     gap_frames,
@@ -287,7 +293,7 @@ class Plan:
 
     tasks: list[FitTask] = field(default_factory=list)
     maps: list[MapTask] = field(default_factory=list)
-    confounds: tuple[str, ...] = ()
+    confounds: tuple[ConfoundKeys, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
@@ -318,7 +324,7 @@ def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
         pixels_of_labels(read_label_image(study.region_image))
     sessions = read_all(
         recordings if examine else [_traces_alone(recording) for recording in recordings],
-        signals=study.signals,
+        signals=tuple(dict.fromkeys((*study.signals, *study.columns))),
         trim_frames=study.data.trim_frames,
         resample_hz=study.data.resample_hz,
         regions=None if table is None else table.names,
@@ -401,9 +407,26 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         *animals_without_folds(study, content.sessions),
         *([] if lost is None else [lost]),
         *_rule_of_no_clock(study, content.sessions, condition.target),
+        *_odd_columns(content.sessions, condition),
         *selection_leaks(condition),
         *leaks,
     ]
+
+
+def _odd_columns(sessions: Sequence[Session], condition: Condition) -> list[Finding]:
+    """Sessions in which a behaviour column that a condition is decoded from does not vary.
+
+    Raises
+    ------
+    DataError
+        The columns cannot be confounds of what is decoded.
+    """
+    if not condition.behavior:
+        return []
+    try:
+        return check_columns(sessions, condition.behavior, condition.target)
+    except DataError as error:
+        raise DataError(f"condition {condition.name!r}: {error}") from error
 
 
 def _rule_of_no_clock(study: Study, sessions: Sequence[Session], target: Target) -> list[Finding]:
@@ -487,8 +510,13 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         condition = one.condition
         plan.findings += odd_about(study, content, one)
         for members, own_folds in one.groups:
-            own = [keys[k] for k in members]
-            their_sessions = [sessions[k] for k in members]
+            own = [
+                keys[k] | rules_key(sessions[k], (*study.signals, *condition.behavior))
+                for k in members
+            ]
+            their_sessions = [
+                _with_signals(sessions[k], (*study.signals, *condition.behavior)) for k in members
+            ]
             recordings = [content.recordings[k] for k in members]
             stored = _stored_statistics(
                 run, condition, recordings, their_sessions, [bare[k] for k in members]
@@ -540,6 +568,11 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         plan.maps += maps_of_fits(own_fits, wanted.get(condition.name, []), run)
     plan.findings = list(dict.fromkeys(plan.findings))
     return plan
+
+
+def _with_signals(session: Session, names: Sequence[str]) -> Session:
+    """A session with these behaviour signals alone, that what is prepared depends on no other."""
+    return replace(session, behavior={k: v for k, v in session.behavior.items() if k in names})
 
 
 def share_trainings(fits: Sequence[FitTask]) -> list[FitTask]:
@@ -632,7 +665,7 @@ def _prepare(
         elif condition.preprocessing.regress_out == "confounds":
             sessions, measured = without_confounds(sessions, condition.target)
             write_text(folder / RELIABILITY, json.dumps(measured, indent=1))
-        decoded = cue_sessions(sessions, condition.input)
+        decoded = cue_sessions(sessions, condition.input, condition.behavior)
         store_sessions(folder, decoded, condition.preprocessing, key)
     return folder
 
@@ -895,6 +928,8 @@ def prepared_key(
     if condition.preprocessing.regress_out == "confounds":
         # What is decoded is a covariate of the cleaning.
         newer["target"] = asdict(condition.target)
+    if condition.behavior:
+        newer["behavior"] = list(condition.behavior)
     return hash_of(
         {
             "recordings": list(recordings),
@@ -923,6 +958,8 @@ def fit_key(
     """The key of a fit: all that its result depends on, what must be there before it included."""
     newer = {"rules": list(rules)} if rules else {}
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
+    if not condition.behavior:
+        del settings["behavior"]
     # What it changed of the frames is in the recordings' keys.
     settings["target"] = {k: v for k, v in settings["target"].items() if k != "on_frames"}
     weights = condition.network.weights

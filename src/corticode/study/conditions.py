@@ -29,6 +29,7 @@ class Condition:
     start_from: str | None = None
     folds: tuple[str, ...] | None = None
     selection: Selection | None = None
+    behavior: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_network(self.network, self.target.kind, self.input)

@@ -288,7 +288,9 @@ class ConditionKeys(_Keys):
 
     name: str = Field(min_length=1, description="Its name in the tables; unique.")
     like: str | None = Field(
-        None, description="Copy another condition, then change what is given here."
+        None,
+        description="Copy another condition, then change what is given here. Of a condition of "
+        "movies another input takes the target, shift and folds alone, and the preset's decoder.",
     )
     preset: Literal["recommended", "online", "text", "code"] | None = Field(
         None, description="Start from this preset instead of the study's."
@@ -301,8 +303,15 @@ class ConditionKeys(_Keys):
         "columns), the mean of the reference channel; 'cues' is outside-mask, brain-motion and, "
         "where there is one, reference; 'motion-terms' is the shift's deviation from its median, "
         "this unsigned and squared, and its speed; 'confounds' is outside-mask, motion-terms and "
-        "reference; 'traces+cues' the cues beside the traces. All but the traces, the first mean "
-        "and the number need a movie.",
+        "reference; 'traces+cues' the cues beside the traces; 'behavior' is columns of the "
+        "behaviour files. All but the traces, the first mean, the number and the behaviour need a "
+        "movie.",
+    )
+    behavior: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Columns of the behaviour files that input = 'behavior' takes: numbers, "
+        "averaged over a frame's exposure.",
     )
     preprocess: PreprocessKeys | None = None
     window: WindowKeys | None = None
@@ -403,14 +412,25 @@ class MapKeys(_Keys):
 
 
 class ConfoundKeys(_Keys):
-    """Does decoding exceed the measured confounds? Two conditions beside one of traces.
+    """Does decoding exceed the measured confounds? Conditions beside one of traces or movies.
 
-    The same decoder is trained on brain motion, light around the brain and the reference channel
-    alone, and on traces from which these were removed as if measured without error:
-    `NAME: confounds only`, `NAME: confounds removed`. Recordings need traces and movies.
+    A decoder is trained on brain motion, light around the brain and the reference channel alone
+    (`NAME: confounds only`), and of traces the same decoder again on traces from which these were
+    removed as if measured without error (`NAME: confounds removed`). Recordings need movies. With
+    `behavior`, a decoder is trained on those columns alone (`NAME: behaviour confounds only`).
     """
 
-    condition: str = Field(description="The condition of traces that is asked about.")
+    condition: str = Field(description="The condition of traces or movies that is asked about.")
+    behavior: list[str] = Field(
+        [],
+        description="Columns of the behaviour files (whisking, pupil) that are confounds too. They "
+        "are described as a block of their own, and measured once: nothing is claimed from them.",
+    )
+    measured: bool = Field(
+        True,
+        description="Whether confounds are measured in movies. false: the behaviour columns stand "
+        "alone, for recordings without movies.",
+    )
 
 
 class RegionSetKeys(_Keys):

@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from corticode.data.clocks import HIGHEST_HZ
+from corticode.data.cues import BEHAVIOR
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation, parse_location
@@ -20,7 +21,7 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training
 from corticode.errors import Finding, MissingDataError, StudyError
-from corticode.evaluate.confounds import control_names
+from corticode.evaluate.confounds import behavior_control, control_names
 from corticode.evaluate.region_sets import set_names
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
 from corticode.explain.settings import KINDS, OCCLUSION, MapSettings, OwnMask, Selection
@@ -40,6 +41,7 @@ from corticode.study.keys import (
     CircleKeys,
     ComparisonKeys,
     ConditionKeys,
+    ConfoundKeys,
     DataKeys,
     FoldKeys,
     MapKeys,
@@ -74,8 +76,8 @@ class Study:
         Its conditions with `like` and presets worked in.
     maps
         The maps that it asks for.
-    artefacts
-        Names of the conditions that are set against cues.
+    confounds
+        Conditions that are set against confounds, and which.
     region_sets
         Sets of regions that are asked about.
     comparisons
@@ -91,7 +93,7 @@ class Study:
     folds: FoldKeys
     conditions: tuple[ConditionKeys, ...]
     maps: tuple[MapKeys, ...] = ()
-    confounds: tuple[str, ...] = ()
+    confounds: tuple[ConfoundKeys, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
@@ -122,9 +124,17 @@ class Study:
         )
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Every behaviour signal that some condition is decoded from."""
+        return tuple(dict.fromkeys(name for c in self.conditions for name in c.behavior or ()))
+
+    @property
     def on_frames(self) -> dict[str, str]:
-        """The rule by which each signal that is decoded comes onto frames, in every session."""
-        return {
+        """The rule by which each signal comes onto frames, in every session.
+
+        What is decoded comes as its target asks, what is decoded from as the mean.
+        """
+        return dict.fromkeys(self.columns, "mean") | {
             str(c.target.signal): rule
             for c in self.conditions
             if c.target is not None and (rule := _rule_of(c.target)) is not None
@@ -226,9 +236,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         {c.name: c.regions.source for c in conditions if isinstance(c.regions, SelectionKeys)},
         {c.name: c.input or "traces" for c in conditions},
     )
-    faults += confound_faults(
-        [one.condition for one in keys.confounds], {c.name: c for c in conditions}
-    )
+    faults += confound_faults(keys.confounds, {c.name: c for c in conditions})
     faults += set_faults(keys.region_set, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
@@ -236,7 +244,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         raise StudyError(listed(path, faults))
     conditions = [_with_weights_path(c, path.parent) for c in conditions]
     ordered = _needed_first(conditions)
-    asked = tuple(dict.fromkeys(one.condition for one in keys.confounds))
+    asked = tuple({one.condition: one for one in keys.confounds}.values())
     sets, compared = tuple(keys.region_set), tuple(keys.comparison)
     # A run folder's own study names every key, those of presets too.
     is_resolved = (path.parent / "provenance.json").is_file()
@@ -254,7 +262,7 @@ def _with_preset(keys: StudyKeys) -> DataKeys:
 
 def reads_movies(keys: ConditionKeys) -> bool:
     """Whether a condition is made from movies: decoded, or for the confounds that are in them."""
-    of_traces = keys.input in (None, "traces", "frame-number")
+    of_traces = keys.input in (None, "traces", "frame-number", BEHAVIOR)
     removed = None if keys.preprocess is None else keys.preprocess.regress_out
     return not of_traces or removed not in (None, "none")
 
@@ -287,6 +295,15 @@ def of_input(study: Study, which: str) -> Study:
     return found
 
 
+def _still_asked(asked: ConfoundKeys, gone: Collection[str]) -> ConfoundKeys | None:
+    """What can still be asked of a condition's confounds without some conditions; None: nothing."""
+    measured = asked.measured and not {*control_names(asked.condition)} & {*gone}
+    behavior = [] if behavior_control(asked.condition) in gone else asked.behavior
+    if asked.condition in gone or not (measured or behavior):
+        return None
+    return asked.model_copy(update={"measured": measured, "behavior": behavior})
+
+
 def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tuple[str, ...]]:
     """A study without some conditions, and without what is asked of them.
 
@@ -309,7 +326,8 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
     """
     gone = {*names}
     # What a study adds beside a condition is of no use without it.
-    gone |= {beside for c in study.confounds if c in gone for beside in control_names(c)}
+    for lost in gone & {one.condition for one in study.confounds}:
+        gone |= {*control_names(lost), behavior_control(lost)}
     for asked in study.region_sets:
         if asked.condition in gone:
             gone |= {*set_names(asked.condition, asked.name)}
@@ -323,7 +341,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         kept = [name for name in one.conditions if name not in gone]
         if one.against not in gone and len({*kept, one.against} - {None}) > 1:
             compared.append(one.model_copy(update={"conditions": kept}))
-    confounds = tuple(c for c in study.confounds if not gone & {c, *control_names(c)})
+    confounds = [left for one in study.confounds if (left := _still_asked(one, gone)) is not None]
     sets = tuple(
         keys
         for keys in study.region_sets
@@ -333,7 +351,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         study,
         conditions=tuple(c for c in study.conditions if c.name not in gone),
         maps=tuple(one for one in study.maps if one.condition not in gone),
-        confounds=confounds,
+        confounds=tuple(confounds),
         region_sets=sets,
         comparisons=tuple(compared),
     )
@@ -469,9 +487,31 @@ def _tables_of(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 def _confound_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Name, condition that it is like, and own keys of each condition that confounds need."""
     for table in _tables_of(raw, "confounds"):
-        alone, removed = control_names(table["condition"])
-        yield alone, table["condition"], {"input": "confounds", "regions": "all"}
-        yield removed, table["condition"], {"preprocess": {"regress_out": "confounds"}}
+        asked, columns = table["condition"], table.get("behavior")
+        alone, removed = control_names(asked)
+        same: dict[str, Any] = {"regions": "all"}
+        if table.get("measured", True):
+            yield alone, asked, {"input": "confounds"} | same
+            # Pixels are not cleaned: of movies nothing is refitted, and nothing claimed.
+            if not _sees_movies(raw, asked):
+                yield removed, asked, {"preprocess": {"regress_out": "confounds"}}
+        if isinstance(columns, list) and columns:
+            # Licks, mostly 0, have no median deviation to be scaled by.
+            of_behavior = {"behavior": columns, "preprocess": {"scale": "z-score"}}
+            yield behavior_control(asked), asked, {"input": BEHAVIOR} | of_behavior | same
+
+
+def _sees_movies(raw: Mapping[str, Any], name: str) -> bool:
+    """Whether a condition decodes movies, itself or by what it is like; read before it is checked.
+
+    A condition is like another until one says what it sees, or a circle closes.
+    """
+    given = {str(c.get("name")): c for c in raw["condition"] if isinstance(c, Mapping)}
+    seen: set[str] = set()
+    while name in given and name not in seen and "input" not in given[name]:
+        seen.add(name)
+        name = str(given[name].get("like"))
+    return name in given and given[name].get("input") == "movie"
 
 
 def with_new_names(raw: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -510,20 +550,31 @@ def _mask_of(keys: list[int | str] | CircleKeys | str) -> tuple[int | str, ...] 
     return read_drawn_mask(Path(keys))
 
 
-def confound_faults(asked: Sequence[str], conditions: Mapping[str, ConditionKeys]) -> Iterator[str]:
+def confound_faults(
+    asked: Sequence[ConfoundKeys], conditions: Mapping[str, ConditionKeys]
+) -> Iterator[str]:
     """Conditions whose confounds cannot be analysed, and why."""
-    for name in asked:
-        if name not in conditions:
-            yield (
-                f"[[confounds]] asks about {name!r}, which is no condition"
-                f"{guess(name, list(conditions))}"
-            )
+    for one in asked:
+        name, where = one.condition, f"[[confounds]] asks about {one.condition!r}"
+        keys = conditions.get(name)
+        if keys is None:
+            yield f"{where}, which is no condition{guess(name, list(conditions))}"
             continue
-        keys = conditions[name]
-        if keys.input not in (None, "traces") or keys.permute_labels not in (None, "none"):
-            yield f"[[confounds]] asks about {name!r}; give a condition of traces and true labels"
+        if keys.input not in (None, "traces", "movie") or keys.permute_labels not in (None, "none"):
+            yield f"{where}; give a condition of traces or movies, and of true labels"
         elif keys.regions not in (None, "all"):
-            yield f"[[confounds]] asks about {name!r}, which sees some regions; give one of all"
+            yield f"{where}, which sees some regions; give one of all"
+        if any(other.condition == name and other != one for other in asked):
+            yield f"{where} more than once, each time otherwise; ask once"
+        if not one.measured and not one.behavior:
+            yield f"{where} without confounds (measured = false); name columns as behavior"
+        if len(set(one.behavior)) < len(one.behavior):
+            yield f"{where}, and behavior names a column twice; name each once"
+        if keys.target is not None and keys.target.signal in one.behavior:
+            yield (
+                f"{where}, and behavior names {keys.target.signal!r}, which is what is decoded; "
+                "leave it out"
+            )
 
 
 def set_faults(
@@ -682,6 +733,7 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         keys.start_from,
         None if keys.folds is None else tuple(keys.folds),
         Selection(**keys.regions.model_dump()) if isinstance(keys.regions, SelectionKeys) else None,
+        tuple(keys.behavior or ()),
     )
 
 
@@ -822,7 +874,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "folds": study.folds.model_dump(exclude_none=True, by_alias=True),
         "condition": [c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions],
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
-        "confounds": [{"condition": name} for name in study.confounds],
+        "confounds": [one.model_dump(exclude_defaults=True) for one in study.confounds],
         "region_set": [one.model_dump() for one in study.region_sets],
         "comparison": [one.model_dump(exclude_none=True) for one in study.comparisons],
     }
@@ -850,13 +902,20 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
     given = {condition["name"]: condition for condition in raw["condition"]}
     done: dict[str, dict[str, Any]] = {}
 
+    def preset_of(name: str) -> str:
+        if "like" in given[name]:
+            return preset_of(given[name]["like"])
+        return str(given[name].get("preset", raw.get("preset", "recommended")))
+
     def resolved(name: str) -> dict[str, Any]:
         if name not in done:
             own = {k: v for k, v in given[name].items() if k not in ("like", "preset")}
             if "like" in given[name]:
                 base = resolved(given[name]["like"])
+                if base.get("input") == "movie" != own.get("input", "movie"):
+                    base = _beside_movies(base, read_preset(preset_of(name)))
             else:
-                preset = read_preset(given[name].get("preset", raw.get("preset", "recommended")))
+                preset = read_preset(preset_of(name))
                 base = _preset_base(preset, own) | {
                     "target": _merge(preset.get("target", {}), raw.get("target", {}))
                 }
@@ -871,6 +930,13 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
         return done[name]
 
     return [ConditionKeys.model_validate(resolved(name)) for name in given]
+
+
+def _beside_movies(movies: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
+    """What a condition of another input takes from one of movies: what is decoded, and where."""
+    base = dict(preset["condition"]) | {k: movies[k] for k in ("target", "folds") if k in movies}
+    shift = {k: v for k, v in movies.get("window", {}).items() if k.startswith("shift")}
+    return base | {"window": _merge(base.get("window", {}), shift)}
 
 
 def _preset_base(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -912,6 +978,11 @@ def _setting_fault(keys: ConditionKeys) -> str | None:
         return (
             f"condition {keys.name!r} regresses cues out, which is for input = 'traces', not "
             f"{keys.input!r}; leave regress_out out"
+        )
+    if (keys.input == BEHAVIOR) != bool(keys.behavior):
+        return (
+            f"condition {keys.name!r}: input = 'behavior' and behavior = [...], the columns that "
+            "it takes, go together; give both or neither"
         )
     if keys.input not in (None, "traces") and keys.regions not in (None, "all"):
         return (
