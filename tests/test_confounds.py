@@ -159,6 +159,17 @@ def test_without_movies_the_behaviour_columns_are_still_asked_about(tmp_path):
     assert set(names) == {"line", *control_names("line"), behavior_control("line")}
 
 
+def test_confounds_of_a_condition_with_cues_regressed_out_keep_their_own(tmp_path):
+    text = STUDY.replace("detrend_frames = 0", 'detrend_frames = 0, regress_out = "cues"')
+    (tmp_path / "study.toml").write_text(text + ASKED + 'behavior = ["whisk"]\n', "utf-8")
+    found = {c.name: resolve(c, 30.0) for c in read_study(tmp_path / "study.toml").conditions}
+    of_each = {name: one.preprocessing.regress_out for name, one in found.items()}
+    alone, removed = control_names("line")
+    assert of_each == {
+        "line": "cues", alone: "none", removed: "confounds", behavior_control("line"): "none",
+    }  # fmt: skip
+
+
 def test_sessions_without_movies_are_named(own_cohort):
     (own_cohort / "study.toml").write_text(STUDY + ASKED, "utf-8")
     report = check_study(read_study(own_cohort / "study.toml"))

@@ -28,7 +28,7 @@ from corticode.data.movies.passes import means_over_pixels
 from corticode.data.session import Session
 from corticode.data.signals import holds_numbers
 from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
-from corticode.errors import DataError, Finding, MissingDataError, some
+from corticode.errors import DataError, MissingDataError, some
 
 # Seconds by which cortex may follow a confound, and behaviour; single frames about 0 besides.
 CONFOUND_S = (-0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -353,9 +353,7 @@ def without_confounds(
     return cleaned, dict(zip(names, np.mean(found, axis=0).tolist(), strict=True))
 
 
-def check_columns(
-    sessions: Sequence[Session], columns: Sequence[str], target: Target
-) -> list[Finding]:
+def check_columns(sessions: Sequence[Session], columns: Sequence[str], target: Target) -> None:
     """Refuse behaviour columns that can be no confounds of a target, all of them at once.
 
     A column is what is decoded, or contains it, where its correlation with the decoded signal (or
@@ -370,11 +368,6 @@ def check_columns(
     target
         What is decoded.
 
-    Returns
-    -------
-    list of Finding
-        Sessions in which a column does not vary.
-
     Raises
     ------
     DataError
@@ -386,12 +379,13 @@ def check_columns(
     >>> behavior = {"run": run, "wheel": 3.0 * run, "pupil": np.arange(90.0)}
     >>> session = Session("m1", "a", None, (), behavior, np.zeros(90, np.int32))
     >>> check_columns([session], ["pupil"], Target("run"))
-    []
     >>> check_columns([session], ["wheel"], Target("run"))
     Traceback (most recent call last):
     corticode.errors.DataError: behaviour columns cannot be confounds of 'run': 'wheel' contains ...
     """
-    faults, findings = [], []
+    if not columns:
+        return
+    faults = []
     decoded = [_decoded_columns(session, target, sessions) for session in sessions]
     for name in columns:
         signals = [session.behavior[name] for session in sessions]
@@ -399,18 +393,11 @@ def check_columns(
             faults.append(f"{name!r} holds text; give a column of 0 and 1 for each state")
             continue
         values = [np.asarray(signal, np.float64) for signal in signals]
-        varies = [bool(np.ptp(one[np.isfinite(one)]) > 0) if np.isfinite(one).any() else False
-                  for one in values]  # fmt: skip
+        known = [one[np.isfinite(one)] for one in values]
+        varies = [one.size > 0 and bool(np.ptp(one) > 0) for one in known]
         if not any(varies):
             faults.append(f"{name!r} varies in no session")
             continue
-        findings += [
-            Finding(
-                "confound", "does not vary and enters as 0", session.animal, session.session, name
-            )
-            for session, does in zip(sessions, varies, strict=True)
-            if not does
-        ]
         closest = [
             _closest(one, other)
             for one, other, does in zip(values, decoded, varies, strict=True)
@@ -426,7 +413,6 @@ def check_columns(
             f"behaviour columns cannot be confounds of {target.signal!r}: {'; '.join(faults)}; "
             "take them out of [[confounds]] behavior"
         )
-    return findings
 
 
 def _decoded_columns(

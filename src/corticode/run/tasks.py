@@ -391,8 +391,18 @@ def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
 
 
 def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
-    """What is odd about a condition before any window is cut: leaks, animals left out."""
+    """What is odd about a condition before any window is cut: leaks, animals left out.
+
+    Raises
+    ------
+    DataError
+        Behaviour columns that it is decoded from are what is decoded, or no confounds.
+    """
     condition = asked.condition
+    try:
+        check_columns(content.sessions, condition.behavior, condition.target)
+    except DataError as error:
+        raise DataError(f"condition {condition.name!r}: {error}") from error
     leaks = find_leaks(
         condition.preprocessing,
         condition.window,
@@ -407,26 +417,9 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         *animals_without_folds(study, content.sessions),
         *([] if lost is None else [lost]),
         *_rule_of_no_clock(study, content.sessions, condition.target),
-        *_odd_columns(content.sessions, condition),
         *selection_leaks(condition),
         *leaks,
     ]
-
-
-def _odd_columns(sessions: Sequence[Session], condition: Condition) -> list[Finding]:
-    """Sessions in which a behaviour column that a condition is decoded from does not vary.
-
-    Raises
-    ------
-    DataError
-        The columns cannot be confounds of what is decoded.
-    """
-    if not condition.behavior:
-        return []
-    try:
-        return check_columns(sessions, condition.behavior, condition.target)
-    except DataError as error:
-        raise DataError(f"condition {condition.name!r}: {error}") from error
 
 
 def _rule_of_no_clock(study: Study, sessions: Sequence[Session], target: Target) -> list[Finding]:

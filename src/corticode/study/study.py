@@ -489,16 +489,18 @@ def _confound_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[
     for table in _tables_of(raw, "confounds"):
         asked, columns = table["condition"], table.get("behavior")
         alone, removed = control_names(asked)
-        same: dict[str, Any] = {"regions": "all"}
+        # What is taken out of traces is not taken out of confounds.
+        plain = {"regress_out": "none"}
         if table.get("measured", True):
-            yield alone, asked, {"input": "confounds"} | same
+            yield alone, asked, {"input": "confounds", "regions": "all", "preprocess": plain}
             # Pixels are not cleaned: of movies nothing is refitted, and nothing claimed.
             if not _sees_movies(raw, asked):
                 yield removed, asked, {"preprocess": {"regress_out": "confounds"}}
         if isinstance(columns, list) and columns:
             # Licks, mostly 0, have no median deviation to be scaled by.
-            of_behavior = {"behavior": columns, "preprocess": {"scale": "z-score"}}
-            yield behavior_control(asked), asked, {"input": BEHAVIOR} | of_behavior | same
+            scaled = plain | {"scale": "z-score"}
+            own = {"input": BEHAVIOR, "behavior": columns, "regions": "all", "preprocess": scaled}
+            yield behavior_control(asked), asked, own
 
 
 def _sees_movies(raw: Mapping[str, Any], name: str) -> bool:
