@@ -117,7 +117,7 @@ def _bare_loop(task: FitTask, split: Split) -> float:
 
     def step() -> None:
         optimiser.zero_grad(set_to_none=True)
-        loss_of(network, (inputs,), targets, split.train, training).backward()
+        loss_of(network, (inputs,), targets, split.train, training).loss.backward()
         optimiser.step()
 
     def predict(n_windows: int) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
@@ -37,6 +37,19 @@ def strength_of(windows, kind, penalty):
     """The penalty as a number: a share of the loss's mean curvature over the inputs."""
     seen = windows.traces[windows.covered()].astype(np.float64)
     return penalty * seen.var(axis=0).mean() * (1 if kind == "value" else 0.25)
+
+
+def correlated_session(rng, name, n_frames=900, n_regions=6):
+    """Slow traces that share most of their signal, as regions of cortex do."""
+    shared = np.cumsum(rng.normal(size=(n_frames, 1)), axis=0) * 0.3
+    own = np.cumsum(rng.normal(size=(n_frames, n_regions)), axis=0) * 0.05
+    speed = np.maximum(shared[:, 0] + rng.normal(size=n_frames), 0)
+    run = (np.arange(n_frames) // 60 % 2).astype(float)
+    traces = shared + own + 0.5 * run[:, None] * rng.normal(size=n_regions)
+    behavior = {"run": run, "speed": speed}
+    return Session(
+        "m1", name, traces, tuple("abcdef"[:n_regions]), behavior, np.zeros(n_frames, np.int32)
+    )
 
 
 @pytest.fixture
@@ -83,6 +96,46 @@ class TestAgainstScikitLearn:
         model = Ridge(alpha=alpha).fit(laid_out, (windows.target - 20.0) / 3.0)
         np.testing.assert_allclose(found.weight.ravel(), model.coef_, atol=1e-3, rtol=1e-3)
         np.testing.assert_allclose(found.bias[0], model.intercept_, atol=1e-3, rtol=1e-3)
+
+    @pytest.mark.parametrize("n_before", [0, 2])
+    @pytest.mark.parametrize("kind", ["binary", "value"])
+    def test_its_own_defaults(self, n_before, kind):
+        """On a small cohort, prepared as the study does: all coefficients, and what is said."""
+        rng = np.random.default_rng(1)
+        sessions = [correlated_session(rng, name) for name in ("a", "b", "c")]
+        windows = cut_windows(
+            sessions,
+            TARGETS[kind],
+            WindowShape(n_before, 0),
+            preprocessing=Preprocessing(100, scale="min-max"),
+        )
+        scale = (float(windows.target.mean()), float(windows.target.std()))
+        scale = scale if kind == "value" else (0.0, 1.0)
+        n_regions = windows.traces.shape[1]
+        as_read = np.zeros(n_regions, np.float32), np.ones(n_regions, np.float32)
+        train, other = (
+            LinearProblem.of(windows.where(rows), *as_read, 0, n_before + 1, scale)
+            for rows in (windows.session < 2, windows.session == 2)
+        )
+        found = fit_linear(train, other, "scikit-learn")
+        # What validates has no say.
+        alone = fit_linear(train, None, "scikit-learn")
+        np.testing.assert_array_equal(found.weight, alone.weight)
+        chosen = windows.where(windows.session < 2)
+        laid_out = chosen.values().reshape(chosen.n_windows, -1).astype(np.float64)
+        target = (chosen.target - scale[0]) / scale[1]
+        # The penalty, C = 1, is the default; the search goes on until it is settled.
+        model = (
+            LinearRegression()
+            if kind == "value"
+            else LogisticRegression(tol=1e-10, max_iter=10_000)
+        )
+        model.fit(laid_out, target)
+        ours = laid_out @ found.weight.ravel().astype(np.float64) + found.bias[0]
+        theirs = model.predict(laid_out) if kind == "value" else model.decision_function(laid_out)
+        np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
+        largest = np.abs(model.coef_).max()
+        np.testing.assert_allclose(found.weight.ravel(), model.coef_.ravel(), atol=1e-3 * largest)
 
     def test_windows_chosen_twice_count_twice(self, sessions):
         windows, problem = problem_of(sessions, "value")

@@ -158,7 +158,7 @@ def test_gradients_of_shared_and_independent_windows_agree(movie_windows):
         batches = MovieBatches(windows.where(chosen), training, seed=0, device="cpu")
         network.zero_grad()
         for inputs, targets in batches.of_epoch(1, 0, batches.n_batches(1)):
-            loss = loss_of(network, inputs, targets, windows, training) * len(targets)
+            loss = loss_of(network, inputs, targets, windows, training).loss * len(targets)
             loss.backward()
         gradients[kind] = torch.cat([p.grad.flatten() for p in network.parameters()])
     largest = gradients["independent"].abs().max()
@@ -271,6 +271,21 @@ class TestEpoch:
         plan = plan_epoch(windows, training, seed=0, epoch=1)
         visited = np.concatenate([run for batch in plan for run in batch])
         assert sorted(visited.tolist()) == list(range(windows.n_windows))
+
+    @pytest.mark.parametrize("batch_size", [9, 16])
+    def test_may_leave_out_a_last_batch_that_is_not_full(self, movie_windows, batch_size):
+        windows = movie_windows((47, 38)).where(slice(0, 73))  # 73 = 8 x 9 + 1 = 4 x 16 + 9
+        training = Training(batch_size=batch_size, windows="independent", drop_last=True)
+        plan = plan_epoch(windows, training, seed=0, epoch=1)
+        assert [len(runs) for runs in plan] == [batch_size] * (73 // batch_size)
+        # What an epoch leaves out, another visits.
+        seen = [
+            {int(run[0]) for runs in plan_epoch(windows, training, seed=0, epoch=k) for run in runs}
+            for k in (1, 2, 3)
+        ]
+        assert len(set.union(*seen)) == 73
+        alone = replace(training, batch_size=500)
+        assert [len(runs) for runs in plan_epoch(windows, alone, seed=0, epoch=1)] == [73]
 
     def test_depends_on_seed_and_epoch(self, movie_windows):
         windows, training = movie_windows((70, 55)), Training(batch_size=32)

@@ -104,6 +104,16 @@ def test_an_epoch_goes_on_at_a_batch(windows):
         assert torch.equal(targets, targets_again)
 
 
+@pytest.mark.parametrize(("batch_size", "n_batches"), [(10, 6), (7, 8), (60, 1), (500, 1)])
+def test_a_last_batch_that_is_not_full_may_be_left_out(windows, batch_size, n_batches):
+    assert windows.n_windows == 60
+    training = Training(batch_size=batch_size, drop_last=True)
+    batches = TraceBatches(windows, training, seed=0, device="cpu")
+    assert batches.n_batches(1) == n_batches
+    sizes = [len(targets) for _, targets in batches.of_epoch(1, 0, n_batches)]
+    assert sizes == [min(batch_size, 60)] * n_batches
+
+
 def test_batches_do_not_share_memory_with_the_traces(windows):
     before = windows.traces.copy()
     for inputs, targets in iterate_batches(windows, 16):

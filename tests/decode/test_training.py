@@ -1,6 +1,7 @@
 """Fits that differ in validation windows alone train once, with the result of training twice."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode import training as training_loop
 from corticode.decode.decoder import build_network, state_bytes
 from corticode.decode.fit import fit
+from corticode.decode.predict import predict
 from corticode.decode.settings import Network, Training
 from corticode.decode.training import (
     NUMBERS,
@@ -166,7 +168,7 @@ class TestMemory:
         for n_parts in (1, 2):
             network.zero_grad()
             for some, theirs in training_loop._parts(inputs, targets, n_parts):
-                loss = training_loop.loss_of(network, some, theirs, windows, training)
+                loss = training_loop.loss_of(network, some, theirs, windows, training).loss
                 (loss * len(theirs) / len(targets)).backward()
             found.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
         assert (found[0] - found[1]).abs().max() < 1e-4 * found[0].abs().max()
@@ -314,7 +316,64 @@ def same(a, b):
         assert torch.equal(tensor, b.network.state_dict()[name])
     for one, other in zip(a.history, b.history, strict=True):
         keys = ("epoch", "train_loss", "valid_loss", "train_windows")
+        keys += ("train_accuracy", "valid_accuracy")
         assert [one[k] for k in keys] == [other[k] for k in keys]
+
+
+class TestAccuracy:
+    """Fig. 4B: the fraction of windows that are right, while they train and that validate."""
+
+    def test_of_validation_is_that_of_the_decoder(self, parts):
+        train, valid, _ = parts
+        decoder = fit(train, valid, "gru", TRAINING, seed=3)
+        found = predict(decoder, valid, part="valid")
+        right = ((found.score > 0.5) == (valid.target > 0.5)).mean()
+        assert decoder.history[decoder.best_epoch - 1]["valid_accuracy"] == pytest.approx(right)
+
+    def test_of_training_counts_each_window_once(self, parts):
+        train, valid, _ = parts
+        # A step of nothing: the network stays what it was.
+        training = replace(TRAINING, epochs=1, validations=1, learning_rate=1e-30)
+        decoder = fit(train, valid, "gru", training, seed=3)
+        score = predict(decoder, train, part="train").score
+        right = ((score > 0.5) == (train.target > 0.5)).mean()
+        assert decoder.history[0]["train_accuracy"] == pytest.approx(right)
+
+    def test_goes_on_where_training_was_stopped(self, parts, tmp_path, monkeypatch):
+        train, valid, _ = parts
+        whole = fit(train, valid, "gru", TRAINING, seed=3)
+        monkeypatch.setattr(training_loop, "STATE_EVERY_S", -1.0)
+        step, n_steps = training_loop.loss_of, 0
+
+        def stopping(network, *rest):
+            nonlocal n_steps
+            n_steps += network.training
+            if n_steps > 2:
+                raise KeyboardInterrupt
+            return step(network, *rest)
+
+        monkeypatch.setattr(training_loop, "loss_of", stopping)
+        state = tmp_path / "state"
+        with pytest.raises(KeyboardInterrupt):
+            fit(train, valid, "gru", TRAINING, seed=3, state_path=state)
+        monkeypatch.setattr(training_loop, "loss_of", step)
+        assert_same_accuracy(fit(train, valid, "gru", TRAINING, seed=3, state_path=state), whole)
+
+    def test_values_have_none(self, simulate):
+        windows = cut_windows(
+            [simulate(animal) for animal in ("m1", "m2")],
+            Target("speed", kind="value"),
+            WindowShape(4, 4),
+        )
+        train, valid = (windows.where(windows.animal == k) for k in range(2))
+        decoder = fit(train, valid, "gru", replace(TRAINING, epochs=1))
+        assert not {"train_accuracy", "valid_accuracy"} & set(decoder.history[0])
+
+
+def assert_same_accuracy(found, expected):
+    for one, other in zip(found.history, expected.history, strict=True):
+        for part in ("train_accuracy", "valid_accuracy"):
+            assert one[part] == pytest.approx(other[part], abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["gru", "bi-lstm", "gru-keras"])
@@ -403,6 +462,15 @@ def test_weights_decay_and_biases_and_batch_norms_do_not():
     for name, parameter in net.named_parameters():
         factor = 1 - 0.1 * 0.01 if name in ("0.weight", "2.weight") else 1.0
         torch.testing.assert_close(parameter.detach(), before[name] * factor)
+
+
+def test_biases_of_recurrent_layers_do_not_decay():
+    net = nn.GRU(3, 2, num_layers=2)
+    optimiser = make_optimiser(net, Training(optimiser="fastai-adam"))
+    decaying, others = ({id(p) for p in group["params"]} for group in optimiser.param_groups)
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.01, 0.0]
+    for name, parameter in net.named_parameters():
+        assert id(parameter) in (others if "bias" in name else decaying)
 
 
 def test_two_steps_of_fastai_adam_by_hand():

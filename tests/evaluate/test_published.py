@@ -109,7 +109,7 @@ def test_published_numbers_reproduce_the_published_mean(scores):
     assert row["n_splits"] == 20
     assert row["difference"] == pytest.approx(0, abs=5e-4)
     assert row["ours_sd"] == pytest.approx(row["published_sd"], abs=1e-3)
-    assert (row["settings"], row["data"]) == ("as published", "published")
+    assert (row["settings"], row["data"]) == ("as in paper-code", "published")
     assert table.loc[("speed gru", "r2"), "difference"] == pytest.approx(0.06)
     assert table.loc[("speed gru", "mae_cm_per_s"), "difference"] == pytest.approx(-1.4)
 
@@ -153,8 +153,8 @@ def test_settings_that_differ():
     ours = {"name": "a", "folds": ["x"], "network": {"kind": "gru"}, "permute_labels": "frames"}
     theirs = {"name": "b", "network": {"kind": "gru", "units": 32}}
     assert differing_settings(ours, theirs) == [
-        "network.units not given (published: 32)",
-        "permute_labels frames (published: not given)",
+        "network.units not given (paper-code: 32)",
+        "permute_labels frames (paper-code: not given)",
     ]
     assert differing_settings(theirs, theirs | {"name": "c"}) == []
 

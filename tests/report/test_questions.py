@@ -76,7 +76,7 @@ def test_shift_references(make_values):
 def test_regions_chosen_on_test_animals(make_values):
     values = make_values()
     values.study["condition"][1]["regions"] = {"top": 4, "from": "gru", "on": "test"}
-    assert said(values, "regions chosen").answer.startswith("yes, as published")
+    assert said(values, "regions chosen").answer.startswith("yes, as in the 2024 study")
 
 
 def test_days_count_within_an_animal(make_values):

@@ -124,7 +124,7 @@ def test_a_run_ends_with_its_texts(finished_run):
     assert table["condition"].tolist() == ["gru"]
     assert table["data"].tolist() == ["other data"]
     assert table["difference"].isna().all()
-    assert "network.units 8 (published: 32)" in table["settings"].iloc[0]
+    assert "network.units 8 (paper-code: 32)" in table["settings"].iloc[0]
 
 
 def test_they_are_made_again_from_the_folder_alone(own_run):

@@ -84,7 +84,7 @@ class TestRun:
         _, _run, summary, _ = mapped
         leaks = [finding for finding in summary.findings if finding.what == "leak"]
         assert [leak.item for leak in leaks] == ["linear, circular"]
-        assert "circular, as published" in leaks[0].reason
+        assert "circular, as in the 2024 study" in leaks[0].reason
 
     def test_controls_are_marked(self, mapped):
         _, _run, _, tasks = mapped

@@ -263,8 +263,10 @@ class TestKeys:
             key(replace(condition, permute_labels="frames")),
             key(replace(condition, regions=(1, 2))),
             key(replace(condition, keep_train=True)),
+            key(replace(condition, training=replace(condition.training, drop_last=True))),
+            key(replace(condition, training=replace(condition.training, penalty="scikit-learn"))),
         }
-        assert len(keys) == 9
+        assert len(keys) == 11
         assert key(replace(condition, name="another name")) == key()
 
 

@@ -91,6 +91,13 @@ def test_of_tables(changes, told):
     assert faults(**changes) == [told]
 
 
+PENALTIES = (
+    "this is not possible (penalties (L2) among which linear decoders choose by validation loss, "
+    "as a fraction of the inputs' mean variance; or 'scikit-learn': its defaults (C = 1 for classes, "
+    "none for values), without validation data)"
+)
+
+
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
@@ -119,11 +126,9 @@ def test_of_tables(changes, told):
             {"training": {"label_smoothing": 1}},
             ", training: label_smoothing = 1: it must be below 1",
         ),
-        ({"training": {"penalty": []}}, ", training: penalty = []: at least one is needed"),
-        (
-            {"training": {"penalty": [1.0, "x"]}},
-            ', training: penalty, entry 2, = "x": a number is needed',
-        ),
+        ({"training": {"penalty": []}}, f", training: penalty = []: {PENALTIES}"),
+        ({"training": {"penalty": [1.0, "x"]}}, f', training: penalty = [1.0, "x"]: {PENALTIES}'),
+        ({"folds": []}, ": folds = []: at least one is needed"),
         (
             {"network": {"kind": "grru"}},
             ", network: kind = \"grru\": it must be 'rnn', 'lstm', 'gru', 'bi-rnn', 'bi-lstm', "

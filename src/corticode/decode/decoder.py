@@ -278,7 +278,9 @@ def load_decoder(folder: Path | str) -> Decoder:
             n_regions=len(recipe.regions),
             n_outputs=count_outputs(described["kind"], recipe.classes),
         )
-        training = described["training"] | {"penalty": tuple(described["training"]["penalty"])}
+        training = dict(described["training"])
+        if not isinstance(training["penalty"], str):
+            training["penalty"] = tuple(training["penalty"])
         decoder = Decoder(
             network,
             settings,

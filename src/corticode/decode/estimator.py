@@ -84,7 +84,7 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
         batch_size: int = 256,
         learning_rate: float = 1e-3,
         label_smoothing: float = 0.001,
-        penalty: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+        penalty: Sequence[float] | str = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0),
         validation: float = 0.2,
         seed: int = 0,
         device: str = "cpu",
@@ -142,7 +142,7 @@ class RegionDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sk
             self.batch_size,
             self.learning_rate,
             self.label_smoothing,
-            tuple(self.penalty),
+            self.penalty if isinstance(self.penalty, str) else tuple(self.penalty),
         )
         settings = Network(self.network, self.units)
         decoder = fit(train, valid, settings, training, seed=self.seed, device=self.device)

@@ -103,7 +103,7 @@ class LinearFit:
 
 
 def fit_linear(
-    train: LinearProblem, valid: LinearProblem | None, penalties: Sequence[float]
+    train: LinearProblem, valid: LinearProblem | None, penalties: Sequence[float] | str
 ) -> LinearFit:
     """The penalised linear decoder with the lowest validation loss.
 
@@ -114,7 +114,9 @@ def fit_linear(
     valid
         Windows that choose the penalty; None lets the training loss choose.
     penalties
-        L2 penalties as a share of the inputs' mean variance, each tried, the largest first.
+        L2 penalties as a share of the inputs' mean variance, each tried, the largest first; or
+        ``"scikit-learn"``: half the squared weights beside the sum of the losses of classes, and
+        none of values, as `LogisticRegression` and `LinearRegression` have it.
 
     References
     ----------
@@ -128,6 +130,8 @@ def fit_linear(
     bias: Floats = np.zeros(n_outputs)
     history: list[dict[str, float]] = []
     best: tuple[float, int, Floats, Floats] = (np.inf, 0, weight, bias)
+    if isinstance(penalties, str):
+        penalties = (_penalty_of(train) / (variance * curvature),)
     for penalty in sorted(penalties, reverse=True):
         strength = penalty * variance * curvature
         weight, bias, train_loss, n_steps = _minimise(
@@ -149,6 +153,11 @@ def fit_linear(
     _, k, weight, bias = best
     centred_bias = bias - (weight * mean).sum(axis=(1, 2))
     return LinearFit(weight.astype(np.float32), centred_bias.astype(np.float32), tuple(history), k)
+
+
+def _penalty_of(problem: LinearProblem) -> float:
+    """What scikit-learn adds by default to the mean loss, as a factor of |weight|^2 / 2."""
+    return 0.0 if problem.kind == "value" else 1 / problem.start.size
 
 
 def _minimise(

@@ -145,31 +145,43 @@ def plan_epoch(
 
     Shared windows: stretches of time are cut, at places drawn anew each epoch, into runs of
     `run_windows` windows; each run of a batch comes from another session as far as there are
-    enough. Independent windows: runs of one window.
+    enough. Independent windows: runs of one window. With `drop_last` a last batch that is not full
+    is left out, where there is another.
     """
-    rng = np.random.default_rng([seed, epoch])
+    plan = _planned(windows, training, np.random.default_rng([seed, epoch]))
+    if training.drop_last and len(plan) > 1 and _size(plan[-1]) < training.batch_size:
+        return plan[:-1]
+    return _without_single(plan)
+
+
+def _planned(
+    windows: Windows, training: Training, rng: np.random.Generator
+) -> list[list[NDArray[np.int64]]]:
+    """The runs of windows of each batch of an epoch, whatever size the last one has."""
     if training.windows == "independent":
         order = rng.permutation(windows.n_windows)[: _share_of(windows.n_windows, training.share)]
-        return _without_single(
-            [
-                list(order[k : k + training.batch_size, None])
-                for k in range(0, order.size, training.batch_size)
-            ]
-        )
+        return [
+            list(order[k : k + training.batch_size, None])
+            for k in range(0, order.size, training.batch_size)
+        ]
     runs = [
         run
         for stretch in contiguous_blocks(windows)
         for run in _cut(stretch, training.run_windows, int(rng.integers(training.run_windows)))
     ]
     order = rng.permutation(len(runs))[: _share_of(len(runs), training.share)]
-    return _without_single(list(_deal([runs[k] for k in order], windows, training.batch_size)))
+    return list(_deal([runs[k] for k in order], windows, training.batch_size))
 
 
 def _without_single(plan: list[list[NDArray[np.int64]]]) -> list[list[NDArray[np.int64]]]:
     """A last batch of one window joins the one before: one image alone has no batch statistics."""
-    if len(plan) > 1 and sum(run.size for run in plan[-1]) == 1:
+    if len(plan) > 1 and _size(plan[-1]) == 1:
         return [*plan[:-2], plan[-2] + plan[-1]]
     return plan
+
+
+def _size(runs: Sequence[NDArray[np.int64]]) -> int:
+    return sum(run.size for run in runs)
 
 
 def plan_validation(windows: Windows, training: Training) -> list[list[NDArray[np.int64]]]:

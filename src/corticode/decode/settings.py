@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 
 from corticode.errors import StudyError
@@ -62,6 +62,8 @@ USUAL_MOVIE_UNITS = 128
 OPTIMISERS = ("adam", "fastai-adam")
 SCHEDULES = ("constant", "one-cycle")
 WINDOWS = ("shared", "independent")
+# The penalty of scikit-learn's `LogisticRegression()` and `LinearRegression()`.
+SCIKIT_LEARN = "scikit-learn"
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ class Training:
         Share of each label that is spread evenly over the classes.
     penalty
         Weights of the L2 penalty among which linear decoders choose by validation loss, as a
-        share of the mean curvature of the loss.
+        share of the mean curvature of the loss; or ``"scikit-learn"``: its defaults, C = 1 for
+        classes and none for values, whatever validation windows say.
     optimiser
         ``adam``, or ``fastai-adam``: weight decay 0.01 apart from the gradient and on weights
         alone, second beta 0.99, epsilon 1e-5, first beta going down and up with the schedule.
@@ -175,13 +178,15 @@ class Training:
         Of movies: the CNN's batch-norm statistics stay those it starts with.
     mixed_precision
         Of movies, on a GPU: half-precision (bfloat16) where that is safe.
+    drop_last
+        An epoch's last batch is left out where it is not full.
     """
 
     epochs: int = 30
     batch_size: int = 256
     learning_rate: float = 1e-3
     label_smoothing: float = 0.001
-    penalty: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    penalty: tuple[float, ...] | str = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     optimiser: str = "adam"
     schedule: str = "constant"
     validations: int = 1
@@ -191,6 +196,8 @@ class Training:
     share: float = 1.0
     freeze_batch_norm: bool = False
     mixed_precision: bool = False
+    # Not named where it is not asked for: states of training that wait to go on do not know it.
+    drop_last: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "validations", "run_windows"):
@@ -204,8 +211,7 @@ class Training:
                 f"training label_smoothing = {self.label_smoothing}; "
                 "it must be 0 or more and below 1"
             )
-        if not self.penalty or not all(0 <= one < math.inf for one in self.penalty):
-            raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
+        self._check_penalty()
         if self.patience is not None and self.patience < 1:
             raise StudyError(
                 f"training patience = {self.patience}; give at least 1, or leave it out"
@@ -215,6 +221,12 @@ class Training:
         _check_choice("training", "optimiser", self.optimiser, OPTIMISERS)
         _check_choice("training", "schedule", self.schedule, SCHEDULES)
         _check_choice("training", "windows", self.windows, WINDOWS)
+
+    def _check_penalty(self) -> None:
+        if isinstance(self.penalty, str):
+            _check_choice("training", "penalty", self.penalty, (SCIKIT_LEARN,))
+        elif not self.penalty or not all(0 <= one < math.inf for one in self.penalty):
+            raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
 
 
 def _is_whole(value: object) -> bool:

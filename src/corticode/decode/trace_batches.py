@@ -80,7 +80,10 @@ class TraceBatches:
 
     def n_batches(self, epoch: int) -> int:
         """Batches of an epoch."""
-        return -(-self.windows.n_windows // self.training.batch_size)
+        size, n_windows = self.training.batch_size, self.windows.n_windows
+        if self.training.drop_last and n_windows >= size:
+            return n_windows // size
+        return -(-n_windows // size)
 
     def of_epoch(
         self, epoch: int, first: int, stop: int

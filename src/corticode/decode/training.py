@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import safetensors.torch
@@ -37,6 +38,7 @@ NUMBERS = (
     "epoch",
     "batch",
     "loss_sum",
+    "n_right",
     "n_seen",
     "n_parts",
     "seconds",
@@ -65,6 +67,7 @@ class TrainingState:
     epoch: int = 1
     batch: int = 0
     loss_sum: float = 0.0
+    n_right: float = 0.0
     n_seen: int = 0
     n_parts: int = 1
     seconds: float = 0.0
@@ -116,6 +119,8 @@ def load_state(state: TrainingState, path: Path) -> None:
             moments.setdefault(int(k), {})[moment] = value
         groups = state.optimiser.state_dict()["param_groups"]
         state.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        # States of older versions do not count windows that were right.
+        numbers.setdefault("n_right", math.nan)
         for name in NUMBERS:
             setattr(state, name, numbers[name])
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
@@ -256,6 +261,13 @@ Report = Callable[[int, Mapping[str, float]], None]
 Inputs = tuple[Tensor, ...]
 
 
+class Judged(NamedTuple):
+    """The mean loss over some windows, and how many of them are decoded right (at 0.5)."""
+
+    loss: Tensor
+    n_right: Tensor
+
+
 def train_network(
     state: TrainingState,
     train: Windows,
@@ -301,6 +313,7 @@ def train_network(
         told = {
             "epoch": float((state.epoch - 1) + stop / n_batches),
             "train_loss": state.loss_sum / state.n_seen,
+            "train_accuracy": state.n_right / state.n_seen,
             "train_s": state.seconds,
             "train_windows": float(state.n_seen),
         }
@@ -314,7 +327,7 @@ def train_network(
             report(len(state.history), row)
         if stop == n_batches:
             state.epoch, state.batch = state.epoch + 1, 0
-        state.loss_sum, state.n_seen, state.seconds = 0.0, 0, 0.0
+        state.loss_sum, state.n_right, state.n_seen, state.seconds = 0.0, 0.0, 0, 0.0
         if state_path is not None:
             save_state(state, state_path)
     return state
@@ -368,20 +381,26 @@ def _train_to_validation(
         state.network.inner.freeze_batch_norm = training.freeze_batch_norm
     state.network.train()
     total = torch.zeros((), device=device)
+    n_right = torch.zeros((), device=device)
     for inputs, targets in batches.of_epoch(state.epoch, state.batch, stop):
         progress = (state.epoch - 1 + state.batch / n_batches) / training.epochs
         set_step(state.optimiser, training, progress)
-        total += _step(state, inputs, targets, batches.windows, training) * targets.shape[0]
+        judged = _step(state, inputs, targets, batches.windows, training)
+        total += judged.loss * targets.shape[0]
+        n_right += judged.n_right
         state.n_seen += targets.shape[0]
         state.batch += 1
         if state_path is not None and time.monotonic() - saved > STATE_EVERY_S:
             saved = time.monotonic()
             state.loss_sum += float(total)
+            state.n_right += float(n_right)
             total.zero_()
+            n_right.zero_()
             state.seconds += saved - began
             began = saved
             save_state(state, state_path)
     state.loss_sum += float(total)
+    state.n_right += float(n_right)
     state.seconds += time.monotonic() - began
 
 
@@ -394,7 +413,7 @@ def seed_device(device: str, seed: int) -> None:
 
 def _step(
     state: TrainingState, inputs: Inputs, targets: Tensor, windows: Windows, training: Training
-) -> Tensor:
+) -> Judged:
     """One step; where the device's memory does not hold the batch, its two halves in turn."""
     try:
         return _step_in_parts(state, inputs, targets, windows, training)
@@ -424,16 +443,19 @@ def _too_large(targets: Tensor) -> MachineError:
 
 def _step_in_parts(
     state: TrainingState, inputs: Inputs, targets: Tensor, windows: Windows, training: Training
-) -> Tensor:
+) -> Judged:
     state.optimiser.zero_grad(set_to_none=True)
     total = torch.zeros((), device=targets.device)
+    n_right = torch.zeros((), device=targets.device)
     for some, their_targets in _parts(inputs, targets, state.n_parts):
         share = their_targets.shape[0] / targets.shape[0]
-        loss = loss_of(state.network, some, their_targets, windows, training) * share
+        judged = loss_of(state.network, some, their_targets, windows, training)
+        loss = judged.loss * share
         loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         total += loss.detach()
+        n_right += judged.n_right
     state.optimiser.step()
-    return total
+    return Judged(total, n_right)
 
 
 def _parts(inputs: Inputs, targets: Tensor, n_parts: int) -> Iterator[tuple[Inputs, Tensor]]:
@@ -463,11 +485,12 @@ def _validate(
     """Close a kept: its losses, and its weights kept where they are the best so far."""
     began = time.monotonic()
     state.network.eval()
-    total, n_windows = 0.0, 0
+    total, n_right, n_windows = 0.0, 0.0, 0
     with torch.inference_mode():
         for inputs, targets in checks.in_order():
-            loss = loss_of(state.network, inputs, targets, checks.windows, training)
-            total += float(loss) * targets.shape[0]
+            judged = loss_of(state.network, inputs, targets, checks.windows, training)
+            total += float(judged.loss) * targets.shape[0]
+            n_right += float(judged.n_right)
             n_windows += targets.shape[0]
     row = {
         "epoch": told["epoch"],
@@ -477,6 +500,10 @@ def _validate(
         "valid_s": time.monotonic() - began,
         "train_windows": told["train_windows"],
     }
+    if checks.windows.recipe.target.kind != "value":
+        # Weights that an older version kept come without.
+        row["train_accuracy"] = told.get("train_accuracy", math.nan)
+        row["valid_accuracy"] = n_right / n_windows
     state.history.append(row)
     chosen = row["valid_loss"] if can_choose(checks.windows) else row["train_loss"]
     if not np.isfinite(chosen):
@@ -492,8 +519,11 @@ def _validate(
 
 def loss_of(
     network: ScaledNetwork, inputs: Inputs, targets: Tensor, windows: Windows, training: Training
-) -> Tensor:
-    """What training makes small: cross-entropy of classes, squared error of values (in SD)."""
+) -> Judged:
+    """What training makes small: cross-entropy of classes, squared error of values (in SD).
+
+    With it comes how many windows are right: of values, none.
+    """
     device = targets.device.type
     mixed = training.mixed_precision and device == "cuda"
     with torch.autocast(device, dtype=torch.bfloat16, enabled=mixed):
@@ -502,9 +532,10 @@ def loss_of(
     kind, smoothing = windows.recipe.target.kind, training.label_smoothing
     if kind == "binary":
         softened = targets * (1 - smoothing) + 0.5 * smoothing
-        return functional.binary_cross_entropy_with_logits(outputs[:, 0], softened)
+        loss = functional.binary_cross_entropy_with_logits(outputs[:, 0], softened)
+        return Judged(loss, ((outputs[:, 0] > 0) == (targets > 0.5)).sum())
     if kind == "classes":
-        return functional.cross_entropy(outputs, targets.long(), label_smoothing=smoothing)
-    return functional.mse_loss(
-        outputs[:, 0], ((targets - network.output_offset) / network.output_gain).float()
-    )
+        loss = functional.cross_entropy(outputs, targets.long(), label_smoothing=smoothing)
+        return Judged(loss, (outputs.argmax(dim=1) == targets.long()).sum())
+    scaled = ((targets - network.output_offset) / network.output_gain).float()
+    return Judged(functional.mse_loss(outputs[:, 0], scaled), torch.zeros((), device=device))

@@ -34,6 +34,9 @@ COLUMNS = (
     "settings",
     "note",
 )
+# The study that ships with which settings are compared: docs/study-2024.md tells what differs
+# between it and what was published.
+READING = "paper-code"
 # What neither the decoder nor its input depends on.
 NO_SETTINGS = ("name", "like", "folds")
 
@@ -137,7 +140,7 @@ def set_beside_published(
     identity
         Of the recordings, as from `identify_data`.
     differing
-        Which settings of a condition differ from the published ones, as from
+        Which settings of a condition differ from those of `paper-code`, as from
         `differing_settings`; conditions that are not there were not compared.
 
     Returns
@@ -194,7 +197,7 @@ def differing_settings(condition: Mapping[str, Any], published: Mapping[str, Any
     Examples
     --------
     >>> differing_settings({"name": "a", "window": {"before": 5}}, {"window": {"before": 15}})
-    ['window.before 5 (published: 15)']
+    ['window.before 5 (paper-code: 15)']
     """
     ours, theirs = (
         dict(_leaves({k: v for k, v in one.items() if k not in NO_SETTINGS}))
@@ -204,7 +207,7 @@ def differing_settings(condition: Mapping[str, Any], published: Mapping[str, Any
         one.pop("training.keep_train", None)
     absent = "not given"
     return [
-        f"{key} {ours.get(key, absent)} (published: {theirs.get(key, absent)})"
+        f"{key} {ours.get(key, absent)} ({READING}: {theirs.get(key, absent)})"
         for key in dict.fromkeys([*theirs, *ours])
         if ours.get(key, absent) != theirs.get(key, absent)
     ]
@@ -223,7 +226,7 @@ def _leaves(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]
 def _settings_words(differing: Sequence[str] | None) -> str:
     if differing is None:
         return "not compared"
-    return "; ".join(differing) if differing else "as published"
+    return "; ".join(differing) if differing else f"as in {READING}"
 
 
 def _reference(

@@ -137,7 +137,7 @@ def draw_background(
     """Windows drawn at random, by default as many of each class and of each animal.
 
     Give the windows that the decoder was trained on: half rest and half run, equal numbers an
-    animal. As published: test windows and ``balanced=False``.
+    animal. The code of the 2024 study: test windows and ``balanced=False``.
 
     Parameters
     ----------

@@ -474,7 +474,7 @@ def _circular(values: RunValues, name: str) -> str:
         return "no condition chooses its regions by a map"
     circular = [str(one["name"]) for one in chosen if one["regions"].get("on") == "test"]
     if circular:
-        return f"yes, as published, and it scores too well there: {', '.join(circular)}"
+        return f"yes, as in the 2024 study, and it scores too well there: {', '.join(circular)}"
     return "no: regions are chosen on the training animals of the same fold"
 
 

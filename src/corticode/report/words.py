@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from corticode.decode.settings import LINEAR, NETWORKS
+from corticode.decode.settings import LINEAR, NETWORKS, SCIKIT_LEARN
 
 CORRECTIONS = {
     "reference-regression": "the low-passed reference channel was regressed out, pixel by pixel",
@@ -115,6 +115,8 @@ def training_words(condition: Mapping[str, Any]) -> str:
     training = condition.get("training", {})
     if condition.get("network", {}).get("kind") in LINEAR:
         penalties = training.get("penalty")
+        if penalties == SCIKIT_LEARN:
+            return "L2 penalty as scikit-learn's default (C = 1; none for values)"
         among = f" among {_plain(penalties)}" if penalties else ""
         return f"L2 penalty chosen by validation loss{among}"
     told = ", ".join(

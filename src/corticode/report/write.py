@@ -12,7 +12,12 @@ import pandas as pd
 
 from corticode.data.files import write_text
 from corticode.errors import RunError, StudyError
-from corticode.evaluate.published import differing_settings, identify_data, set_beside_published
+from corticode.evaluate.published import (
+    READING,
+    differing_settings,
+    identify_data,
+    set_beside_published,
+)
 from corticode.report.canvas import FORMATS, save_figure
 from corticode.report.compare_runs import pair_runs
 from corticode.report.comparison_page import render_comparison
@@ -29,8 +34,6 @@ EDITED = "methods.new.md"
 SIGNED = "<!-- corticode: this text as it was written has the hash "
 # In the head of each page.
 MARK, MOST_READ = b"<title>corticode", 4096
-# The study that holds the published conditions under their published names.
-PUBLISHED_STUDY = "paper-code"
 
 
 def write_texts(folder: Path, values: RunValues | None = None) -> None:
@@ -131,7 +134,7 @@ def beside_published(values: RunValues) -> pd.DataFrame:
 
 @cache
 def published_conditions() -> Mapping[str, Mapping[str, Any]]:
-    """The resolved settings of each published condition, by its name.
+    """The settings of each published condition as `paper-code` has them, by its name.
 
     Examples
     --------
@@ -139,7 +142,7 @@ def published_conditions() -> Mapping[str, Mapping[str, Any]]:
     {'before': 15, 'after': 15, 'shift': 0}
     """
     found: dict[str, Mapping[str, Any]] = {}
-    for keys in open_study(PUBLISHED_STUDY, Path("sessions.csv")).conditions:
+    for keys in open_study(READING, Path("sessions.csv")).conditions:
         found[keys.name] = keys.model_dump(exclude_none=True, by_alias=True)
     return found
 

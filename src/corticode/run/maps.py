@@ -30,6 +30,7 @@ from corticode.explain.deletion import (
 )
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.map_checks import (
+    SIZES,
     compare_backgrounds,
     draw_backgrounds,
     input_spread,
@@ -226,9 +227,14 @@ def _backgrounds(task: MapTask, decoder: Decoder, split: Split) -> list[dict[str
     """How a map settles with more background windows; empty where there are too few."""
     settings = task.settings
     from_train = settings.background_from == "train"
+    # The map's own background is the largest, unless that is small.
+    factor = max(1.0, settings.background / SIZES[-1])
     try:
         backgrounds = draw_backgrounds(
-            split.train if from_train else split.test, balanced=from_train, seed=task.fit.seed
+            split.train if from_train else split.test,
+            [round(factor * size) for size in SIZES],
+            balanced=from_train,
+            seed=task.fit.seed,
         )
     except DataError:
         return []

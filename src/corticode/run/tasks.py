@@ -210,8 +210,8 @@ def selection_leaks(condition: Condition) -> list[Finding]:
     if condition.selection is None or condition.selection.on != "test":
         return []
     reason = (
-        "its regions are chosen by maps of the test animals: circular, as published; its scores "
-        "say nothing of new animals"
+        "its regions are chosen by maps of the test animals: circular, as in the 2024 study; its "
+        "scores say nothing of new animals"
     )
     return [Finding("leak", reason, item=condition.name)]
 
@@ -955,6 +955,9 @@ def fit_key(
         del settings["behavior"]
     # What it changed of the frames is in the recordings' keys.
     settings["target"] = {k: v for k, v in settings["target"].items() if k != "on_frames"}
+    if not condition.training.drop_last:
+        # Newer than fits that are kept: known only where it changes them.
+        settings["training"] = {k: v for k, v in settings["training"].items() if k != "drop_last"}
     weights = condition.network.weights
     if weights not in ("imagenet", "none") and condition.network.sees_movies:
         settings["network"] = settings["network"] | {"weights": fingerprint(Path(weights))}

@@ -1,6 +1,6 @@
 """The keys of a study file: what each means, its type and its limits."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -228,11 +228,11 @@ class TrainingKeys(_Keys):
     label_smoothing: float | None = Field(
         None, ge=0, lt=1, description="Share of each label that is spread over the classes."
     )
-    penalty: list[float] | None = Field(
+    penalty: Annotated[list[float], Field(min_length=1)] | Literal["scikit-learn"] | None = Field(
         None,
-        min_length=1,
-        description="L2 penalties among which linear decoders choose by validation loss, as a "
-        "share of the inputs' mean variance.",
+        description="Penalties (L2) among which linear decoders choose by validation loss, as a "
+        "fraction of the inputs' mean variance; or 'scikit-learn': its defaults (C = 1 for "
+        "classes, none for values), without validation data.",
     )
     optimiser: Literal["adam", "fastai-adam"] | None = Field(
         None, description="Adam, or Adam as fastai sets it (decoupled weight decay 0.01)."
@@ -261,6 +261,9 @@ class TrainingKeys(_Keys):
     mixed_precision: bool | None = Field(
         None, description="Movies, on a GPU: bfloat16 where that is safe."
     )
+    drop_last: bool | None = Field(
+        None, description="An epoch's last batch is left out where it is not full."
+    )
     keep_train: bool | None = Field(
         None, description="Keep the predictions of training windows as well."
     )
@@ -270,7 +273,7 @@ class SelectionKeys(_Keys):
     """Regions that a map of another condition's decoders puts first, in place of a list.
 
     By default the map is made on the training animals of the same fold; regions chosen by maps of
-    test animals, as published, score too well there, and the run says so.
+    test animals, as in the 2024 study, score too well there, and the run says so.
     """
 
     top: int = Field(ge=1, description="So many regions, those with the largest shares.")
@@ -279,7 +282,7 @@ class SelectionKeys(_Keys):
     on: Literal["train", "test"] = Field(
         "train",
         description="Windows that the map explains: the training animals of the same fold and "
-        "seed, or the test animals of all folds (circular, as published).",
+        "seed, or the test animals of all folds (circular, as in the 2024 study).",
     )
 
 
@@ -372,7 +375,7 @@ class MapKeys(_Keys):
     background_from: Literal["train", "test"] = Field(
         "train",
         description="Where they are drawn: training windows, as many of each class and animal, or "
-        "test windows as they come, as published.",
+        "test windows as they come, as in the code of the 2024 study.",
     )
     n_draws: int = Field(
         100, ge=1, description="Gradients: backgrounds, or points of the line, a window."

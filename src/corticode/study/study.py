@@ -704,7 +704,9 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         Training(
             **_given(
                 **training.model_dump(exclude={"keep_train", "penalty"}),
-                penalty=None if training.penalty is None else tuple(training.penalty),
+                penalty=tuple(training.penalty)
+                if isinstance(training.penalty, list)
+                else training.penalty,
             )
         ),
         Target(

@@ -28,6 +28,7 @@ OF_EPOCHS = (
     "schedule",
     "validations",
     "patience",
+    "drop_last",
 )
 OF_MOVIES = ("windows", "run_windows", "share", "freeze_batch_norm", "mixed_precision")
 OF_CNN = ("backbone", "flavour", "weights", "drop_connect")
