@@ -93,8 +93,8 @@ def test_of_tables(changes, told):
 
 PENALTIES = (
     "this is not possible (penalties (L2) among which linear decoders choose by validation loss, "
-    "as a fraction of the inputs' mean variance; or 'scikit-learn': its defaults (C = 1 for classes, "
-    "none for values), without validation data)"
+    "as a fraction of the inputs' mean variance; or 'scikit-learn': its defaults (C = 1 for "
+    "classes, none for values), without validation data)"
 )
 
 
