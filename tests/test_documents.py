@@ -42,6 +42,9 @@ target = { signal = "speed", kind = "value" }
 name = "act"
 like = "linear"
 target = { signal = "act", kind = "classes" }
+[[learning_curve]]
+condition = "linear"
+minutes = [0.5]
 """
 
 

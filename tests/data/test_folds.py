@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from corticode.data.folds import (
     leave_blocks_out,
     leave_sessions_out,
     split_windows,
+    with_less_training,
 )
 from corticode.data.preprocess import Preprocessing
 from corticode.data.session import Session
@@ -249,3 +252,54 @@ def test_blocks_are_stretches_of_the_windows_centres():
     assert split.test.frame.tolist() == list(range(4, 20))
     assert split.valid.centre.tolist() == list(range(23, 37))
     assert split.train.centre.tolist() == list(range(43, 57))
+
+
+class TestLessTraining:
+    SESSIONS = tuple((f"m{a}", f"s{s}", 100) for a in (1, 2, 3, 4, 5) for s in (1, 2))
+
+    def test_each_animal_trains_about_as_often(self):
+        folds = leave_animals_out([animal for animal, _, _ in self.SESSIONS])
+        for n in (1, 2, 3):
+            less = with_less_training(folds, self.SESSIONS, n_animals=n)
+            assert [one.name for one in less] == [one.name for one in folds]
+            assert all(
+                (a.valid, a.test) == (b.valid, b.test) for a, b in zip(less, folds, strict=True)
+            )
+            assert all(set(a.train) <= set(b.train) for a, b in zip(less, folds, strict=True))
+            counts = Counter(part.animal for one in less for part in one.train)
+            assert set(counts.values()) == {4 * n}
+        assert with_less_training(folds, self.SESSIONS, n_animals=3) == folds
+
+    def test_the_first_frames_of_each(self):
+        (fold, *_) = leave_animals_out(["m1", "m2", "m3", "m4"])
+        (less,) = with_less_training([fold], self.SESSIONS, n_frames=130)
+        assert less.train == tuple(
+            part
+            for name in ("m3", "m4")
+            for part in (Part(name, "s1", 0, 100), Part(name, "s2", 0, 30))
+        )
+
+    def test_of_blocks(self):
+        fold = leave_blocks_out(["m1"], ["s1"], [100], blocks=5, gap_frames=2)[0]
+        (less,) = with_less_training([fold], self.SESSIONS, n_frames=25)
+        n_frames = sum(part.stop_frame - part.first_frame for part in less.train)
+        assert n_frames == 25
+        assert less.train[0] == fold.train[0]
+
+    @pytest.mark.parametrize(
+        ("asked", "match"),
+        [
+            (
+                {"n_animals": 4},
+                "4 training animals are asked for, and fold 'test-m1_valid-m2' has 3",
+            ),
+            (
+                {"n_frames": 201},
+                "201 frames .*, and animal 'm3' of fold .* trains with 200; ask for l",
+            ),
+        ],
+    )
+    def test_more_than_there_is(self, asked, match):
+        folds = leave_animals_out([animal for animal, _, _ in self.SESSIONS])
+        with pytest.raises(StudyError, match=match):
+            with_less_training(folds, self.SESSIONS, **asked)

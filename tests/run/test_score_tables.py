@@ -1,6 +1,7 @@
 """Conditions that a study sets against each other, and animals against permuted labels."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.conftest import LINEAR_STUDY, MAP_FOLDS
 
+from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, EQUIVALENCE, PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import holm
+from corticode.run.check import check_study
 from corticode.run.fits import FitTask
+from corticode.run.folder import Run
 from corticode.run.score_tables import (
     COHORT,
     comparison_table,
@@ -319,3 +324,90 @@ def test_sets_of_one_name_and_turned_round(linear_cohort):
         read_study(path)
     assert "several region sets of 'linear' are named 'a'" in str(caught.value)
     assert "region set 'a' begins with 'not'" in str(caught.value)
+
+
+CURVE = """
+[[learning_curve]]
+condition = "linear"
+animals = [1]
+minutes = [0.05, 0.15]
+[[condition]]
+name = "permuted"
+like = "linear"
+permute_labels = "frames"
+[[learning_curve]]
+condition = "permuted"
+minutes = [0.05]
+"""
+
+
+@pytest.fixture(scope="module")
+def curve(write_cohort, run_inline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("curve")
+    write_cohort(folder, study=LINEAR_STUDY.replace('by = "animal"', MAP_FOLDS) + CURVE, sessions=2)
+    _, tasks = run_inline(folder, folder / "run")
+    return Run(folder / "run"), tasks
+
+
+class TestLearningCurves:
+    def test_more_data_help_what_can_be_decoded_and_nothing_else(self, curve):
+        table = curve[0].read_table("learning_curve")
+        mean = table[table["animal"] == ""].set_index(["condition", "varied", "amount"])["value"]
+        real, none = mean["linear"]["minutes"], mean["permuted"]["minutes"]
+        assert real.index.tolist() == pytest.approx([0.05, 0.15, 80 / 60])
+        assert real.is_monotonic_increasing
+        assert real.iloc[0] < real.iloc[-1] - 0.01
+        assert real.iloc[-1] > 0.97
+        assert none.between(0.4, 0.6).all()
+        assert mean["linear"]["animals"].index.tolist() == [1, 2]
+        assert table["n_animals"].dropna().eq(3).all()
+
+    def test_values_are_those_of_its_conditions(self, curve):
+        table = curve[0].read_table("learning_curve")
+        scores = curve[0].read_table("animal_scores").set_index(["condition", "animal"])["value"]
+        own = table[(table["varied"] == "animals") & (table["amount"] == 1)]
+        for animal, value in own[own["animal"] != ""].set_index("animal")["value"].items():
+            assert value == scores["linear: 1 training animal", animal]
+
+    def test_training_sees_no_more_than_is_said(self, curve):
+        own = [task for task in curve[1] if task.condition.name == "linear: 0.15 min an animal"]
+        assert own
+        for task in own:
+            n_frames = Counter()
+            for part in load_decoder(task.folder).roles["train"]:
+                n_frames[part.animal] += part.stop_frame - part.first_frame
+            # 0.15 min at 10 Hz are 90 centres; windows reach 5 frames to either side.
+            assert {*n_frames.values()} == {95}
+
+    @pytest.mark.parametrize(
+        ("keys", "match"),
+        [
+            ('condition = "linea"\nanimals = [1]', "that is no condition; did you mean 'linear'?"),
+            ('condition = "linear"', "varies nothing; give animals"),
+            ('condition = "linear"\nanimals = [0]', "must be 1 or more"),
+            ('condition = "linear"\nminutes = [0.0]', "must be above 0"),
+        ],
+    )
+    def test_what_cannot_be(self, linear_cohort, keys, match):
+        path = linear_cohort / "study.toml"
+        path.write_text(LINEAR_STUDY + f"[[learning_curve]]\n{keys}\n", "utf-8")
+        with pytest.raises(StudyError) as caught:
+            read_study(path)
+        assert match in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("keys", "match"),
+        [
+            (
+                "animals = [3]",
+                "3 training animals are asked for, and fold 'test-m1_va",
+            ),
+            ("minutes = [9]", "5400 frames of each training animal are asked for, and animal 'm3'"),
+        ],
+    )
+    def test_more_than_there_is(self, linear_cohort, keys, match):
+        path = linear_cohort / "study.toml"
+        more = f'[[learning_curve]]\ncondition = "linear"\n{keys}\n'
+        path.write_text(LINEAR_STUDY + more, "utf-8")
+        faults = check_study(read_study(path)).faults
+        assert any(match in fault for fault in faults)

@@ -283,6 +283,90 @@ def leave_blocks_out(
     return _named_apart(folds)
 
 
+def with_less_training(
+    folds: Sequence[Fold],
+    sessions: Sequence[tuple[str, str, int]],
+    *,
+    n_animals: int | None = None,
+    n_frames: int | None = None,
+) -> list[Fold]:
+    """Folds that train on some of their training animals, or on the first frames of each.
+
+    Parameters
+    ----------
+    folds
+        With all their training animals.
+    sessions
+        Animal, name and frames of each session, in the order of the catalogue.
+    n_animals
+        How many of a fold's training animals are kept: those that follow the test animal in the
+        catalogue, the first after the last, so that over folds each trains about as often. None:
+        all of them.
+    n_frames
+        How many frames of each training animal are kept, from its first training session on.
+        None: all of them.
+
+    Returns
+    -------
+    list of Fold
+        With the same names, validation and test parts.
+
+    Raises
+    ------
+    StudyError
+        A fold has fewer training animals, or one of them fewer frames.
+
+    Examples
+    --------
+    >>> folds = leave_animals_out(["m1", "m2", "m3", "m4"])
+    >>> sessions = [(f"m{k}", "a", 100) for k in (1, 2, 3, 4)]
+    >>> with_less_training(folds, sessions, n_animals=1, n_frames=30)[0].train
+    (Part(animal='m3', session='a', first_frame=0, stop_frame=30),)
+    """
+    order = list(dict.fromkeys(animal for animal, _, _ in sessions))
+    found = []
+    for fold in folds:
+        animals = [name for name in order if name in {part.animal for part in fold.train}]
+        if n_animals is not None:
+            if n_animals > len(animals):
+                raise StudyError(
+                    f"{n_animals} training animals are asked for, and fold {fold.name!r} has "
+                    f"{len(animals)}; ask for fewer"
+                )
+            at = order.index(fold.test[0].animal)
+            following = [name for name in order[at:] + order[:at] if name in animals]
+            animals = following[:n_animals]
+        train = [part for part in fold.train if part.animal in animals]
+        if n_frames is not None:
+            train = [
+                part for name in animals for part in _first_frames(fold, name, sessions, n_frames)
+            ]
+        found.append(Fold(fold.name, tuple(train), fold.valid, fold.test))
+    return found
+
+
+def _first_frames(
+    fold: Fold, animal: str, sessions: Sequence[tuple[str, str, int]], n_frames: int
+) -> list[Part]:
+    """The first frames of what an animal trains with, session by session."""
+    left, parts = n_frames, []
+    for name, session, length in sessions:
+        for part in fold.train:
+            if name != animal or part.animal != name or part.session not in (None, session):
+                continue
+            stop = length if part.stop_frame is None else part.stop_frame
+            stop = min(stop, part.first_frame + left)
+            if stop > part.first_frame:
+                parts.append(Part(animal, session, part.first_frame, stop))
+                left -= stop - part.first_frame
+    if left > 0:
+        raise StudyError(
+            f"{n_frames} frames of each training animal are asked for, and animal {animal!r} of "
+            f"fold {fold.name!r} trains with {n_frames - left}; ask for less"
+        )
+    return parts
+
+
 def split_windows(windows: Windows, fold: Fold) -> Split:
     """The windows that train, validate and test in a fold; no frame serves two roles.
 

@@ -289,6 +289,7 @@ def page_figures(values: RunValues) -> list[PageFigure]:
     makers: tuple[Callable[[RunValues, str], Iterator[PageFigure]], ...] = (
         _of_splits,
         _of_sweeps,
+        _of_learning,
         _of_curves,
         _of_sessions,
         _of_recordings,
@@ -352,6 +353,31 @@ def _of_sweeps(values: RunValues, name: str) -> Iterator[PageFigure]:
             ),
             f"Mean score of animals at {table['setting'].nunique()} settings.",
             draw_sweep(table, along, metric_of(values, name), lines),
+        )
+
+
+def _of_learning(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = values.table("learning_curve")
+    if table.empty:
+        return
+    own = table[(table["condition"] == name) & (table["animal"] != "")]
+    along = {
+        "animals": "training animals",
+        "minutes": "minutes of each training animal's recordings",
+    }
+    for varied, rows in own.groupby("varied", sort=False):
+        if rows["amount"].nunique() < 2:
+            continue
+        # As text: amounts stand side by side, however far apart they are.
+        shown = rows.assign(setting=[f"{amount:.4g}" for amount in rows["amount"]])
+        yield PageFigure(
+            f"learning-{varied}",
+            "scores",
+            f"Scores along the {along[str(varied)]}",
+            "One line an animal, black their mean; the last point is trained on everything. The "
+            "number of epochs is the same, so that less data also means fewer steps of training.",
+            f"Mean score of animals with {rows['amount'].nunique()} amounts of training data.",
+            draw_sweep(shown, along[str(varied)], metric_of(values, name)),
         )
 
 

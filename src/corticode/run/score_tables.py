@@ -44,6 +44,7 @@ from corticode.evaluate.confounds import (
     describe_beside,
 )
 from corticode.evaluate.correlations import correlate_regions
+from corticode.evaluate.intervals import score_interval
 from corticode.evaluate.nulls import COHORT, permute_test_labels
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.refits import permute_and_refit
@@ -63,7 +64,8 @@ from corticode.run.maps import map_findings
 from corticode.run.tables import TABLES
 from corticode.run.tasks import RELIABILITY, Plan
 from corticode.study.conditions import Condition
-from corticode.study.keys import ComparisonKeys, RegionSetKeys
+from corticode.study.keys import ComparisonKeys, LearningCurveKeys, RegionSetKeys
+from corticode.study.study import names_of
 
 SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
@@ -179,6 +181,11 @@ def make_comparisons(made: Scored) -> Made:
 def make_region_sets(made: Scored) -> Made:
     """``region_sets.csv``."""
     return region_set_tables(made.plan.region_sets, made.plan.tasks, made.animal_scores)
+
+
+def make_learning_curves(made: Scored) -> Made:
+    """``learning_curve.csv``."""
+    return learning_curve_table(made.plan.curves, made.fitted, made.animal_scores), ()
 
 
 def make_nulls(made: Scored) -> Made:
@@ -441,6 +448,85 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """A table as plain values; what is missing is None."""
     rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
     return rows
+
+
+def learning_curve_table(
+    curves: Sequence[LearningCurveKeys], fits: Sequence[FitTask], animal_scores: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """Scores of decoders that were trained on less: a row an animal, and one of their mean.
+
+    Parameters
+    ----------
+    curves
+        What the study asks for.
+    fits
+        Every fit of the run.
+    animal_scores
+        Of the run.
+
+    Returns
+    -------
+    list of DataFrame
+        One table a curve: condition, varied (``"animals"`` or ``"minutes"``), amount (of the last
+        point: what the condition itself trains on, averaged over folds and animals), animal
+        (blank: their mean), metric, value, low, high (95 % over animals), n_animals.
+    """
+    tables = []
+    for curve in curves:
+        for varied, names in _points(curve, fits).items():
+            rows = []
+            for name, amount in names.items():
+                own = animal_scores[animal_scores["condition"] == name]
+                point = {"condition": curve.condition, "varied": varied, "amount": amount}
+                for animal, metric, value in zip(
+                    own["animal"], own["metric"], own["value"], strict=True
+                ):
+                    scored = {"animal": animal, "metric": metric, "value": value}
+                    rows.append(point | scored)
+                if len(own):
+                    metric = str(own["metric"].iloc[0])
+                    found = score_interval(own["value"].dropna().to_numpy(np.float64), metric)
+                    ends = {"low": found.low, "high": found.high, "n_animals": found.n}
+                    mean = {"animal": "", "metric": metric, "value": found.mean}
+                    rows.append(point | mean | ends)
+            columns = ["condition", "varied", "amount", "animal", "metric", "value"]
+            tables.append(
+                pd.DataFrame(rows).reindex(columns=[*columns, "low", "high", "n_animals"])
+            )
+    return tables
+
+
+def _points(curve: LearningCurveKeys, fits: Sequence[FitTask]) -> dict[str, dict[str, float]]:
+    """The conditions of a curve with the amount each trains on, by what is varied; fewest first."""
+    found: dict[str, dict[str, float]] = {}
+    for name, (varied, amount) in names_of(curve).items():
+        found.setdefault(varied, {})[name] = amount
+    whole = [task for task in fits if task.condition.name == curve.condition]
+    if whole:
+        everything = [_trained_on(task) for task in whole]
+        for k, varied in enumerate(("animals", "minutes")):
+            if varied in found:
+                found[varied][curve.condition] = float(np.mean([one[k] for one in everything]))
+    return {
+        varied: dict(sorted(names.items(), key=lambda one: one[1]))
+        for varied, names in found.items()
+    }
+
+
+def _trained_on(task: FitTask) -> tuple[int, float]:
+    """How many animals a fit trains on, and minutes of each; NaN without a frame rate."""
+    prepared = load_sessions(task.prepared)
+    n_frames = 0
+    for k, names in enumerate(zip(prepared.animals, prepared.sessions, strict=True)):
+        rows = prepared.rows(k)
+        for part in task.fold.train:
+            if part.animal == names[0] and part.session in (None, names[1]):
+                stop = rows.stop - rows.start if part.stop_frame is None else part.stop_frame
+                n_frames += stop - part.first_frame
+    n_animals = len({part.animal for part in task.fold.train})
+    if prepared.frame_rate_hz is None:
+        return n_animals, float("nan")
+    return n_animals, n_frames / prepared.frame_rate_hz / 60 / n_animals
 
 
 def region_set_tables(

@@ -52,6 +52,12 @@ TABLES: Mapping[str, Table] = {
         "linear_words",
         made_by="score_tables.make_region_sets",
     ),
+    "learning_curve": Table(
+        "How much does more training data help?",
+        "ask for learning curves with [[learning_curve]] in the study file",
+        "condition varied amount animal metric value low high n_animals",
+        made_by="score_tables.make_learning_curves",
+    ),
     "comparisons": Table(
         "Comparisons",
         "no conditions are set against each other",
@@ -160,5 +166,6 @@ TEXT_COLUMNS = frozenset(
         "item",
         "reason",
         "quantity",
+        "varied",
     }
 )

@@ -24,6 +24,7 @@ from corticode.data.folds import (
     leave_animals_out,
     leave_blocks_out,
     leave_sessions_out,
+    with_less_training,
 )
 from corticode.data.leaks import find_leaks
 from corticode.data.mixups import (
@@ -72,6 +73,7 @@ from corticode.study.keys import (
     ComparisonKeys,
     ConditionKeys,
     ConfoundKeys,
+    LearningCurveKeys,
     RegionSetKeys,
     SelectionKeys,
 )
@@ -96,7 +98,7 @@ NOT_DECODED = ("group", "date")
 
 
 # Of a condition: what it starts from enters a fit's key by that fit's own key.
-NOT_SETTINGS = ("name", "start_from", "folds")
+NOT_SETTINGS = ("name", "start_from", "folds", "train_animals", "train_frames")
 
 
 def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
@@ -296,6 +298,7 @@ class Plan:
     confounds: tuple[ConfoundKeys, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
+    curves: tuple[LearningCurveKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
     content: KnownContent = field(default_factory=KnownContent)
@@ -488,6 +491,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         confounds=study.confounds,
         region_sets=study.region_sets,
         comparisons=study.comparisons,
+        curves=study.curves,
         content=KnownContent(
             files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
         ),
@@ -713,7 +717,18 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
             gap_frames=_gap_of_chain(study, condition, sessions[0].frame_rate_hz),
         )
     folds = _chosen_folds(folds, study.folds.only, "[folds] only")
-    return _chosen_folds(folds, condition.folds, f"condition {condition.name!r}, folds,")
+    folds = _chosen_folds(folds, condition.folds, f"condition {condition.name!r}, folds,")
+    if condition.train_animals is None and condition.train_frames is None:
+        return folds
+    try:
+        return with_less_training(
+            folds,
+            [(one.animal, one.session, one.n_frames) for one in sessions],
+            n_animals=condition.train_animals,
+            n_frames=condition.train_frames,
+        )
+    except StudyError as error:
+        raise StudyError(f"condition {condition.name!r}: {error}") from error
 
 
 def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None, where: str) -> list[Fold]:

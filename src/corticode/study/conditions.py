@@ -30,6 +30,8 @@ class Condition:
     folds: tuple[str, ...] | None = None
     selection: Selection | None = None
     behavior: tuple[str, ...] = ()
+    train_animals: int | None = None
+    train_frames: int | None = None
 
     def __post_init__(self) -> None:
         check_network(self.network, self.target.kind, self.input)

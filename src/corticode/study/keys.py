@@ -338,6 +338,17 @@ class ConditionKeys(_Keys):
     permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
         None, description="Exchange label traces between these: the control at chance."
     )
+    train_animals: int | None = Field(
+        None,
+        ge=1,
+        description="Train on so many of a fold's training animals: those that follow the test "
+        "animal in the catalogue, the first after the last, so that each trains about as often.",
+    )
+    train_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Train on the first so many minutes of each training animal's recordings.",
+    )
 
 
 class CircleKeys(_Keys):
@@ -436,6 +447,22 @@ class ConfoundKeys(_Keys):
     )
 
 
+class LearningCurveKeys(_Keys):
+    """How much does more training data help? One condition beside one for each amount.
+
+    `NAME: 2 training animals` and `NAME: 5 min an animal` are trained on that much, with the same
+    validation and test animals and as many epochs, so that less data also means fewer steps.
+    """
+
+    condition: str = Field(description="The condition that is trained on everything.")
+    animals: list[int] = Field(
+        [], description="Numbers of training animals, below that of the folds."
+    )
+    minutes: list[float] = Field(
+        [], description="Minutes of each training animal's recordings, the first ones."
+    )
+
+
 class RegionSetKeys(_Keys):
     """Is a set of regions needed, and is it enough? Two conditions beside one, and random sets.
 
@@ -495,6 +522,9 @@ class StudyKeys(_Keys):
         [], description="Conditions that are set against the measured confounds."
     )
     region_set: list[RegionSetKeys] = Field([], description="Sets of regions that are asked about.")
+    learning_curve: list[LearningCurveKeys] = Field(
+        [], description="Conditions that are trained on less, too."
+    )
     comparison: list[ComparisonKeys] = Field(
         [], description="Conditions that are set against each other."
     )

@@ -44,6 +44,7 @@ from corticode.study.keys import (
     ConfoundKeys,
     DataKeys,
     FoldKeys,
+    LearningCurveKeys,
     MapKeys,
     NetworkKeys,
     PreprocessKeys,
@@ -82,6 +83,8 @@ class Study:
         Sets of regions that are asked about.
     comparisons
         Conditions that are set against each other.
+    curves
+        Conditions that are trained on less, too.
     unused
         Keys that the file itself gives and that do nothing.
     left_out
@@ -96,6 +99,7 @@ class Study:
     confounds: tuple[ConfoundKeys, ...] = ()
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
+    curves: tuple[LearningCurveKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
     left_out: tuple[Finding, ...] = field(default=(), compare=False)
 
@@ -238,6 +242,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     )
     faults += confound_faults(keys.confounds, {c.name: c for c in conditions})
     faults += set_faults(keys.region_set, {c.name: c for c in conditions})
+    faults += curve_faults(keys.learning_curve, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
@@ -246,11 +251,14 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     ordered = _needed_first(conditions)
     asked = tuple({one.condition: one for one in keys.confounds}.values())
     sets, compared = tuple(keys.region_set), tuple(keys.comparison)
+    curves = tuple(keys.learning_curve)
     # A run folder's own study names every key, those of presets too.
     is_resolved = (path.parent / "provenance.json").is_file()
     unused = () if is_resolved else tuple(unused_keys(raw, conditions, keys.folds, keys.map))
     data = keys.data if is_resolved else _with_preset(keys)
-    return Study(path, data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, unused)
+    return Study(
+        path, data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, curves, unused
+    )
 
 
 def _with_preset(keys: StudyKeys) -> DataKeys:
@@ -331,6 +339,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
     for asked in study.region_sets:
         if asked.condition in gone:
             gone |= {*set_names(asked.condition, asked.name)}
+    gone |= {name for curve in study.curves if curve.condition in gone for name in names_of(curve)}
     for keys in study.conditions:
         # Whatever a condition needs stands before it.
         source = keys.regions.source if isinstance(keys.regions, SelectionKeys) else None
@@ -354,6 +363,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         confounds=tuple(confounds),
         region_sets=sets,
         comparisons=tuple(compared),
+        curves=tuple(one for one in study.curves if one.condition not in gone),
     )
     return found, tuple(c.name for c in study.conditions if c.name in gone)
 
@@ -465,13 +475,14 @@ def needed_conditions(keys: ConditionKeys) -> set[str]:
 
 
 def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's content with the conditions that `[[confounds]]` and `[[region_set]]` add."""
+    """A study's content with the conditions that its other tables ask for beside one."""
     conditions = raw.get("condition")
     if not isinstance(conditions, list):
         return dict(raw)
     names = [c.get("name") for c in conditions if isinstance(c, Mapping)]
     added: dict[str, dict[str, Any]] = {}
-    for name, asked, keys in (*_confound_controls(raw), *_set_controls(raw)):
+    asked_for = (*_confound_controls(raw), *_set_controls(raw), *_curve_conditions(raw))
+    for name, asked, keys in asked_for:
         if asked in names and name not in names:
             added.setdefault(name, {"name": name, "like": asked} | keys)
     return {**raw, "condition": [*conditions, *added.values()]}
@@ -532,6 +543,53 @@ def _set_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, 
             without, only = set_names(table["condition"], name)
             yield without, table["condition"], {"regions": ["not", *regions]}
             yield only, table["condition"], {"regions": regions}
+
+
+def _curve_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of each point of a learning curve."""
+    for table in _tables_of(raw, "learning_curve"):
+        for key, own in (("animals", "train_animals"), ("minutes", "train_minutes")):
+            given = table.get(key)
+            for amount in given if isinstance(given, list) else ():
+                if isinstance(amount, int | float) and not isinstance(amount, bool):
+                    name = curve_name(table["condition"], key, amount)
+                    yield name, table["condition"], {own: amount}
+
+
+def names_of(curve: LearningCurveKeys) -> dict[str, tuple[str, float]]:
+    """The conditions of a learning curve: what each varies, and the amount."""
+    return {
+        curve_name(curve.condition, varied, amount): (varied, amount)
+        for varied, amounts in (("animals", curve.animals), ("minutes", curve.minutes))
+        for amount in amounts
+    }
+
+
+def curve_name(condition: str, varied: str, amount: float) -> str:
+    """The condition that is trained on less.
+
+    Examples
+    --------
+    >>> curve_name("gru", "animals", 1), curve_name("gru", "minutes", 2.5)
+    ('gru: 1 training animal', 'gru: 2.5 min an animal')
+    """
+    if varied == "minutes":
+        return f"{condition}: {amount:g} min an animal"
+    return f"{condition}: {amount:g} training animal{'s' * (amount != 1)}"
+
+
+def curve_faults(
+    curves: Sequence[LearningCurveKeys], conditions: Mapping[str, ConditionKeys]
+) -> Iterator[str]:
+    """Learning curves that cannot be drawn, and why."""
+    for one in curves:
+        where = f"[[learning_curve]] of {one.condition!r}"
+        if one.condition not in conditions:
+            yield f"{where}: that is no condition{guess(one.condition, list(conditions))}"
+        elif conditions[one.condition].train_animals or conditions[one.condition].train_minutes:
+            yield f"{where}: it is itself trained on a part; take one that is trained on everything"
+        if not one.animals and not one.minutes:
+            yield f"{where} varies nothing; give animals = [1, 2] or minutes = [2, 5, 10]"
 
 
 def settings_of_map(keys: MapKeys) -> MapSettings:
@@ -738,7 +796,27 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         None if keys.folds is None else tuple(keys.folds),
         Selection(**keys.regions.model_dump()) if isinstance(keys.regions, SelectionKeys) else None,
         tuple(keys.behavior or ()),
+        keys.train_animals,
+        _frames_of_minutes(keys, frame_rate_hz),
     )
+
+
+def _frames_of_minutes(keys: ConditionKeys, frame_rate_hz: float | None) -> int | None:
+    """`train_minutes` in frames.
+
+    Raises
+    ------
+    StudyError
+        The frame rate is not known.
+    """
+    if keys.train_minutes is None:
+        return None
+    if frame_rate_hz is None:
+        raise StudyError(
+            f"condition {keys.name!r}: train_minutes = {keys.train_minutes:g} needs the frame "
+            "rate; give frame_rate_hz in the catalogue"
+        )
+    return round(60 * keys.train_minutes * frame_rate_hz)
 
 
 def _lengths_of_no_frame(keys: ConditionKeys, frame_rate_hz: float | None) -> Iterator[str]:
