@@ -200,3 +200,16 @@ def test_is_a_value():
     one = PageFigure("a", "scores", "A", "A.", "a", new_figure(20, 20)[0])
     with pytest.raises(FrozenInstanceError):
         one.name = "b"
+
+
+def test_confounds_of_each_condition_are_drawn(make_values):
+    row = {"input": "cortex", "animal": "m1", "metric": "auc", "value": 0.8, "low": np.nan,
+           "high": np.nan, "words": "Decoding is not separable."}  # fmt: skip
+    # Of runs before behaviour could be named.
+    table = pd.DataFrame([{"condition": name} | row for name in ("gru", "linear")])
+    found = [one for one in page_figures(make_values(tables={"confounds": table}))
+             if one.section == "evidence"]  # fmt: skip
+    assert [one.title for one in found] == [
+        "“gru” beside its confounds", "“linear” beside its confounds",
+    ]  # fmt: skip
+    assert found[0].alt.startswith("Decoding is not separable.")

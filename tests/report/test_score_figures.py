@@ -8,9 +8,11 @@ import pytest
 
 from corticode.errors import DataError
 from corticode.evaluate.comparisons import compare_pair, with_families
+from corticode.evaluate.confounds import ROWS
 from corticode.report.canvas import picture
 from corticode.report.score_figures import (
     Verdict,
+    draw_confounds,
     draw_learning_curves,
     draw_onset,
     draw_points_by_split,
@@ -163,3 +165,37 @@ def test_one_animal_has_no_interval():
     one = scores()[scores()["animal"] == "m1"]
     found = verdicts_of(with_families(compare_pair(one, "a", ("gru", "raw"))))
     assert found[0].over_animals == "1 animals: +0.150"
+
+
+def beside_confounds(block="measured", cleaned=0.7):
+    means = dict(zip(ROWS, (0.6, 0.65, 0.9, 0.92, 0.3, 0.8, cleaned), strict=True))
+    rows = [
+        [block, ROWS[name], animal, value + shift, value - 0.1, value + 0.1]
+        for name, value in means.items()
+        for animal, shift in (("cohort", 0.0), ("m1", 0.01), ("m2", -0.01))
+    ]
+    heads = ["confounds", "input", "animal", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=heads)
+
+
+class TestConfounds:
+    def test_a_dot_an_animal_and_an_interval_over_them(self):
+        drawn = draw_confounds(beside_confounds()).axes[0]
+        dots = [line for line in drawn.lines if line.get_marker() == "o" and len(line.get_ydata())]
+        # In the order of the axis; what both tell beyond confounds is no score and stands nowhere.
+        assert dots[0].get_ydata().tolist() == pytest.approx([0.61, 0.66, 0.91, 0.93, 0.71, 0.81])
+        bars = [path.vertices[:, 1] for c in drawn.collections for path in c.get_paths()]
+        assert sorted(bar.mean() for bar in bars) == pytest.approx([0.6, 0.65, 0.7, 0.8, 0.9, 0.92])
+        assert all(np.ptp(bar) == pytest.approx(0.2) for bar in bars)
+
+    def test_what_was_not_refitted_says_so_in_its_own_panel(self):
+        both = pd.concat([beside_confounds(), beside_confounds("whisking", np.nan)])
+        measured, named = draw_confounds(both).axes
+        assert [text.get_text() for text in named.texts] == ["not done"]
+        assert not measured.texts
+        assert [one.get_title(loc="left") for one in (measured, named)] == [
+            "measured confounds", "whisking",
+        ]  # fmt: skip
+
+    def test_without_any_value(self):
+        assert picture(draw_confounds(beside_confounds().assign(value=np.nan)))

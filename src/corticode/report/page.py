@@ -386,7 +386,7 @@ def _render(values: RunValues, fitted: FittedPage, n_maps_left_out: int) -> str:
         tables=parts.tables,
         figures={
             section: [one for one in parts.figures if one["section"] == section]
-            for section in ("scores", "sessions", "maps")
+            for section in ("scores", "sessions", "evidence", "maps")
         },
         evidence=[slots[name] for name in EVIDENCE],
         maps=[slots[name] for name in SHOWN if name not in EVIDENCE],

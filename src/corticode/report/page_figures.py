@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from corticode.evaluate.confounds import MEASURED
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.canvas import Figure
 from corticode.report.headline import animal_values, metric_of, permuted_twins
@@ -25,6 +26,7 @@ from corticode.report.questions import session_means
 from corticode.report.score_figures import (
     METRIC_NAMES,
     STRETCH_FRAMES,
+    draw_confounds,
     draw_learning_curves,
     draw_onset,
     draw_points_by_split,
@@ -50,6 +52,7 @@ from corticode.report.values import (
 # Of the same kind; the others stand in the tables, and each with its figure where one asks for it.
 MOST_MAPS = 8
 MOST_VERDICTS = 4
+MOST_CONFOUNDS = 8
 SWEEPS = (
     ("window.shift", "shift of the target (frames; above 0: the future)"),
     ("window.before", "frames on either side of the decoded one"),
@@ -66,7 +69,7 @@ class PageFigure:
     name
         File name without suffix.
     section
-        ``"scores"``, ``"sessions"`` or ``"maps"``.
+        ``"scores"``, ``"sessions"``, ``"evidence"`` or ``"maps"``.
     title, caption, alt
         Above it, below it, and in its place.
     figure
@@ -288,6 +291,7 @@ def page_figures(values: RunValues) -> list[PageFigure]:
         return []
     makers: tuple[Callable[[RunValues, str], Iterator[PageFigure]], ...] = (
         _of_splits,
+        _of_confounds,
         _of_sweeps,
         _of_learning,
         _of_curves,
@@ -319,6 +323,27 @@ def _of_splits(values: RunValues, name: str) -> Iterator[PageFigure]:
         "in the table of conditions.",
         draw_points_by_split(table, metric, verdicts),
     )
+
+
+def _of_confounds(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = values.table("confounds")
+    if table.empty:
+        return
+    for k, (condition, rows) in enumerate(table.groupby("condition", sort=False)):
+        if k == MOST_CONFOUNDS:
+            break
+        own = rows if "confounds" in rows else rows.assign(confounds=MEASURED)
+        yield PageFigure(
+            f"confounds-{k + 1}",
+            "evidence",
+            f"“{condition}” beside its confounds",
+            "Dots: animals; black: mean and 95 % interval over animals. “Own animal”: confounds "
+            "decoded by a decoder trained in the same animal, an upper bound. “Confounds removed”: "
+            "decoders refitted on traces without them, the one input a claim can rest on. Right of "
+            "the rule: cortex among moments alike in the confounds, which supports no claim.",
+            f"{own['words'].iloc[0]} The numbers stand in confounds.csv.",
+            draw_confounds(own, str(own["metric"].iloc[0])),
+        )
 
 
 def _of_sweeps(values: RunValues, name: str) -> Iterator[PageFigure]:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, check_columns
+from corticode.evaluate.confounds import MEASURED, ROWS
+from corticode.evaluate.nulls import COHORT
 from corticode.report.canvas import (
     COLUMN_MM,
     GREY,
@@ -33,6 +35,15 @@ NEAR_CHANCE = 0.2
 STRETCH_FRAMES = 1000  # 33 s at 30 Hz, as published
 PARTS = {"train": "training animals", "valid": "validation animal", "test": "test animal"}
 SMALLEST_SHOWN = 0.001
+# In the order in which they are drawn, with their words below the axis.
+CONFOUND_PLACES = {
+    "confounds": "confounds\nalone",
+    "within": "confounds,\nown animal",
+    "cortex": "cortex",
+    "stack": "both",
+    "cleaned": "cortex,\nconfounds\nremoved",
+    "strata": "cortex,\nin strata",
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,86 @@ def draw_points_by_split(
     _name_animals(drawn, animals)
     _draw_verdicts(drawn, conditions, scores["value"].max(), verdicts)
     return figure
+
+
+@styled
+def draw_confounds(table: pd.DataFrame, metric: str = "auc") -> Figure:
+    """What confounds, cortex and both tell, and cortex without confounds: a dot an animal.
+
+    Parameters
+    ----------
+    table
+        Rows of one condition in ``confounds.csv``: confounds (a panel each, one below the other),
+        input, animal, value, low, high. Of the animal ``"cohort"``: means with their interval.
+    metric
+        ``"auc"`` or ``"r2"``: the axis and the line of chance.
+
+    Returns
+    -------
+    Figure
+        Lines join an animal's dots; black: mean and 95 % interval over animals. Right of the rule
+        stands cortex within strata of the confounds' score, a description that supports no claim.
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+
+    Examples
+    --------
+    >>> rows = [("measured", "cortex", animal, 0.8, 0.7, 0.9) for animal in ("cohort", "m1")]
+    >>> heads = ["confounds", "input", "animal", "value", "low", "high"]
+    >>> draw_confounds(pd.DataFrame(rows, columns=heads)).axes[0].get_title(loc="left")
+    'measured confounds'
+    """
+    needed = ("confounds", "input", "animal", "value", "low", "high")
+    check_columns(table, needed, "the confound analysis")
+    blocks = list(dict.fromkeys(table["confounds"]))
+    known = table.dropna(subset=["value"])
+    names = [name for name in CONFOUND_PLACES if ROWS[name] in set(known["input"])]
+    figure, axes = new_figure(
+        34 + 14 * len(names), 6 + 52 * len(blocks), rows=len(blocks), sharey=True
+    )
+    for drawn, block in zip(axes[:, 0], blocks, strict=True):
+        _draw_block(drawn, known[known["confounds"] == block], names)
+        title = "measured confounds" if block == MEASURED else str(block)
+        drawn.set_title(shortened(title, 40), loc="left")
+        drawn.set_ylabel(f"{METRIC_NAMES.get(metric, metric)} of each animal")
+        _draw_chance(drawn, metric, known["value"].min())
+    animals = in_order(set(table["animal"]) - {COHORT})[:MOST_DRAWN]
+    for k, animal in enumerate(animals):
+        axes[0, 0].plot([], [], marker_of(k), color=colour_of(k), ms=3, label=shortened(animal, 14))
+    axes[0, 0].legend(title="test animal", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _draw_block(drawn: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
+    """The dots, lines, means and intervals of one block of confounds."""
+    # Strata stand apart.
+    place = {ROWS[name]: k + 0.6 * (name == "strata") for k, name in enumerate(names)}
+    of_animals = table[(table["animal"] != COHORT) & table["input"].isin(place)]
+    for k, _, own in rows_by_animal(of_animals):
+        values = own.set_index("input")["value"].reindex(list(place)).to_numpy(np.float64)
+        across = np.array([*place.values()]) - 0.12
+        joined = [name != "strata" for name in names]
+        drawn.plot(across[joined], values[joined], color=colour_of(k), lw=0.4, alpha=0.6)
+        drawn.plot(across, values, marker_of(k), color=colour_of(k), ms=3, mew=0, alpha=0.85)
+    means = table[(table["animal"] == COHORT) & table["input"].isin(place)]
+    for which, *numbers in means[["input", "value", "low", "high"]].to_numpy().tolist():
+        at, (mean, low, high) = place[which] + 0.16, map(float, numbers)
+        drawn.plot(at, mean, "_", color="black", ms=6)
+        drawn.vlines(at, low, high, color="black", lw=0.8)
+    low, high = drawn.get_ylim()
+    for name in names:
+        if ROWS[name] not in set(of_animals["input"]):
+            style: dict[str, Any] = {"rotation": 90, "color": GREY, "fontsize": 5.5}
+            drawn.text(place[ROWS[name]], (low + high) / 2, "not done", ha="center", va="center",
+                       **style)  # fmt: skip
+    if "strata" in names:
+        drawn.axvline(place[ROWS["strata"]] - 0.8, color=GREY, lw=0.4)
+    drawn.set_xticks(list(place.values()), [CONFOUND_PLACES[name] for name in names])
+    drawn.tick_params(axis="x", length=0, labelsize=5.5)
+    drawn.set_xlim(-0.6, max(place.values(), default=0) + 0.6)
 
 
 @styled
@@ -325,8 +416,8 @@ def draw_roc(curves: pd.DataFrame) -> Figure:
         drawn.set(xlabel="false alarms (share of class 0)", aspect="equal", xlim=(0, 1))
     axes[0, 0].set(ylabel="hits (share of class 1)", ylim=(0, 1.01))
     for name, k in animals.items():
-        axes[0, -1].plot([], [], color=colour_of(k), label=shortened(name, 14))
-    axes[0, -1].legend(title="test animal", loc="center left", bbox_to_anchor=(1, 0.5))
+        axes[0, 0].plot([], [], color=colour_of(k), label=shortened(name, 14))
+    axes[0, 0].legend(title="test animal", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
