@@ -81,6 +81,9 @@ def runs(finished_run, mapped, write_cohort, run_inline, tmp_path_factory):
     """Folders of runs with each kind of target, a shift, and a network beside linear decoders."""
     folder = tmp_path_factory.mktemp("documented") / "cohort"
     write_cohort(folder, animals=3, study=STUDY)
+    catalogue = pd.read_csv(folder / "sessions.csv")
+    catalogue["group"] = ["wt"] * 6 + ["ko"] * 3
+    catalogue.to_csv(folder / "sessions.csv", index=False)
     run_inline(folder, folder / "run")
     return [finished_run.folder, folder / "run", mapped[1].folder]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from corticode.errors import DataError, StudyError
 from corticode.evaluate.comparisons import (
@@ -12,10 +13,12 @@ from corticode.evaluate.comparisons import (
     Comparison,
     cannot_reach,
     check_columns,
+    compare_groups,
     compare_pair,
     variance_shares,
     with_families,
 )
+from corticode.evaluate.intervals import group_permutation_test, smallest_sign_flip_p
 
 # AUC of the published splits (doi:10.1371/journal.pcbi.1011074), a row of four splits an animal:
 # test animal 1 with validation animals 2, 3, 4, 5, then test animal 2, and so on.
@@ -367,3 +370,65 @@ def test_designs_that_tell_nothing():
 def test_missing_column():
     with pytest.raises(DataError, match="no column fold"):
         variance_shares(splits(np.ones((2, 2, 1))).drop(columns="fold"), "auc")
+
+
+def sessions_of(values, condition="gru"):
+    """A table of sessions by animal and session; one fold."""
+    rows = [[condition, "f", 0, animal, session, 0, 99, 4, 4, value]
+            for (animal, session), value in values.items()]  # fmt: skip
+    columns = ["condition", "fold", "seed", "animal", "session", "first_frame", "last_frame"]
+    return pd.DataFrame(rows, columns=[*columns, "n_bouts_0", "n_bouts_1", "auc"])
+
+
+class TestGroups:
+    def test_of_different_animals(self):
+        values = {(f"m{k}", "s"): v for k, v in enumerate([0.9, 0.85, 0.8, 0.95, 0.7, 0.75, 0.72])}
+        groups = {name: "wt" if k < 4 else "ko" for k, name in enumerate(values)}
+        table = compare_groups(sessions_of(values), groups).set_index(["group", "against"])
+        wt, ko = [0.9, 0.85, 0.8, 0.95], [0.7, 0.75, 0.72]
+        assert table.loc[("wt", ""), "value"] == pytest.approx(np.mean(wt))
+        pair = table.loc[("wt", "ko")]
+        welch = stats.ttest_ind(wt, ko, equal_var=False)
+        assert (pair["low"], pair["high"]) == pytest.approx(tuple(welch.confidence_interval(0.95)))
+        # Of 35 ways the four lowest against the three highest differ by more; no other does.
+        assert pair["p"] == pytest.approx(2 / 35)
+        assert (pair["n"], pair["n_against"], pair["smallest_p"]) == (4, 3, 1 / 35)
+
+    def test_of_the_same_animals_on_other_days(self):
+        animals = [f"m{k}" for k in range(6)]
+        values = {(a, d): 0.8 + 0.02 * k * (d == "drug") + 0.1 * (d == "drug")
+                  for k, a in enumerate(animals) for d in ("drug", "saline")}  # fmt: skip
+        table = compare_groups(sessions_of(values), {name: name[1] for name in values})
+        pair = table[table["against"] != ""].iloc[0]
+        assert pair["value"] == pytest.approx(0.15)
+        assert pair["p"] == smallest_sign_flip_p(6)
+        assert pair["method"].startswith(PAIRED_T)
+
+    def test_of_some_animals_in_both_is_not_compared(self):
+        values = {("a", "1"): 0.8, ("a", "2"): 0.9, ("b", "1"): 0.7}
+        groups = {("a", "1"): "x", ("a", "2"): "y", ("b", "1"): "x"}
+        pair = compare_groups(sessions_of(values), groups).iloc[-1]
+        assert np.isnan(pair["p"])
+        assert pair["note"] == "not compared: 1 of the animals are in both, the others in one"
+
+    def test_of_one_animal(self):
+        values = {("a", "1"): 0.8, ("b", "1"): 0.7, ("c", "1"): 0.75}
+        groups = {("a", "1"): "x", ("b", "1"): "y", ("c", "1"): "y"}
+        table = compare_groups(sessions_of(values), groups)
+        assert table["note"].iloc[0] == "one animal: how much animals differ is not known"
+        pair = table.iloc[-1]
+        assert np.isnan(pair["low"])
+        assert pair["note"].startswith("a group of one animal: no interval; cannot reach 0.05")
+
+    def test_without_a_difference_p_is_uniform(self):
+        rng = np.random.default_rng(5)
+        p = [group_permutation_test(rng.normal(size=5), rng.normal(size=4))[0] for _ in range(400)]
+        assert stats.kstest(p, "uniform").pvalue > 0.01
+        assert np.mean(np.array(p) <= 0.05) <= 0.09
+
+    def test_many_animals_are_drawn(self):
+        rng = np.random.default_rng(6)
+        a, b = rng.normal(0.5, 1, 15), rng.normal(0, 1, 15)
+        p, smallest = group_permutation_test(a, b)
+        assert smallest == 1e-5
+        assert p == pytest.approx(stats.ttest_ind(a, b).pvalue, abs=0.02)

@@ -5,7 +5,7 @@ not twenty values. The primary comparison therefore has one difference an animal
 over splits stands beside it because it was published.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,13 +17,17 @@ from corticode.errors import DataError, StudyError
 from corticode.evaluate.intervals import (
     bootstrap_interval,
     equivalence_test,
+    group_permutation_test,
     holm,
     interval,
     rank_sum_test,
+    score_interval,
     sign_flip_test,
     smallest_sign_flip_p,
     t_test,
+    welch_interval,
 )
+from corticode.evaluate.scores import score_animals
 
 LEVEL = 0.05
 # What names a decoder, and a session that it is scored on.
@@ -49,6 +53,24 @@ COLUMNS = (
     "smallest_p",
     "same_direction",
     "disagrees",
+    "note",
+)
+
+
+GROUP_COLUMNS = (
+    "condition",
+    "metric",
+    "group",
+    "against",
+    "method",
+    "n",
+    "n_against",
+    "value",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "smallest_p",
     "note",
 )
 
@@ -273,6 +295,117 @@ def _over_animals(differences: NDArray[np.float64]) -> Iterator[dict[str, object
             "note": "beside only: no p-value is made of it",
         }
     )
+
+
+def compare_groups(
+    session_scores: pd.DataFrame, groups: Mapping[tuple[str, str], str]
+) -> pd.DataFrame:
+    """Scores by group of animals, and the difference between each two groups.
+
+    Where animals have sessions of one group each, groups are set against each other over animals:
+    Welch's interval, and p over all ways to deal the animals to groups of these sizes. Where the
+    animals have sessions of both (a drug, say), each animal's difference is taken: Student's
+    interval, and p by sign-flip. Groups that share some of their animals are not compared.
+
+    Parameters
+    ----------
+    session_scores
+        Tables of `corticode.evaluate.scores.score_sessions` with condition, fold and seed added.
+    groups
+        The group of each session, by its animal and name; sessions without one play no part.
+
+    Returns
+    -------
+    DataFrame
+        One row a condition and group, and one a condition and pair of groups: condition, metric,
+        group, against (empty: the group itself), method, n and n_against (animals with a value),
+        value (the mean, or the difference), low, high (95 %), p, p_holm (over the pairs of a
+        condition), smallest_p and note.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"condition": "gru", "fold": "f", "seed": 0, "animal": list("abcdef"),
+    ...     "session": "s", "first_frame": 0, "last_frame": 9, "n_bouts_0": 3, "n_bouts_1": 3,
+    ...     "auc": [0.9, 0.8, 0.95, 0.7, 0.75, 0.6]})
+    >>> found = compare_groups(table, {(a, "s"): "wt" if a < "d" else "ko" for a in "abcdef"})
+    >>> found[["group", "against", "n", "n_against", "value", "p"]].round(2)
+      group against  n  n_against  value    p
+    0    wt          3        NaN   0.88  NaN
+    1    ko          3        NaN   0.68  NaN
+    2    wt      ko  3        3.0   0.20  0.1
+    """
+    named = pd.Series(
+        list(zip(session_scores["animal"], session_scores["session"], strict=True)),
+        index=session_scores.index,
+    ).map(groups.get)
+    known = session_scores.assign(group=named)
+    known = known[known["group"].notna() & (known["group"] != "")]
+    tables = [
+        _groups_of(str(condition), own) for condition, own in known.groupby("condition", sort=False)
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GROUP_COLUMNS)
+
+
+def _groups_of(condition: str, own: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one condition."""
+    values: dict[str, pd.Series] = {}
+    metric = ""
+    for group, sessions in own.groupby("group", sort=False):
+        scores = score_animals(sessions)
+        metric = str(scores["metric"].iloc[0])
+        values[str(group)] = scores.set_index("animal")["value"].dropna()
+    rows: list[dict[str, object]] = []
+    for group, known in values.items():
+        found = score_interval(known.to_numpy(np.float64), metric)
+        note = "one animal: how much animals differ is not known" if found.n == 1 else ""
+        ends = {"value": found.mean, "low": found.low, "high": found.high}
+        rows.append(
+            {"group": group, "against": "", "method": found.method, "n": found.n}
+            | ends
+            | {"note": note}
+        )
+    rows += [
+        {"group": one, "against": other} | _between(values[one], values[other])
+        for one, other in combinations(values, 2)
+    ]
+    table = pd.DataFrame(rows).assign(condition=condition, metric=metric)
+    table = table.reindex(columns=list(GROUP_COLUMNS))
+    table["p_holm"] = holm(table["p"].astype(np.float64))
+    return table
+
+
+def _between(one: pd.Series, other: pd.Series) -> dict[str, object]:
+    """The difference of two groups' values, each a series over animals."""
+    shared = one.index.intersection(other.index)
+    counts: dict[str, object] = {"n": one.size, "n_against": other.size}
+    if len(shared) and (len(shared) < one.size or len(shared) < other.size):
+        return counts | {
+            "note": f"not compared: {len(shared)} of the animals are in both, the others in one"
+        }
+    if len(shared):
+        differences = (one[shared] - other[shared]).to_numpy(np.float64)
+        found, p = interval(differences), sign_flip_test(differences)
+        floor, method = smallest_sign_flip_p(found.n), f"{PAIRED_T}; sign-flip"
+        design = f"{found.n} animals in both groups"
+    else:
+        found = welch_interval(one, other)
+        p, floor = group_permutation_test(one, other)
+        method = f"{found.method}; permutation of the animals' groups"
+        design = f"{one.size} and {other.size} animals"
+    notes = []
+    if min(one.size, other.size) < 2:
+        notes.append("a group of one animal: no interval")
+    if reach := cannot_reach(floor, design):
+        notes.append(reach)
+    return counts | {
+        "method": method,
+        "value": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "p": p,
+        "smallest_p": floor,
+        "note": "; ".join(notes),
+    }
 
 
 def _equivalence(differences: NDArray[np.float64], within: float) -> dict[str, object]:

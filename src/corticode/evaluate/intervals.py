@@ -5,7 +5,8 @@ table takes to make.
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from itertools import combinations
+from math import comb, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -232,6 +233,83 @@ def equivalence_test(differences: ArrayLike, within: float) -> tuple[float, floa
     p = max(float(stdtr(df, -(side * mean + within) / spread)) for side in (1, -1))
     reach = float(stdtrit(df, 1 - LEVEL)) * spread
     return max(p, SMALLEST), mean - reach, mean + reach
+
+
+def welch_interval(one: ArrayLike, other: ArrayLike) -> Interval:
+    """The difference of two groups' means with Welch's interval of 95 %.
+
+    Parameters
+    ----------
+    one, other
+        Values, one an animal, shape (animal,); NaN is left out.
+
+    Returns
+    -------
+    Interval
+        Of the first mean minus the second; n counts both groups. Its ends are NaN where a group
+        has fewer than two values, or no group varies.
+
+    References
+    ----------
+    Welch (1947), doi:10.1093/biomet/34.1-2.28.
+
+    Examples
+    --------
+    >>> found = welch_interval([0.9, 0.8, 0.95], [0.7, 0.75, 0.6])
+    >>> print(f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]")
+    0.20 [0.03, 0.37]
+    """
+    a, b = _known(one), _known(other)
+    method = "Welch's t over animals"
+    if not (a.size and b.size):
+        return Interval(np.nan, np.nan, np.nan, a.size + b.size, method)
+    effect = float(a.mean() - b.mean())
+    if min(a.size, b.size) < 2 or (_is_constant(a) and _is_constant(b)):
+        return Interval(effect, np.nan, np.nan, a.size + b.size, method)
+    errors = np.array([group.var(ddof=1) / group.size for group in (a, b)])
+    df = errors.sum() ** 2 / np.sum(errors**2 / [a.size - 1, b.size - 1])
+    reach = float(stdtrit(df, (1 + CONFIDENCE) / 2) * sqrt(errors.sum()))
+    return Interval(effect, effect - reach, effect + reach, a.size + b.size, method)
+
+
+def group_permutation_test(one: ArrayLike, other: ArrayLike) -> tuple[float, float]:
+    """Two-sided p that which group an animal is of makes no difference to the mean, and its floor.
+
+    The animals are dealt to two groups of the same sizes in every way, the observed one counted,
+    or in 99,999 random ways where there are more, the observed one counted with them.
+
+    Parameters
+    ----------
+    one, other
+        Values, one an animal, shape (animal,); NaN is left out.
+
+    Returns
+    -------
+    p, smallest
+        NaN where a group has no value.
+
+    Examples
+    --------
+    >>> group_permutation_test([0.9, 0.8, 0.95], [0.7, 0.75, 0.6])
+    (0.1, 0.1)
+    """
+    a, b = _known(one), _known(other)
+    if not (a.size and b.size):
+        return float("nan"), float("nan")
+    values = np.concatenate([a, b])
+    n_ways = comb(values.size, a.size)
+    if n_ways <= FLIPS:
+        rows = np.array(list(combinations(range(values.size), a.size)))
+        smallest = (1 + (a.size == b.size)) / n_ways
+    else:
+        rng = np.random.default_rng(0)
+        order = rng.permuted(np.tile(np.arange(values.size), (FLIPS, 1)), axis=1)
+        rows = np.vstack([np.arange(a.size), order[:, : a.size]])
+        smallest = 1 / (FLIPS + 1)
+    sums = values[rows].sum(axis=1)
+    means = np.abs(sums / a.size - (values.sum() - sums) / b.size)
+    observed = abs(a.mean() - b.mean())
+    return float(np.mean(means >= observed - ROUNDING * np.abs(values).max())), smallest
 
 
 def sign_flip_test(differences: ArrayLike) -> float:

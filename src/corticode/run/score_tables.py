@@ -28,6 +28,7 @@ from corticode.evaluate.comparisons import (
     FOLD,
     SESSION,
     Comparison,
+    compare_groups,
     compare_pair,
     shared_rows,
     shared_sessions,
@@ -181,6 +182,14 @@ def make_comparisons(made: Scored) -> Made:
 def make_region_sets(made: Scored) -> Made:
     """``region_sets.csv``."""
     return region_set_tables(made.plan.region_sets, made.plan.tasks, made.animal_scores)
+
+
+def make_groups(made: Scored) -> Made:
+    """``groups.csv``."""
+    groups = made.plan.groups
+    if len(set(groups.values())) < 2:
+        return (), ()
+    return [compare_groups(made.session_scores, groups)], ()
 
 
 def make_learning_curves(made: Scored) -> Made:

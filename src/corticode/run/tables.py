@@ -58,6 +58,12 @@ TABLES: Mapping[str, Table] = {
         "condition varied amount animal metric value low high n_animals",
         made_by="score_tables.make_learning_curves",
     ),
+    "groups": Table(
+        "Groups of animals",
+        "name each animal's group in the catalogue, column 'group'",
+        "condition metric group against method n n_against value low high p p_holm smallest_p note",
+        made_by="score_tables.make_groups",
+    ),
     "comparisons": Table(
         "Comparisons",
         "no conditions are set against each other",
@@ -167,5 +173,7 @@ TEXT_COLUMNS = frozenset(
         "reason",
         "quantity",
         "varied",
+        "group",
+        "against",
     }
 )

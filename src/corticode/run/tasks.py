@@ -299,6 +299,7 @@ class Plan:
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     curves: tuple[LearningCurveKeys, ...] = ()
+    groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
     content: KnownContent = field(default_factory=KnownContent)
@@ -492,6 +493,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         region_sets=study.region_sets,
         comparisons=study.comparisons,
         curves=study.curves,
+        groups={(one.animal, one.session): one.group for one in content.recordings if one.group},
         content=KnownContent(
             files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
         ),
