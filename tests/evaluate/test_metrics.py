@@ -17,7 +17,6 @@ from sklearn.metrics import (
 from corticode.errors import DataError
 from corticode.evaluate.metrics import (
     ROC_POINTS,
-    auc_around_onset,
     best_threshold,
     binary_scores,
     class_scores,
@@ -280,32 +279,6 @@ class TestReliability:
         assert found["share"].tolist() == [0.5, 1]
         assert found["score"].tolist() == pytest.approx([0.13, 1.0])
         assert found["n_windows"].tolist() == [2, 1]
-
-
-class TestAroundOnset:
-    def trace(self, rest=50, run=50, n=3):
-        return np.tile(np.repeat([0.0, 1.0], [rest, run]), n)
-
-    def test_told_after_and_not_before(self):
-        target = self.trace()
-        found = auc_around_onset(target, target, 10.0, np.array([-1.0, 0.0, 1.0]))
-        assert found["auc"].tolist() == [0.5, 1, 1]
-        assert found["n_onsets"].tolist() == [3, 3, 3]
-
-    def test_short_bouts_and_short_rest_do_not_count(self):
-        for target in (self.trace(run=10), self.trace(rest=10)):
-            found = auc_around_onset(target, target, 10.0, np.array([0.0]))
-            assert found["n_onsets"].tolist() == [0]
-            assert np.isnan(found["auc"][0])
-
-    def test_a_gap_before_a_bout_is_no_onset(self):
-        target = self.trace(n=1)
-        target[49] = np.nan
-        assert auc_around_onset(target, target, 10.0, np.array([0.0]))["n_onsets"][0] == 0
-
-    def test_lengths_that_differ(self):
-        with pytest.raises(DataError, match=r"target has shape \(3,\), score \(2,\)"):
-            auc_around_onset(np.zeros(3), np.zeros(2), 10.0, np.array([0.0]))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from corticode.evaluate.intervals import detectable_difference
+from corticode.report.page_figures import page_figures
 from corticode.report.questions import (
     AUTHORS,
     ITEMS,
@@ -15,6 +16,7 @@ from corticode.report.questions import (
     blood_words,
     checklist,
     detectable_words,
+    detection_passages,
     excluded_words,
     label_rule_words,
     not_shown_words,
@@ -34,6 +36,50 @@ def test_every_question_has_an_answer_or_is_not_done(make_values):
     assert len(found) == len(QUESTIONS)
     assert all(one.answer for one in found)
     assert all(one.answer.startswith("not done: ") for one in found if not one.is_done)
+
+
+def detection_of(values=((2.0, np.nan, 0.9, 0.4), (0.0, 0.75, 0.8, np.inf))):
+    rows = [
+        {"condition": "gru", "animal": f"m{k + 1}", "false_alarms_per_min": rate,
+         "upper_limit_per_min": limit, "rest_min": 4.0, "rest_above": 0.1, "n_onsets": 9,
+         "detected": detected, "detected_by_chance": 0.25, "above_at_onset": 0.5,
+         "median_latency_s": latency, "window_ahead_s": 0.5, "note": ""}
+        for k, (rate, limit, detected, latency) in enumerate(values)
+    ]  # fmt: skip
+    worst = {"animal": "cohort", "detected": 0.8, "median_latency_s": np.inf}
+    worst = rows[0] | worst | {"note": "the worst of 2 animals; with 2 exchangeable animals"}
+    return pd.DataFrame([*rows, worst])
+
+
+def test_what_a_detector_would_do_in_each_animal(make_values):
+    values = make_values(tables={"detection": detection_of()})
+    detection, calibration = detection_passages(values)
+    assert [row[:2] for row in detection.rows] == [
+        ("m1", "2.00"),
+        ("m2", "none seen (95 %: below 0.75)"),
+    ]
+    assert [row[-1] for row in detection.rows] == ["0.40 s", "later than 2 s"]
+    assert "reaches 0.50 s beyond the decoded frame" in detection.paragraphs[1]
+    assert "each of these is the worst of 2 animals" in detection.paragraphs[2]
+    assert calibration.paragraphs[0].startswith("not done: ")
+    answer = said(values, "false alarm").answer
+    assert answer.startswith("0.00 to 2.00 false alarms a minute of rest by animal")
+    assert "85 % of onsets detected within 2 s (by chance 25 %)" in answer
+    assert {one.name for one in page_figures(values)} >= {"detection"}
+
+
+def test_calibration_is_told_by_animal(make_values):
+    table = pd.DataFrame(
+        {"condition": "gru", "animal": ["m1", "m2"], "base_rate": 0.4, "intercept": [0.1, -0.2],
+         "slope": [0.8, np.nan], "brier_skill": [0.5, -0.1], "threshold_carried": 0.4,
+         "balanced_accuracy_carried": 0.8, "balanced_accuracy_best": 0.9, "lost": [0.05, 0.15]}
+    )  # fmt: skip
+    values = make_values(tables={"calibration": table})
+    rows = detection_passages(values)[1].rows
+    assert rows[1] == ("m2", "0.40", "-0.20", "", "-0.10", "0.40", "0.80", "0.90", "0.15")
+    answer = said(values, "trusted").answer
+    assert "calibration slope 0.80 to 0.80" in answer
+    assert "loses 0.100 of balanced accuracy in the mean (most 0.150)" in answer
 
 
 def test_permuted_labels(make_values):

@@ -233,6 +233,24 @@ class TestInARun:
         trends = run.read_table("day_trends")
         assert set(trends["quantity"]) >= {"run_fraction", "mean_score"}
 
+    def test_detection_and_calibration_of_each_animal(self, mapped):
+        _, run, _, _ = mapped
+        found = run.read_table("detection")
+        # Bouts of this cohort are short. Labels that were permuted detect nothing.
+        own = found[found["condition"] == "linear"]
+        assert own["animal"].tolist() == ["m1", "m2", "m3"]
+        assert own["note"].iloc[0].startswith("no threshold: the validation part has no rest")
+        assert not found["condition"].str.contains("permuted").any()
+        calibration = run.read_table("calibration")
+        own = calibration[calibration["condition"] == "linear"].set_index("animal")
+        scores = run.read_table("scores")
+        of_m1 = scores[(scores["condition"] == "linear") & (scores["test_animal"] == "m1")].iloc[0]
+        assert own.loc["m1", "brier"] == pytest.approx(of_m1["brier"])
+        assert own.loc["m1", "threshold_carried"] == pytest.approx(of_m1["threshold_carried"])
+        reached = own.loc["m1", "balanced_accuracy_carried"]
+        assert reached == pytest.approx(of_m1["balanced_accuracy_carried"])
+        assert own.loc["m1", "brier_skill"] > 0
+
     def test_nulls_are_kept_while_their_fits_are_the_same(self, mapped, monkeypatch):
         _, run, _, tasks = mapped
         fits = [

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.targets import bouts
 from corticode.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 PRIMARY = {"binary": "auc", "classes": "auc", "value": "r2"}
 ROC_POINTS = 200
 BINS = 10
-# A bout must last, and be preceded by rest, so long; rest that is compared is so far from both.
-STEADY_S = 2.0
 
 
 def primary(kind: str) -> str:
@@ -414,74 +411,3 @@ def reliability(target: NDArray[np.floating], score: NDArray[np.floating]) -> pd
     grouped = table.groupby("bin")
     found = grouped[["score", "share"]].mean()
     return found.assign(n_windows=grouped.size()).reset_index(drop=True)
-
-
-def auc_around_onset(
-    target: NDArray[np.floating],
-    score: NDArray[np.floating],
-    frame_rate_hz: float,
-    lags_s: NDArray[np.floating],
-) -> pd.DataFrame:
-    """How well frames at some time from the onset of a bout are told from steady rest.
-
-    Counted are onsets of bouts of at least 2 s after at least 2 s of rest. A lag's AUC sets the
-    frames so long after (below 0: before) each such onset against the frames of rest that are
-    2 s and more from any change.
-
-    Parameters
-    ----------
-    target, score
-        Of one session, frame after frame, NaN where there is no window, shape (frame,).
-    frame_rate_hz
-        Frames per second.
-    lags_s
-        Seconds from the onset, shape (lag,).
-
-    Returns
-    -------
-    DataFrame
-        One row a lag: lag_s, auc (NaN without an onset or without steady rest) and n_onsets.
-
-    Raises
-    ------
-    DataError
-        Target and score differ in length.
-    """
-    import pandas as pd
-
-    if target.shape != score.shape:
-        raise DataError(
-            f"target has shape {target.shape}, score {score.shape}; give one value a frame of both"
-        )
-    steady = round(STEADY_S * frame_rate_hz)
-    onsets = _onsets(target, steady)
-    rest = score[_far_rest(target, steady) & ~np.isnan(score)]
-    rows = []
-    for lag_s in lags_s:
-        frames = onsets + round(float(lag_s) * frame_rate_hz)
-        frames = frames[(frames >= 0) & (frames < score.size)]
-        said = score[frames][~np.isnan(score[frames])]
-        auc = float("nan")
-        if said.size and rest.size:
-            both = np.concatenate([said, rest])
-            auc = binary_scores(np.repeat([1.0, 0.0], [said.size, rest.size]), both)["auc"]
-        rows.append({"lag_s": float(lag_s), "auc": auc, "n_onsets": int(said.size)})
-    return pd.DataFrame(rows, columns=["lag_s", "auc", "n_onsets"])
-
-
-def _onsets(target: NDArray[np.floating], steady: int) -> NDArray[np.intp]:
-    """First frames of long bouts of 1 that follow a long bout of 0 at once."""
-    start, stop, value = bouts(target)
-    long = stop - start >= steady
-    follows = (value[1:] == 1) & (value[:-1] == 0) & (start[1:] == stop[:-1])
-    found: NDArray[np.intp] = start[1:][follows & long[1:] & long[:-1]]
-    return found
-
-
-def _far_rest(target: NDArray[np.floating], steady: int) -> NDArray[np.bool_]:
-    """Frames of rest that are `steady` frames or more from any change."""
-    far = np.zeros(target.size, dtype=np.bool_)
-    for start, stop, value in zip(*bouts(target), strict=True):
-        if value == 0:
-            far[start + steady : max(stop - steady, start)] = True
-    return far

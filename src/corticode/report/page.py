@@ -25,7 +25,7 @@ from corticode.report.headline import (
 )
 from corticode.report.methods import DRAFT, methods_passages
 from corticode.report.page_figures import PageFigure
-from corticode.report.questions import answer_questions
+from corticode.report.questions import answer_questions, detection_passages
 from corticode.report.values import RunValues, headline_condition, is_permuted
 from corticode.report.viewers import LARGEST as LARGEST_TRACES
 from corticode.report.viewers import pack_clip, pack_maps, pack_traces
@@ -383,10 +383,11 @@ def _render(values: RunValues, fitted: FittedPage, n_maps_left_out: int) -> str:
         answers=answer_questions(values),
         overview=overview(values),
         conditions=condition_rows(values),
+        detection=detection_passages(values),
         tables=parts.tables,
         figures={
             section: [one for one in parts.figures if one["section"] == section]
-            for section in ("scores", "sessions", "evidence", "maps")
+            for section in ("scores", "sessions", "detection", "evidence", "maps")
         },
         evidence=[slots[name] for name in EVIDENCE],
         maps=[slots[name] for name in SHOWN if name not in EVIDENCE],

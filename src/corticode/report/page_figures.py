@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.evaluate.confounds import MEASURED
+from corticode.evaluate.nulls import COHORT
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.canvas import Figure
 from corticode.report.headline import animal_values, metric_of, permuted_twins
@@ -27,6 +28,7 @@ from corticode.report.score_figures import (
     METRIC_NAMES,
     STRETCH_FRAMES,
     draw_confounds,
+    draw_detection,
     draw_learning_curves,
     draw_onset,
     draw_points_by_split,
@@ -440,16 +442,37 @@ def _of_curves(values: RunValues, name: str) -> Iterator[PageFigure]:
             "Training and validation loss over epochs.",
             draw_learning_curves(curves.history),
         )
+    yield from _of_detection(values, name)
     if not curves.reliability.empty:
         yield PageFigure(
             "reliability",
-            "scores",
+            "detection",
             f"Are the probabilities of “{name}” true?",
             "Where the decoder says 0.8, it should be class 1 in 8 of 10 windows (dashed line). "
             "Calibration moves between animals.",
             "Share of class 1 over the probability said, by animal.",
             draw_reliability(curves.reliability),
         )
+
+
+def _of_detection(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = values.table("detection")
+    own = table[table["condition"] == name] if len(table) else table
+    own = own[own["animal"] != COHORT] if len(own) else own
+    if own.empty:
+        return
+    yield PageFigure(
+        "detection",
+        "detection",
+        f"“{name}” as a detector in each test animal",
+        "One dot an animal, at the threshold that lets 5 % of frames of validation rest pass. "
+        "Left: an open triangle is an upper limit, where there was no false alarm. Middle: the "
+        "cross is the fraction of equally long stretches of rest with an alarm. Right: an open "
+        "triangle is a median later than the 2 s that are looked at.",
+        f"False alarms, onsets detected and latency of {len(own)} animals; the numbers stand in "
+        "the table above and in detection.csv.",
+        draw_detection(own),
+    )
 
 
 def _of_recordings(values: RunValues, name: str) -> Iterator[PageFigure]:

@@ -22,6 +22,7 @@ from corticode.report.headline import (
 )
 from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
 from corticode.report.words import CORRECTIONS, Passage, label_rule
+from corticode.run.tables import TABLES
 
 NOT_DONE = "not done"
 BLOOD_INPUTS = ("reference", "cues", "confounds")
@@ -314,6 +315,24 @@ def _sessions_hidden(values: RunValues, name: str) -> str:
 
 
 def _calibrated(values: RunValues, name: str) -> str:
+    table = _own_rows(values, "calibration", name)
+    if len(table):
+        slopes, skill = table["slope"].dropna(), table["brier_skill"].dropna()
+        words = f"calibration slope {slopes.min():.2f} to {slopes.max():.2f}" if slopes.size else ""
+        return "; ".join(
+            part
+            for part in (
+                words,
+                f"Brier skill over the animal's base rate {skill.min():.2f} to {skill.max():.2f}"
+                if skill.size
+                else "no animal was tested on both classes",
+                f"the threshold from validation loses {table['lost'].mean():.3f} of balanced "
+                f"accuracy in the mean (most {table['lost'].max():.3f})"
+                if table["lost"].notna().any()
+                else "",
+            )
+            if part
+        )
     scores = values.table("scores")
     own = scores[scores["condition"] == name] if not scores.empty else scores
     if own.empty or "brier" not in own or own["brier"].isna().all():
@@ -498,6 +517,152 @@ def session_means(values: RunValues, name: str) -> pd.DataFrame:
     return found
 
 
+def detection_passages(values: RunValues) -> list[Passage]:
+    """Detection and calibration in each test animal, as tables in plain words.
+
+    Examples
+    --------
+    >>> [one.rows for one in detection_passages(RunValues("run"))]
+    [(), ()]
+    """
+    name = headline_condition(values)
+    return [_detection(values, name), _calibration(values, name)]
+
+
+def _own_rows(values: RunValues, table: str, name: str | None) -> pd.DataFrame:
+    found = values.table(table)
+    return found if found.empty else found[found["condition"] == name]
+
+
+def _detection(values: RunValues, name: str | None) -> Passage:
+    own, row = _own_rows(values, "detection", name), TABLES["detection"]
+    if own.empty:
+        return Passage(row.title, (f"{NOT_DONE}: {row.way}.",))
+    animals, worst = own[own["animal"] != COHORT], own[own["animal"] == COHORT]
+    words = [
+        f"Decoder “{name}”. The threshold lets 5 % of the frames of steady rest (2 s and more from "
+        "any change) pass in the validation animal; the table has what it lets pass in each test "
+        "animal. A false alarm is a stretch of frames above the threshold. Onsets are those of "
+        "bouts of at least 2 s after at least 2 s of rest; one is detected where a frame of its "
+        "first 2 s is above the threshold, and the median latency counts the others as later than "
+        "2 s. “By chance” is the fraction of stretches of rest of the same 2 s that hold an alarm."
+    ]
+    ahead = float(own["window_ahead_s"].max())
+    if ahead > 0:
+        words.append(
+            f"The window reaches {ahead:.2f} s beyond the decoded frame, so that this decoder may "
+            "be above the threshold before the onset: its latency is not one that could be had "
+            "while the animal moves."
+        )
+    if len(worst):
+        one = worst.iloc[0]
+        words.append(
+            f"Worst in a test animal: {_per_minute(one)} false alarms a minute of rest, "
+            f"{_percent(one['detected'])} of onsets detected, median latency "
+            f"{_latency(one['median_latency_s'])}. For a new animal, each of these is "
+            f"{one['note']}."
+        )
+    heads = (
+        "animal",
+        "false alarms a minute of rest",
+        "minutes of steady rest",
+        "frames of rest above the threshold",
+        "onsets",
+        "detected within 2 s",
+        "by chance",
+        "above at the onset already",
+        "median latency",
+    )
+    rows = tuple(
+        (
+            str(one["animal"]),
+            _per_minute(one),
+            f"{one['rest_min']:.1f}",
+            _percent(one["rest_above"]),
+            str(int(one["n_onsets"])),
+            _percent(one["detected"]),
+            _percent(one["detected_by_chance"]),
+            _percent(one["above_at_onset"]),
+            _latency(one["median_latency_s"]),
+        )
+        for _, one in animals.iterrows()
+    )
+    return Passage(row.title, tuple(words), heads=heads, rows=rows)
+
+
+def _per_minute(row: pd.Series) -> str:
+    if pd.isna(row["false_alarms_per_min"]):
+        return str(row["note"]) or "no rest"
+    if not pd.isna(row["upper_limit_per_min"]):
+        return f"none seen (95 %: below {row['upper_limit_per_min']:.2g})"
+    return f"{row['false_alarms_per_min']:.2f}"
+
+
+def _percent(fraction: float) -> str:
+    return "" if pd.isna(fraction) else f"{100 * fraction:.0f} %"
+
+
+def _latency(seconds: float) -> str:
+    if pd.isna(seconds):
+        return ""
+    return "later than 2 s" if np.isinf(seconds) else f"{seconds:.2f} s"
+
+
+def _calibration(values: RunValues, name: str | None) -> Passage:
+    own, row = _own_rows(values, "calibration", name), TABLES["calibration"]
+    if own.empty:
+        return Passage(row.title, (f"{NOT_DONE}: {row.way}.",))
+    words = (
+        "An intercept of 0 and a slope of 1 mean probabilities that can be taken at their word; an "
+        "intercept above 0 means that class 1 is commoner than was predicted, a slope below 1 "
+        "that probabilities are too extreme. The Brier skill is against always predicting "
+        "this animal's own base rate: below 0 that would have done better. The threshold is the "
+        "best on validation windows; what it loses is against the animal's own best."
+    )
+    heads = (
+        "animal",
+        "fraction of class 1",
+        "intercept",
+        "slope",
+        "Brier skill",
+        "threshold from validation",
+        "balanced accuracy with it",
+        "with the animal's best",
+        "lost",
+    )
+    columns = (
+        "base_rate",
+        "intercept",
+        "slope",
+        "brier_skill",
+        "threshold_carried",
+        "balanced_accuracy_carried",
+        "balanced_accuracy_best",
+        "lost",
+    )
+    rows = tuple(
+        (str(one["animal"]), *("" if pd.isna(one[c]) else f"{one[c]:.2f}" for c in columns))
+        for _, one in own.iterrows()
+    )
+    return Passage(row.title, (words,), heads=heads, rows=rows)
+
+
+def _as_detector(values: RunValues, name: str) -> str:
+    own = _own_rows(values, "detection", name)
+    if own.empty:
+        return _not_done(TABLES["detection"].way)
+    animals = own[own["animal"] != COHORT]
+    rates = animals["false_alarms_per_min"].dropna()
+    if rates.empty:
+        return _not_done("no test animal rested for long enough")
+    chance = animals["detected_by_chance"].mean()
+    return (
+        f"{rates.min():.2f} to {rates.max():.2f} false alarms a minute of rest by animal, at the "
+        f"threshold for 5 % of frames of validation rest; {_percent(animals['detected'].mean())} "
+        f"of onsets detected within 2 s (by chance {_percent(chance)})"
+    )
+
+
 QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Were the tested animals (or sessions) kept out of training?", _unseen),
     ("How much data is behind it?", _how_many),
@@ -512,6 +677,7 @@ QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("Is it cortex, or blood, motion and light? What is left once cues are out?", _is_it_cortex),
     ("Does the mean hide bad sessions?", _sessions_hidden),
     ("Can the probabilities be trusted in a new animal?", _calibrated),
+    ("How often would it raise a false alarm, and how many onsets would it find?", _as_detector),
     ("How unbalanced are the classes?", _base_rate),
     ("Does the decoder see the future?", _look_ahead),
     ("Does the order of days matter?", _order_of_days),

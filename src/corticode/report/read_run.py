@@ -24,7 +24,8 @@ from corticode.data.regions import read_regions
 from corticode.data.session import read_imaging
 from corticode.decode.predictions import Predictions
 from corticode.errors import CorticodeError, DataError, MissingDataError, RunError, StudyError
-from corticode.evaluate.metrics import auc_around_onset, binary_scores, reliability, roc_curve
+from corticode.evaluate.detection import auc_around_onset
+from corticode.evaluate.metrics import binary_scores, reliability, roc_curve
 from corticode.evaluate.scores import score_animals
 from corticode.explain.importance_map import ImportanceMap
 from corticode.explain.masks import SquareGrid, cells_of_squares

@@ -10,6 +10,7 @@ import pandas as pd
 
 from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, check_columns
 from corticode.evaluate.confounds import MEASURED, ROWS
+from corticode.evaluate.detection import STEADY_S
 from corticode.evaluate.nulls import COHORT
 from corticode.report.canvas import (
     COLUMN_MM,
@@ -536,6 +537,50 @@ def draw_onset(table: pd.DataFrame, look_ahead_s: float | None = None) -> Figure
         drawn.set_title(f"the decoder sees {ahead}:\nit may tell an onset early")
     drawn.set(xlabel="time from the onset of class 1 (s)", ylabel="AUC against steady class 0")
     drawn.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def draw_detection(table: pd.DataFrame) -> Figure:
+    """False alarms, onsets detected and latency, one dot an animal.
+
+    Parameters
+    ----------
+    table
+        Rows of `corticode.evaluate.detection.detect_by_animal`, one an animal.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"animal": ["m1"], "false_alarms_per_min": [0.0],
+    ...     "upper_limit_per_min": [0.6], "detected": [0.9], "detected_by_chance": [0.2],
+    ...     "median_latency_s": [np.inf]})
+    >>> [axes.get_ylabel().partition(" (")[0] for axes in draw_detection(table).axes]
+    ['false alarms a minute of rest', 'onsets detected within 2 s', 'median latency']
+    """
+    columns = ("false_alarms_per_min", "detected", "median_latency_s")
+    check_columns(table, ("animal", *columns), "rows of detection")
+    figure, axes = new_figure(PAGE_MM, 58, 1, 3)
+    labels = ("false alarms a minute of rest", "onsets detected within 2 s", "median latency (s)")
+    animals = [str(one) for one in table["animal"]]
+    for drawn, column, label in zip(axes[0], columns, labels, strict=True):
+        for k, (_, row) in enumerate(table.iterrows()):
+            value, marker = float(row[column]), marker_of(k)
+            limit = column == columns[0] and not isnan(row["upper_limit_per_min"])
+            if limit or np.isinf(value):
+                # An upper limit points down, what is later than can be seen points up.
+                value = float(row["upper_limit_per_min"]) if limit else STEADY_S
+                marker = "v" if limit else "^"
+            open_face = {"mfc": "none", "mew": 1.0} if limit or marker == "^" else {"mew": 0}
+            drawn.plot(k, value, marker, color=colour_of(k), ms=5, **open_face)
+            if column == "detected":
+                drawn.plot(k, row["detected_by_chance"], "x", color=GREY, ms=4, mew=0.8)
+        drawn.set_xticks(range(len(animals)), [shortened(name, 10) for name in animals])
+        drawn.tick_params(axis="x", labelrotation=35 if len(animals) > 5 else 0, length=0)
+        drawn.set_xlim(-0.6, len(animals) - 0.4)
+        drawn.set_ylabel(label)
+    axes[0, 0].set_ylim(bottom=0)
+    axes[0, 1].set_ylim(-0.03, 1.03)
+    axes[0, 2].set_ylim(-0.05, STEADY_S + 0.15)
     return figure
 
 

@@ -45,6 +45,7 @@ from corticode.evaluate.confounds import (
     describe_beside,
 )
 from corticode.evaluate.correlations import correlate_regions
+from corticode.evaluate.detection import calibrate_by_animal, detect_by_animal
 from corticode.evaluate.intervals import score_interval
 from corticode.evaluate.nulls import COHORT, permute_test_labels
 from corticode.evaluate.references import compare_with_references
@@ -409,6 +410,72 @@ def _null_of(run: Run, own: Sequence[FitTask], *, with_cohort: bool) -> dict[str
             found["findings"].append(asdict(_no_null(own[0], error)))
     write_text(path, json.dumps(found, indent=1))
     return found
+
+
+def make_detection(made: Scored) -> Made:
+    """``detection.csv``: what each animal gets from thresholds set on validation rest."""
+    return _detectors(made, "detection")
+
+
+def make_calibration(made: Scored) -> Made:
+    """``calibration.csv``: how far probabilities and thresholds hold in each animal."""
+    return _detectors(made, "calibration")
+
+
+def _detectors(made: Scored, what: str) -> Made:
+    """One table a condition of two classes whose labels are as they were."""
+    tables = []
+    for name in dict.fromkeys(task.condition.name for task in made.fitted):
+        own = [task for task in made.fitted if task.condition.name == name]
+        condition = own[0].condition
+        if condition.target.kind == "binary" and condition.permute_labels in (None, "none"):
+            table = pd.DataFrame(_detector_of(made.run, own)[what])
+            if len(table):
+                table.insert(0, "condition", name)
+                tables.append(table)
+    return tables, ()
+
+
+def _detector_of(run: Run, own: Sequence[FitTask]) -> dict[str, Any]:
+    """Detection and calibration of one condition: what is kept of them, or made and kept."""
+    path = run.condition_folder(own[0].condition.name) / "detection.json"
+    key = hash_of({"fits": [task.key for task in own]})
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["key"] == key and {"detection", "calibration"} <= set(kept):
+            return dict(kept)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    read = {task.folder: _read_predictions(task.folder) for task in own}
+    trained = {part.animal for task in own for part in task.fold.train if task.fold == own[0].fold}
+    new_animals = not trained & {part.animal for part in own[0].fold.test}
+    groups: dict[object, list[Predictions]] = {}
+    for task in own:
+        # Folds within animals test a part each: those of one seed are one decoder of the animal.
+        group = (task.seed, task.fold.name) if new_animals else task.seed
+        groups.setdefault(group, []).append(read[task.folder])
+    found: dict[str, Any] = {"key": key, "detection": []}
+    found["calibration"] = _plain(calibrate_by_animal(list(groups.values())))
+    if next(iter(read.values())).frame_rate_hz is not None:
+        ahead_s = _window_ahead_s(own[0].condition, next(iter(read.values())).frame_rate_hz or 1.0)
+        table = detect_by_animal(
+            list(read.values()), window_ahead_s=ahead_s, new_animals=new_animals
+        )
+        # JSON knows no infinity.
+        table = table.replace({"median_latency_s": {np.inf: "inf"}})
+        found["detection"] = _plain(table)
+    write_text(path, json.dumps(found, indent=1))
+    return found
+
+
+def _window_ahead_s(condition: Condition, frame_rate_hz: float) -> float:
+    """By how much the window of a condition lies after the frame that it decodes, seconds."""
+    if condition.network.kind == "linear-frame":
+        after = 0
+    else:
+        # The image of a frame holds the next one too.
+        after = condition.window.after + (1 if condition.input == "movie" else 0)
+    return max(0, after - condition.window.shift) / frame_rate_hz
 
 
 def _no_null(task: FitTask, error: Exception) -> Finding:

@@ -78,6 +78,16 @@ TABLES: Mapping[str, Table] = {
         "smallest_p decoder note",
         made_by="score_tables.make_nulls",
     ),
+    "detection": Table(
+        "Detection: thresholds set on validation rest, achieved in each test animal",
+        "it takes a target of two classes and a known frame rate",
+        made_by="score_tables.make_detection",
+    ),
+    "calibration": Table(
+        "Calibration: are probabilities and thresholds right in each test animal?",
+        "it takes a target of two classes",
+        made_by="score_tables.make_calibration",
+    ),
     "day_trends": Table("What changes over the days", made_by="score_tables.make_day_trends"),
     "variance_shares": Table(
         "What the spread over decoders comes from",
