@@ -11,6 +11,7 @@ from corticode.evaluate.published import (
     identify_data,
     published_means,
     set_beside_published,
+    set_splits_beside_published,
 )
 
 RUNNING = {"name": "gru", "target": {"kind": "binary"}}
@@ -147,6 +148,44 @@ def test_seeds_are_averaged_within_a_split(scores):
 def test_nothing_of_a_published_name(scores):
     assert set_beside_published(scores.assign(condition="mine"), IDENTITY, {}).empty
     assert set_beside_published(pd.DataFrame(), IDENTITY, {}).empty
+
+
+def test_splits_of_the_published_recordings_are_those_of_the_same_mice(scores):
+    some = scores[scores["test_animal"] != "m5"].assign(auc=scores["auc"] + 0.01)
+    table = set_splits_beside_published(some, IDENTITY)
+    assert table["condition"].unique().tolist() == ["gru"]  # of the speed gru none was released
+    assert len(table) == 20
+    both = table[table["ours"].notna()]
+    assert len(both) == 16
+    np.testing.assert_allclose(both["difference"], 0.01, atol=1e-12)
+    names = "test-m" + both["test_mouse"] + "_valid-m" + both["valid_mouse"]
+    assert both["fold"].tolist() == names.tolist()
+    alone = table[table["ours"].isna()]
+    assert set(alone["test_mouse"]) == {"5"}
+    assert alone["published"].notna().all()
+
+
+def test_splits_of_other_mice_stand_apart(scores):
+    table = set_splits_beside_published(scores, DataIdentity("simulated", "why"))
+    ours, theirs = table[table["ours"].notna()], table[table["published"].notna()]
+    assert len(ours) == len(theirs) == 20
+    assert len(table) == 40
+    assert table["difference"].isna().all()
+    assert ours["test_mouse"].isna().all()
+    assert set(table["data"]) == {"simulated"}
+
+
+def test_published_lengths_have_the_means_of_their_splits():
+    by_split = packaged("published_by_split.csv")
+    means = published_means().set_index(["condition", "metric"])
+    for length in (5, 10, 20, 25, 30):
+        name = f"gru, length {length}"
+        own = by_split[(by_split["condition"] == name) & (by_split["metric"] == "auc")]["value"]
+        row = means.loc[(name, "auc")]
+        assert row["figure"] == "5B"
+        assert (row["mean"], row["sd"], row["n"]) == pytest.approx(
+            (np.mean(own), np.std(own, ddof=1), 20)
+        )
 
 
 def test_settings_that_differ():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import mannwhitneyu, spearmanr, ttest_rel
 from tests.conftest import again
 
 from corticode.data.preprocess import Preprocessing
@@ -24,6 +24,7 @@ from corticode.explain.map_checks import (
     check_same_regions,
     check_share,
     compare_backgrounds,
+    compare_with_permuted,
     divide_by_spread,
     draw_backgrounds,
     input_spread,
@@ -49,6 +50,67 @@ def windows():
 def decoder(request, windows):
     training = Training(epochs=4, batch_size=32, learning_rate=0.02)
     return fit(windows, again(windows), Network(request.param, units=8), training)
+
+
+def map_over(values):
+    """A map over two frames, between which each region's value is split."""
+    absolute = np.stack([0.25 * np.array(values), 0.75 * np.array(values)])
+    names = tuple(str(k + 1) for k in range(len(values)))
+    return ImportanceMap(
+        "deep-shap", "probability", ("frame", "region"), absolute, names=names, frames=(0, 1)
+    )
+
+
+class TestAgainstPermutedLabels:
+    """Fig. 6B: the published test over decoders, and the paired one over animals."""
+
+    @pytest.fixture
+    def maps(self):
+        rng = np.random.default_rng(0)
+        animals = [f"m{k % 5 + 1}" for k in range(20)]
+        planted = np.array([2.0, 0.0, 0.0, 1.0, 0.0, 0.0])
+        trained, permuted = (
+            [(animal, map_over(rng.uniform(0.5, 1.0, 6) + gain * planted)) for animal in animals]
+            for gain in (1.0, 0.0)
+        )
+        return trained, permuted
+
+    def test_are_scipy_s(self, maps):
+        trained, permuted = maps
+        table = compare_with_permuted(trained, permuted).set_index("region")
+        here, there = (np.array([m.absolute.sum(axis=0) for _, m in part]) for part in maps)
+        animal = np.array([name for name, _ in trained])
+        means = [
+            np.array([part[animal == f"m{k}"].mean(axis=0) for k in range(1, 6)])
+            for part in (here, there)
+        ]
+        for k, region in enumerate("123456"):
+            row = table.loc[region]
+            p = mannwhitneyu(here[:, k], there[:, k], method="asymptotic").pvalue
+            assert row["p_splits"] == pytest.approx(p)
+            assert row["p"] == pytest.approx(ttest_rel(means[0][:, k], means[1][:, k]).pvalue)
+            assert row["value"] == pytest.approx(here[:, k].mean())
+            assert row["permuted_value"] == pytest.approx(there[:, k].mean())
+            assert row["difference"] == pytest.approx((means[0] - means[1])[:, k].mean())
+        assert (table["n_decoders"] == 20).all()
+        assert (table["n_animals"] == 5).all()
+
+    def test_planted_regions_alone_differ_once_adjusted(self, maps):
+        table = compare_with_permuted(*maps).set_index("region")
+        for column in ("p_splits_holm", "p_holm"):
+            assert (table[column] < 0.05).to_dict() == {r: r in "14" for r in "123456"}
+        smallest = table["p_splits"].min()
+        assert table["p_splits_holm"].min() == pytest.approx(6 * smallest)
+
+    def test_an_animal_without_permuted_decoders_has_no_difference(self, maps):
+        trained, permuted = maps
+        table = compare_with_permuted(trained, [one for one in permuted if one[0] != "m3"])
+        assert (table["n_animals"] == 4).all()
+        assert (table["n_permuted"] == 16).all()
+
+    def test_without_maps(self, maps):
+        with pytest.raises(DataError, match="20 maps and 0 of permuted labels"):
+            compare_with_permuted(maps[0], [])
 
 
 def test_a_trained_map_is_above_random_ones(decoder, windows):

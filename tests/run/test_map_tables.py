@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import mannwhitneyu, spearmanr
 
 from corticode.errors import RunError
 from corticode.explain.importance_map import ImportanceMap
@@ -62,6 +62,38 @@ def test_checks_stand_beside_each_map(mapped):
     assert (permuted["n_control"] == 3).all()
     assert permuted["words"].str.contains("too few to say").all()
     assert set(run.read_table("map_checks")["condition"]) == {"linear", "linear, top"}
+
+
+def test_regions_stand_beside_permuted_labels(mapped):
+    _, run, _, _ = mapped
+    table = run.read_table("map_permuted")
+    # Controls have no control of their own, and of "linear, top" none is asked for.
+    assert set(table["condition"]) == {"linear"}
+    own = of_linear(run, "map_permuted")
+    assert sorted(own["region"]) == ["1", "2", "3", "4", "5", "6"]
+    assert own[["n_decoders", "n_permuted", "n_animals"]].to_numpy().tolist() == [[3, 3, 3]] * 6
+    first = own.sort_values("difference")["region"].iloc[-1]
+    assert first == of_linear(run, "map_regions")["region"].iloc[0]
+
+
+def test_covering_has_its_pooled_scores(mapped):
+    _, run, _, _ = mapped
+    table = run.read_table("occlusion").set_index("mask")
+    pooled = pd.concat(
+        [pd.read_csv(p) for p in run.maps_folder("linear", "covered").rglob("*_pooled.csv")]
+    )
+    by_mask = pooled.assign(mask=pooled["mask"].astype(str)).groupby("mask")
+    for name in ("auc", "auc_covered"):
+        where = "whole" if name == "auc" else "covered"
+        np.testing.assert_allclose(
+            table[f"pooled_{where}"], by_mask[name].mean()[table.index], rtol=1e-12
+        )
+        np.testing.assert_allclose(table[f"sd_{where}"], by_mask[name].std()[table.index])
+    assert (table["n_splits"] == 3).all()
+    most = table["score"].idxmax()
+    rows = by_mask.get_group(most)
+    p = mannwhitneyu(rows["auc"], rows["auc_covered"], method="asymptotic").pvalue
+    assert table.loc[most, "p_splits"] == pytest.approx(p)
 
 
 def test_stability_deletion_and_backgrounds_stand_beside(mapped):

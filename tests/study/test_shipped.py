@@ -10,9 +10,12 @@ import torch
 from tests.conftest import MAP_STUDY, InlineExecutor
 
 from corticode.errors import MissingDataError, StudyError
+from corticode.report.values import without_key
 from corticode.run.check import check_study
 from corticode.run.execute import execute_study
 from corticode.run.folder import Run
+from corticode.run.score_tables import without_shift
+from corticode.run.tasks import permuted_likes
 from corticode.study.shipped import SHIPPED, open_study, shipped
 from corticode.study.study import (
     of_input,
@@ -101,6 +104,19 @@ def test_what_the_published_studies_share(name, n_windows, background, catalogue
     assert {(conditions[c].network.kind, conditions[c].target.kind) for c in groups} == {
         ("speed", "value")
     }
+
+
+def test_predictions_that_one_condition_keeps_make_it_no_other(catalogue):
+    """Controls, and references of shifts, are found by what conditions differ in."""
+    study = open_study("paper-code", catalogue)
+    assert permuted_likes("gru", study.conditions) == ["gru, permuted labels"]
+    conditions = {c.name: resolve(c, 30.0) for c in study.conditions}
+    assert conditions["gru"].keep_train != conditions["gru, shift 10"].keep_train
+    assert without_shift(conditions["gru"]) == without_shift(conditions["gru, shift 10"])
+    own = {c.name: c.model_dump(exclude_none=True, by_alias=True) for c in study.conditions}
+    assert without_key(own["gru"], "permute_labels") == without_key(
+        own["gru, permuted labels"], "permute_labels"
+    )
 
 
 def test_the_region_table_beside_the_catalogue_is_taken(catalogue):

@@ -37,6 +37,19 @@ COLUMNS = (
 # The study that ships with which settings are compared: docs/study-2024.md tells what differs
 # between it and what was published.
 READING = "paper-code"
+SPLIT_COLUMNS = (
+    "condition",
+    "metric",
+    "fold",
+    "test_mouse",
+    "valid_mouse",
+    "published",
+    "ours",
+    "difference",
+    "data",
+)
+# The figure of the means that the article shows but does not tell: of the 20 splits.
+LENGTHS = "5B"
 # What neither the decoder nor its input depends on.
 NO_SETTINGS = ("name", "like", "folds")
 
@@ -76,7 +89,37 @@ def published_means() -> pd.DataFrame:
     0.974
     """
     table = _read("published_summary.csv", {})
-    return table[table["metric"].isin(METRICS)].reset_index(drop=True)
+    told = table[table["metric"].isin(METRICS)]
+    by_split = published_splits()
+    by_split = by_split[~by_split["condition"].isin(told["condition"])]
+    drawn = [
+        (LENGTHS, condition, metric, values.mean(), values.std(ddof=1), values.size)
+        for (condition, metric), values in by_split.groupby(["condition", "metric"], sort=False)[
+            "value"
+        ]
+    ]
+    return pd.concat([told, pd.DataFrame(drawn, columns=told.columns)], ignore_index=True)
+
+
+@cache
+def published_splits() -> pd.DataFrame:
+    """The pooled score of each of the 20 published splits: condition to value; mice as numbers.
+
+    References
+    ----------
+    Ajioka T, Nakai N, Yamashita O, Takumi T (2024), PLoS Comput Biol 20(3): e1011074,
+    https://doi.org/10.1371/journal.pcbi.1011074
+
+    Examples
+    --------
+    >>> table = published_splits()
+    >>> round(float(table.loc[table["condition"] == "gru, length 5", "value"].mean()), 3)
+    0.949
+    """
+    table = _read("published_by_split.csv", {"test_animal": str, "valid_animal": str})
+    # Of length 15 the splits are those of the gru, which it is.
+    known = table["metric"].isin(METRICS) & (table["condition"] != "gru, length 15")
+    return table[known].reset_index(drop=True)
 
 
 def identify_data(
@@ -191,6 +234,65 @@ def set_beside_published(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def set_splits_beside_published(scores: pd.DataFrame, identity: DataIdentity) -> pd.DataFrame:
+    """The published score of each split and ours, one row a split.
+
+    Parameters
+    ----------
+    scores
+        As in ``scores.csv``.
+    identity
+        Of the recordings, as from `identify_data`: only of the published ones is it known which
+        mouse is which. Of others our splits and the published ones stand in rows of their own.
+
+    Returns
+    -------
+    DataFrame
+        Columns `SPLIT_COLUMNS`, for every condition and metric that both have by split; `ours` is
+        the mean over seeds, `difference` is ours minus published.
+
+    Examples
+    --------
+    >>> scores = pd.DataFrame({"condition": ["gru"], "fold": ["test-a_valid-b"], "seed": [0],
+    ...     "test_animal": ["a"], "valid_animal": ["b"], "auc": [0.9]})
+    >>> mice = {"a": "1", "b": "2"}
+    >>> table = set_splits_beside_published(scores, DataIdentity("published", "", mice))
+    >>> table[["fold", "test_mouse", "valid_mouse", "published", "ours"]].head(1)
+                 fold test_mouse valid_mouse  published  ours
+    0  test-a_valid-b          1           2     0.9581   0.9
+    >>> len(table)
+    20
+    """
+    keys = ["test_mouse", "valid_mouse"]
+    tables = []
+    for (condition, metric), published in published_splits().groupby(
+        ["condition", "metric"], sort=False
+    ):
+        column = METRICS[str(metric)]
+        if scores.empty or column not in scores:
+            continue
+        own = scores[(scores["condition"] == condition) & scores[column].notna()]
+        if own.empty:
+            continue
+        folds = ["fold", "test_animal", "valid_animal"]
+        ours = own.groupby(folds, sort=False)[column].mean().rename("ours").reset_index()
+        for key, animal in zip(keys, folds[1:], strict=True):
+            ours[key] = ours[animal].astype(str).map(identity.mice)
+        theirs = published.rename(
+            columns={"test_animal": keys[0], "valid_animal": keys[1], "value": "published"}
+        )[[*keys, "published"]]
+        known = ours[keys].notna().all(axis=1)
+        beside = ours[known].merge(theirs, on=keys, how="outer")
+        tables.append(
+            pd.concat([beside, ours[~known]]).assign(condition=str(condition), metric=str(metric))
+        )
+    if not tables:
+        return pd.DataFrame(columns=list(SPLIT_COLUMNS))
+    table = pd.concat(tables, ignore_index=True)
+    table["difference"] = table["ours"] - table["published"]
+    return table.assign(data=identity.data).reindex(columns=list(SPLIT_COLUMNS))
+
+
 def differing_settings(condition: Mapping[str, Any], published: Mapping[str, Any]) -> list[str]:
     """Keys of two resolved conditions that differ, with both values; names and folds aside.
 
@@ -244,7 +346,7 @@ def _reference(
         return np.nan, "folds are not by animal, as the published ones are"
     if len(pairs) == published["n"] == len(by_split):
         return float(published["mean"]), "the same 20 splits"
-    table = _read("published_by_split.csv", {"test_animal": str, "valid_animal": str})
+    table = published_splits()
     own = table[
         (table["condition"] == published["condition"]) & (table["metric"] == published["metric"])
     ]

@@ -29,6 +29,17 @@ BLANKED = {"binary": ("auc", "average_precision"), "classes": ("auc",), "value":
 # squares goes to 0, and R2 to minus infinity.
 LEAST_SD = 0.1
 SHOWN = 3
+# Of all windows of a split together.
+POOLED = (
+    "auc",
+    "average_precision",
+    "balanced_accuracy",
+    "accuracy",
+    "brier",
+    "r2",
+    "mae",
+    "pearson_r",
+)
 # Beside R2, which sets errors against what varies in one session: 1 - squared errors / those of the
 # mean of the training windows. Over several sessions it is their mean, weighted by the latter.
 SKILL, SKILL_WEIGHT = "skill", "training_mean_mse"
@@ -246,6 +257,43 @@ def score_animals(session_scores: pd.DataFrame, metric: str | None = None) -> pd
     columns = ["condition", "animal", "metric", "value", "sd_decoders"]
     columns += ["n_decoders", "n_sessions", "n_bouts"]
     return pd.DataFrame(rows, columns=[*columns, *([SKILL] if SKILL in session_scores else [])])
+
+
+def score_conditions(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean and SD over splits of each condition's pooled scores, as S1 Table of the 2024 study has.
+
+    Splits share animals: what is to be judged is `score_animals`.
+
+    Parameters
+    ----------
+    scores
+        As in ``scores.csv``: one row a condition, fold and seed, scores of all windows of a split
+        pooled.
+
+    Returns
+    -------
+    DataFrame
+        One row a condition and metric that it has: condition, metric, mean (over seeds within a
+        split, then over splits), sd (over splits, n - 1; NaN with one) and n_splits.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> scores = pd.DataFrame({"condition": "gru", "fold": ["a", "a", "b"], "seed": [0, 1, 0],
+    ...     "auc": [0.9, 0.8, 0.95]})
+    >>> score_conditions(scores).round(3).values.tolist()
+    [['gru', 'auc', 0.9, 0.071, 2]]
+    """
+    import pandas as pd
+
+    rows = []
+    for condition, own in scores.groupby("condition", sort=False):
+        for metric in (name for name in POOLED if name in own):
+            by_split = own.groupby("fold", sort=False)[metric].mean().dropna()
+            if by_split.size:
+                mean, sd = by_split.mean(), by_split.std(ddof=1)
+                rows.append((condition, metric, mean, sd, by_split.size))
+    return pd.DataFrame(rows, columns=["condition", "metric", "mean", "sd", "n_splits"])
 
 
 def _part(predictions: Predictions, part: str) -> Predictions:

@@ -23,6 +23,7 @@ from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder, build_network, count_outputs
 from corticode.decode.predict import check_recipe
 from corticode.errors import DataError, StudyError
+from corticode.evaluate.intervals import holm, interval, rank_sum_test, t_test
 from corticode.explain.contributions import draw_background
 from corticode.explain.deepshap import deep_shap
 from corticode.explain.importance_map import ImportanceMap, MapPart
@@ -247,6 +248,84 @@ def check_same_regions(
     here, there = ([share_of_regions(found, first) for found in maps] for maps in (trained, others))
     check = check_share(here, there, control, len(first))
     return replace(check, words=f"{', '.join(first)}: {check.words}")
+
+
+def compare_with_permuted(
+    trained: Sequence[tuple[str, ImportanceMap]], permuted: Sequence[tuple[str, ImportanceMap]]
+) -> pd.DataFrame:
+    """Each region's mean |contribution| in decoders and in those fitted to permuted labels.
+
+    Fig. 6B of the 2024 study tests each region by the rank sum over splits, which share animals
+    (p_splits); beside it stands the paired t over animals.
+
+    Parameters
+    ----------
+    trained, permuted
+        The test animal of each decoder and its map, over frames and the same regions.
+
+    Returns
+    -------
+    DataFrame
+        One row a region: region, value and permuted_value (summed over the window's frames, mean
+        over decoders), n_decoders, n_permuted, p_splits, difference (mean over animals), low, high,
+        p and n_animals; p_splits_holm and p_holm are adjusted over the regions.
+
+    Raises
+    ------
+    DataError
+        No map of either, or maps of different regions.
+
+    References
+    ----------
+    Ajioka et al. (2024), doi:10.1371/journal.pcbi.1011074.
+
+    Examples
+    --------
+    >>> def found(first):
+    ...     return ImportanceMap("deep-shap", "logit", ("frame", "region"),
+    ...         np.array([[first, 1.0]]), names=("1", "2"), frames=(0,))
+    >>> table = compare_with_permuted(
+    ...     [("m1", found(3.0)), ("m2", found(4.0))], [("m1", found(1.0)), ("m2", found(1.0))])
+    >>> table[["region", "value", "permuted_value", "difference", "n_animals"]].values.tolist()
+    [['1', 3.5, 1.0, 2.5, 2], ['2', 1.0, 1.0, 0.0, 2]]
+    """
+    named = {found.names for _, found in (*trained, *permuted)}
+    if not trained or not permuted or len(named) != 1:
+        raise DataError(
+            f"{len(trained)} maps and {len(permuted)} of permuted labels, over {len(named)} lists "
+            "of regions; give one or more of each, all over the same regions"
+        )
+    here, there = (
+        pd.DataFrame([m.absolute.sum(axis=m.axes.index("frame")) for _, m in maps])
+        for maps in (trained, permuted)
+    )
+    by_animal = here.groupby([animal for animal, _ in trained], sort=False).mean()
+    # Animals that have no permuted decoder are NaN, and left out.
+    differences = by_animal - there.groupby([animal for animal, _ in permuted]).mean()
+    rows: list[dict[str, object]] = []
+    for k, region in enumerate(trained[0][1].names):
+        known = differences[k].dropna().to_numpy(np.float64)
+        over_animals = interval(known)
+        rows.append(
+            {
+                "region": region,
+                "value": here[k].mean(),
+                "permuted_value": there[k].mean(),
+                "n_decoders": len(here),
+                "n_permuted": len(there),
+                "p_splits": rank_sum_test(here[k], there[k]),
+                "difference": over_animals.mean,
+                "low": over_animals.low,
+                "high": over_animals.high,
+                "p": t_test(known),
+                "n_animals": known.size,
+            }
+        )
+    table = pd.DataFrame(rows)
+    for column in ("p_splits", "p"):
+        at = list(table.columns).index(column) + 1
+        table.insert(at, f"{column}_holm", holm(table[column]))
+    return table
 
 
 @dataclass(frozen=True)

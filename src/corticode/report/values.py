@@ -441,9 +441,14 @@ def value_at(condition: Mapping[str, Any], key: str) -> Any:
 
 
 def without_key(condition: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A condition less its name and a key; of linear decoders' penalties nothing is asked."""
+    """A condition less its name, a key and which predictions it keeps.
+
+    Of how decoders of another kind are trained nothing is asked.
+    """
     first, _, rest = key.partition(".")
     left = {k: v for k, v in condition.items() if k not in ("name", "like")}
+    if isinstance(left.get("training"), Mapping):
+        left["training"] = {k: v for k, v in left["training"].items() if k != "keep_train"}
     if first == "network":
         # Decoders of another kind are trained in another way.
         left.pop("training", None)

@@ -14,9 +14,11 @@ from corticode.data.files import write_text
 from corticode.errors import RunError, StudyError
 from corticode.evaluate.published import (
     READING,
+    DataIdentity,
     differing_settings,
     identify_data,
     set_beside_published,
+    set_splits_beside_published,
 )
 from corticode.report.canvas import FORMATS, save_figure
 from corticode.report.compare_runs import pair_runs
@@ -37,7 +39,9 @@ MARK, MOST_READ = b"<title>corticode", 4096
 
 
 def write_texts(folder: Path, values: RunValues | None = None) -> None:
-    """Write ``methods.md`` into a run folder, and ``published.csv`` where names are published ones.
+    """Write ``methods.md`` into a run folder, and the published values beside its own.
+
+    ``published.csv`` and ``published_splits.csv`` are there where conditions have published names.
 
     Parameters
     ----------
@@ -54,11 +58,13 @@ def write_texts(folder: Path, values: RunValues | None = None) -> None:
     run = Run(Path(folder))
     values = read_run(run.folder, single_predictions=False) if values is None else values
     _write_methods(run.folder, methods_text(values))
-    table = beside_published(values)
-    if table.empty:
-        run.table_path("published").unlink(missing_ok=True)
-    else:
-        write_table(run.table_path("published"), table)
+    splits = set_splits_beside_published(values.table("scores"), _identity(values))
+    tables = {"published": beside_published(values), "published_splits": splits}
+    for name, table in tables.items():
+        if table.empty:
+            run.table_path(name).unlink(missing_ok=True)
+        else:
+            write_table(run.table_path(name), table)
 
 
 def _write_methods(folder: Path, text: str) -> None:
@@ -121,15 +127,20 @@ def beside_published(values: RunValues) -> pd.DataFrame:
     >>> len(beside_published(RunValues("run")))
     0
     """
-    identity = identify_data(
-        values.table("session_scores"), values.conditions, is_simulated=values.is_simulated
-    )
+    identity = _identity(values)
     known = published_conditions()
     own = {str(one["name"]): one for one in values.conditions if len(one) > 1}
     differing = {
         name: differing_settings(one, known[name]) for name, one in own.items() if name in known
     }
     return set_beside_published(values.table("scores"), identity, differing)
+
+
+def _identity(values: RunValues) -> DataIdentity:
+    """Whether a run's recordings are the published ones."""
+    return identify_data(
+        values.table("session_scores"), values.conditions, is_simulated=values.is_simulated
+    )
 
 
 @cache

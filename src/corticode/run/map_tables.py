@@ -6,11 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from corticode.errors import DataError, MissingDataError, RunError
-from corticode.evaluate.intervals import interval
+from corticode.evaluate.intervals import interval, rank_sum_test
 from corticode.explain.importance_map import ImportanceMap
-from corticode.explain.map_checks import check_same_regions, check_share, divide_by_spread
+from corticode.explain.map_checks import (
+    check_same_regions,
+    check_share,
+    compare_with_permuted,
+    divide_by_spread,
+)
 from corticode.explain.masks import SquareGrid, cells_of_squares
 from corticode.explain.occlusion_summary import (
     join_maps,
@@ -91,7 +97,11 @@ def _of_regions(
     yield "map_shares", pd.DataFrame(list(_shares(first, maps, made)))
     yield "map_regions", _by_item(first, joined, "region")
     yield "map_frames", _by_item(first, joined, "frame")
-    checks = _checks(maps, made, tasks)
+    permuted = _permuted_likes(made[0][0], tasks)
+    checks = _checks(maps, made, [found for _, found in permuted])
+    if permuted and not made[0][0].is_control:
+        trained = [(task.fit.fold.test[0].animal, found) for task, found in maps]
+        yield "map_permuted", pd.DataFrame({**first, **compare_with_permuted(trained, permuted)})
     if checks:
         yield "map_checks", pd.DataFrame([{**first, **check} for check in checks])
     if len(maps) > 1 and not made[0][0].is_control:
@@ -105,7 +115,9 @@ def _of_regions(
 
 
 def _checks(
-    maps: Sequence[tuple[MapTask, ImportanceMap]], made: Results, tasks: Sequence[MapTask]
+    maps: Sequence[tuple[MapTask, ImportanceMap]],
+    made: Results,
+    permuted: Sequence[ImportanceMap],
 ) -> list[dict[str, object]]:
     """First regions beside those of decoders that learnt nothing, two rows a control."""
     own = made[0][0]
@@ -117,15 +129,6 @@ def _checks(
         for _, result in made
         for shares in result.random_shares or ()
     ]
-    plain = replace(own.fit.condition, name="", permute_labels=None)
-    permuted = [
-        load_map(task.folder)
-        for task in tasks
-        if task.is_control
-        and task.settings.name == own.settings.name
-        and replace(task.fit.condition, name="", permute_labels=None) == plain
-        and (task.folder / "map.npz").exists()
-    ]
     rows: list[dict[str, object]] = []
     for control, others in (("random weights", drawn), ("permuted labels", permuted)):
         here, there = ([m.top_share(TOP_REGIONS) for m in one] for one in (trained, others))
@@ -134,6 +137,19 @@ def _checks(
         rows.append(asdict(peaked) | {"regions": "each decoder's own first"})
         rows.append(asdict(same) | {"regions": "the trained map's first"})
     return rows
+
+
+def _permuted_likes(own: MapTask, tasks: Sequence[MapTask]) -> list[tuple[str, ImportanceMap]]:
+    """Test animal and map of each decoder that differs from a map's in permuted labels alone."""
+    plain = replace(own.fit.condition, name="", permute_labels=None, keep_train=False)
+    return [
+        (task.fit.fold.test[0].animal, load_map(task.folder))
+        for task in tasks
+        if task.is_control
+        and task.settings.name == own.settings.name
+        and replace(task.fit.condition, name="", permute_labels=None, keep_train=False) == plain
+        and (task.folder / "map.npz").exists()
+    ]
 
 
 def _stability(
@@ -289,4 +305,30 @@ def _occlusion(
             "thinning_se": summary.thinning_se.ravel(),
             "outside_brain": summary.outside_brain.ravel(),
         }
+        | ({} if grid is not None else _pooled(made, summary.items, details["metric"]))
     )
+
+
+def _pooled(made: Results, masks: Sequence[str], metric: str) -> dict[str, object]:
+    """Scores pooled over a split's windows, whole and with each mask covered, and their rank sum.
+
+    S3 Fig. of the 2024 study tests both over splits, which share animals.
+    """
+    pooled = pd.concat([read_csv(task.folder / "occlusion_pooled.csv") for task, _ in made])
+    by_mask = [pooled[pooled["mask"] == mask] for mask in masks]
+    whole, covered = (
+        [rows[name].to_numpy(np.float64) for rows in by_mask]
+        for name in (metric, f"{metric}_covered")
+    )
+    return {
+        "pooled_whole": [values.mean() for values in whole],
+        "sd_whole": [_sd(values) for values in whole],
+        "pooled_covered": [values.mean() for values in covered],
+        "sd_covered": [_sd(values) for values in covered],
+        "n_splits": [values.size for values in whole],
+        "p_splits": [rank_sum_test(a, b) for a, b in zip(whole, covered, strict=True)],
+    }
+
+
+def _sd(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1)) if values.size > 1 else float("nan")

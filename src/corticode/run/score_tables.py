@@ -58,7 +58,7 @@ from corticode.evaluate.region_sets import (
     set_names,
     set_side_by_side,
 )
-from corticode.evaluate.scores import SKILL, blank_findings, score_animals
+from corticode.evaluate.scores import SKILL, blank_findings, score_animals, score_conditions
 from corticode.run.fits import FitTask, condition_windows, left_out
 from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
 from corticode.run.map_tables import write_map_tables
@@ -178,6 +178,11 @@ def write_tables(
 def make_comparisons(made: Scored) -> Made:
     """``comparisons.csv``."""
     return comparison_table(made.plan.comparisons, made.scores, made.session_scores)
+
+
+def make_condition_scores(made: Scored) -> Made:
+    """``condition_scores.csv``."""
+    return [score_conditions(made.scores)], ()
 
 
 def make_region_sets(made: Scored) -> Made:
@@ -742,14 +747,14 @@ def make_shift_references(made: Scored) -> Made:
     """``shift_references.csv``: decoders with a shift beside lines from their like without one."""
     fitted = made.fitted
     unshifted = {
-        (_without_shift(task.condition), task.fold.name, task.seed): task.folder
+        (without_shift(task.condition), task.fold.name, task.seed): task.folder
         for task in fitted
         if task.condition.window.shift == 0
     }
     tables = []
     for task in fitted:
         shift = task.condition.window.shift
-        like = unshifted.get((_without_shift(task.condition), task.fold.name, task.seed))
+        like = unshifted.get((without_shift(task.condition), task.fold.name, task.seed))
         if shift == 0 or like is None or task.condition.target.kind != "binary":
             continue
         now, shifted = _read_predictions(like), _read_predictions(task.folder)
@@ -763,9 +768,10 @@ def make_shift_references(made: Scored) -> Made:
     return tables, ()
 
 
-def _without_shift(condition: Condition) -> Condition:
-    """What a condition shares with its like without a shift."""
-    return replace(condition, name="", window=replace(condition.window, shift=0))
+def without_shift(condition: Condition) -> Condition:
+    """What a condition shares with its like without a shift, whichever predictions both keep."""
+    unshifted = replace(condition.window, shift=0)
+    return replace(condition, name="", window=unshifted, keep_train=False)
 
 
 def _read_predictions(folder: Path) -> Predictions:

@@ -38,7 +38,11 @@ TABLES: Mapping[str, Table] = {
     "scores": Table("Scores of each fit"),
     "session_scores": Table("Scores by session"),
     "animal_scores": Table("Scores by animal"),
+    "condition_scores": Table(
+        "Pooled scores of every condition", made_by="score_tables.make_condition_scores"
+    ),
     "published": Table("Beside the published values"),
+    "published_splits": Table("Beside the published values, split by split"),
     "confounds": Table(
         "Does decoding exceed the measured confounds?",
         "name conditions under [[confounds]] of the study file",
@@ -117,6 +121,13 @@ TABLES: Mapping[str, Table] = {
         "condition map control regions trained limit passed words",
         is_of_maps=True,
     ),
+    "map_permuted": Table(
+        "Regions against permuted labels",
+        "it comes with maps by Deep SHAP of a condition that has its like with permuted labels",
+        "condition map region value permuted_value n_decoders n_permuted p_splits_holm difference "
+        "low high p_holm n_animals",
+        is_of_maps=True,
+    ),
     "map_backgrounds": Table(
         "How the maps settle with their background",
         "it comes with maps by Deep SHAP",
@@ -159,6 +170,8 @@ TEXT_COLUMNS = frozenset(
         "fold",
         "test_animal",
         "valid_animal",
+        "test_mouse",
+        "valid_mouse",
         "animal",
         "session",
         "region",

@@ -139,8 +139,18 @@ def permuted_likes(name: str, conditions: Sequence[ConditionKeys]) -> list[str]:
         c.name
         for c in conditions
         if c.permute_labels not in (None, "none")
-        and c.model_copy(update={"name": name, "permute_labels": own.permute_labels}) == own
+        and _without_kept(c.model_copy(update={"name": name, "permute_labels": own.permute_labels}))
+        == _without_kept(own)
     ]
+
+
+def _without_kept(keys: ConditionKeys) -> ConditionKeys:
+    """A condition, whichever predictions it keeps."""
+    if keys.training is None:
+        return keys
+    return keys.model_copy(
+        update={"training": keys.training.model_copy(update={"keep_train": None})}
+    )
 
 
 def maps_of_fits(
