@@ -33,7 +33,7 @@ from corticode.run.tables import SHOWN
 
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
-P_VALUES = ("p", "p_holm", "smallest_p")
+P_VALUES = ("p", "p_holm", "smallest_p", "p_splits_holm")
 EVIDENCE = ("comparisons", "nulls", "variance_shares", "confounds")
 LARGEST_PAGE = 15_000_000
 # Pictures of figures, as text; and what is kept for words and tables.
