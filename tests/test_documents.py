@@ -45,6 +45,9 @@ target = { signal = "act", kind = "classes" }
 [[learning_curve]]
 condition = "linear"
 minutes = [0.5]
+[[generalisation]]
+condition = "linear"
+across = ["sessions", "animals"]
 """
 
 

@@ -16,6 +16,7 @@ from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, EQUIVALENCE, PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import holm
+from corticode.evaluate.scores import score_sessions
 from corticode.run.check import check_study
 from corticode.run.fits import FitTask
 from corticode.run.folder import Run
@@ -429,3 +430,74 @@ class TestLearningCurves:
         path.write_text(LINEAR_STUDY + more, "utf-8")
         faults = check_study(read_study(path)).faults
         assert any(match in fault for fault in faults)
+
+
+FURTHER = """
+[[generalisation]]
+condition = "linear"
+"""
+
+
+@pytest.fixture(scope="module")
+def further(write_cohort, run_inline, tmp_path_factory):
+    """Four animals whose planted regions are others in one of them."""
+    folder = tmp_path_factory.mktemp("further")
+    study = LINEAR_STUDY.replace('by = "animal"', f"{MAP_FOLDS}\nblocks = 3") + FURTHER
+    write_cohort(folder, study=study, n_frames=1200)
+    # In one animal the regions lie elsewhere: within it all is as before, across animals not.
+    for s in (1, 2, 3):
+        path = folder / f"m1_s{s}.npy"
+        np.save(path, np.roll(np.load(path), 3, axis=1))
+    _, tasks = run_inline(folder, folder / "run")
+    return Run(folder / "run"), tasks
+
+
+class TestGeneralisation:
+    @pytest.mark.study
+    def test_what_carries_within_an_animal_need_not_carry_to_others(self, further):
+        table = further[0].read_table("generalisation")
+        of = table[table["against"] == ""].set_index(["tested", "animal"])["value"]
+        assert set(of.index.get_level_values("animal")) == {"m1", "m2", "m3", ""}
+        near, days, far = (of[f"{where}"] for where in
+                           ("within sessions", "across sessions", "across animals"))  # fmt: skip
+        assert min(near["m1"], days["m1"], near["m2"], days["m2"], far["m2"], far["m3"]) > 0.9
+        assert far["m1"] < 0.75
+        pairs = table[table["against"] != ""].set_index(["tested", "against"])
+        difference = pairs.loc[("within sessions", "across animals")]
+        assert difference["value"] == pytest.approx(near[""] - far[""])
+        assert difference["n_animals"] == 3
+
+    @pytest.mark.study
+    def test_all_are_scored_on_the_same_windows(self, further):
+        """The mean over blocks of the across-animal decoder's AUC, by hand."""
+        run, tasks = further
+        blocks = [t for t in tasks if t.condition.name == "linear: within sessions"]
+        whole = next(t for t in tasks if t.condition.name == "linear" and "test-m2" in t.fold.name)
+        told = Predictions.load(whole.folder / "predictions.npz").of_part("test")
+        sessions = np.array(told.session_names)[told.session]
+        found = []
+        for task in blocks:
+            part = Predictions.load(task.folder / "predictions.npz").of_part("test")
+            if part.animal_names[part.animal[0]] != "m2":
+                continue
+            same = (sessions == part.session_names[part.session[0]]) & np.isin(
+                told.frame, part.frame
+            )
+            found.append(score_sessions(told.where(same))["auc"].iloc[0])
+        table = run.read_table("generalisation")
+        row = table[(table["tested"] == "across animals") & (table["animal"] == "m2")]
+        assert row["value"].item() == pytest.approx(np.nanmean(found))
+
+    @pytest.mark.parametrize(
+        ("keys", "match"),
+        [
+            ('condition = "x"', "that is no condition"),
+            ('condition = "linear"\nacross = ["animals", "animals"]', "names one kind of fold"),
+            ('condition = "linear"\nacross = ["animals"]', "at least"),
+        ],
+    )
+    def test_what_cannot_be(self, linear_cohort, keys, match):
+        path = linear_cohort / "study.toml"
+        path.write_text(LINEAR_STUDY + f"[[generalisation]]\n{keys}\n", "utf-8")
+        with pytest.raises(StudyError, match=match):
+            read_study(path)

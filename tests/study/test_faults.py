@@ -66,7 +66,7 @@ def test_none():
         (
             {"maps": [{}]},
             "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, "
-            "condition, map, confounds, region_set, learning_curve, comparison)",
+            "condition, map, confounds, region_set, learning_curve, generalisation, comparison)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},

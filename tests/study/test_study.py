@@ -382,7 +382,7 @@ class TestFaults:
             "before, before_s, after, after_s, shift, shift_s)",
             "condition 1 ('gru'), training: epochs = \"30\": a whole number is needed",
             "unknown key 'frmes' (known: preset, data, target, folds, condition, map, confounds, "
-            "region_set, learning_curve, comparison)",
+            "region_set, learning_curve, generalisation, comparison)",
             "2 conditions are named 'gru'; names must differ",
             "condition 'gru' is like 'gru2', which is no condition; did you mean 'gru'?",
         ]

@@ -296,6 +296,7 @@ def page_figures(values: RunValues) -> list[PageFigure]:
         _of_confounds,
         _of_sweeps,
         _of_learning,
+        _of_generalisation,
         _of_curves,
         _of_sessions,
         _of_recordings,
@@ -406,6 +407,26 @@ def _of_learning(values: RunValues, name: str) -> Iterator[PageFigure]:
             f"Mean score of animals with {rows['amount'].nunique()} amounts of training data.",
             draw_sweep(shown, along[str(varied)], metric_of(values, name)),
         )
+
+
+def _of_generalisation(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = values.table("generalisation")
+    if table.empty:
+        return
+    chosen = (table["condition"] == name) & (table["animal"] != "")
+    own = table[chosen].rename(columns={"tested": "setting"})
+    if own.empty:
+        return
+    yield PageFigure(
+        "generalisation",
+        "scores",
+        "Within sessions, across sessions, across animals",
+        "The same decoder, trained on other blocks of the session that is tested, on other "
+        "sessions of the animal, or on other animals, and scored on the same windows. One line an "
+        "animal, black their mean.",
+        f"Mean score of {own['animal'].nunique()} animals by what was left out.",
+        draw_sweep(own, "where the decoder is tested", metric_of(values, name)),
+    )
 
 
 def _shift_lines(values: RunValues, settings: dict[str, object]) -> dict[str, "pd.Series[float]"]:

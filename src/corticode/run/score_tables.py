@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import reduce
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from corticode.data.confounds import least_reliable
 from corticode.data.files import write_text
@@ -46,7 +49,7 @@ from corticode.evaluate.confounds import (
 )
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.detection import calibrate_by_animal, detect_by_animal
-from corticode.evaluate.intervals import score_interval
+from corticode.evaluate.intervals import Interval, interval, score_interval, t_test
 from corticode.evaluate.nulls import COHORT, permute_test_labels
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.refits import permute_and_refit
@@ -58,7 +61,13 @@ from corticode.evaluate.region_sets import (
     set_names,
     set_side_by_side,
 )
-from corticode.evaluate.scores import SKILL, blank_findings, score_animals, score_conditions
+from corticode.evaluate.scores import (
+    SKILL,
+    blank_findings,
+    score_animals,
+    score_conditions,
+    score_sessions,
+)
 from corticode.run.fits import FitTask, condition_windows, left_out
 from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
 from corticode.run.map_tables import write_map_tables
@@ -73,6 +82,8 @@ SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
 # Windows among which labels are permuted and a linear decoder fitted anew: more are thinned.
 MOST_WINDOWS = 100_000
+# More frames than a session has.
+MOST_FRAMES = 2**40
 
 
 class Scored(NamedTuple):
@@ -196,6 +207,17 @@ def make_groups(made: Scored) -> Made:
     if len(set(groups.values())) < 2:
         return (), ()
     return [compare_groups(made.session_scores, groups)], ()
+
+
+def make_generalisation(made: Scored) -> Made:
+    """``generalisation.csv``."""
+    tables, findings = [], []
+    for condition, tested in made.plan.generalisation:
+        try:
+            tables.append(generalisation_table(condition, tested, made.fitted))
+        except DataError as error:
+            findings.append(Finding("fold", f"no table of where it is tested: {error}", condition))
+    return tables, findings
 
 
 def make_learning_curves(made: Scored) -> Made:
@@ -575,6 +597,109 @@ def learning_curve_table(
                 pd.DataFrame(rows).reindex(columns=[*columns, "low", "high", "n_animals"])
             )
     return tables
+
+
+def generalisation_table(
+    condition: str, tested: Mapping[str, str], fits: Sequence[FitTask]
+) -> pd.DataFrame:
+    """Scores of one decoder within sessions, across them and across animals, on the same windows.
+
+    Every fit is scored in the pieces of sessions that the smallest test parts are, on the windows
+    that all of the conditions tested there; a piece's score is blank for all or for none.
+
+    Parameters
+    ----------
+    condition
+        The condition that is asked about.
+    tested
+        The conditions by where each is tested, nearest first.
+    fits
+        Every fit of the run.
+
+    Returns
+    -------
+    DataFrame
+        condition, tested, against (empty: no difference), animal (empty: their mean), metric,
+        value, low, high (95 % over animals), n_animals, p (of differences: paired t).
+
+    Raises
+    ------
+    DataError
+        A condition has no fit, or they have no window in common.
+    """
+    own = {where: _tested_by(name, fits) for where, name in tested.items()}
+    names: dict[tuple[str, str], int] = {}
+    codes = {where: [_window_codes(one, names) for one in told] for where, told in own.items()}
+    shared = reduce(np.intersect1d, [np.concatenate(parts) for parts in codes.values()])
+    pieces = min(codes.values(), key=lambda parts: max(part.size for part in parts))
+    piece_of = np.full(shared.size, -1)
+    for k, part in enumerate(pieces):
+        piece_of[np.isin(shared, part)] = k
+    rows = []
+    for where, told in own.items():
+        for seed, (one, code) in enumerate(zip(told, codes[where], strict=True)):
+            at = np.searchsorted(shared, code).clip(0, shared.size - 1)
+            piece = np.where(shared[at] == code, piece_of[at], -1) if shared.size else code * 0 - 1
+            for k in np.unique(piece[piece >= 0]):
+                scored = score_sessions(one.where(piece == k))
+                rows.append(scored.assign(condition=where, fold=f"{k}", seed=seed))
+    if not rows:
+        raise DataError("no window is tested in all of them")
+    values = score_animals(pd.concat(rows, ignore_index=True))
+    table = values.pivot(index="animal", columns="condition", values="value")[list(own)]
+    table = table.dropna()
+    if table.empty:
+        raise DataError(
+            "no animal has a score in all of them; blocks may be too short for bouts of each class "
+            "(give [folds] blocks = 3, or across = ['sessions', 'animals'])"
+        )
+    metric = str(values["metric"].iloc[0])
+    found: list[dict[str, Any]] = []
+    for where in own:
+        found += [
+            {"tested": where, "against": "", "animal": animal, "value": value}
+            for animal, value in table[where].items()
+        ]
+        ends = score_interval(table[where], metric)
+        found.append({"tested": where, "against": "", "animal": ""} | _ends_of(ends))
+    for near, far in combinations(own, 2):
+        difference = (table[near] - table[far]).to_numpy(np.float64)
+        row = {"tested": near, "against": far, "animal": "", "p": t_test(difference)}
+        found.append(row | _ends_of(interval(difference)))
+    columns = ["tested", "against", "animal", "value", "low", "high", "n_animals", "p"]
+    done = pd.DataFrame(found).reindex(columns=columns)
+    done.insert(3, "metric", metric)
+    done.insert(0, "condition", condition)
+    return done
+
+
+def _ends_of(found: Interval) -> dict[str, Any]:
+    return {"value": found.mean, "low": found.low, "high": found.high, "n_animals": found.n}
+
+
+def _tested_by(name: str, fits: Sequence[FitTask]) -> list[Predictions]:
+    """The test parts of a condition's fits.
+
+    Raises
+    ------
+    DataError
+        It has none.
+    """
+    own = [task for task in fits if task.condition.name == name]
+    if not own:
+        raise DataError(f"{name!r} has no fit with scores")
+    return [Predictions.load(task.folder / "predictions.npz").of_part("test") for task in own]
+
+
+def _window_codes(told: Predictions, names: dict[tuple[str, str], int]) -> NDArray[np.int64]:
+    """A number for each window's session and frame; sessions get theirs as they come."""
+    both, inverse = np.unique(
+        np.stack([told.animal, told.session], axis=1), axis=0, return_inverse=True
+    )
+    own = [
+        names.setdefault((told.animal_names[a], told.session_names[s]), len(names)) for a, s in both
+    ]
+    return np.array(own, np.int64)[inverse.ravel()] * MOST_FRAMES + told.frame
 
 
 def _points(curve: LearningCurveKeys, fits: Sequence[FitTask]) -> dict[str, dict[str, float]]:

@@ -62,6 +62,12 @@ TABLES: Mapping[str, Table] = {
         "condition varied amount animal metric value low high n_animals",
         made_by="score_tables.make_learning_curves",
     ),
+    "generalisation": Table(
+        "Within sessions, across sessions, across animals",
+        "ask for it with [[generalisation]] in the study file",
+        "condition tested against animal metric value low high n_animals p",
+        made_by="score_tables.make_generalisation",
+    ),
     "groups": Table(
         "Groups of animals",
         "name each animal's group in the catalogue, column 'group'",
@@ -196,6 +202,7 @@ TEXT_COLUMNS = frozenset(
         "reason",
         "quantity",
         "varied",
+        "tested",
         "group",
         "against",
     }

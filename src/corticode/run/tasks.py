@@ -84,6 +84,7 @@ from corticode.study.study import (
     reads_movies,
     resolve,
     settings_of_map,
+    tested_of,
     without_conditions,
 )
 
@@ -98,7 +99,7 @@ NOT_DECODED = ("group", "date")
 
 
 # Of a condition: what it starts from enters a fit's key by that fit's own key.
-NOT_SETTINGS = ("name", "start_from", "folds", "train_animals", "train_frames")
+NOT_SETTINGS = ("name", "start_from", "folds", "train_animals", "train_frames", "folds_by")
 
 
 def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
@@ -310,6 +311,7 @@ class Plan:
     comparisons: tuple[ComparisonKeys, ...] = ()
     curves: tuple[LearningCurveKeys, ...] = ()
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    generalisation: Sequence[tuple[str, Mapping[str, str]]] = ()
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
     content: KnownContent = field(default_factory=KnownContent)
@@ -401,7 +403,8 @@ def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
     """
     condition = resolve(keys, content.frame_rate_hz)
     folds = make_folds(study, content.sessions, condition)
-    return Asked(condition, tuple(folds), tuple(groups_of(study, content.sessions, folds)))
+    by = condition.folds_by or study.folds.by
+    return Asked(condition, tuple(folds), tuple(groups_of(content.sessions, folds, by)))
 
 
 def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
@@ -428,7 +431,7 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
     )
     lost = lost_bouts([session.placed for session in content.sessions], condition.target)
     return [
-        *animals_without_folds(study, content.sessions),
+        *animals_without_folds(study, content.sessions, condition),
         *([] if lost is None else [lost]),
         *_rule_of_no_clock(study, content.sessions, condition.target),
         *selection_leaks(condition),
@@ -503,6 +506,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         region_sets=study.region_sets,
         comparisons=study.comparisons,
         curves=study.curves,
+        generalisation=[(one.condition, tested_of(one, study)) for one in study.generalisation],
         groups={(one.animal, one.session): one.group for one in content.recordings if one.group},
         content=KnownContent(
             files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
@@ -716,9 +720,10 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
     """
     animals = [session.animal for session in sessions]
     names = [session.session for session in sessions]
-    if study.folds.by == "animal":
+    by = condition.folds_by or study.folds.by
+    if by == "animal":
         folds = leave_animals_out(animals, names, validate=study.folds.validate_by)
-    elif study.folds.by == "session":
+    elif by == "session":
         folds = leave_sessions_out(animals, names)
     else:
         folds = leave_blocks_out(
@@ -728,7 +733,8 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
             blocks=study.folds.blocks,
             gap_frames=_gap_of_chain(study, condition, sessions[0].frame_rate_hz),
         )
-    folds = _chosen_folds(folds, study.folds.only, "[folds] only")
+    if by == study.folds.by:
+        folds = _chosen_folds(folds, study.folds.only, "[folds] only")
     folds = _chosen_folds(folds, condition.folds, f"condition {condition.name!r}, folds,")
     if condition.train_animals is None and condition.train_frames is None:
         return folds
@@ -775,10 +781,13 @@ def _gap_of_chain(study: Study, condition: Condition, frame_rate_hz: float | Non
     )
 
 
-def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Finding]:
+def animals_without_folds(
+    study: Study, sessions: Sequence[Session], condition: Condition
+) -> list[Finding]:
     """Animals that are in no fold, or never tested, for want of sessions that could validate."""
     n_sessions = Counter(session.animal for session in sessions)
-    if study.folds.by == "animal" and study.folds.validate_by == "session":
+    by = condition.folds_by or study.folds.by
+    if by == "animal" and study.folds.validate_by == "session":
         several = [animal for animal, n in n_sessions.items() if n > 1]
         reason = (
             "is never tested: no other animal has two sessions, one to train and one to validate"
@@ -788,7 +797,7 @@ def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Fin
             for animal in n_sessions
             if several in ([animal], [])
         ]
-    if study.folds.by != "session":
+    if by != "session":
         return []
     return [
         Finding(
@@ -803,10 +812,10 @@ def animals_without_folds(study: Study, sessions: Sequence[Session]) -> list[Fin
 
 
 def groups_of(
-    study: Study, sessions: Sequence[Session], folds: Sequence[Fold]
+    sessions: Sequence[Session], folds: Sequence[Fold], by: str
 ) -> Iterator[tuple[list[int], list[Fold]]]:
     """Sessions that share their regions, with their folds: all, or those of one animal each."""
-    if study.folds.by == "animal":
+    if by == "animal":
         yield list(range(len(sessions))), list(folds)
         return
     for animal in dict.fromkeys(session.animal for session in sessions):

@@ -32,6 +32,7 @@ class Condition:
     behavior: tuple[str, ...] = ()
     train_animals: int | None = None
     train_frames: int | None = None
+    folds_by: str | None = None
 
     def __post_init__(self) -> None:
         check_network(self.network, self.target.kind, self.input)

@@ -335,6 +335,9 @@ class ConditionKeys(_Keys):
     folds: list[str] | None = Field(
         None, min_length=1, description="Names of the folds of this condition; default the study's."
     )
+    folds_by: Literal["animal", "session", "block"] | None = Field(
+        None, description="As `by` of `[folds]`, for this condition; default the study's."
+    )
     permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
         None, description="Exchange label traces between these: the control at chance."
     )
@@ -463,6 +466,22 @@ class LearningCurveKeys(_Keys):
     )
 
 
+class GeneralisationKeys(_Keys):
+    """Conditions tested within sessions, in other sessions, and in other animals.
+
+    The same decoder is trained and tested within sessions (`NAME: within sessions`), across the
+    sessions of an animal (`NAME: across sessions`) and across animals (`NAME: across animals`), as
+    far as the condition itself does not; all are scored on the same windows.
+    """
+
+    condition: str = Field(description="The condition that is asked about.")
+    across: list[Literal["blocks", "sessions", "animals"]] = Field(
+        ["blocks", "sessions", "animals"],
+        min_length=2,
+        description="What is left out: blocks of a session, sessions of an animal, animals.",
+    )
+
+
 class RegionSetKeys(_Keys):
     """Is a set of regions needed, and is it enough? Two conditions beside one, and random sets.
 
@@ -524,6 +543,10 @@ class StudyKeys(_Keys):
     region_set: list[RegionSetKeys] = Field([], description="Sets of regions that are asked about.")
     learning_curve: list[LearningCurveKeys] = Field(
         [], description="Conditions that are trained on less, too."
+    )
+    generalisation: list[GeneralisationKeys] = Field(
+        [],
+        description="Conditions that are tested within sessions, across sessions and animals.",
     )
     comparison: list[ComparisonKeys] = Field(
         [], description="Conditions that are set against each other."

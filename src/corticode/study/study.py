@@ -44,6 +44,7 @@ from corticode.study.keys import (
     ConfoundKeys,
     DataKeys,
     FoldKeys,
+    GeneralisationKeys,
     LearningCurveKeys,
     MapKeys,
     NetworkKeys,
@@ -57,6 +58,12 @@ from corticode.study.keys import (
 )
 from corticode.study.unused import unused_keys
 
+# Of `[[generalisation]]`: what is left out, the folds that do so, and in words; nearest first.
+WHERE_TESTED: Mapping[str, tuple[str, str]] = {
+    "blocks": ("block", "within sessions"),
+    "sessions": ("session", "across sessions"),
+    "animals": ("animal", "across animals"),
+}
 PRESETS = ("recommended", "online", "text", "code")
 
 
@@ -85,6 +92,8 @@ class Study:
         Conditions that are set against each other.
     curves
         Conditions that are trained on less, too.
+    generalisation
+        Conditions that are tested nearer and farther, too.
     unused
         Keys that the file itself gives and that do nothing.
     left_out
@@ -100,6 +109,7 @@ class Study:
     region_sets: tuple[RegionSetKeys, ...] = ()
     comparisons: tuple[ComparisonKeys, ...] = ()
     curves: tuple[LearningCurveKeys, ...] = ()
+    generalisation: tuple[GeneralisationKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
     left_out: tuple[Finding, ...] = field(default=(), compare=False)
 
@@ -243,6 +253,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     faults += confound_faults(keys.confounds, {c.name: c for c in conditions})
     faults += set_faults(keys.region_set, {c.name: c for c in conditions})
     faults += curve_faults(keys.learning_curve, {c.name: c for c in conditions})
+    faults += further_faults(keys.generalisation, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
@@ -251,13 +262,23 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     ordered = _needed_first(conditions)
     asked = tuple({one.condition: one for one in keys.confounds}.values())
     sets, compared = tuple(keys.region_set), tuple(keys.comparison)
-    curves = tuple(keys.learning_curve)
+    curves, further = tuple(keys.learning_curve), tuple(keys.generalisation)
     # A run folder's own study names every key, those of presets too.
     is_resolved = (path.parent / "provenance.json").is_file()
     unused = () if is_resolved else tuple(unused_keys(raw, conditions, keys.folds, keys.map))
     data = keys.data if is_resolved else _with_preset(keys)
     return Study(
-        path, data, keys.folds, tuple(ordered), asked_maps, asked, sets, compared, curves, unused
+        path,
+        data,
+        keys.folds,
+        tuple(ordered),
+        asked_maps,
+        asked,
+        sets,
+        compared,
+        curves,
+        further,
+        unused,
     )
 
 
@@ -364,6 +385,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         region_sets=sets,
         comparisons=tuple(compared),
         curves=tuple(one for one in study.curves if one.condition not in gone),
+        generalisation=tuple(c for c in study.generalisation if c.condition not in gone),
     )
     return found, tuple(c.name for c in study.conditions if c.name in gone)
 
@@ -481,7 +503,12 @@ def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
         return dict(raw)
     names = [c.get("name") for c in conditions if isinstance(c, Mapping)]
     added: dict[str, dict[str, Any]] = {}
-    asked_for = (*_confound_controls(raw), *_set_controls(raw), *_curve_conditions(raw))
+    asked_for = (
+        *_confound_controls(raw),
+        *_set_controls(raw),
+        *_curve_conditions(raw),
+        *_further_folds(raw),
+    )
     for name, asked, keys in asked_for:
         if asked in names and name not in names:
             added.setdefault(name, {"name": name, "like": asked} | keys)
@@ -554,6 +581,53 @@ def _curve_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[s
                 if isinstance(amount, int | float) and not isinstance(amount, bool):
                     name = curve_name(table["condition"], key, amount)
                     yield name, table["condition"], {own: amount}
+
+
+def _further_folds(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of each kind of fold that a condition is asked to carry over."""
+    folds = raw.get("folds")
+    by = folds.get("by", "animal") if isinstance(folds, Mapping) else "animal"
+    given = raw.get("condition")
+    own = {c.get("name"): c for c in given if isinstance(c, Mapping)} if given else {}
+    for table in _tables_of(raw, "generalisation"):
+        itself = own.get(table["condition"], {}).get("folds_by", by)
+        across = table.get("across", list(WHERE_TESTED))
+        for what in across if isinstance(across, list) else ():
+            if what in WHERE_TESTED and WHERE_TESTED[what][0] != itself:
+                own_by, words = WHERE_TESTED[what]
+                name = f"{table['condition']}: {words}"
+                yield name, table["condition"], {"folds_by": own_by}
+
+
+def tested_of(keys: GeneralisationKeys, study: Study) -> dict[str, str]:
+    """The conditions of a question of generalisation, by where each is tested, nearest first.
+
+    Examples
+    --------
+    >>> list(WHERE_TESTED.values())[-1]
+    ('animal', 'across animals')
+    """
+    own = next(c for c in study.conditions if c.name == keys.condition)
+    itself = own.folds_by or study.folds.by
+    return {
+        words: keys.condition if by == itself else f"{keys.condition}: {words}"
+        for what, (by, words) in WHERE_TESTED.items()
+        if what in keys.across
+    }
+
+
+def further_faults(
+    asked: Sequence[GeneralisationKeys], conditions: Mapping[str, ConditionKeys]
+) -> Iterator[str]:
+    """Questions of generalisation that cannot be asked, and why."""
+    for one in asked:
+        where = f"[[generalisation]] of {one.condition!r}"
+        if one.condition not in conditions:
+            yield f"{where}: that is no condition{guess(one.condition, list(conditions))}"
+        elif conditions[one.condition].folds is not None:
+            yield f"{where}: it names its own folds, which others do not have; leave folds out"
+        if len(set(one.across)) < 2:
+            yield f"{where} names one kind of fold; give two, as across = ['sessions', 'animals']"
 
 
 def names_of(curve: LearningCurveKeys) -> dict[str, tuple[str, float]]:
@@ -798,6 +872,7 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         tuple(keys.behavior or ()),
         keys.train_animals,
         _frames_of_minutes(keys, frame_rate_hz),
+        folds_by=keys.folds_by,
     )
 
 

@@ -78,7 +78,7 @@ def unused_keys(
     alike: dict[tuple[str, str], list[str]] = {}
     for (key, reason), names in found.items():
         alike.setdefault((_in_conditions(names), reason), []).append(key)
-    for key, reason in _of_folds(_given(raw.get("folds")), folds):
+    for key, reason in _of_folds(_given(raw.get("folds")), folds, conditions):
         alike.setdefault(("", reason), []).append(f"folds.{key}")
     for key, where in _of_maps(maps):
         alike.setdefault((where, ""), []).append(key)
@@ -181,12 +181,15 @@ _RULES = {
 }
 
 
-def _of_folds(given: Sequence[str], folds: FoldKeys) -> Iterator[tuple[str, str]]:
+def _of_folds(
+    given: Sequence[str], folds: FoldKeys, conditions: Sequence[ConditionKeys]
+) -> Iterator[tuple[str, str]]:
     """Keys of ``[folds]``, and why each does nothing."""
-    if folds.by != "block":
+    used = {keys.folds_by or folds.by for keys in conditions}
+    if "block" not in used:
         reason = f"folds are by {folds.by!r}, not by 'block'"
         yield from ((key, reason) for key in OF_BLOCKS if key in given)
-    if folds.by != "animal" and "validate" in given:
+    if "animal" not in used and "validate" in given:
         yield "validate", f"folds are by {folds.by!r}, not by 'animal'"
 
 
