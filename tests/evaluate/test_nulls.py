@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError
 from corticode.evaluate.intervals import holm
 from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.nulls import (
+    FEWEST_BLOCKS,
+    autocorrelation_time,
     day_of,
     day_trends,
     draw_derangements,
@@ -23,6 +26,7 @@ from corticode.evaluate.nulls import (
     n_orders,
     order_blocks,
     order_p,
+    permute_blocks,
     permute_test_labels,
     short_findings,
     short_sessions,
@@ -420,3 +424,133 @@ def test_slope_and_mean():
     found = mean_known(np.array([[1, np.nan, 3], [np.nan] * 3]))
     assert found[0] == 2
     assert np.isnan(found[1])
+
+
+def slow(n, time, rng):
+    """An autoregressive signal of unit variance whose autocorrelation falls to 1/e in some time."""
+    stays = np.exp(-1 / time)
+    return lfilter([1], [1, -stays], rng.normal(size=n + 500) * np.sqrt(1 - stays**2))[500:]
+
+
+class TestOneSession:
+    def test_time_of_known_signals(self):
+        rng = np.random.default_rng(0)
+        assert autocorrelation_time(slow(40_000, 12, rng)) == pytest.approx(12, abs=2)
+        assert autocorrelation_time(rng.normal(size=500)) == 1
+        assert autocorrelation_time(np.ones(30)) == 30
+        assert autocorrelation_time(np.full(30, np.nan)) == 30
+        # A gap neither lengthens nor shortens it.
+        with_gap = slow(40_000, 12, rng)
+        with_gap[5000:9000] = np.nan
+        assert autocorrelation_time(with_gap) == pytest.approx(12, abs=2)
+
+    def test_permutations_by_brute_force(self):
+        rng = np.random.default_rng(1)
+        label = (slow(1500, 4, rng) > 0).astype(float)
+        score = (label + rng.normal(size=1500)).round(1)
+        # A gap without predictions, as between the parts of folds, and one without labels.
+        frames = np.r_[0:700, 720:1500]
+        label[900:910] = np.nan
+        found = permute_blocks(label, [(frames, score[frames])], n_draws=19)
+        length = found.block_frames
+        assert length % 5 == 0
+        assert found.n_blocks == 1500 // length >= FEWEST_BLOCKS
+        n = found.n_blocks * length
+        blocks, values = label[:n].reshape(-1, length), []
+        for order in draw_orders(np.zeros(found.n_blocks, int), 19):
+            permuted = np.full(1500, np.nan)
+            permuted[:n] = blocks[order].ravel()
+            values.append(binary_scores(permuted[frames], score[frames])["auc"])
+        assert found.p == order_p(values) == found.smallest_p == 1 / 20
+        assert found.permuted_mean == pytest.approx(np.mean(values[1:]))
+        assert found.value == binary_scores(label[frames], score[frames])["auc"]
+        assert found.p_shift <= 2 / 20
+
+    def test_the_longer_time_counts(self):
+        rng = np.random.default_rng(2)
+        label = (rng.random(4000) > 0.5).astype(float)
+        score = slow(4000, 20, rng)
+        found = permute_blocks(label, [(np.arange(4000), score)], n_draws=9)
+        assert found.block_frames == 5 * autocorrelation_time(score)
+
+    def test_few_blocks_give_no_p(self):
+        rng = np.random.default_rng(3)
+        label = (slow(600, 20, rng) > 0).astype(float)
+        found = permute_blocks(label, [(np.arange(600), label)], n_draws=9)
+        assert np.isnan(found.p)
+        assert found.n_orders == 0
+        assert "20 are needed: record for longer, or several sessions" in found.reason
+
+    def test_a_drift_gives_no_p(self):
+        drift = np.linspace(-1, 1, 3000)
+        reasons = []
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            label = (slow(3000, 3, rng) + drift > 0).astype(float)
+            score = slow(3000, 3, rng) + drift
+            found = permute_blocks(label, [(np.arange(3000), score)], n_draws=9)
+            # Circular shifts find what is not there.
+            assert np.isnan(found.p)
+            assert found.p_shift <= 0.2
+            reasons.append(found.reason)
+        assert any("the label drifts over the session (r with time +0." in one for one in reasons)
+
+    def test_levels_of_decoders_of_blocks_are_their_own(self):
+        rng = np.random.default_rng(4)
+        label = (slow(2000, 4, rng) > 0).astype(float)
+        score = label + rng.normal(size=2000)
+        parts = [np.arange(k, k + 500) for k in range(0, 2000, 500)]
+        same = permute_blocks(label, [(part, score[part]) for part in parts], n_draws=19)
+        moved = [(part, score[part] + 10 * k) for k, part in enumerate(parts)]
+        assert permute_blocks(label, moved, n_draws=19) == same
+
+    @pytest.mark.parametrize("kind", ["classes", "value"])
+    def test_other_targets(self, kind):
+        rng = np.random.default_rng(5)
+        state = slow(1500, 3, rng)
+        label = np.digitize(state, [-0.5, 0.5]).astype(float) if kind == "classes" else state
+        score = np.eye(3)[label.astype(int)] if kind == "classes" else state + rng.normal(size=1500)
+        found = permute_blocks(label, [(np.arange(1500), score)], kind, n_draws=19)
+        assert (found.p, found.reason) == (1 / 20, "")
+
+    def test_a_row_of_the_table(self):
+        rng = np.random.default_rng(6)
+        label = (slow(1500, 3, rng) > 0).astype(np.float32)
+        score = np.clip(0.5 + 0.2 * (label - 0.5) + 0.2 * rng.normal(size=1500), 0, 1)
+        halves = [
+            said([label[part]], [score[part]], frames=[np.arange(1500)[part]])
+            for part in (slice(0, 740), slice(760, 1500))
+        ]
+        row = permute_test_labels(halves).animals.iloc[0]
+        assert row["p"] == row["smallest_p"] == 0.001
+        assert row["n_blocks"] >= FEWEST_BLOCKS
+        assert row["exchanged"].startswith("blocks of ")
+        assert "p_shift is of circular shifts: too liberal" in row["note"]
+
+    def test_a_session_is_judged_over_all_its_blocks(self):
+        # Two bouts of each class in a block are too few, four in a session are not.
+        half = np.tile([0.0, 1.0], 2).repeat(5)
+        whole = [said([half], [half], frames=[np.arange(k, k + 20)]) for k in (0, 20)]
+        names, findings = usable_sessions(whole)
+        assert (names, findings) == ([("m1", "s0")], [])
+        names, [finding] = usable_sessions(whole[:1])
+        assert names == []
+        assert "2 bouts of 0" in finding.reason
+
+    @pytest.mark.study
+    def test_false_positives_with_slow_signals_and_none_under_drift(self):
+        """Blocks by the time of the label alone give 0.17 where scores are slower."""
+        rng = np.random.default_rng(7)
+        drift, p, n_without = np.linspace(-1.5, 1.5, 3000), [], 0
+        for _ in range(120):
+            label = (slow(3000, 5, rng) > 0.3).astype(float)
+            score = slow(3000, 15, rng)
+            p.append(permute_blocks(label, [(np.arange(3000), score)], n_draws=99).p)
+        for _ in range(20):
+            label = (slow(3000, 5, rng) + drift > 0.3).astype(float)
+            score = slow(3000, 15, rng) + drift
+            n_without += permute_blocks(label, [(np.arange(3000), score)], n_draws=99).reason != ""
+        known = np.array(p)[~np.isnan(p)]
+        assert known.size > 95
+        assert np.mean(known <= 0.05) == pytest.approx(0.05, abs=0.05)
+        assert n_without == 20

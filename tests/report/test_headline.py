@@ -94,6 +94,26 @@ def test_the_cohorts_test_may_take_a_claim_back(make_values):
     assert "linear decoders refitted: p = 0.4." in headline(values)
 
 
+def test_one_session_is_told_by_its_blocks(make_values):
+    row = nulls("gru", [0.002]).assign(
+        n_blocks=25, p_shift=0.01, exchanged="blocks of 120 frames within the session"
+    )
+    values = with_values(make_values(), [0.9])
+    words = headline(make_values(tables={**values.tables, "nulls": row}))
+    assert words.startswith("No claim with 1 animal: ")
+    assert (
+        "Permuting blocks of 120 frames within the session (25 blocks): p = 0.002 (the smallest "
+        "possible 0.001; circular shifts, too liberal under drift: p = 0.01)."
+    ) in words
+    assert "of 1 animals" not in words
+    why = "no valid p: the score drifts over the session; p_shift is of circular shifts"
+    words = headline(make_values(tables={**values.tables, "nulls": row.assign(p=np.nan, note=why)}))
+    assert "No valid p: the score drifts over the session (circular shifts, too" in words
+    # Of several animals with a session each, animals are counted.
+    several = pd.concat([row, row.assign(animal="m2")])
+    assert "in 2 of 2 animals" in headline(make_values(tables={"nulls": several}))
+
+
 def test_animals_are_counted_by_their_own_p_beside_what_chance_gives(make_values):
     table = nulls("gru", [0.01, 0.2, 1 / 6], smallest_p=[0.001, 0.001, 1 / 6])
     words = headline(make_values(tables={"nulls": table}))

@@ -227,6 +227,18 @@ def test_animals_and_their_bouts(make_values):
     assert first["bouts"] == "0: 10, 1: 8"
 
 
+def test_a_session_in_blocks_is_one_and_has_the_bouts_of_all(make_values):
+    sessions = make_values(animals=("m1",)).tables["session_scores"]
+    first = sessions[sessions["session"] == "monday"]
+    later = first.assign(fold="block 2", first_frame=1000, last_frame=1899, base_rate=0.6)
+    values = make_values(
+        animals=("m1",), tables={"session_scores": pd.concat([first, later, later.assign(seed=1)])}
+    )
+    [row] = overview(values)
+    assert (row["n_sessions"], row["n_windows"], row["base_rate"]) == (1, "1,800", "0.50")
+    assert row["bouts"] == "0: 10, 1: 8"
+
+
 def test_controls_are_marked(make_values):
     assert [row["is_control"] for row in condition_rows(make_values())] == [False, False, True]
 

@@ -17,6 +17,7 @@ from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, EQUIVALENCE, PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import holm
 from corticode.evaluate.scores import score_sessions
+from corticode.report.write import write_report
 from corticode.run.check import check_study
 from corticode.run.fits import FitTask
 from corticode.run.folder import Run
@@ -266,6 +267,58 @@ class TestInARun:
         assert len(again.by_animal[0]) == 4
         kept = json.loads((run.condition_folder("linear") / "null.json").read_text("utf-8"))
         assert len(kept["animals"]) == 4
+
+
+ONE_SESSION = """
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "run"
+[folds]
+by = "block"
+[[condition]]
+name = "linear"
+preprocess = { detrend_frames = 0 }
+window = { before = 5, after = 5 }
+network = { kind = "linear-window" }
+training = { penalty = [0.01] }
+"""
+
+
+@pytest.mark.study
+def test_one_session_from_file_to_page(write_cohort, run_inline, tmp_path):
+    """Blocks of it are permuted, bouts are summed over folds, and animals are not spoken of."""
+    size = {"animals": 1, "sessions": 1, "n_frames": 1500}
+    folder = write_cohort(tmp_path / "cohort", study=ONE_SESSION, **size)
+    run_inline(folder, folder / "run")
+    run = Run(folder / "run")
+    nulls = run.read_table("nulls")
+    assert nulls["animal"].tolist() == ["m1"]
+    row = nulls.iloc[0]
+    assert row["n_blocks"] >= 20
+    assert row["p"] == row["smallest_p"] == 0.001
+    assert row["permuted_mean"] == pytest.approx(0.5, abs=0.1)
+    animal = run.read_table("animal_scores").iloc[0]
+    sessions = run.read_table("session_scores")
+    bouts = sessions[["n_bouts_0", "n_bouts_1"]].to_numpy().sum()
+    assert (animal["n_sessions"], animal["n_bouts"]) == (1, bouts)
+    page = write_report(folder / "run").read_text("utf-8")
+    assert "Permuting blocks of " in page
+    assert "All animals together" not in page
+
+
+@pytest.mark.study
+def test_blocks_have_a_score_where_the_session_has_enough_bouts(write_cohort, run_inline, tmp_path):
+    size = {"animals": 1, "sessions": 1, "n_frames": 400}
+    folder = write_cohort(tmp_path / "cohort", study=ONE_SESSION, **size)
+    run_inline(folder, folder / "run")
+    sessions = Run(folder / "run").read_table("session_scores")
+    few = (sessions[["n_bouts_0", "n_bouts_1"]] < 3).any(axis=1)
+    assert few.any()
+    assert (sessions["blank_because"] == "").all()
+    scores = Run(folder / "run").read_table("scores").set_index("fold")
+    assert sessions["auc"].tolist() == scores.loc[sessions["fold"], "auc"].tolist()
+    assert scores["auc_session_mean"].tolist() == scores["auc"].tolist()
 
 
 class TestFaults:

@@ -7,9 +7,12 @@ training data: `corticode.evaluate.refits` fits anew in every draw.
 Sessions of one animal are exchanged, in all orders or within pairs of neighbours. The observed
 order is one of them and is always counted: leaving out the orders in which a session keeps its
 own labels makes p-values far too small with few sessions.
+
+Of an animal with one session, blocks of it are exchanged, so long that what is slow in labels and
+scores does not join neighbouring ones; where there are few, or something drifts, there is no p.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import permutations, product
@@ -20,7 +23,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from corticode.data.windows import Windows
-from corticode.decode.predictions import Predictions
+from corticode.decode.predictions import Predictions, join
 from corticode.errors import TOO_SHORT, DataError, Finding
 from corticode.evaluate.comparisons import cannot_reach
 from corticode.evaluate.intervals import holm
@@ -37,6 +40,10 @@ UNCHECKED = (
     "days this p is too small (0.85 to 1.00 false positives in simulation)"
 )
 DERANGED_DRAWS = 40
+# Within one session: how many autocorrelation times a block lasts, and how many blocks there have
+# to be. Blocks by the time of the label alone gave 0.17 false positives with slow scores.
+BLOCK_TIMES, FEWEST_BLOCKS = 5, 20
+NO_VALID_P = "no valid p"
 # Means of the same numbers in another order differ by rounding only.
 ROUNDING = 1e-12
 SHORTEST_SHARE = 0.6
@@ -54,6 +61,8 @@ COLUMNS = (
     "p",
     "p_pairs",
     "smallest_p",
+    "n_blocks",
+    "p_shift",
     "decoder",
     "note",
 )
@@ -320,6 +329,10 @@ def usable_sessions(predictions: Sequence[Predictions]) -> tuple[list[Name], lis
         (str(animal), str(session)): own
         for (animal, session), own in tables.groupby(["animal", "session"], sort=False)
     }
+    for name, own in rows.items():
+        if len(own.drop_duplicates(["first_frame", "last_frame"])) > 1:
+            # Decoders of folds by block test a part each: the session is judged as a whole.
+            rows[name] = score_sessions(_once(predictions, name))
     places = _places(predictions)
     ordered = sorted(rows, key=lambda name: places[name])
     findings = short_findings({name: int(rows[name]["n_windows"].max()) for name in ordered})
@@ -332,6 +345,13 @@ def usable_sessions(predictions: Sequence[Predictions]) -> tuple[list[Name], lis
             reason = f"has {reasons.iloc[0]}: left out of the permutations"
             findings.append(Finding("session", reason, name[0], name[1]))
     return [name for name in ordered if name not in left_out], findings
+
+
+def _once(predictions: Sequence[Predictions], name: Name) -> Predictions:
+    """The test windows of a session over all decoders, each frame once."""
+    parts = [said.where(is_session(said, name) & (said.part == 2)) for said in predictions]
+    whole = join([part for part in parts if part.n_windows])
+    return whole.where(np.unique(whole.frame, return_index=True)[1])
 
 
 def short_sessions(lengths: Mapping[Name, int]) -> list[Name]:
@@ -434,9 +454,10 @@ class LabelNull:
         One row an animal: animal, metric (``"auc"``, of values ``"pearson_r"``), value (its mean
         within sessions), permuted_mean (its mean over label permutations in which no session
         keeps its labels; chance is an AUC of 0.5, an r of 0), n_sessions,
-        exchanged (``"all sessions"`` or ``"pairs of neighbouring sessions"``), n_orders (with the
-        observed one), p, p_pairs (within pairs of neighbouring sessions, from 10 sessions on; else
-        NaN), smallest_p, decoder and note.
+        exchanged (``"all sessions"``, ``"pairs of neighbouring sessions"`` or blocks of the one
+        session), n_orders (with the observed one), p, p_pairs (within pairs of neighbouring
+        sessions, from 10 sessions on; else NaN), smallest_p, n_blocks and p_shift (of one session:
+        how many blocks, and the p of circular shifts, too liberal under drift), decoder and note.
     trends
         As from `corticode.evaluate.nulls.day_trends`.
     findings
@@ -475,6 +496,11 @@ class _TestSession:
     label: NDArray[np.float64]
     said: tuple[_SessionScores, ...]
 
+    @property
+    def scores(self) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Frames and scores of each decoder."""
+        return [(one.frame, one.score) for one in self.said]
+
 
 def permute_test_labels(
     predictions: Sequence[Predictions],
@@ -491,6 +517,8 @@ def permute_test_labels(
     pairs is given beside that of all orders. Left out are sessions
     under 60 % of the animal's median length and those with too few bouts or seconds of a class
     (`corticode.evaluate.scores.score_sessions`).
+
+    Of an animal with one session, blocks of frames change places (`permute_blocks`).
 
     Parameters
     ----------
@@ -538,6 +566,10 @@ def permute_test_labels(
     rows = []
     for animal in dict.fromkeys(animal for animal, _ in sessions):
         own = [name for name in sessions if name[0] == animal]
+        if len(own) == 1:
+            null = permute_blocks(sessions[own[0]].label, sessions[own[0]].scores, kind)
+            rows.append({"animal": animal, "metric": STATISTICS[kind]} | _of_blocks(null))
+            continue
         pairs = animal in trending
         days_of = [day[name] for name in own]
         in_pairs = order_blocks([animal] * len(own), days_of, [animal])
@@ -585,12 +617,262 @@ def _collect(predictions: Sequence[Predictions], name: Name) -> _TestSession:
         label[part.frame] = part.target
     scores = []
     for part in parts:
-        code = np.zeros(0, np.intp)
-        if part.kind == "binary":
-            code = np.unique(part.score, return_inverse=True)[1]
-        frame = part.frame.astype(np.int64)
-        scores.append(_SessionScores(frame, code, part.score.astype(np.float64)))
+        scores.append(_coded(part.frame.astype(np.int64), part.score.astype(float), part.kind))
     return _TestSession(label, tuple(scores))
+
+
+def _coded(frame: NDArray[np.int64], score: NDArray[np.float64], kind: str) -> _SessionScores:
+    code = np.zeros(0, np.intp)
+    if kind == "binary":
+        code = np.unique(score, return_inverse=True)[1]
+    return _SessionScores(frame, code, score)
+
+
+@dataclass(frozen=True)
+class BlockNull:
+    """What exchanging blocks of one session found.
+
+    Parameters
+    ----------
+    value
+        The statistic as observed, the mean over decoders.
+    permuted_mean
+        Its mean over the permutations; NaN where none were made.
+    block_frames, n_blocks
+        Frames of a block, and how many whole ones the session holds.
+    n_orders
+        Permutations, the observed order counted; 0 where none were made.
+    p, smallest_p
+        Of the permutations; NaN where there is no valid p, and `reason` says why.
+    p_shift
+        The p of circular shifts of the labels, which is too small where something drifts.
+    reason
+        Why there is no valid p; empty where there is one.
+    """
+
+    value: float
+    permuted_mean: float
+    block_frames: int
+    n_blocks: int
+    n_orders: int
+    p: float
+    smallest_p: float
+    p_shift: float
+    reason: str
+
+
+def autocorrelation_time(values: NDArray[np.floating]) -> int:
+    """The lag, in frames, at which the autocorrelation falls below 1/e.
+
+    Parameters
+    ----------
+    values
+        Frame after frame, NaN where there is none, shape (frame,).
+
+    Returns
+    -------
+    int
+        At least 1; the number of frames where it never falls so low, or all values are alike.
+
+    Examples
+    --------
+    >>> autocorrelation_time(np.tile(np.repeat([0.0, 1.0], 10), 20))
+    4
+    """
+    known = ~np.isnan(values)
+    if not known.any() or np.ptp(values[known]) == 0:
+        return max(int(values.size), 1)
+    about = np.where(known, values - values[known].mean(), 0.0)
+    size = 1 << (2 * values.size - 1).bit_length()
+    products, pairs = (
+        np.fft.irfft(np.abs(np.fft.rfft(one, size)) ** 2, size)[: values.size]
+        for one in (about, known.astype(np.float64))
+    )
+    # Lags that no two known frames have say nothing.
+    found = np.where(pairs > 0.5, products / np.maximum(pairs, 0.5), np.nan)
+    below = np.flatnonzero(found < found[0] / np.e)
+    return int(below[0]) if below.size else int(values.size)
+
+
+def permute_blocks(
+    label: NDArray[np.floating],
+    scores: Sequence[tuple[NDArray[np.int64], NDArray[np.floating]]],
+    kind: str = "binary",
+    *,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> BlockNull:
+    """Whether decoders tell one session's labels better than those of its other stretches of time.
+
+    Blocks of labels change places; they last five times the longer autocorrelation time of label
+    and score (the lag at which it falls below 1/e). Frames without a label or a prediction, as in
+    gaps between the parts of folds, stay in their block. There is no valid p with fewer than 20
+    blocks, or where label or score drifts: means of blocks that go with time, by a permutation test
+    of their own (Holm over the two, p < 0.05).
+
+    Parameters
+    ----------
+    label
+        Class or value of each frame of the session, NaN where not known, shape (frame,).
+    scores
+        Of each decoder its frames, shape (window,), and what it said of them, shape (window,) or
+        (window, class). Each decoder's level is its own.
+    kind
+        ``"binary"``, ``"classes"`` or ``"value"``.
+    n_draws, seed
+        As for `draw_orders`.
+
+    Returns
+    -------
+    BlockNull
+        With the p of circular shifts beside.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> label = (np.convolve(rng.normal(size=2009), np.ones(10), "valid") > 0).astype(float)
+    >>> found = permute_blocks(label, [(np.arange(2000), label + rng.normal(size=2000))])
+    >>> found.n_blocks >= 20, found.p, found.reason
+    (True, 0.001, '')
+    """
+    trace: NDArray[np.float64] = np.asarray(label, np.float64)
+    said = [_coded(frame, np.asarray(score, np.float64), kind) for frame, score in scores]
+    statistic = _auc_of if kind == "binary" else partial(_score_of, kind=kind)
+    centred, time = _centred_traces(trace, said)
+    times = [autocorrelation_time(one) for one in (_tested(trace, centred, kind), centred)]
+    length = BLOCK_TIMES * max(times)
+    first = int(min(one.frame.min() for one in said))
+    last = int(max(one.frame.max() for one in said)) + 1
+    n_blocks = (last - first) // length
+    value = _over_decoders(statistic, said, trace)
+    inside = slice(first, first + n_blocks * length)
+    reason = ""
+    if n_blocks < FEWEST_BLOCKS:
+        longer = "score" if times[1] > times[0] else "label"
+        reason = (
+            f"the session holds {n_blocks} blocks of {length} frames ({BLOCK_TIMES} times the "
+            f"autocorrelation time of the {longer}), and {FEWEST_BLOCKS} are needed: record for "
+            "longer, or several sessions"
+        )
+    else:
+        traces = {"label": _tested(trace, centred, kind), "score": centred}
+        reason = _drift(traces, time, inside, length, seed)
+    shifted = _shifts(statistic, said, trace, slice(first, last), length, n_draws)
+    p_shift = order_p([value, *shifted]) if shifted else float("nan")
+    if reason:
+        nan = float("nan")
+        return BlockNull(value, nan, length, n_blocks, 0, nan, nan, p_shift, reason)
+    orders = draw_orders(np.zeros(n_blocks, np.int64), n_draws, seed=seed)
+    blocks = trace[inside].reshape(n_blocks, length)
+    found = []
+    for order in orders:
+        permuted = np.full(trace.size, np.nan)
+        permuted[inside] = blocks[order].ravel()
+        found.append(_over_decoders(statistic, said, permuted))
+    smallest = smallest_p(np.zeros(n_blocks, np.int64), n_draws)
+    mean = float(mean_known(np.array(found[1:])))
+    p = order_p(found)
+    return BlockNull(value, mean, length, n_blocks, len(orders), p, smallest, p_shift, "")
+
+
+def _over_decoders(
+    statistic: Callable[[_SessionScores, NDArray[np.float64]], float],
+    said: Sequence[_SessionScores],
+    label: NDArray[np.float64],
+) -> float:
+    return float(mean_known(np.array([statistic(one, label) for one in said])))
+
+
+def _centred_traces(
+    label: NDArray[np.floating], said: Sequence[_SessionScores]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Score and time of each frame, each decoder's about its own mean, averaged; NaN where none."""
+    total, time, counts = np.zeros((3, label.size))
+    for one in said:
+        score = one.score if one.score.ndim == 1 else one.score[:, -1]
+        total[one.frame] += score - score.mean()
+        time[one.frame] += one.frame - one.frame.mean()
+        counts[one.frame] += 1
+    known = counts > 0
+    total[~known] = time[~known] = np.nan
+    return total / np.maximum(counts, 1), time / np.maximum(counts, 1)
+
+
+def _tested(
+    label: NDArray[np.floating], score: NDArray[np.float64], kind: str
+) -> NDArray[np.float64]:
+    """The labels of frames that were predicted; of several classes whether it is the last."""
+    values = np.where(np.isnan(score), np.nan, label)
+    if kind != "classes":
+        return values
+    return np.where(np.isnan(values), np.nan, values == np.nanmax(values))
+
+
+def _drift(
+    traces: Mapping[str, NDArray[np.float64]],
+    time: NDArray[np.float64],
+    inside: slice,
+    length: int,
+    seed: int,
+) -> str:
+    """Which of label and score goes with time over the session's blocks; empty where neither."""
+    own = np.arange(time.size, dtype=np.float64)
+    found = {}
+    for name, values in traces.items():
+        # A decoder's level is its own, so that only what drifts within its part is drift.
+        along = time if name == "score" else own
+        means = [
+            mean_known(np.where(np.isnan(values), np.nan, one)[inside].reshape(-1, length))
+            for one in (along, values)
+        ]
+        known = ~np.isnan(means[1])
+        found[name] = _trend(means[0][known], means[1][known], N_DRAWS, seed)
+    adjusted = holm([p for _, p in found.values()])
+    drifting = [
+        f"the {name} drifts over the session (r with time {r:+.2f})"
+        for (name, (r, _)), p in zip(found.items(), adjusted, strict=True)
+        if p < LEVEL
+    ]
+    return " and ".join(drifting)
+
+
+def _shifts(
+    statistic: Callable[[_SessionScores, NDArray[np.float64]], float],
+    said: Sequence[_SessionScores],
+    label: NDArray[np.float64],
+    tested: slice,
+    length: int,
+    n_draws: int,
+) -> list[float]:
+    """The statistic with labels shifted in a circle, by a block or more either way."""
+    n_frames = tested.stop - tested.start
+    steps = np.unique(np.linspace(length, n_frames - length, n_draws).astype(np.int64))
+    found = []
+    for step in steps if n_frames > 2 * length else ():
+        shifted = np.full(label.size, np.nan)
+        shifted[tested] = np.roll(label[tested], step)
+        found.append(_over_decoders(statistic, said, shifted))
+    return found
+
+
+def _of_blocks(null: BlockNull) -> dict[str, object]:
+    """The row of an animal with one session."""
+    shift = "p_shift is of circular shifts: too liberal where something drifts"
+    notes = [f"{NO_VALID_P}: {null.reason}" if null.reason else "", shift]
+    return {
+        "value": null.value,
+        "permuted_mean": null.permuted_mean,
+        "n_sessions": 1,
+        "exchanged": f"blocks of {null.block_frames} frames within the session",
+        "n_orders": null.n_orders,
+        "p": null.p,
+        "p_pairs": float("nan"),
+        "smallest_p": null.smallest_p,
+        "n_blocks": null.n_blocks,
+        "p_shift": null.p_shift,
+        "decoder": "the condition's own, as trained",
+        "note": "; ".join(note for note in notes if note),
+    }
 
 
 def _session_table(

@@ -194,6 +194,9 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
     """What permuting the labels of whole sessions gives, animal by animal and for the cohort."""
     by_animal, cohort = _nulls_of(values, name)
     found = []
+    blocks = _blocks_in_words(values, name)
+    if blocks:
+        return blocks
     able = by_animal[by_animal["smallest_p"] < LEVEL] if len(by_animal) else by_animal
     if len(able):
         aside = animal_values(values, name).size - len(able)
@@ -215,6 +218,24 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
             f"{note}."
         )
     return found
+
+
+def _blocks_in_words(values: RunValues, name: str) -> list[str]:
+    """What permuting blocks of the one session of one animal gives; empty where there are more."""
+    table = values.table("nulls")
+    if table.empty or "n_blocks" not in table:
+        return []
+    own = table[(table["condition"] == name) & (table["animal"] != COHORT)]
+    if len(own) != 1 or not own["n_blocks"].iloc[0] > 0:
+        return []
+    row = own.iloc[0]
+    shift = f"circular shifts, too liberal under drift: p = {row['p_shift']:.2g}"
+    if pd.isna(row["p"]):
+        return [f"{_capital(str(row['note']).partition('; p_shift')[0])} ({shift})."]
+    return [
+        f"Permuting {row['exchanged']} ({int(row['n_blocks'])} blocks): p = {row['p']:.2g} (the "
+        f"smallest possible {row['smallest_p']:.2g}; {shift})."
+    ]
 
 
 def _confounds_in_words(values: RunValues, name: str) -> str:

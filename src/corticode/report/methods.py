@@ -13,7 +13,7 @@ from corticode.errors import some
 from corticode.evaluate.intervals import FORMULA, detectable_difference
 from corticode.report.headline import SIMULATED, headline
 from corticode.report.questions import answer_questions, checklist
-from corticode.report.values import RunValues, headline_condition
+from corticode.report.values import RunValues, headline_condition, tested_once
 from corticode.report.words import (
     CORRECTIONS,
     Passage,
@@ -89,7 +89,7 @@ def _recordings(values: RunValues) -> Passage:
     if scores.empty:
         return Passage("Recordings", ("No session has been scored yet.",))
     name = headline_condition(values) or str(scores["condition"].iloc[0])
-    own = scores[scores["condition"] == name].drop_duplicates(["animal", "session"])
+    own = tested_once(scores, name)
     rate = values.frame_rate_hz
     n_windows = int(own["n_windows"].sum())
     words = (
@@ -209,9 +209,11 @@ def _statistics(values: RunValues) -> Passage:
             "Each animal was tested against its own labels with decoders as they were: label "
             "traces of whole sessions change places within the animal, in all orders or drawn "
             "ones, the observed one counted; within pairs of neighbouring sessions where something "
-            "trends over days. The p of the cohort is from linear decoders fitted anew in every "
-            "order (nulls.csv, day_trends.csv); below ten sessions of an animal a trend over days "
-            "could not be seen, and p may be too small."
+            "trends over days. Of an animal with one session, blocks of it change places that last "
+            "five times the longer autocorrelation time of label and score; with fewer than 20 "
+            "blocks, or a drift, there is no valid p. The p of the cohort is from linear "
+            "decoders fitted anew in every order (nulls.csv, day_trends.csv); below ten sessions "
+            "of an animal a trend over days could not be seen, and p may be too small."
         )
     scores = values.table("animal_scores")
     n = 0 if scores.empty else scores.dropna(subset=["value"])["animal"].nunique()

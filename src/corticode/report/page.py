@@ -26,7 +26,7 @@ from corticode.report.headline import (
 from corticode.report.methods import DRAFT, methods_passages
 from corticode.report.page_figures import PageFigure
 from corticode.report.questions import answer_questions, detection_passages
-from corticode.report.values import RunValues, headline_condition, is_permuted
+from corticode.report.values import RunValues, headline_condition, is_permuted, tested_once
 from corticode.report.viewers import LARGEST as LARGEST_TRACES
 from corticode.report.viewers import pack_clip, pack_maps, pack_traces
 from corticode.run.tables import SHOWN
@@ -61,7 +61,7 @@ def overview(values: RunValues) -> list[dict[str, Any]]:
     name = headline_condition(values)
     if table.empty or name is None:
         return []
-    own = table[table["condition"] == name].drop_duplicates(["animal", "session"])
+    own = tested_once(table, name)
     bouts = [column for column in own if str(column).startswith("n_bouts_")]
     rows = []
     for animal, sessions in own.groupby("animal", sort=False):

@@ -267,7 +267,9 @@ def _cohort_p(values: RunValues, name: str) -> str:
     table = values.table("nulls")
     own = table[table["animal"] == COHORT] if not table.empty else table
     if own.empty:
-        return _not_done("it takes a condition of traces with a target of two classes")
+        return _not_done(
+            "it takes a condition of traces with a target of two classes, and two animals or more"
+        )
     row = own.iloc[0]
     asked, level = str(row["condition"]), float(row.get("permuted_mean", np.nan))
     of = "" if asked == name else f"asked of “{asked}”, the first condition of traces: "

@@ -369,6 +369,36 @@ class RunValues:
         return next((one for one in self.conditions if one["name"] == name), {})
 
 
+def tested_once(session_scores: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """One row a session that a condition tested, whatever the number of decoders and of blocks.
+
+    Windows and bouts are summed over the blocks of a session, each stretch of frames once; the
+    base rate is that of all its windows.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"condition": "gru", "fold": ["a", "b"], "seed": 0, "animal": "m1",
+    ...     "session": "s1", "first_frame": [0, 50], "last_frame": [49, 99], "n_windows": [50, 50],
+    ...     "base_rate": [0.2, 0.4], "n_bouts_1": [2, 3], "blank_because": ""})
+    >>> tested_once(table, "gru")[["session", "n_windows", "base_rate", "n_bouts_1"]]
+      session  n_windows  base_rate  n_bouts_1
+    0      s1        100        0.3          5
+    """
+    own = session_scores[session_scores["condition"] == condition]
+    own = own.sort_values("seed", kind="stable") if "seed" in own else own
+    names = ["animal", "session"]
+    frames = [name for name in ("first_frame", "last_frame") if name in own]
+    once = own.drop_duplicates([*names, *(["fold"] if "fold" in own else [])])
+    once = once.drop_duplicates([*names, *frames]).sort_index()
+    bouts = [column for column in once if str(column).startswith("n_bouts_")]
+    ones = once["base_rate"] * once["n_windows"]
+    grouped = once.assign(ones=ones).groupby(names, sort=False)
+    found = grouped[["n_windows", *bouts]].sum(min_count=1)
+    found["base_rate"] = grouped["ones"].sum(min_count=1) / found["n_windows"]
+    found["blank_because"] = grouped["blank_because"].first().fillna("")
+    return found.reset_index()
+
+
 def is_permuted(condition: Mapping[str, Any]) -> bool:
     """Whether a condition's labels are permuted: a control, at chance by design.
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from corticode.data.confounds import least_reliable
 from corticode.data.files import write_text
+from corticode.data.folds import Fold
 from corticode.data.prepared import load_sessions
-from corticode.decode.predictions import Predictions
+from corticode.decode.predictions import Predictions, join
 from corticode.errors import (
     TOO_SHORT,
     CorticodeError,
@@ -62,11 +63,13 @@ from corticode.evaluate.region_sets import (
     set_side_by_side,
 )
 from corticode.evaluate.scores import (
+    BLANKED,
     SKILL,
     blank_findings,
     score_animals,
     score_conditions,
     score_sessions,
+    session_rows,
 )
 from corticode.run.fits import FitTask, condition_windows, left_out
 from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
@@ -164,9 +167,10 @@ def write_tables(
             for row in one.session_scores
         ]
     )
+    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if d.left_out is None]
+    scores, session_scores = _judged_over_blocks(fitted, scores, session_scores)
     animal_scores = score_animals(session_scores)
     findings += blank_findings(animal_scores, session_scores) + map_findings(map_results)
-    fitted = [t for t, d in zip(plan.tasks, results, strict=True) if d.left_out is None]
     scored_run = Scored(run, plan, fitted, scores, session_scores, animal_scores)
     tables: dict[str, Sequence[pd.DataFrame]] = {
         "scores": [scores],
@@ -259,6 +263,51 @@ def _in_columns(scores: pd.DataFrame) -> pd.DataFrame:
     last = [*(name for name in last if name in scores), "look_ahead_s"]
     middle = [name for name in scores.columns if name not in first + last]
     return scores.reindex(columns=[*first, *middle, *last])
+
+
+def _judged_over_blocks(
+    fitted: Sequence[FitTask], scores: pd.DataFrame, session_scores: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores in which a session that is tested block by block is left out, or not, as a whole.
+
+    A block alone seldom holds the bouts that a session needs. Where its blocks together do, each
+    has its score, which is that of all its windows, as a fold by block tests one session.
+    """
+    by_block = [task for task in fitted if _is_by_block(task.fold)]
+    groups: dict[tuple[str, int, str, str], list[FitTask]] = {}
+    for task in by_block:
+        if task.condition.target.kind != "value":
+            part = task.fold.test[0]
+            key = (task.condition.name, task.seed, part.animal, str(part.session))
+            groups.setdefault(key, []).append(task)
+    if not groups:
+        return scores, session_scores
+    scores, session_scores = scores.copy(), session_scores.copy()
+    for (condition, seed, animal, session), tasks in groups.items():
+        parts = [_read_predictions(task.folder).of_part("test") for task in tasks]
+        [row] = session_rows(join(parts))
+        reason = row["blank_because"]
+        names = [task.fold.name for task in tasks]
+        own, of_fit = (
+            (table["condition"] == condition) & (table["seed"] == seed) & table["fold"].isin(names)
+            for table in (session_scores, scores)
+        )
+        own &= (session_scores["animal"] == animal) & (session_scores["session"] == session)
+        session_scores.loc[own, "blank_because"] = reason
+        pooled = scores[of_fit].set_index("fold")
+        for metric in BLANKED[tasks[0].condition.target.kind]:
+            values = session_scores.loc[own, "fold"].map(pooled[metric])
+            session_scores.loc[own, metric] = np.nan if reason else values
+        scores.loc[of_fit, "auc_session_mean"] = np.nan if reason else scores.loc[of_fit, "auc"]
+    return scores, session_scores
+
+
+def _is_by_block(fold: Fold) -> bool:
+    """Whether the session that is tested trains, too, in other stretches of time."""
+    sessions = {(part.animal, part.session) for part in fold.train}
+    return all(
+        part.session is not None and (part.animal, part.session) in sessions for part in fold.test
+    )
 
 
 def _excluded(findings: Sequence[Finding]) -> pd.DataFrame:
@@ -430,7 +479,10 @@ def _null_of(run: Run, own: Sequence[FitTask], *, with_cohort: bool) -> dict[str
             "trends": _plain(null.trends),
             "findings": [asdict(finding) for finding in null.findings],
         }
-    if with_cohort:
+    # One animal says nothing of a cohort.
+    roles = [(task.fold.train, task.fold.valid, task.fold.test) for task in own]
+    n_animals = len({part.animal for fold in roles for role in fold for part in role})
+    if with_cohort and n_animals > 1:
         try:
             found["animals"].append(_cohort_row(own[0]))
         except (DataError, StudyError) as error:
@@ -519,6 +571,8 @@ def _read_kept(path: Path, key: str) -> dict[str, Any] | None:
             kept["key"] == key
             and all("code" in one for one in kept["findings"])
             and all("decoder" in one for one in kept["animals"])
+            # Nor did they test an animal with one session.
+            and all(one["n_sessions"] > 1 or "n_blocks" in one for one in kept["animals"])
         )
         return dict(kept) if is_it else None
     except (OSError, ValueError, KeyError, TypeError):

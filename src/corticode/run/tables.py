@@ -83,9 +83,10 @@ TABLES: Mapping[str, Table] = {
     ),
     "nulls": Table(
         "Each animal against its own labels in other orders",
-        "it takes several sessions of an animal",
+        "it takes several sessions of an animal, or one of 100 times the autocorrelation time of "
+        "its labels and scores",
         "condition animal metric value permuted_mean n_sessions exchanged n_orders p p_pairs "
-        "smallest_p decoder note",
+        "smallest_p n_blocks p_shift decoder note",
         made_by="score_tables.make_nulls",
     ),
     "detection": Table(
