@@ -1,4 +1,5 @@
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from corticode.data.folds import (
     Fold,
     Part,
+    between_groups,
     leave_animals_out,
     leave_blocks_out,
     leave_sessions_out,
@@ -252,6 +254,29 @@ def test_blocks_are_stretches_of_the_windows_centres():
     assert split.test.frame.tolist() == list(range(4, 20))
     assert split.valid.centre.tolist() == list(range(23, 37))
     assert split.train.centre.tolist() == list(range(43, 57))
+
+
+class TestGroups:
+    GROUPS: ClassVar = {"m1": "wt", "m2": "wt", "m3": "ko", "m4": "ko", "m5": ""}
+
+    def test_from_one_to_the_other_and_within_one(self):
+        folds = leave_animals_out(list(self.GROUPS))
+        found = between_groups(folds, self.GROUPS, train=["wt"], test=["ko"])
+        assert [one.name for one in found] == [
+            f"test-{test}_valid-{valid}" for test in ("m3", "m4") for valid in ("m1", "m2")
+        ]
+        assert all({p.animal for p in (*one.train, *one.valid)} == {"m1", "m2"} for one in found)
+        anyone = between_groups(folds, self.GROUPS, test=["ko"])
+        assert {one.test[0].animal for one in anyone} == {"m3", "m4"}
+        assert all(len(one.train) == 3 for one in anyone)
+
+    def test_what_cannot_be(self):
+        folds = leave_animals_out(list(self.GROUPS))
+        with pytest.raises(StudyError, match=r"no animal is of group 'WT'; .* 'ko', 'wt'"):
+            between_groups(folds, self.GROUPS, train=["WT"])
+        # Two animals of a group: one tests, one validates, and none is left to train.
+        with pytest.raises(StudyError, match="no fold is left"):
+            between_groups(folds, self.GROUPS, train=["wt"], test=["wt"])
 
 
 class TestLessTraining:

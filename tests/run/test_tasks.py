@@ -587,3 +587,25 @@ def test_sessions_that_permutation_shortens_are_counted(own_cohort, tmp_path):
     assert over_seeds.count == 2
     (own_cohort / "study.toml").write_text(LINEAR_STUDY, "utf-8")
     assert not [f for f in check_study(own_cohort / "study.toml").findings if "shorter" in f.reason]
+
+
+class TestGroupsOfAnimals:
+    def test_one_trains_and_the_other_is_tested(self, linear_cohort, tmp_path):
+        path = linear_cohort / "sessions.csv"
+        catalogue = pd.read_csv(path)
+        catalogue["group"] = ["wt"] * 6 + ["ko"] * 6
+        catalogue.to_csv(path, index=False)
+        before = lay_out(read_study(linear_cohort / "study.toml"), Run(tmp_path / "run")).tasks
+        more = '[[condition]]\nname = "wt to ko"\nlike = "linear"\n'
+        more += 'train_groups = ["wt"]\ntest_groups = ["ko"]\n'
+        study = linear_cohort / "study.toml"
+        study.write_text(study.read_text("utf-8") + more, "utf-8")
+        tasks = lay_out(read_study(study), Run(tmp_path / "run")).tasks
+        own = [task.fold for task in tasks if task.condition.name == "wt to ko"]
+        assert {part.animal for fold in own for part in fold.test} == {"m3", "m4"}
+        assert {p.animal for fold in own for p in (*fold.train, *fold.valid)} == {"m1", "m2"}
+        # What others are fitted with does not change.
+        assert [task.key for task in before] == [task.key for task in tasks][: len(before)]
+        study.write_text(study.read_text("utf-8").replace('"ko"', '"KO"'), "utf-8")
+        with pytest.raises(StudyError, match="'wt to ko': no animal is of group 'KO'"):
+            lay_out(read_study(study), Run(tmp_path / "run"))

@@ -1,6 +1,6 @@
 """Which animals, sessions or stretches of time train, validate and test; proved disjoint."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -281,6 +281,66 @@ def leave_blocks_out(
                 )
             )
     return _named_apart(folds)
+
+
+def between_groups(
+    folds: Sequence[Fold],
+    groups: Mapping[str, str],
+    *,
+    train: Sequence[str] | None = None,
+    test: Sequence[str] | None = None,
+) -> list[Fold]:
+    """Folds that train and validate on animals of some groups, and test animals of some groups.
+
+    Parameters
+    ----------
+    folds
+        By animal.
+    groups
+        The group of each animal, as of the catalogue's column.
+    train, test
+        Names of groups; None: every animal.
+
+    Returns
+    -------
+    list of Fold
+        Those whose test and validation animals are of these groups, with the training animals
+        that are.
+
+    Raises
+    ------
+    StudyError
+        A group does not exist, or no fold is left.
+
+    Examples
+    --------
+    >>> folds = leave_animals_out(["m1", "m2", "m3", "m4"])
+    >>> groups = {"m1": "wt", "m2": "wt", "m3": "ko", "m4": "ko"}
+    >>> for fold in between_groups(folds, groups, train=["wt"], test=["ko"])[:2]:
+    ...     print(fold.name, [part.animal for part in fold.train])
+    test-m3_valid-m1 ['m2']
+    test-m3_valid-m2 ['m1']
+    """
+    known = sorted({one for one in groups.values() if one})
+    for name in (*(train or ()), *(test or ())):
+        if name not in known:
+            raise StudyError(
+                f"no animal is of group {name!r}; the catalogue's column group holds "
+                f"{', '.join(map(repr, known)) or 'nothing'}"
+            )
+    found = []
+    for fold in folds:
+        kept = [part for part in fold.train if train is None or groups.get(part.animal) in train]
+        validates = train is None or all(groups.get(one.animal) in train for one in fold.valid)
+        is_tested = test is None or all(groups.get(one.animal) in test for one in fold.test)
+        if kept and validates and is_tested:
+            found.append(Fold(fold.name, tuple(kept), fold.valid, fold.test))
+    if not found:
+        raise StudyError(
+            "no fold is left: beside the test animal, one animal of a training group has to train "
+            "and another to validate"
+        )
+    return found
 
 
 def with_less_training(

@@ -58,6 +58,7 @@ MOST_CONFOUNDS = 8
 SWEEPS = (
     ("window.shift", "shift of the target (frames; above 0: the future)"),
     ("window.before", "frames on either side of the decoded one"),
+    ("target.above", "threshold above which a frame is of the class (the signal's unit)"),
     ("preprocess.detrend_frames", "length of the detrending mean (frames; 0: none)"),
 )
 

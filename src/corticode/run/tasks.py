@@ -21,6 +21,7 @@ from corticode.data.files import fingerprint, fingerprint_of_samples, fingerprin
 from corticode.data.folds import (
     Fold,
     Part,
+    between_groups,
     leave_animals_out,
     leave_blocks_out,
     leave_sessions_out,
@@ -98,8 +99,10 @@ MAP_FORMAT = 2
 NOT_DECODED = ("group", "date")
 
 
-# Of a condition: what it starts from enters a fit's key by that fit's own key.
-NOT_SETTINGS = ("name", "start_from", "folds", "train_animals", "train_frames", "folds_by")
+# Of a condition: what it starts from enters a fit's key by that fit's own key, and what says who
+# trains and tests by the fold.
+OF_FOLDS = ("folds", "folds_by", "train_animals", "train_frames", "train_groups", "test_groups")
+NOT_SETTINGS = ("name", "start_from", *OF_FOLDS)
 
 
 def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
@@ -402,7 +405,8 @@ def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
         The condition, or its folds, cannot be.
     """
     condition = resolve(keys, content.frame_rate_hz)
-    folds = make_folds(study, content.sessions, condition)
+    groups = {recording.animal: recording.group for recording in content.recordings}
+    folds = make_folds(study, content.sessions, condition, groups)
     by = condition.folds_by or study.folds.by
     return Asked(condition, tuple(folds), tuple(groups_of(content.sessions, folds, by)))
 
@@ -710,8 +714,20 @@ def examine_folds(
     return [finding for found in findings for finding in found]
 
 
-def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) -> list[Fold]:
+def make_folds(
+    study: Study,
+    sessions: Sequence[Session],
+    condition: Condition,
+    groups: Mapping[str, str] | None = None,
+) -> list[Fold]:
     """The folds of a condition: those the study names, else all.
+
+    Parameters
+    ----------
+    study, sessions, condition
+        What is asked of which sessions.
+    groups
+        The group of each animal, where the condition trains or tests some groups alone.
 
     Raises
     ------
@@ -736,9 +752,15 @@ def make_folds(study: Study, sessions: Sequence[Session], condition: Condition) 
     if by == study.folds.by:
         folds = _chosen_folds(folds, study.folds.only, "[folds] only")
     folds = _chosen_folds(folds, condition.folds, f"condition {condition.name!r}, folds,")
-    if condition.train_animals is None and condition.train_frames is None:
-        return folds
     try:
+        if condition.train_groups is not None or condition.test_groups is not None:
+            if by != "animal":
+                raise StudyError("train_groups and test_groups need folds by animal")
+            folds = between_groups(
+                folds, groups or {}, train=condition.train_groups, test=condition.test_groups
+            )
+        if condition.train_animals is None and condition.train_frames is None:
+            return folds
         return with_less_training(
             folds,
             [(one.animal, one.session, one.n_frames) for one in sessions],

@@ -33,6 +33,8 @@ class Condition:
     train_animals: int | None = None
     train_frames: int | None = None
     folds_by: str | None = None
+    train_groups: tuple[str, ...] | None = None
+    test_groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check_network(self.network, self.target.kind, self.input)

@@ -341,6 +341,15 @@ class ConditionKeys(_Keys):
     permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
         None, description="Exchange label traces between these: the control at chance."
     )
+    train_groups: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Train and validate on animals of these groups alone (the catalogue's column "
+        "`group`); folds by animal.",
+    )
+    test_groups: list[str] | None = Field(
+        None, min_length=1, description="Test animals of these groups alone."
+    )
     train_animals: int | None = Field(
         None,
         ge=1,

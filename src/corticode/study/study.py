@@ -873,6 +873,8 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         keys.train_animals,
         _frames_of_minutes(keys, frame_rate_hz),
         folds_by=keys.folds_by,
+        train_groups=None if keys.train_groups is None else tuple(keys.train_groups),
+        test_groups=None if keys.test_groups is None else tuple(keys.test_groups),
     )
 
 
