@@ -207,11 +207,11 @@ def test_groups_of_animals(cohort):
     study = read_study(cohort / "study.toml")
     sessions, condition = read_files(study).sessions, resolve(study.conditions[0], 10.0)
     folds = make_folds(study, sessions, condition)
-    assert [members for members, _ in groups_of(study, sessions, folds)] == [list(range(12))]
+    assert [members for members, _ in groups_of(sessions, folds, "animal")] == [list(range(12))]
     by_session = study.folds.model_copy(update={"by": "session", "only": None})
     study = replace(study, folds=by_session)
     folds = [fold for fold in make_folds(study, sessions, condition) if fold.animals != ("m2",)]
-    groups = list(groups_of(study, sessions, folds))
+    groups = list(groups_of(sessions, folds, "session"))
     assert [members for members, _ in groups] == [[0, 1, 2], [6, 7, 8], [9, 10, 11]]
     assert [len(own) for _, own in groups] == [3, 3, 3]
 
