@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corticode.errors import DataError, MissingDataError
-from corticode.explain.importance_map import ImportanceMap, MapPart
+from corticode.explain.importance_map import ImportanceMap, MapPart, centre_of_frames
 
 
 def make_map(absolute=((3.0, 1.0), (0.0, 4.0)), **more):
@@ -39,6 +39,30 @@ def test_shares_and_ranking_by_hand():
     # Of two equal frames the first.
     assert (found.peak_frame, found.peak_s) == (-1, -0.1)
     assert replace(found, frame_rate_hz=None).peak_s is None
+
+
+def test_the_centre_is_of_the_largest_stretch_above_an_even_share():
+    # An even share of 10 frames is 0.1: 0.1 + 0.2 + 0.1 lie above at 4 to 6, 0.1 at 0.
+    shares = np.array([0.2, 0.1, 0.0, 0.0, 0.2, 0.3, 0.2, 0.0, 0.0, 0.0])
+    assert centre_of_frames(shares) == pytest.approx(5)
+    assert centre_of_frames(7 * shares) == pytest.approx(5)
+    # It moves as the peak does, between frames too, whatever lies beside it.
+    lopsided = np.array([0.2, 0.1, 0.0, 0.0, 0.2, 0.2, 0.3, 0.0, 0.0, 0.0])
+    assert centre_of_frames(lopsided) == pytest.approx((4 + 5 + 2 * 6) / 4)
+
+
+@given(st.integers(12, 40), st.integers(0, 2**32 - 1))
+def test_a_planted_peak_is_found_to_a_frame(place, seed):
+    frames = np.arange(61)
+    profile = 0.5 + 3 * np.exp(-(((frames - place) / 5) ** 2))
+    noise = np.random.default_rng(seed).uniform(0.9, 1.1, 61)
+    assert centre_of_frames(profile * noise) == pytest.approx(place, abs=1)
+
+
+def test_a_flat_map_has_no_centre():
+    assert np.isnan(centre_of_frames(np.ones(9)))
+    assert np.isnan(centre_of_frames(np.zeros(9)))
+    assert np.isnan(centre_of_frames(np.linspace(0.9, 1.1, 9)))
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=6, max_size=6))

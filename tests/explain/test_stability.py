@@ -15,6 +15,7 @@ from corticode.explain.stability import (
     DecoderValues,
     compare_maps,
     compare_values,
+    moment_of,
     rank_correlations,
 )
 
@@ -118,3 +119,19 @@ class TestCosts:
             compare_values([self.of([1, 2]), self.of([1, 2, 3], seed=1)])
         with pytest.raises(DataError, match="two maps are of fold 'f1', animal 'm1' and seed 0"):
             compare_values([self.of([1, 2]), self.of([2, 1])])
+
+
+@pytest.mark.parametrize(
+    ("centres", "is_determined"),
+    [
+        # t(2) is 4.30: 2.48 times the SD to either side, of a window of 31 frames 4.65 in all.
+        ([9.1, 10.0, 10.9], True),
+        ([9.0, 10.0, 11.0], False),
+        ([9.1, np.nan, 10.9], False),
+        ([9.1, 10.0, np.nan, 10.9], True),
+        ([10.0, 10.0, 10.0], True),
+        ([np.nan] * 3, False),
+    ],
+)
+def test_a_moment_needs_three_maps_that_agree(centres, is_determined):
+    assert moment_of(np.array(centres), 31).is_determined == is_determined

@@ -6,9 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.importance_map import ImportanceMap, MapPart
 from corticode.report.canvas import new_figure
-from corticode.report.page_figures import MOST_MAPS, PageFigure, images_and_maps, page_figures
+from corticode.report.page_figures import (
+    MOST_MAPS,
+    PageFigure,
+    images_and_maps,
+    moment_words,
+    page_figures,
+)
 from corticode.report.values import CurveTables, RegionTraces
 
 
@@ -106,6 +112,34 @@ def map_names(values):
 
 def test_nothing_to_show(make_values):
     assert map_names(make_values()) == []
+
+
+def peaked(*places, frame_rate_hz=10.0):
+    """A map over 31 frames, the decoded one in the middle, with a peak of each animal."""
+    frames = np.arange(31)
+    parts = tuple(
+        MapPart(f"m{k}", 9, None, np.exp(-(((frames - place) / 3) ** 2))[:, None])
+        for k, place in enumerate(places)
+    )
+    return ImportanceMap(
+        "deep-shap",
+        "share",
+        ("frame", "region"),
+        parts[0].absolute,
+        names=("1",),
+        frames=tuple(range(-15, 16)),
+        frame_rate_hz=frame_rate_hz,
+        by_animal=parts,
+    )
+
+
+def test_when_in_the_window_is_said_with_its_interval_or_not_at_all(make_values):
+    [first] = images_and_maps(make_values(maps={("gru", "shap"): peaked(19, 20, 21 - 0.5)}), "gru")
+    assert "The peak is centred at +0.48 s from the decoded frame (95 % CI +0." in first.caption
+    assert "3 animals)." in moment_words(peaked(19, 20, 20.5))
+    assert "frames from the decoded frame" in moment_words(peaked(5, 5.5, 6, frame_rate_hz=None))
+    assert moment_words(peaked(5, 15, 25)).startswith("When in the window: not determined (centre")
+    assert "as 2 of 2 animals have a map with a peak" in moment_words(peaked(5, 5))
 
 
 def test_maps_of_controls_are_lines_not_figures(make_values):

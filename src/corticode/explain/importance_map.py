@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 AXES = (("frame", "region"), ("region",), ("row", "column"), ("frame", "row", "column"))
 PARTS = ("by_class", "by_animal", "by_decoder")
+# A profile over the window says nothing of when where its frames hold less than this fraction of
+# the whole above an even share.
+FLAT = 0.15
 
 
 @dataclass(frozen=True)
@@ -218,6 +221,42 @@ class ImportanceMap:
         total = self.absolute.sum()
         shares = self.absolute.sum(axis=others)
         return np.asarray(shares / total if total > 0 else np.zeros_like(shares))
+
+
+def centre_of_frames(shares: NDArray[np.floating]) -> float:
+    """The middle of a map over the frames of a window, in frames from its first.
+
+    It is the centre of mass of what the frames of one stretch hold above an even share; of several
+    stretches that of the largest, as filters leave smaller ones beside it. The highest frame itself
+    moves by several with the noise of a flat top.
+
+    Parameters
+    ----------
+    shares
+        As from `ImportanceMap.by_frame`, shape (frame,).
+
+    Returns
+    -------
+    float
+        NaN where the map is flat: where less than 0.15 of it lies above an even share.
+
+    Examples
+    --------
+    >>> centre_of_frames(np.array([0.2, 0, 0, 0, 0.2, 0.4, 0.2, 0]))
+    5.0
+    """
+    total = float(shares.sum())
+    if not total > 0:
+        return float("nan")
+    above = np.maximum(shares / total - 1 / shares.size, 0)
+    if above.sum() < FLAT:
+        return float("nan")
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (above > 0).astype(np.int8), [0]])))
+    first, stop = max(
+        zip(edges[::2], edges[1::2], strict=True), key=lambda ends: above[ends[0] : ends[1]].sum()
+    )
+    held = above[first:stop]
+    return float(np.arange(first, stop) @ held / held.sum())
 
 
 def _check_axes(given: ImportanceMap) -> None:

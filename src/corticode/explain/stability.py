@@ -9,9 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from corticode.errors import DataError
-from corticode.explain.importance_map import ImportanceMap
+from corticode.evaluate.intervals import Interval, interval
+from corticode.explain.importance_map import ImportanceMap, centre_of_frames
 
 TOP_REGIONS = 4
+# An interval wider than this fraction of the window does not determine when.
+NARROW = 0.15
 # From what is most alike to what is least: what two decoders of a kind have in common falls.
 KINDS = ("seed", "fold", "animal")
 FEW = "agreement is between maps, and {} is given; give two or more"
@@ -183,6 +186,59 @@ def compare_values(
     table = _by_kind(pairs)
     words = f"{what} in {len(decoders)} maps: {_words(table, first.shape[1], parts)}"
     return Stability(pairs, table, words)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When in the window a map lies, over animals or folds.
+
+    Parameters
+    ----------
+    found
+        Mean and t interval, frames.
+    is_determined
+        Whether three or more have a centre and the interval is at most 0.15 of the window wide.
+    """
+
+    found: Interval
+    is_determined: bool
+
+
+def moment_of(centres: NDArray[np.float64], n_frames: int) -> Moment:
+    """Whether centres of maps agree on a moment, or on how far it moves.
+
+    Parameters
+    ----------
+    centres
+        As from `corticode.explain.importance_map.centre_of_frames`, or differences of two, one an
+        animal or fold; NaN is left out.
+    n_frames
+        Of the window.
+
+    Examples
+    --------
+    >>> moment_of(np.array([9.5, 10.0, 10.5]), 31).is_determined
+    True
+    >>> moment_of(np.array([4.0, 10.0, 16.0]), 31).is_determined
+    False
+    """
+    found = interval(centres)
+    # Of centres that are all alike there is no interval: it has no width.
+    width = 0.0 if np.isnan(found.low) else found.high - found.low
+    return Moment(found, found.n > 2 and width <= NARROW * n_frames)
+
+
+def moment_of_animals(found: ImportanceMap) -> Moment:
+    """When in the window the maps of several animals lie, in frames from its first.
+
+    Parameters
+    ----------
+    found
+        A map over frames, with those of each animal.
+    """
+    others = tuple(k for k, name in enumerate(found.axes) if name != "frame")
+    centres = [centre_of_frames(part.absolute.sum(axis=others)) for part in found.by_animal]
+    return moment_of(np.array(centres), len(found.frames))
 
 
 def rank_correlations(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import pandas as pd
 from corticode.evaluate.confounds import MEASURED
 from corticode.evaluate.nulls import COHORT
 from corticode.explain.importance_map import ImportanceMap
+from corticode.explain.stability import moment_of_animals
 from corticode.report.canvas import Figure
 from corticode.report.headline import animal_values, metric_of, permuted_twins
 from corticode.report.map_figures import (
@@ -160,10 +161,31 @@ def _of_maps(values: RunValues) -> Iterator[PageFigure]:
             "maps",
             f"Map “{kind}” of “{condition}”: regions over time",
             "Share of the map's total that each region holds at each frame of the window, mean "
-            "over animals." + _others(len(shown), k),
+            f"over animals. {moment_words(found)}" + _others(len(shown), k),
             "Heat map of regions by frames of the window; the shares stand in map_regions.csv.",
             draw_heat_map(found),
         )
+
+
+def moment_words(found: ImportanceMap) -> str:
+    """When in the window a map over frames lies, or that it is not determined.
+
+    The rule is that of `corticode.explain.stability.moment_of`, over animals.
+    """
+    moment = moment_of_animals(found)
+    over = moment.found
+    if over.n < 3:
+        return (
+            f"When in the window: not determined, as {over.n} of {len(found.by_animal)} animals "
+            "have a map with a peak in time."
+        )
+    scale, unit = (found.frame_rate_hz, "s") if found.frame_rate_hz else (1.0, "frames")
+    mean, low, high = ((one + found.frames[0]) / scale for one in (over.mean, over.low, over.high))
+    digits = 2 if unit == "s" else 1
+    interval = f"95 % CI {low:+.{digits}f} to {high:+.{digits}f}, {over.n} animals"
+    if not moment.is_determined:
+        return f"When in the window: not determined (centre of the peak {interval} {unit})."
+    return f"The peak is centred at {mean:+.{digits}f} {unit} from the decoded frame ({interval})."
 
 
 def _others(n_maps: int, k: int) -> str:
