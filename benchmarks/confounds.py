@@ -1,12 +1,13 @@
 """How often does the confound analysis claim what is not so? Cohorts whose truth is planted.
 
 ``python benchmarks/confounds.py [N [WORKERS]]``: N cohorts a cell (100) of five animals and three
-sessions, by so many processes (1).
+sessions, by so many processes (1). ``python benchmarks/confounds.py gru [N [WORKERS]]``: N cohorts
+(6) in three cells, decoded by the package's gru, of whole windows and for few epochs.
 In each the traces hold an artefact, neural activity, or both; a confound follows running sharply,
 bluntly or not at all, is measured twice with errors of the size that a reliability asks for, and
 acts linearly, by its square, or linearly with errors that share 30 % of their variance. Traces are
-cleaned and judged by the package's own functions; decoders are ridge regressions, each animal left
-out in turn. Seeds are fresh: none was looked at while the method was made.
+cleaned and judged by the package's own functions; decoders are ridge regressions (or the gru), each
+animal left out in turn. Seeds are fresh: none was looked at while the method was made.
 """
 
 import sys
@@ -26,7 +27,13 @@ from scipy.stats import beta
 from corticode.data.confounds import BEHAVIOR_S, reliability, remove_confounds
 from corticode.data.cues import lagged, shift_terms
 from corticode.data.preprocess import Preprocessing, preprocess_traces
-from corticode.decode.predictions import Predictions
+from corticode.data.session import Session
+from corticode.data.targets import Target
+from corticode.data.windows import WindowShape, cut_windows
+from corticode.decode.fit import fit
+from corticode.decode.predict import predict
+from corticode.decode.predictions import Predictions, join
+from corticode.decode.settings import Training
 from corticode.evaluate.confounds import (
     CLAIMED,
     NONE_BEYOND,
@@ -39,6 +46,8 @@ from corticode.evaluate.refits import ridge_weights
 HZ, N_FRAMES, N_REGIONS, N_ANIMALS, N_SESSIONS = 30.0, 2400, 16, 5, 3
 HALF, EVERY, STEP = 15, 3, 6
 FIRST_SEED = 700_000
+# Few windows, in small batches: as many steps as a larger cohort takes in an epoch.
+GRU = Training(epochs=3, batch_size=64, learning_rate=3e-3)
 TRUTHS = {"artefact only": (0.0, 1.0), "neural only": (1.0, 0.0), "both": (1.0, 1.0)}
 FALSE = {"artefact only": CLAIMED, "neural only": NONE_BEYOND, "both": NONE_BEYOND}
 
@@ -63,8 +72,9 @@ class Recorded(NamedTuple):
 
 def main() -> None:
     """Every cell, and the totals."""
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    workers = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    kind, *given = sys.argv[1:] if sys.argv[1:2] == ["gru"] else ["ridge", *sys.argv[1:]]
+    n = int(given[0]) if given else {"ridge": 100, "gru": 6}[kind]
+    workers = int(given[1]) if len(given) > 1 else 1
     follows, acts = ("sharply", "bluntly", "not"), ("linearly", "by its square", "errors shared")
     wanted = (1.0, 0.8, 0.55, 0.35, 0.1)
     cells = [Cell("artefact only", f, a, r) for a in acts for f in follows for r in wanted]
@@ -74,11 +84,20 @@ def main() -> None:
         for f in follows
         for r in (0.8, 0.35)
     ]
+    first = FIRST_SEED
+    if kind == "gru":
+        # One of each truth, the confound where it is hardest and yet can be measured.
+        cells = [
+            Cell("artefact only", "sharply", "linearly", 0.8),
+            Cell("neural only", "bluntly", "linearly", 0.8),
+            Cell("both", "bluntly", "linearly", 0.8),
+        ]
+        first += 100_000
     rows, totals = [], dict.fromkeys(TRUTHS, (0, 0))
     with ProcessPoolExecutor(workers) as pool:
         for k, cell in enumerate(cells):
-            seeds = range(FIRST_SEED + 1000 * k, FIRST_SEED + 1000 * k + n)
-            found = Counter(pool.map(partial(verdict, cell), seeds))
+            seeds = range(first + 1000 * k, first + 1000 * k + n)
+            found = Counter(pool.map(partial(verdict, cell, kind=kind), seeds))
             wrong = found[FALSE[cell.truth]]
             totals[cell.truth] = (totals[cell.truth][0] + wrong, totals[cell.truth][1] + n)
             rest = n - found[CLAIMED] - found[NONE_BEYOND]
@@ -91,11 +110,12 @@ def main() -> None:
         )
     heads = ["truth", "confound follows running", "it acts", "reliability", "exceeds",
              "no evidence", "not separable", "false assertions"]  # fmt: skip
-    write_result("confounds_simulated", heads, rows)
+    write_result("confounds_simulated" + "_gru" * (kind == "gru"), heads, rows)
 
 
-def verdict(cell: Cell, seed: int) -> str:
-    """What is said of one cohort."""
+def verdict(cell: Cell, seed: int, *, kind: str = "ridge") -> str:
+    """What is said of one cohort, by decoders of one kind."""
+    decode = {"ridge": decode_linearly, "gru": decode_by_gru}[kind]
     cohort = simulate(cell, seed)
     terms = [tuple(shift_terms(side) for side in one.twice) for one in cohort]
     label = [one.run[:, None] for one in cohort]
@@ -182,8 +202,42 @@ def measured(
     return first[:, None], second[:, None]
 
 
-def decode(cohort: list[Recorded], inputs: list[NDArray[np.floating]]) -> list[Predictions]:
-    """One decoder an animal, fitted to the others; its validation animal is the next one."""
+def decode_by_gru(cohort: list[Recorded], inputs: list[NDArray[np.floating]]) -> list[Predictions]:
+    """One gru an animal, fitted to three others; its validation animal is the next one."""
+    sessions = [
+        Session(
+            one.animal,
+            f"s{k}",
+            values,
+            tuple(map(str, range(values.shape[1]))),
+            {"run": one.run},
+            np.zeros(N_FRAMES, np.int32),
+            HZ,
+        )
+        for k, (one, values) in enumerate(zip(cohort, map(np.asarray, inputs), strict=True))
+    ]
+    windows = cut_windows(
+        sessions,
+        Target("run"),
+        WindowShape(HALF, HALF),
+        preprocessing=Preprocessing(detrend_frames=1000, scale="z-score"),
+    )
+    names = list(dict.fromkeys(one.animal for one in cohort))
+    of_animal = [windows.where(windows.animal == k) for k in range(len(names))]
+    found = []
+    for k in range(len(names)):
+        after = (k + 1) % len(names)
+        train = windows.where(~np.isin(windows.animal, (k, after)))
+        decoder = fit(train, of_animal[after], "gru", GRU)
+        valid = predict(decoder, of_animal[after], part="valid")
+        found.append(join([valid, predict(decoder, of_animal[k])]))
+    return found
+
+
+def decode_linearly(
+    cohort: list[Recorded], inputs: list[NDArray[np.floating]]
+) -> list[Predictions]:
+    """One ridge regression an animal, fitted to the others; its validation animal is the next."""
     at = np.arange(HALF, N_FRAMES - HALF, STEP)
     rows = []
     for values in inputs:

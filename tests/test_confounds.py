@@ -35,7 +35,7 @@ from corticode.study.study import (
     write_resolved,
 )
 
-N_FRAMES, N_ROWS, N_COLUMNS = 5000, 24, 40
+N_FRAMES, N_ROWS, N_COLUMNS = 2500, 24, 40
 ANIMALS = ("m1", "m2", "m3", "m4")
 ROW, COLUMN = np.mgrid[:N_ROWS, :N_COLUMNS]
 FROM_CENTRE = np.hypot(ROW - 11.5, COLUMN - 19.5)

@@ -247,6 +247,18 @@ def test_within_an_animal_of_values_and_classes(target):
     assert (found > (0.65 if target.kind == "value" else 0.95)).all()
 
 
+def test_within_an_animal_sessions_that_hardly_vary_have_no_r2():
+    def still(animal, behavior, rng):
+        if animal == "m2":
+            behavior["speed"] = 1e-3 * behavior["speed"]
+        return opposite(animal, behavior, rng)
+
+    windows = of_sessions(still, target=Target("speed", "value"))
+    found = confounds_within_animals(windows, every=3).set_index("animal")["value"]
+    assert found["m1"] > 0.65
+    assert np.isnan(found["m2"])
+
+
 def test_within_an_animal_without_a_score_there_is_none():
     # Five seconds of both classes are needed where the frame rate is known.
     windows = of_sessions(opposite, rate=5000.0)

@@ -291,6 +291,9 @@ def confounds_within_animals(windows: Windows, *, every: int = EVERY) -> pd.Data
     (['m1', 'm2'], True)
     """
     said = as_empty_predictions(windows)
+    if said.kind == "value":
+        # Sessions in which the value hardly varies have no R2 here either.
+        said = replace(said, train_sd=float(np.nanstd(windows.target)))
     score = said.score.copy()
     is_tested = np.zeros(windows.n_windows, np.bool_)
     for code in range(len(windows.animal_names)):

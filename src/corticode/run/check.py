@@ -174,7 +174,7 @@ def _describe(report: CheckReport, study: Study, content: StudyFiles) -> None:
         f"animal{'s' * (len(animals) != 1)}, {n_frames:,} frames"
         + (f" at {content.frame_rate_hz:g} Hz" if content.frame_rate_hz else "")
     )
-    report.facts += rule_facts(sessions, study.signals)
+    report.facts += rule_facts(sessions, study.all_signals)
     targets = []
     for keys in study.conditions:
         # A condition that cannot be is among the faults.

@@ -343,7 +343,7 @@ def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
         pixels_of_labels(read_label_image(study.region_image))
     sessions = read_all(
         recordings if examine else [_traces_alone(recording) for recording in recordings],
-        signals=tuple(dict.fromkeys((*study.signals, *study.columns))),
+        signals=study.all_signals,
         trim_frames=study.data.trim_frames,
         resample_hz=study.data.resample_hz,
         regions=None if table is None else table.names,

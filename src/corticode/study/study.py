@@ -143,6 +143,11 @@ class Study:
         return tuple(dict.fromkeys(name for c in self.conditions for name in c.behavior or ()))
 
     @property
+    def all_signals(self) -> tuple[str, ...]:
+        """Every behaviour signal that is read: what is decoded, and what is decoded from."""
+        return tuple(dict.fromkeys((*self.signals, *self.columns)))
+
+    @property
     def on_frames(self) -> dict[str, str]:
         """The rule by which each signal comes onto frames, in every session.
 
