@@ -96,6 +96,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("Top level", "", keys.StudyKeys, None),
     ("`[data]`", "data", keys.DataKeys, "data"),
     ("`[target]`, also in a condition", "target", keys.TargetKeys, "target"),
+    ("`[trials]`", "trials", keys.TrialKeys, None),
     ("`[folds]`", "folds", keys.FoldKeys, None),
     ("`[[condition]]`", "condition", keys.ConditionKeys, "condition"),
     (
@@ -110,6 +111,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`regions` in a condition, chosen by a map", "regions", keys.SelectionKeys, None),
     ("`[[map]]`", "map", keys.MapKeys, None),
     ("`[[confounds]]`", "confounds", keys.ConfoundKeys, None),
+    ("`[[trial_time]]`", "trial_time", keys.TrialTimeKeys, None),
     ("`[[region_set]]`", "region_set", keys.RegionSetKeys, None),
     ("`[[comparison]]`", "comparison", keys.ComparisonKeys, None),
 ]

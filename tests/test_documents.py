@@ -51,6 +51,35 @@ across = ["sessions", "animals"]
 """
 
 
+TRIALS = """
+preset = "code"
+[data]
+catalogue = "sessions.csv"
+[trials]
+events = "run"
+[target]
+signal = "speed"
+kind = "value"
+[folds]
+only = ["test-m1_valid-m2"]
+[[condition]]
+name = "linear"
+preprocess = { detrend_frames = 0 }
+window = { before = 1, after = 1 }
+network = { kind = "linear-window" }
+training = { penalty = [0.01] }
+[[condition]]
+name = "act"
+like = "linear"
+target = { signal = "act", kind = "classes", label_after_frames = 15 }
+[[trial_time]]
+condition = "act"
+first_frames = 2
+last_frames = 2
+step_frames = 1
+"""
+
+
 def told(document, heading):
     """The names in the first column of the tables below a heading."""
     text = (DOCS / document).read_text("utf-8")
@@ -70,7 +99,7 @@ def written(folders, name):
         for path in folder.rglob(f"{name}.csv")
         for column in pd.read_csv(path, nrows=0)
     }
-    return {re.sub(r"^n_bouts_.+", "n_bouts_<class>", column) for column in columns}
+    return {re.sub(r"^n_(bouts|trials)_.+", r"n_\1_<class>", column) for column in columns}
 
 
 def keys_of(folders, name):
@@ -81,14 +110,16 @@ def keys_of(folders, name):
 
 @pytest.fixture(scope="module")
 def runs(finished_run, mapped, write_cohort, run_inline, tmp_path_factory):
-    """Folders of runs with each kind of target, a shift, and a network beside linear decoders."""
+    """Folders of runs with each kind of target, a shift, trials, a network beside linear ones."""
     folder = tmp_path_factory.mktemp("documented") / "cohort"
     write_cohort(folder, animals=3, study=STUDY)
     catalogue = pd.read_csv(folder / "sessions.csv")
     catalogue["group"] = ["wt"] * 6 + ["ko"] * 3
     catalogue.to_csv(folder / "sessions.csv", index=False)
     run_inline(folder, folder / "run")
-    return [finished_run.folder, folder / "run", mapped[1].folder]
+    (folder / "study.toml").write_text(TRIALS, "utf-8")
+    run_inline(folder, folder / "trials")
+    return [finished_run.folder, folder / "run", folder / "trials", mapped[1].folder]
 
 
 def test_each_column_of_a_catalogue_is_told_and_no_other():

@@ -1,10 +1,11 @@
-"""Small made-up recordings in four layouts, to follow docs/your-recordings.md with.
+"""Small made-up recordings in five layouts, to follow docs/your-recordings.md with.
 
     python examples/own_recordings/write_recordings.py FOLDER
 
 Three mice of two sessions, 40 s at 10 frames/s: a bright disc of cortex is brighter in running. The
 same sessions are written as TIFF movies with CSV files on two clocks, as MAT files, as HDF5 files,
-and as movies of two wavelengths in turn. FOLDER must not exist.
+and as movies of two wavelengths in turn; and, with a task of their own, as NWB files with trials.
+FOLDER must not exist.
 """
 
 import sys
@@ -103,11 +104,32 @@ def write_interleaved(folder: Path, made: Made) -> None:
     table.to_csv(folder / f"{made.name}_behavior.csv", index=False)
 
 
+def write_trials(folder: Path, made: Made) -> None:
+    """Traces and 19 trials of a task as an NWB file has them: cues at 2 s intervals, and choices."""
+    rng = np.random.default_rng([len(made.name), *made.name.encode()])
+    cue = 12 + 20 * np.arange(19) + rng.integers(0, 4, 19)
+    went_right = rng.permutation(np.arange(19) % 2)
+    dff = rng.normal(0, 0.5, (N_FRAMES, len(CENTRES)))
+    for frame, right in zip(cue, went_right, strict=True):
+        dff[frame + 3 : frame + 13, list(CENTRES).index(ACTIVE)] += 0.25 if right else -0.25
+    text = h5py.string_dtype()
+    with h5py.File(folder / f"{made.name}.nwb", "w") as file:
+        file["processing/ophys/dff"] = dff
+        trials = file.create_group("intervals/trials")
+        trials["id"] = np.arange(19)
+        trials["start_time"] = cue / FRAME_RATE_HZ + 0.05
+        trials["stop_time"] = cue / FRAME_RATE_HZ + 1.5
+        choice = ["right" if right else "left" for right in went_right]
+        trials.create_dataset("choice", data=choice, dtype=text)
+        trials["went_right"] = went_right.astype(bool)
+
+
 WRITERS = {
     "tiff": write_tiff,
     "mat": write_mat,
     "hdf5": write_hdf5,
     "interleaved": write_interleaved,
+    "trials": write_trials,
 }
 
 

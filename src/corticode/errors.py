@@ -69,7 +69,7 @@ class Finding:
     ----------
     what
         The kind of thing it is about: ``"session"``, ``"frames"``, ``"region"``, ``"fold"``,
-        ``"unit"``, ``"map"``, ``"leak"`` or ``"key"`` (of the study file).
+        ``"unit"``, ``"map"``, ``"trials"``, ``"leak"`` or ``"key"`` (of the study file).
     reason
         One clause in plain words, with the numbers in it.
     animal, session, item

@@ -134,6 +134,18 @@ class TestSessions:
         with pytest.raises(StudyError, match=r"no animal has as many: use \[folds\] by = 'block'"):
             leave_sessions_out(["m1"] * 2 + ["m2"] * 2, ["a", "b", "a", "b"])
 
+    def test_of_trials_hold_whole_ones_and_as_many_each(self):
+        trials = np.array([10, 12, 40, 90, 91, 150, 190])
+        folds = leave_blocks_out(["m1"], ["a"], [200], blocks=3, gap_frames=0, trials=[trials])
+        # Blocks of 2, 2 and 3 trials end midway between two: (12 + 40) / 2 and (90 + 91) / 2.
+        assert [fold.test[0] for fold in folds] == [
+            Part("m1", "a", 0, 26), Part("m1", "a", 26, 91), Part("m1", "a", 91, 200)
+        ]  # fmt: skip
+        gapped = leave_blocks_out(["m1"], ["a"], [200], blocks=3, gap_frames=4, trials=[trials])
+        assert gapped[0].test[0] == Part("m1", "a", 0, 24)
+        with pytest.raises(StudyError, match=r"m1/a has 2 trials; .* one for each of 3 blocks"):
+            leave_blocks_out(["m1"], ["a"], [200], blocks=3, gap_frames=0, trials=[trials[:2]])
+
     def test_folds_of_one_name(self):
         with pytest.raises(
             StudyError, match=r"folds of m1/b_test-c and of m1_test-b/c would both be named"

@@ -13,6 +13,7 @@ from corticode.data.targets import (
     Target,
     bouts,
     collect_classes,
+    event_frames,
     make_target,
     number_segments,
     permute_labels,
@@ -414,3 +415,50 @@ def test_permuted_values_keep_their_digits():
 def test_values_beyond_what_can_be_computed_with():
     with pytest.raises(DataError, match=r"signal 'x' holds values up to 1e\+300; .* another unit"):
         make_target(np.array([0.0, 1e300]), Target("x", kind="value"))
+
+
+class TestTrials:
+    def test_begin_where_a_signal_rises(self):
+        cue = np.array([1, 1, 0, np.nan, 1, 0, 1, 1])
+        target = Target("choice", events="cue")
+        assert event_frames(cue, target).tolist() == [0, 4, 6]
+        with pytest.raises(DataError, match=r"more than 0 and 1; .* event_at = 'change'"):
+            event_frames(np.array([0, 1, 2]), target)
+        with pytest.raises(DataError, match="the signal 'cue', which begins trials, is not there"):
+            event_frames(None, target)
+
+    def test_begin_where_their_number_or_name_changes(self):
+        target = Target("choice", events="trial", event_at="change")
+        assert event_frames(np.array([0, 1, 1, 2, 0, 2, np.nan]), target).tolist() == [1, 3, 5]
+        assert event_frames(np.array(["", "a", "a", "b"]), target).tolist() == [1, 3]
+
+    def test_have_one_label_and_classes_are_those_of_trials(self):
+        act = np.array(["idle", "left", "left", "idle", "right"])
+        target = Target("act", "classes", events="cue")
+        made = make_target(act, target, events=np.array([0, 1, 0, 0, 1]))
+        assert made.classes == ("left", "right")
+        np.testing.assert_array_equal(made.values, [np.nan, 0, np.nan, np.nan, 1])
+
+    def test_take_no_label_across_a_gap(self):
+        target = Target("choice", events="cue", label_after_frames=2)
+        cue, segment = np.array([1, 0, 0, 1, 0, 0]), np.array([0, 0, 0, 0, 0, 1])
+        made = make_target(np.arange(6) % 2, target, segment=segment, events=cue)
+        np.testing.assert_array_equal(made.values, [0, *[np.nan] * 5])
+
+    def test_thresholds_hold_and_stretches_of_frames_do_not(self):
+        speed, cue = np.array([-9.0, 1, 2, -3]), np.array([1, 0, 1, 0])
+        target = Target("speed", above=2.5, absolute=True, events="cue")
+        np.testing.assert_array_equal(
+            make_target(speed, target, events=cue).values, [1, np.nan, 0, np.nan]
+        )
+        with pytest.raises(StudyError, match="minimum_bout_frames is set beside the trials of"):
+            Target("speed", above=1, minimum_bout_frames=3, events="cue")
+        with pytest.raises(StudyError, match="event_at is 'fall'"):
+            Target("choice", events="cue", event_at="fall")
+
+    def test_change_labels_within_their_session(self):
+        labels = np.full(50, np.nan, np.float32)
+        labels[::5] = np.arange(10)
+        (moved,) = permute_labels([labels], ["m1"], "trials", seed=1)
+        assert np.flatnonzero(np.isfinite(moved)).tolist() == list(range(0, 50, 5))
+        assert sorted(moved[::5]) == list(range(10)) and not np.array_equal(moved[::5], labels[::5])

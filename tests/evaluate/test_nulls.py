@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 from corticode.decode.predictions import Predictions
 from corticode.errors import DataError
 from corticode.evaluate.intervals import holm
-from corticode.evaluate.metrics import binary_scores
+from corticode.evaluate.metrics import binary_scores, score_windows
 from corticode.evaluate.nulls import (
     FEWEST_BLOCKS,
     autocorrelation_time,
@@ -22,12 +22,15 @@ from corticode.evaluate.nulls import (
     day_trends,
     draw_derangements,
     draw_orders,
+    draw_trial_orders,
     mean_known,
     n_orders,
+    n_trial_orders,
     order_blocks,
     order_p,
     permute_blocks,
     permute_test_labels,
+    score_orders,
     short_findings,
     short_sessions,
     slope_over_frames,
@@ -554,3 +557,68 @@ class TestOneSession:
         assert known.size > 95
         assert np.mean(known <= 0.05) == pytest.approx(0.05, abs=0.05)
         assert n_without == 20
+
+
+def trials(labels, scores):
+    """Predictions of trials: their events lie 30 frames apart."""
+    frames = [30 * np.arange(len(label)) for label in labels]
+    return replace(said(labels, scores, frames=frames), of_trials=True)
+
+
+class TestTrials:
+    @pytest.mark.parametrize("kind", ["binary", "classes", "value"])
+    def test_each_order_is_scored_as_by_itself(self, kind):
+        rng = np.random.default_rng(0)
+        n_classes = {"binary": 2, "classes": 3, "value": 20}[kind]
+        label = rng.integers(0, n_classes, 30).astype(float)
+        # Rounded, so that some are tied.
+        score = rng.random((30, 3) if kind == "classes" else 30).round(1)
+        orders = draw_trial_orders(label, 6, rng)
+        assert np.array_equal(orders[:, 0], label)
+        assert np.array_equal(np.sort(orders, axis=0), np.sort(label)[:, None].repeat(7, 1))
+        name = {"binary": "auc", "classes": "auc", "value": "pearson_r"}[kind]
+        one_by_one = [score_windows(order, score, kind)[name] for order in orders.T]
+        np.testing.assert_allclose(score_orders(score, orders, kind), one_by_one)
+
+    def test_find_what_is_there_in_a_single_session(self):
+        rng = np.random.default_rng(1)
+        label = rng.permutation(np.arange(60) % 2)
+        found = permute_test_labels([trials([label], [0.3 + 0.4 * label + 0.1 * rng.random(60)])])
+        (row,) = found.animals.to_dict("records")
+        assert (row["value"], row["p"], row["smallest_p"]) == (1.0, 0.001, 0.001)
+        assert (row["n_orders"], row["exchanged"]) == (1000, "trials within sessions")
+        assert row["permuted_mean"] == pytest.approx(0.5, abs=0.01)
+        assert "by permuting trials within sessions" in str(found)
+        assert found.trends.empty
+
+    def test_levels_of_sessions_are_no_decoding(self):
+        # Sessions differ in the share of class 1 and in the level of scores.
+        rng = np.random.default_rng(2)
+        labels = [(rng.random(80) < share).astype(float) for share in (0.2, 0.5, 0.8)]
+        scores = [0.3 * k + 0.2 * rng.random(80) for k in range(3)]
+        (row,) = permute_test_labels([trials(labels, scores)]).animals.to_dict("records")
+        assert row["p"] > 0.05
+
+    def test_p_is_uniform_without_decoding(self):
+        rng = np.random.default_rng(3)
+        p = []
+        for _ in range(60):
+            label = [rng.permutation(np.arange(24) % 2) for _ in range(2)]
+            score = [rng.random(24) for _ in range(2)]
+            p.append(permute_test_labels([trials(label, score)]).animals["p"].iloc[0])
+        assert 0.35 < np.mean(p) < 0.65 and np.mean(np.array(p) < 0.2) < 0.4
+
+    def test_runs_of_like_labels_are_told_of(self):
+        rng = np.random.default_rng(4)
+        label = np.repeat([0, 1] * 5, 8)
+        (row,) = permute_test_labels([trials([label], [rng.random(80)])]).animals.to_dict("records")
+        assert "labels of neighbouring trials are more alike than by chance" in row["note"]
+
+    def test_few_trials_of_a_class_and_how_many_orders_there_are(self):
+        label = np.array([1.0] * 4 + [0.0] * 40)
+        found = permute_test_labels([trials([label], [np.linspace(0, 1, 44)])])
+        assert found.animals.empty
+        (finding,) = found.findings
+        assert finding.reason == "has 4 trials of 1: left out of the permutations"
+        assert n_trial_orders(label, "binary") == 135751
+        assert n_trial_orders(np.arange(40.0), "value") == np.inf

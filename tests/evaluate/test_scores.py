@@ -460,3 +460,34 @@ def test_kept_are_those_that_are_not_blank(lengths):
     wanted = table.loc[table["blank_because"] == "", "session"].tolist()
     assert [windows.session_names[k] for k in np.unique(kept.session)] == wanted
     assert len(findings) == len(table) - len(wanted)
+
+
+class TestTrials:
+    def test_are_counted_by_class_and_need_five_of_each(self):
+        target = [0] * 5 + [1] * 4
+        one = said(target, np.linspace(0, 1, 9), frame=50 * np.arange(9), of_trials=True,
+                   frame_rate_hz=30.0)  # fmt: skip
+        (row,) = score_sessions(one).to_dict("records")
+        assert (row["n_trials_0"], row["n_trials_1"]) == (5, 4)
+        assert (row["blank_because"], np.isnan(row["auc"])) == ("4 trials of 1", True)
+        # Five of each last less than 5 s, which counts for frames alone.
+        ten = said([0, 1] * 5, [0.2, 0.8] * 5, frame=50 * np.arange(10), of_trials=True,
+                   frame_rate_hz=30.0)  # fmt: skip
+        (row,) = score_sessions(ten).to_dict("records")
+        assert (row["auc"], row["blank_because"]) == (1.0, "")
+        assert not [name for name in row if name.startswith("n_bouts")]
+
+    def test_of_values_need_ten(self):
+        values = said(np.arange(9), np.arange(9), kind="value", of_trials=True)
+        (row,) = score_sessions(values).to_dict("records")
+        assert (row["n_trials"], row["blank_because"]) == (9, "9 trials, fewer than 10")
+        assert np.isnan(row["r2"]) and row["pearson_r"] == pytest.approx(1)
+
+    def test_of_an_animal_are_summed_over_sessions_once(self):
+        tables = [
+            score_sessions(said([0, 1] * 6, [0.2, 0.8] * 6, session=session, of_trials=True))
+            .assign(condition="gru", fold=fold, seed=0)
+            for session in ("a", "b") for fold in ("f", "g")
+        ]  # fmt: skip
+        (row,) = score_animals(pd.concat(tables)).to_dict("records")
+        assert (row["value"], row["n_trials"]) == (1.0, 24) and np.isnan(row["n_bouts"])

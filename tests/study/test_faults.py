@@ -65,8 +65,9 @@ def test_none():
         ),
         (
             {"maps": [{}]},
-            "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, folds, "
-            "condition, map, confounds, region_set, learning_curve, generalisation, comparison)",
+            "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, "
+            "trials, folds, condition, map, confounds, trial_time, region_set, learning_curve, "
+            "generalisation, comparison)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},
@@ -115,7 +116,8 @@ PENALTIES = (
             ", target: unknown key 'threshold'; did you mean 'above'? (known: signal, kind, above, "
             "absolute, hysteresis, minimum_bout_frames, minimum_bout_s, minimum_gap_frames, "
             "minimum_gap_s, exclude_transition_frames, exclude_transition_s, smooth_frames, "
-            "smooth_s, on_frames)",
+            "smooth_s, on_frames, events, event_at, times_in, "
+            "label_after_frames, label_after_s)",
         ),
         ({"training": {"epochs": "30"}}, ', training: epochs = "30": a whole number is needed'),
         (

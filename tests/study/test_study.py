@@ -381,8 +381,8 @@ class TestFaults:
             "condition 1 ('gru'), window: unknown key 'befor'; did you mean 'before'? (known: "
             "before, before_s, after, after_s, shift, shift_s)",
             "condition 1 ('gru'), training: epochs = \"30\": a whole number is needed",
-            "unknown key 'frmes' (known: preset, data, target, folds, condition, map, confounds, "
-            "region_set, learning_curve, generalisation, comparison)",
+            "unknown key 'frmes' (known: preset, data, target, trials, folds, condition, map, "
+            "confounds, trial_time, region_set, learning_curve, generalisation, comparison)",
             "2 conditions are named 'gru'; names must differ",
             "condition 'gru' is like 'gru2', which is no condition; did you mean 'gru'?",
         ]

@@ -37,6 +37,7 @@ LOCATION_COLUMNS = (
     "movie_reference",
     "frame_times",
     "behavior_times",
+    "trials",
 )
 SHOWN_ROWS, MOST_UNKNOWN = 5, 20
 # Columns of one's own, which nothing reads.
@@ -141,8 +142,13 @@ def _source_faults(cells: dict[str, str], folder: Path) -> _Faults:
     if "movie_reference" in cells and "reference" in split_names(cells.get("channels")):
         yield "movie_reference", "is given, and 'channels' names a reference too; leave one out"
     for name, other in (("frame_times", "behavior_times"), ("behavior_times", "frame_times")):
-        if name in cells and other not in cells:
+        if name in cells and other not in cells and not _times_of_frames_alone(name, cells):
             yield name, f"is given without {other!r}; give both or neither"
+
+
+def _times_of_frames_alone(name: str, cells: dict[str, str]) -> bool:
+    """Whether times of frames serve trials alone, as there is no file of behaviour."""
+    return name == "frame_times" and "trials" in cells and "behavior" not in cells
 
 
 def _value_faults(cells: dict[str, str], folder: Path) -> _Faults:
@@ -287,6 +293,9 @@ class Recording:
     history
         What was done to the traces before they came here: ``"detrended-1000"`` where a moving
         mean of 1000 frames was taken off; free text otherwise.
+    trials
+        A table of trials, one row a trial: a CSV or TSV file, a group or struct of arrays, or an
+        NWB file.
 
     Examples
     --------
@@ -311,6 +320,7 @@ class Recording:
     group: str = ""
     date: str = ""
     history: str = ""
+    trials: ArrayLocation | None = None
 
     @property
     def name(self) -> str:
@@ -463,6 +473,7 @@ def _to_recording(cells: dict[str, str], folder: Path) -> Recording:
         group=cells.get("group", ""),
         date=cells.get("date", ""),
         history=cells.get("history", ""),
+        trials=locations.get("trials"),
     )
 
 

@@ -34,6 +34,7 @@ from corticode.data.movies.frames import (
 )
 from corticode.data.remembered import remember
 from corticode.data.session import Session, listed, read_movie_file, read_session
+from corticode.data.trials import TrialTimes
 from corticode.errors import (
     BAD,
     CorticodeError,
@@ -456,6 +457,7 @@ def read_all(  # noqa: PLR0913  what is read of each session, and what is looked
     examine: bool = True,
     resynchronise: bool = False,
     bad_frames: str = "report",
+    trials: TrialTimes | None = None,
 ) -> list[Session]:
     """Every session of a catalogue; where some cannot be read, what is wrong with each of them.
 
@@ -504,6 +506,7 @@ def read_all(  # noqa: PLR0913  what is read of each session, and what is looked
                 regions=regions,
                 on_frames=on_frames,
                 flips=found.flips if resynchronise else (),
+                trials=trials,
             )
             sessions.append(with_bad_frames(session, found, bad_frames))
             if found.fault:
@@ -531,6 +534,7 @@ def read_looked_at(
     *,
     signals: Sequence[str] | None = None,
     on_frames: Mapping[str, str] | None = None,
+    trials: TrialTimes | None = None,
 ) -> Session:
     """A session whose movie was looked at, in order again where it lost a frame; to be predicted.
 
@@ -542,11 +546,13 @@ def read_looked_at(
         As `read_all`.
     """
     if recording.movie is None:
-        return read_session(recording, signals=signals, on_frames=on_frames)
+        return read_session(recording, signals=signals, on_frames=on_frames, trials=trials)
     found = examine_movie(recording)
     if found.fault:
         raise DataError(f"session {recording.name}: {found.fault}")
-    session = read_session(recording, signals=signals, on_frames=on_frames, flips=found.flips)
+    session = read_session(
+        recording, signals=signals, on_frames=on_frames, flips=found.flips, trials=trials
+    )
     return with_bad_frames(session, found, "exclude")
 
 

@@ -227,10 +227,12 @@ def leave_blocks_out(
     *,
     blocks: int = 5,
     gap_frames: int,
+    trials: Sequence[NDArray[np.integer]] | None = None,
 ) -> list[Fold]:
     """Within each session: contiguous blocks, each tests once, the next one validates.
 
-    Between blocks of different roles `gap_frames` frames are left out, half from each side.
+    Between blocks of different roles `gap_frames` frames are left out, half from each side. Of
+    trials each block has as many, give or take one, and ends midway between two.
 
     Parameters
     ----------
@@ -240,11 +242,14 @@ def leave_blocks_out(
         Equal contiguous blocks a session, at least 3.
     gap_frames
         The window's length + |shift| keeps the parts free of common frames.
+    trials
+        Where trials are decoded: the frames on which the windows of each session's trials are
+        centred, rising.
 
     Raises
     ------
     StudyError
-        Too few blocks, or blocks no longer than the gap.
+        Too few blocks or trials, or blocks no longer than the gap.
 
     Examples
     --------
@@ -255,13 +260,17 @@ def leave_blocks_out(
     if blocks < 3:
         raise StudyError(f"[folds] blocks = {blocks}; train, valid and test need at least 3")
     folds = []
-    for animal, session, length in zip(animals, sessions, n_frames, strict=True):
-        if length // blocks <= gap_frames:
+    for number, (animal, session, length) in enumerate(
+        zip(animals, sessions, n_frames, strict=True)
+    ):
+        if length // blocks <= gap_frames and trials is None:
             raise StudyError(
                 f"session {animal}/{session}: {blocks} blocks of {length // blocks} frames leave "
                 f"nothing beside a gap of {gap_frames} frames; use fewer blocks"
             )
         edges = [length * k // blocks for k in range(blocks + 1)]
+        if trials is not None:
+            edges = _between_trials(trials[number], length, blocks, f"{animal}/{session}")
         for test in range(blocks):
             valid = (test + 1) % blocks
             role = [
@@ -425,6 +434,20 @@ def _first_frames(
             f"fold {fold.name!r} trains with {n_frames - left}; ask for less"
         )
     return parts
+
+
+def _between_trials(
+    centres: NDArray[np.integer], length: int, blocks: int, session: str
+) -> list[int]:
+    """Ends of blocks of equally many trials, midway between two of them, shape (blocks + 1,)."""
+    if centres.size < blocks:
+        raise StudyError(
+            f"session {session} has {centres.size} trials; [folds] by = 'block' needs at least "
+            f"one for each of {blocks} blocks: use fewer blocks, or leave the session out"
+        )
+    first = [centres.size * k // blocks for k in range(1, blocks)]
+    middles = [(int(centres[k - 1]) + int(centres[k]) + 1) // 2 for k in first]
+    return [0, *(min(max(middle, 0), length) for middle in middles), length]
 
 
 def split_windows(windows: Windows, fold: Fold) -> Split:

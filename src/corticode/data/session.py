@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.alignment import FileArrays, align, read_times, resample
+from corticode.data.alignment import AlignedArrays, FileArrays, align, read_times, resample
 from corticode.data.catalogue import MOVIE_AXES, TRACES_AXES, Recording
+from corticode.data.clocks import frame_period, is_same_rate
 from corticode.data.movies.alternation import frame_pairs
 from corticode.data.on_frames import Placed
 from corticode.data.readers.arrays import (
@@ -18,8 +19,10 @@ from corticode.data.readers.arrays import (
     read_movie,
     read_signal,
 )
+from corticode.data.readers.lookup import guess
 from corticode.data.regions import read_region_names
 from corticode.data.signals import check_signals
+from corticode.data.trials import FrameClock, TrialTimes, columns_of_trials, trials_on_frames
 from corticode.errors import DataError, Finding, MissingDataError, RunError, warn_about
 
 GATHERED_FRAMES = 256
@@ -351,6 +354,7 @@ def open_session(
     resample_hz: float | None = None,
     regions: Sequence[str] | None = None,
     on_frames: str | Mapping[str, str] | None = None,
+    trials: TrialTimes | None = None,
 ) -> Session:
     """A session read from its files, on one clock, checked.
 
@@ -377,6 +381,10 @@ def open_session(
         (the sample that holds there); a rule for all that hold numbers, or a dict by signal. None:
         text by the middle, numbers by the mean; `cut_windows` makes 0 and 1 of the means of a
         signal of 0 and 1 where its target asks for that.
+    trials
+        Which column of the catalogue's table of trials is their event: it becomes a signal that is
+        1 at the frames of events, and the table's other columns signals that hold their values
+        there. None: the table is not read.
 
     Raises
     ------
@@ -419,6 +427,7 @@ def open_session(
         resample_hz=resample_hz,
         regions=regions,
         on_frames=on_frames,
+        trials=trials,
     )
     warn_about(session.findings)
     return session
@@ -433,6 +442,7 @@ def read_session(
     regions: Sequence[str] | None = None,
     on_frames: str | Mapping[str, str] | None = None,
     flips: Sequence[int] = (),
+    trials: TrialTimes | None = None,
 ) -> Session:
     """What `open_session` returns, with its findings kept in the session and not warned of.
 
@@ -440,13 +450,12 @@ def read_session(
     """
     imaging, cut = read_imaging(recording, flips=flips)
     whole, first = imaging.pop("whole", None), imaging.pop("first", None)
-    files = FileArrays(
-        recording,
-        imaging,
-        _read_behavior(recording, signals),
-        read_times(recording.frame_times),
-        read_times(recording.behavior_times),
-    )
+    of_trials = () if trials is None else _columns_of_trials(recording, trials.column)
+    behavior = _read_behavior(recording, signals, of_trials)
+    frame_times, behavior_times = map(read_times, (recording.frame_times, recording.behavior_times))
+    if behavior_times is None and recording.trials is not None and not behavior:
+        behavior_times = frame_times  # of trials alone: no signal has to come onto frames
+    files = FileArrays(recording, imaging, behavior, frame_times, behavior_times)
     if first is not None:
         files, shortened = _pairs_in_time(files, np.asarray(first), len(flips))
         cut += shortened
@@ -454,13 +463,19 @@ def read_session(
     if resample_hz is not None:
         aligned = resample(aligned, resample_hz, recording.name, on_frames, recording.segment)
     odd = check_signals(aligned.behavior, recording.animal, recording.session)
+    placed: dict[str, NDArray[np.generic]] = {}
+    if trials is not None and of_trials:
+        asked = None if signals is None else [name for name in signals if name in of_trials]
+        clock = _frame_clock(files, aligned, resample_hz)
+        placed, lost = trials_on_frames(recording, trials, clock, asked)
+        odd += lost
     traces = aligned.arrays.get("traces")
     session = Session(
         recording.animal,
         recording.session,
         traces,
         _region_names(recording, traces, regions),
-        aligned.behavior,
+        {**aligned.behavior, **placed},
         aligned.segment,
         aligned.frame_rate_hz,
         aligned.arrays.get("movie"),
@@ -472,6 +487,40 @@ def read_session(
         flips=tuple(flips),
     )
     return _without_empty_regions(session)
+
+
+def _columns_of_trials(recording: Recording, event: str) -> tuple[str, ...]:
+    """Columns of the table of trials; none where trials begin in a column of the behaviour file.
+
+    Raises
+    ------
+    MissingDataError
+        Neither has the column at which trials begin.
+    """
+    columns = columns_of_trials(recording)
+    if not columns or event in columns:
+        return columns
+    signals = () if recording.behavior is None else list_signals(recording.behavior)
+    if event in signals:
+        return ()
+    raise MissingDataError(
+        f"session {recording.name}: neither its trials ({recording.trials}) nor its behaviour have "
+        f"{event!r}, at which trials begin; the trials' columns are {', '.join(columns)}"
+        f"{guess(event, [*columns, *signals])}"
+    )
+
+
+def _frame_clock(
+    files: FileArrays, aligned: AlignedArrays, resample_hz: float | None
+) -> FrameClock:
+    """When the frames of a session were recorded, as many as are left of them."""
+    rate_hz, ratio = files.recording.frame_rate_hz, 1.0
+    times, n_frames = files.frame_times, aligned.segment.size
+    if rate_hz is None and times is not None:
+        rate_hz = 1 / frame_period(times)
+    if resample_hz is not None and rate_hz is not None and not is_same_rate(rate_hz, resample_hz):
+        ratio = rate_hz / resample_hz
+    return FrameClock(n_frames, rate_hz, times, ratio)
 
 
 def _pairs_in_time(
@@ -506,10 +555,12 @@ def _pairs_in_time(
 
 
 def _read_behavior(
-    recording: Recording, signals: Sequence[str] | None
+    recording: Recording, signals: Sequence[str] | None, of_trials: Sequence[str] = ()
 ) -> dict[str, NDArray[np.generic]]:
+    """Signals of the behaviour file; those that its table of trials gives are not looked for."""
     location, segment = recording.behavior, recording.segment
-    wanted = [*(signals or ()), *([segment] if segment is not None else [])]
+    wanted = [name for name in signals or () if name not in of_trials]
+    wanted += [segment] if segment is not None else []
     if location is None:
         if wanted:
             raise MissingDataError(

@@ -36,6 +36,22 @@ def holds_events(signal: NDArray[Any]) -> bool:
     return bool(((signal == 0) | (signal == 1) | np.isnan(signal)).all())
 
 
+def has_value(signal: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a signal holds a finite number, or a name, shape (frame,).
+
+    Examples
+    --------
+    >>> has_value(np.array(["left", ""])).tolist(), has_value(np.array([0.5, np.nan])).tolist()
+    ([True, False], [True, False])
+    """
+    signal = np.asarray(signal)
+    if holds_numbers(signal):
+        return np.asarray(np.isfinite(signal), np.bool_)
+    # None, and NaN, which alone differs from itself, stand for a missing name.
+    named = [one is not None and one == one and str(one) != "" for one in signal.tolist()]
+    return np.asarray(named, np.bool_)
+
+
 def was_category(values: NDArray[np.generic]) -> bool:
     """Whether version 60f4e28 took a signal for categories: by the values of one session.
 

@@ -1,7 +1,7 @@
 """Behaviour made into what is decoded: one value, or none, a frame; and labels permuted."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.preprocess import MOST_FRAMES, moving_mean
-from corticode.data.signals import ON_FRAMES, holds_numbers
+from corticode.data.signals import ON_FRAMES, holds_events, holds_numbers
 from corticode.errors import DataError, StudyError
 
 KINDS = ("binary", "classes", "value")
@@ -18,7 +18,18 @@ MOST_CLASSES = 100
 LARGEST_VALUE = 1e15
 # Of a target's SD: what rounding to float32 may take.
 FLOAT32_SHARE = 1e-4
-HOW = ("sessions", "segments", "blocks", "frames")
+HOW = ("sessions", "segments", "blocks", "frames", "trials")
+# What begins a trial in a signal: it rises from 0 to 1, or changes to another trial's number.
+EVENT_AT = ("rise", "change")
+OF_TRIALS = ("events", "event_at", "times_in", "label_after_frames")
+# What has no meaning where one frame of a trial is asked for its label.
+CONTINUOUS = (
+    "hysteresis",
+    "minimum_bout_frames",
+    "minimum_gap_frames",
+    "exclude_transition_frames",
+    "smooth_frames",
+)
 
 
 def bouts(
@@ -142,12 +153,23 @@ class Target:
         How a signal on its own clock, or at a higher frame rate, is brought onto frames: ``"mean"``
         over a frame's exposure, ``"any"`` (the largest sample in it), ``"count"`` (their sum), or
         the sample that holds in its ``"middle"``. ``None``: as `frame_rule` says.
+    events
+        Name of the signal that begins trials: each trial has one label, at the frame of its event,
+        and other frames have none. ``None``: every frame has a label.
+    event_at
+        What begins a trial in it: ``"rise"``, from 0 to 1, or ``"change"``, to another number or
+        name; 0, NaN and an empty name are no trial.
+    times_in
+        Where trials begin in a column of a table: ``"seconds"`` or ``"frames"``, see
+        `corticode.data.trials.TrialTimes`.
+    label_after_frames
+        A trial's label is what the signal holds so many frames after the event.
 
     Raises
     ------
     StudyError
         An unknown kind, a negative number, a setting that needs `above` without it, or a rule
-        that the kind cannot have.
+        that the kind cannot have, or a setting of stretches of frames for trials.
     """
 
     signal: str
@@ -160,6 +182,10 @@ class Target:
     exclude_transition_frames: int = 0
     smooth_frames: int = 0
     on_frames: str | None = None
+    events: str | None = None
+    event_at: str = "rise"
+    times_in: str = "seconds"
+    label_after_frames: int = 0
 
     @property
     def frame_rule(self) -> str:
@@ -201,6 +227,7 @@ class Target:
         if self.above is not None and not np.isfinite(self.above):
             raise StudyError(f"target above is {self.above}; give a finite number")
         self._check_rule()
+        self._check_trials()
         if self.kind != "binary" or self.above is not None:
             return
         for name in ("absolute", "hysteresis", "smooth_frames"):
@@ -208,6 +235,25 @@ class Target:
                 raise StudyError(
                     f"target {name} is set for signal {self.signal!r} without a threshold; "
                     f"give `above`, or leave out {name} where the signal holds 0 and 1"
+                )
+
+    def _check_trials(self) -> None:
+        if self.event_at not in EVENT_AT:
+            raise StudyError(
+                f"target event_at is {self.event_at!r}; it must be one of {', '.join(EVENT_AT)}"
+            )
+        if abs(self.label_after_frames) > MOST_FRAMES:
+            raise StudyError(
+                f"target label_after_frames is {self.label_after_frames}; no session has more than "
+                f"{MOST_FRAMES:,} frames"
+            )
+        if self.events is None:
+            return
+        for name in CONTINUOUS:
+            if getattr(self, name):
+                raise StudyError(
+                    f"target {name} is set beside the trials of {self.events!r}; it treats "
+                    "stretches of frames, and a trial has one label: leave it out"
                 )
 
     def _check_rule(self) -> None:
@@ -235,6 +281,19 @@ class Target:
             )
 
 
+def without_trials(described: Mapping[str, Any]) -> dict[str, Any]:
+    """A target's fields by name, without those of trials where it has none: as before them.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> "events" in without_trials(asdict(Target("run")))
+    False
+    """
+    of_trials = () if described["events"] is not None else OF_TRIALS
+    return {name: value for name, value in described.items() if name not in of_trials}
+
+
 @dataclass(frozen=True)
 class TargetTrace:
     """What is decoded in one session.
@@ -258,6 +317,7 @@ def make_target(
     *,
     segment: NDArray[Any] | None = None,
     classes: Sequence[str] | None = None,
+    events: NDArray[Any] | None = None,
 ) -> TargetTrace:
     """What is decoded at each frame, made from one session's signal.
 
@@ -277,6 +337,8 @@ def make_target(
     classes
         For kind ``"classes"``: the list that holds for all sessions (see `collect_classes`);
         ``None``: the classes of this session.
+    events
+        (frame,): the signal that begins trials, where the target has one (`Target.events`).
 
     Returns
     -------
@@ -296,9 +358,13 @@ def make_target(
     [0.0, 1.0, 1.0, 0.0, 0.0]
     >>> make_target(np.array(["rest", "groom", "rest"]), Target("act", kind="classes"))
     TargetTrace(values=array([1., 0., 1.], dtype=float32), classes=('groom', 'rest'))
+    >>> choice, cue = np.array([0.0, 0, 1, 1]), np.array([0.0, 1, 0, 1])
+    >>> make_target(choice, Target("choice", events="cue"), events=cue).values.tolist()
+    [nan, 0.0, nan, 1.0]
     """
     signal_values = np.asarray(signal_values)
     _check_shapes(signal_values, segment, target.signal)
+    signal_values = labels_of_trials(signal_values, target, events, segment)
     if target.kind == "classes":
         names = collect_classes([signal_values]) if classes is None else tuple(classes)
         values = _class_indices(signal_values, names, target.signal)
@@ -310,6 +376,104 @@ def make_target(
     if target.kind != "value" and target.exclude_transition_frames:
         values = without_transitions(values, target.exclude_transition_frames, segment)
     return TargetTrace(in_few_bytes(values, target.signal), names)
+
+
+def event_frames(
+    events: NDArray[Any] | None, target: Target, segment: NDArray[Any] | None = None
+) -> NDArray[np.intp]:
+    """The frames at which trials begin in one session, shape (trial,).
+
+    A 1, or a trial's number, in the first frame begins a trial there.
+
+    Parameters
+    ----------
+    events
+        (frame,): 0 and 1, or numbers or names of trials; NaN or empty: no trial.
+    target
+        Which signal that is, and what begins a trial in it.
+    segment
+        (frame,), as for `make_target`; to hold lengths to.
+
+    Raises
+    ------
+    DataError
+        There is no such signal, its length is another, or it holds more than 0 and 1 where trials
+        begin at its rise.
+
+    Examples
+    --------
+    >>> number = np.array([0, 1, 1, 0, 2, 3])
+    >>> event_frames(number, Target("choice", events="trial", event_at="change")).tolist()
+    [1, 4, 5]
+    """
+    name = str(target.events)
+    if events is None:
+        raise DataError(
+            f"the signal {name!r}, which begins trials, is not there; name a column of the "
+            "behaviour file or of the catalogue's table of trials under [trials] events"
+        )
+    events = np.asarray(events)
+    _check_shapes(events, segment, name)
+    if target.event_at == "change":
+        names, codes, known = _class_codes(events)
+        number = np.full(len(events), -1)
+        number[known] = codes
+        is_trial = known.copy()
+        is_trial[known] = np.array([one != "0" for one in names], np.bool_)[codes]
+        return np.flatnonzero(is_trial & (number != np.append(-2, number[:-1])))
+    if not holds_events(events):
+        raise DataError(
+            f"signal {name!r} holds more than 0 and 1; trials begin where it rises from 0 to 1: "
+            "give [trials] event_at = 'change' where it numbers trials, or a signal of 0 and 1"
+        )
+    is_on = events == 1
+    return np.flatnonzero(is_on & ~np.append(False, is_on[:-1]))
+
+
+def labels_of_trials(
+    signal: NDArray[Any],
+    target: Target,
+    events: NDArray[Any] | None,
+    segment: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """A signal as it labels trials: at the frames of their events alone, else NaN or empty.
+
+    Parameters
+    ----------
+    signal, events, segment
+        (frame,) each, as for `make_target`.
+    target
+        What is decoded; one without events leaves the signal as it is.
+
+    Raises
+    ------
+    DataError
+        As `event_frames`.
+
+    Examples
+    --------
+    >>> act, cue = np.array(["", "", "lick", "lick"]), np.array([0, 1, 0, 0])
+    >>> target = Target("act", "classes", events="cue", label_after_frames=1)
+    >>> labels_of_trials(act, target, cue).tolist()
+    ['', 'lick', '', '']
+    """
+    if target.events is None:
+        return signal
+    frames = event_frames(events, target, segment)
+    asked = frames + target.label_after_frames
+    is_there = (asked >= 0) & (asked < len(signal))
+    if segment is not None:
+        same = segment[np.clip(asked, 0, len(signal) - 1)] == segment[frames]
+        is_there &= np.asarray(same, np.bool_)
+    labels: NDArray[Any] = (
+        np.full(len(signal), np.nan)
+        if holds_numbers(signal)
+        else np.zeros(len(signal), "U1" if signal.dtype.kind == "O" else signal.dtype).astype(
+            signal.dtype
+        )
+    )
+    labels[frames[is_there]] = signal[asked[is_there]]
+    return labels
 
 
 def in_few_bytes(values: NDArray[np.float64], signal: str) -> NDArray[np.floating[Any]]:
@@ -517,7 +681,8 @@ def permute_labels(
         ``"sessions"``: traces are exchanged among the sessions of an animal. ``"segments"``: the
         stretches between gaps in time are exchanged within a session. ``"blocks"``: so are
         `n_blocks` equal stretches. ``"frames"``: all frames with a target are shuffled within a
-        session, which also destroys the time course.
+        session, which also destroys the time course. ``"trials"``: the same of trials, whose
+        labels alone are targets.
     seed
         Random numbers depend on it, on the animal and on the session's position within the animal,
         and on nothing else: leaving other animals out changes nothing.
@@ -560,7 +725,7 @@ def permute_labels(
             continue
         for position, k in enumerate(sessions):
             rng = _random(seed, animal, position)
-            if how == "frames":
+            if how in ("frames", "trials"):
                 permuted[k] = _shuffle(targets[k], rng)
                 continue
             bounds = _gaps(segments[k]) if segments and how == "segments" else None

@@ -1,6 +1,7 @@
 """Which frames a decoder sees and what it has to say of them: windows, as indices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -20,7 +21,16 @@ from corticode.data.prepared import PreparedSessions, prepare_movies, prepare_se
 from corticode.data.preprocess import MOST_FRAMES, Preprocessing, look_ahead_frames
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import Session
-from corticode.data.targets import Target, TargetTrace, collect_classes, covered_rows, make_target
+from corticode.data.signals import has_value
+from corticode.data.targets import (
+    Target,
+    TargetTrace,
+    collect_classes,
+    covered_rows,
+    event_frames,
+    labels_of_trials,
+    make_target,
+)
 from corticode.errors import (
     DataError,
     DecoderError,
@@ -31,6 +41,7 @@ from corticode.errors import (
 )
 
 SHOWN_REGIONS = 5
+SHOWN_SESSIONS = 3
 
 
 @dataclass(frozen=True)
@@ -274,7 +285,7 @@ def cut_windows(
     traces = session_targets(prepared, target)
     kept = select_regions(regions, prepared.regions, table)
     windows = windows_of(prepared, target, traces, window or WindowShape(), kept)
-    warn_about(sessions_without_windows(prepared, windows))
+    warn_about([*sessions_without_windows(prepared, windows), *trial_findings(prepared, windows)])
     return windows
 
 
@@ -297,8 +308,20 @@ def _cut_by_recipe(sessions: Sequence[Session] | PreparedSessions, recipe: Recip
         targets = session_targets(prepared, recipe.target)
     kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
     windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
-    warn_about([*prepared.findings, *sessions_without_windows(prepared, windows)])
+    if targets is None and recipe.target.events in prepared.behavior:
+        windows = _at_events(prepared, windows)
+    odd = [*sessions_without_windows(prepared, windows), *trial_findings(prepared, windows)]
+    warn_about([*prepared.findings, *odd])
     return windows
+
+
+def _at_events(prepared: PreparedSessions, windows: Windows) -> Windows:
+    """The windows of trials, where these are known and their labels are not."""
+    target = windows.recipe.target
+    rows = [prepared.rows(k) for k in range(prepared.n_sessions)]
+    events = prepared.behavior[str(target.events)]
+    frames = [own.start + event_frames(events[own], target, prepared.segment[own]) for own in rows]
+    return windows.where(np.isin(windows.target_row, np.concatenate(frames)))
 
 
 def as_in_recipe(session: Session, recipe: Recipe) -> Session:
@@ -371,6 +394,63 @@ def sessions_without_windows(prepared: PreparedSessions, windows: Windows) -> li
     return findings
 
 
+def trial_findings(prepared: PreparedSessions, windows: Windows) -> list[Finding]:
+    """Trials that are not decoded, or overlap, and why: one finding a reason, with its sessions.
+
+    Parameters
+    ----------
+    prepared
+        The sessions.
+    windows
+        Cut from them, for a target with events; of another target nothing is found.
+    """
+    target = windows.recipe.target
+    if target.events is None or target.events not in prepared.behavior:
+        return []
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    without = []
+    for k in range(prepared.n_sessions):
+        name = f"{prepared.animals[k]}/{prepared.sessions[k]}"
+        n_trials, counts = _count_trials(prepared, windows, k)
+        for reason, n in counts.items():
+            if n > 0:
+                found.setdefault(reason, {})[name] = (n, n_trials)
+        if not n_trials:
+            without.append(name)
+    findings = [_trial_finding(reason, counts, target) for reason, counts in found.items()]
+    if without:
+        reason = f"{target.events!r} begins no trial in {some(without, SHOWN_SESSIONS)}"
+        findings.append(Finding("trials", reason, item=target.signal, count=len(without)))
+    return findings
+
+
+def _count_trials(
+    prepared: PreparedSessions, windows: Windows, k: int
+) -> tuple[int, dict[str, int]]:
+    """The trials of a session, and how many lack something or overlap, by what."""
+    target, rows = windows.recipe.target, prepared.rows(k)
+    events, segment = prepared.behavior[str(target.events)][rows], prepared.segment[rows]
+    frames = event_frames(events, target, segment)
+    n_labelled = frames.size
+    if target.signal in prepared.behavior:
+        labels = labels_of_trials(prepared.behavior[target.signal][rows], target, events, segment)
+        n_labelled = int(has_value(labels).sum())
+    length = windows.recipe.n_frames
+    return frames.size, {
+        "a window that overlaps with that of the next": int((np.diff(frames) < length).sum()),
+        f"no label in {target.signal!r}: not decoded": frames.size - n_labelled,
+        f"no window of {length} frames (it leaves the recording, crosses a gap in time or holds a "
+        "frame without values): not decoded": n_labelled - int((windows.session == k).sum()),
+    }
+
+
+def _trial_finding(reason: str, found: Mapping[str, tuple[int, int]], target: Target) -> Finding:
+    n, n_trials = (sum(counts) for counts in zip(*found.values(), strict=True))
+    each = some([f"{name} {count}" for name, (count, _) in found.items()], SHOWN_SESSIONS)
+    words = f"{n} of {n_trials} trials {'has' if n == 1 else 'have'} {reason} ({each})"
+    return Finding("trials", words, item=target.signal, count=n)
+
+
 def _regions(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"region {names[0]!r} has"
@@ -441,19 +521,53 @@ def session_targets(
             f"target signal {target.signal!r} is not in the behaviour of every session; "
             f"signals there: {known}"
         )
-    signal = prepared.behavior[target.signal]
-    parts = [signal[prepared.rows(k)] for k in range(prepared.n_sessions)]
+    names = [f"{a}/{s}" for a, s in zip(prepared.animals, prepared.sessions, strict=True)]
+    rows = [prepared.rows(k) for k in range(prepared.n_sessions)]
+    signal, events = prepared.behavior[target.signal], prepared.behavior.get(str(target.events))
+    return _made(
+        [signal[own] for own in rows],
+        [None if events is None else events[own] for own in rows],
+        [prepared.segment[own] for own in rows],
+        names,
+        target,
+        classes,
+    )
+
+
+def _made(
+    signals: Sequence[NDArray[Any]],
+    events: Sequence[NDArray[Any] | None],
+    segments: Sequence[NDArray[Any]],
+    names: Sequence[str],
+    target: Target,
+    classes: Sequence[str] | None = None,
+) -> list[TargetTrace]:
+    """The target of each session, its signals at hand; an error names the session."""
+    labels, made = [], []
+    for signal, event, segment, name in zip(signals, events, segments, names, strict=True):
+        with _naming(name):
+            labels.append(labels_of_trials(signal, target, event, segment))
     if classes is None and target.kind == "classes":
-        classes = collect_classes(parts)
-    made = []
-    for k, part in enumerate(parts):
-        segment = prepared.segment[prepared.rows(k)]
-        try:
-            made.append(make_target(part, target, segment=segment, classes=classes))
-        except (DataError, StudyError) as error:
-            name = f"{prepared.animals[k]}/{prepared.sessions[k]}"
-            raise type(error)(f"session {name}: {error}") from error
+        classes = collect_classes(labels)
+    for signal, event, segment, name in zip(signals, events, segments, names, strict=True):
+        with _naming(name):
+            trace = make_target(signal, target, segment=segment, classes=classes, events=event)
+            made.append(trace)
+    if target.events is not None and not any(np.isfinite(one.values).any() for one in made):
+        raise DataError(
+            f"none of {len(made)} sessions has a trial with a label: {target.events!r} begins no "
+            f"trial, or {target.signal!r} holds nothing there; check both, and [trials] "
+            "label_after_frames"
+        )
     return made
+
+
+@contextmanager
+def _naming(session: str) -> Iterator[None]:
+    try:
+        yield
+    except (DataError, StudyError) as error:
+        raise type(error)(f"session {session}: {error}") from error
 
 
 def targets_of(sessions: Sequence[Session], target: Target) -> list[TargetTrace]:
@@ -464,12 +578,13 @@ def targets_of(sessions: Sequence[Session], target: Target) -> list[TargetTrace]
     DataError, StudyError
         The signal does not fit the kind of target.
     """
-    signals = [session.behavior[target.signal] for session in sessions]
-    classes = collect_classes(signals) if target.kind == "classes" else None
-    return [
-        make_target(signal, target, segment=session.segment, classes=classes)
-        for signal, session in zip(signals, sessions, strict=True)
-    ]
+    return _made(
+        [session.behavior[target.signal] for session in sessions],
+        [session.behavior.get(str(target.events)) for session in sessions],
+        [session.segment for session in sessions],
+        [session.name for session in sessions],
+        target,
+    )
 
 
 def windows_of(

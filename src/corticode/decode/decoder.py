@@ -19,7 +19,7 @@ from corticode.data.folds import Part
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.lookup import LIBRARY_ERRORS
-from corticode.data.targets import Target, is_lost_in_float32
+from corticode.data.targets import Target, is_lost_in_float32, without_trials
 from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
@@ -193,10 +193,11 @@ def _described_network(settings: Network) -> dict[str, Any]:
 
 
 def _described_recipe(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as JSON has it; a rule that nobody stated is not in it."""
+    """A recipe as JSON has it; a rule that nobody stated, or trials, are not in it."""
     described = asdict(recipe)
     if recipe.target.on_frames is None:
         del described["target"]["on_frames"]
+    described["target"] = without_trials(described["target"])
     return described
 
 

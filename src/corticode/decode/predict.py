@@ -107,6 +107,7 @@ def predict(
         seen=seen,
         train_mean=float(network.output_offset) if decoder.kind == "value" else None,
         train_sd=float(network.output_gain) if decoder.kind == "value" else None,
+        of_trials=windows.recipe.target.events is not None,
     )
 
 

@@ -70,6 +70,8 @@ class Predictions:
     train_mean, train_sd
         Of values: mean and SD of the target over the decoder's training windows; ``None`` where
         they are not known.
+    of_trials
+        Whether each window is a trial, `frame` that of its event; else frames were decoded.
 
     Raises
     ------
@@ -112,6 +114,7 @@ class Predictions:
     seen: NDArray[np.int8] | None = None
     train_mean: float | None = None
     train_sd: float | None = None
+    of_trials: bool = False
 
     def __post_init__(self) -> None:
         _check_description(self)
@@ -157,6 +160,8 @@ class Predictions:
         for name in TRAINED_ON:
             if getattr(self, name) is not None:
                 arrays[name] = np.array(getattr(self, name), dtype=np.float64)
+        if self.of_trials:
+            arrays["of_trials"] = np.array(True)
         write_with(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def _dtypes(self) -> dict[str, Any]:
@@ -257,7 +262,7 @@ def join(several: Sequence[Predictions]) -> Predictions:
     """
     if not several:
         raise DataError("there are no predictions to join; give at least one")
-    for name in ("kind", "classes", "frame_rate_hz"):
+    for name in ("kind", "classes", "frame_rate_hz", "of_trials"):
         found = list(dict.fromkeys(getattr(one, name) for one in several))
         if len(found) > 1:
             raise DataError(
@@ -319,6 +324,7 @@ def _from_arrays(arrays: dict[str, NDArray[Any]]) -> Predictions:
         frame_rate_hz=None if np.isnan(rate) else rate,
         seen=arrays.get("seen"),
         **trained_on,
+        of_trials=bool(arrays.get("of_trials", False)),
     )
 
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import permutations, product
-from math import factorial, prod
+from math import exp, factorial, lgamma, prod
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,12 @@ DERANGED_DRAWS = 40
 # to be. Blocks by the time of the label alone gave 0.17 false positives with slow scores.
 BLOCK_TIMES, FEWEST_BLOCKS = 5, 20
 NO_VALID_P = "no valid p"
+# How labels of trials change places, in the column `exchanged`.
+TRIALS = "trials within sessions"
+TRIALS_ALIKE = (
+    "labels of neighbouring trials are more alike than by chance (p = {p:.2g}, Holm over animals): "
+    "trials may not be exchangeable, and this p may be too small"
+)
 # Means of the same numbers in another order differ by rounding only.
 ROUNDING = 1e-12
 SHORTEST_SHARE = 0.6
@@ -322,7 +329,8 @@ def usable_sessions(predictions: Sequence[Predictions]) -> tuple[list[Name], lis
     -------
     list, list
         (animal, session) in the order of the name tables; a finding for each session that is
-        under 60 % of its animal's median length or blank for every decoder.
+        under 60 % of its animal's median length (of trials, which change places within sessions,
+        however few) or blank for every decoder.
     """
     tables = pd.concat([score_sessions(said) for said in predictions])
     rows = {
@@ -335,7 +343,8 @@ def usable_sessions(predictions: Sequence[Predictions]) -> tuple[list[Name], lis
             rows[name] = score_sessions(_once(predictions, name))
     places = _places(predictions)
     ordered = sorted(rows, key=lambda name: places[name])
-    findings = short_findings({name: int(rows[name]["n_windows"].max()) for name in ordered})
+    lengths = {name: int(rows[name]["n_windows"].max()) for name in ordered}
+    findings = [] if any(said.of_trials for said in predictions) else short_findings(lengths)
     left_out = {(finding.animal, finding.session) for finding in findings}
     for name in ordered:
         reasons = rows[name]["blank_because"]
@@ -453,11 +462,12 @@ class LabelNull:
     animals
         One row an animal: animal, metric (``"auc"``, of values ``"pearson_r"``), value (its mean
         within sessions), permuted_mean (its mean over label permutations in which no session
-        keeps its labels; chance is an AUC of 0.5, an r of 0), n_sessions,
-        exchanged (``"all sessions"``, ``"pairs of neighbouring sessions"`` or blocks of the one
-        session), n_orders (with the observed one), p, p_pairs (within pairs of neighbouring
-        sessions, from 10 sessions on; else NaN), smallest_p, n_blocks and p_shift (of one session:
-        how many blocks, and the p of circular shifts, too liberal under drift), decoder and note.
+        keeps its labels, of trials over all drawn; chance is an AUC of 0.5, an r of 0), n_sessions,
+        exchanged (``"all sessions"``, ``"pairs of neighbouring sessions"``, blocks of the one
+        session or ``"trials within sessions"``), n_orders (with the observed one), p, p_pairs
+        (within pairs of neighbouring sessions, from 10 sessions on; else NaN), smallest_p, n_blocks
+        and p_shift (of one session: how many blocks, and the p of circular shifts, too liberal
+        under drift), decoder and note.
     trends
         As from `corticode.evaluate.nulls.day_trends`.
     findings
@@ -471,8 +481,10 @@ class LabelNull:
     def __str__(self) -> str:
         above = int((self.animals["p"] < LEVEL).sum())
         tested = int(self.animals["p"].notna().sum())
+        of_trials = len(self.animals) and bool((self.animals["exchanged"] == TRIALS).all())
+        what = TRIALS if of_trials else "whole sessions"
         return (
-            f"{above} of {tested} animals with p < {LEVEL:g} by permuting whole sessions "
+            f"{above} of {tested} animals with p < {LEVEL:g} by permuting {what} "
             f"(expected by chance: {LEVEL * tested:g})"
         )
 
@@ -516,7 +528,8 @@ def permute_test_labels(
     slope within sessions trends over days, which takes six sessions to tell; from ten on the p of
     pairs is given beside that of all orders. Left out are sessions
     under 60 % of the animal's median length and those with too few bouts or seconds of a class
-    (`corticode.evaluate.scores.score_sessions`).
+    (`corticode.evaluate.scores.score_sessions`). Where trials were decoded, their labels change
+    places within each session instead: 999 drawn orders and the observed one.
 
     Of an animal with one session, blocks of frames change places (`permute_blocks`).
 
@@ -560,6 +573,8 @@ def permute_test_labels(
     kind = _kind_of(predictions)
     table, findings = usable_sessions(predictions)
     sessions = {name: _collect(predictions, name) for name in table}
+    if all(said.of_trials for said in predictions):
+        return LabelNull(_permute_trials(sessions, kind), day_trends(_NO_TRENDS), tuple(findings))
     day = {name: day_of(name, place, days) for place, name in enumerate(table)}
     trends = day_trends(_session_table(sessions, day, kind))
     trending = set(trends.loc[trends["trends"], "animal"])
@@ -583,6 +598,171 @@ def permute_test_labels(
         p_pairs = order_p(beside) if len(own) >= ENOUGH_SESSIONS else float("nan")
         rows.append(row | _verdict(statistics, blocks, pairs) | {"p_pairs": p_pairs})
     return LabelNull(pd.DataFrame(rows, columns=list(COLUMNS)), trends, tuple(findings))
+
+
+_NO_TRENDS = pd.DataFrame(columns=["animal", "session", "day"])
+
+
+def _permute_trials(
+    sessions: Mapping[Name, _TestSession], kind: str, n_draws: int = N_DRAWS, seed: int = 0
+) -> pd.DataFrame:
+    """One row an animal: its labels permuted among the trials of each session."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    serial: list[float] = []
+    for animal in dict.fromkeys(animal for animal, _ in sessions):
+        own = [one for (owner, _), one in sessions.items() if owner == animal]
+        found, alike, floor = [], [], 1.0
+        for one in own:
+            trials = np.flatnonzero(~np.isnan(one.label))
+            labels = draw_trial_orders(one.label[trials], n_draws, rng)
+            places = {int(frame): k for k, frame in enumerate(trials)}
+            said = []
+            for scored in one.said:
+                own_trials = [places[int(frame)] for frame in scored.frame]
+                said.append(score_orders(scored.score, labels[own_trials], kind))
+            found.append(mean_known(np.stack(said, axis=1)))
+            alike.append(_neighbours_alike(labels, kind))
+            floor *= 1 / n_trial_orders(one.label[trials], kind)
+        statistics = mean_known(np.stack(found, axis=1))
+        serial.append(order_p(mean_known(np.stack(alike, axis=1))))
+        floor = max(floor, 1 / (n_draws + 1))
+        rows.append(
+            {
+                "animal": animal,
+                "metric": STATISTICS[kind],
+                "value": statistics[0],
+                "permuted_mean": float(mean_known(statistics[1:])),
+                "n_sessions": len(own),
+                "exchanged": TRIALS,
+                "n_orders": statistics.size,
+                "p": order_p(statistics),
+                "p_pairs": float("nan"),
+                "smallest_p": floor,
+                "decoder": "the condition's own, as trained",
+                "note": cannot_reach(floor, f"trials of {len(own)} sessions"),
+            }
+        )
+    for row, p in zip(rows, holm(serial), strict=True):
+        if p < LEVEL:
+            row["note"] = "; ".join(filter(None, [TRIALS_ALIKE.format(p=p), row["note"]]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def draw_trial_orders(
+    labels: NDArray[np.floating], n_draws: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """The labels of a session's trials in drawn orders, the observed one first.
+
+    Parameters
+    ----------
+    labels
+        Shape (trial,).
+    n_draws
+        Orders drawn from all, each with equal chances, beside the observed one.
+    rng
+        Draws them.
+
+    Returns
+    -------
+    array
+        Shape (trial, order).
+
+    Examples
+    --------
+    >>> draw_trial_orders(np.array([0.0, 1.0, 1.0]), 4, np.random.default_rng(0)).shape
+    (3, 5)
+    """
+    orders = np.tile(labels.astype(np.float64)[:, None], n_draws + 1)
+    orders[:, 1:] = rng.permuted(orders[:, 1:], axis=0)
+    return orders
+
+
+def n_trial_orders(labels: NDArray[np.floating], kind: str) -> float:
+    """How many orders of labels differ; infinite beyond what a float holds.
+
+    Examples
+    --------
+    >>> n_trial_orders(np.array([0.0, 0.0, 1.0, 1.0]), "binary")
+    6.0
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    logarithm = lgamma(labels.size + 1) - sum(lgamma(n + 1) for n in counts)
+    return round(exp(logarithm)) * 1.0 if logarithm < 30 else float("inf")
+
+
+def score_orders(
+    scores: NDArray[np.floating], labels: NDArray[np.floating], kind: str
+) -> NDArray[np.float64]:
+    """What `STATISTICS` names, of the same scores against labels in several orders.
+
+    Parameters
+    ----------
+    scores
+        Shape (trial,); of classes (trial, class).
+    labels
+        Shape (trial, order).
+    kind
+        Of the target.
+
+    Returns
+    -------
+    array
+        Shape (order,); NaN where the labels are of one class, or do not vary.
+
+    Examples
+    --------
+    >>> labels = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    >>> score_orders(np.array([0.1, 0.2, 0.3]), labels, "binary").tolist()
+    [1.0, 0.0]
+    """
+    if kind == "binary":
+        return _aucs_of_ranks(_ranks(scores), labels == 1)
+    if kind == "classes":
+        one_by_one = [
+            _aucs_of_ranks(_ranks(column), labels == k) for k, column in enumerate(scores.T)
+        ]
+        return mean_known(np.stack(one_by_one, axis=1))
+    about, of_label = scores - scores.mean(), labels - labels.mean(axis=0)
+    scale = np.sqrt(np.sum(about**2) * np.sum(of_label**2, axis=0))
+    found = np.full(labels.shape[1], np.nan)
+    np.divide(about @ of_label, scale, out=found, where=scale > 0)
+    return found
+
+
+def _ranks(scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Ranks from 1, ties their mean, shape (trial,)."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[place]
+    return ranks
+
+
+def _aucs_of_ranks(ranks: NDArray[np.float64], is_one: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """AUC by the rank sum of the ones in each order, shape (order,)."""
+    n_ones = is_one.sum(axis=0)
+    n_pairs = n_ones * (len(is_one) - n_ones)
+    wins = ranks @ is_one - n_ones * (n_ones + 1) / 2
+    aucs = np.full(n_ones.shape, np.nan)
+    np.divide(wins, n_pairs, out=aucs, where=n_pairs > 0)
+    return aucs
+
+
+def _neighbours_alike(labels: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """How alike labels of successive trials are in each order, shape (order,).
+
+    Their correlation; of classes the fraction of neighbours of one class.
+    """
+    if len(labels) < 3:
+        return np.full(labels.shape[1], np.nan)
+    if kind == "classes":
+        same: NDArray[np.float64] = (labels[1:] == labels[:-1]).mean(axis=0)
+        return same
+    about = labels - labels.mean(axis=0)
+    squares = np.sum(about**2, axis=0)
+    found = np.full(labels.shape[1], np.nan)
+    np.divide(np.sum(about[1:] * about[:-1], axis=0), squares, out=found, where=squares > 0)
+    return found
 
 
 def _others(scores: NDArray[np.float64], blocks: NDArray[np.int64]) -> float:

@@ -24,6 +24,7 @@ from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.nulls import (
     ENOUGH_SESSIONS,
     N_DRAWS,
+    TRIALS,
     UNCHECKED,
     Days,
     Name,
@@ -31,6 +32,7 @@ from corticode.evaluate.nulls import (
     day_trends,
     draw_derangements,
     draw_orders,
+    draw_trial_orders,
     is_session,
     mean_known,
     order_blocks,
@@ -42,6 +44,10 @@ from corticode.evaluate.nulls import (
 from corticode.evaluate.scores import as_empty_predictions
 
 PENALTY = 0.1
+UNEXCHANGEABLE = (
+    "trials of a session are taken as exchangeable: where labels and cortex both change slowly "
+    "over a session this p is too small"
+)
 EVERY = 10
 
 
@@ -327,6 +333,57 @@ def permute_and_refit(
         "; ".join(
             filter(None, [_unchecked(animals, paired), cannot_reach(floor, _design(animals))])
         ),
+    )
+
+
+def permute_trials_and_refit(
+    windows: Windows, *, n_draws: int = N_DRAWS, seed: int = 0
+) -> CohortNull:
+    """The cohort's p of trials: `permute_and_refit`, labels permuted within each session.
+
+    Parameters
+    ----------
+    windows
+        Windows of traces, one a trial, with a binary target.
+    n_draws, seed
+        Orders drawn beside the observed one, and the seed of the draws.
+
+    Raises
+    ------
+    DataError
+        The target is not binary, windows hold movies, or fewer than two sessions can be used.
+    """
+    check_binary_traces(windows, "refitting")
+    names, findings = usable_sessions([as_empty_predictions(windows)])
+    if len(names) < 2:
+        raise DataError(
+            f"{len(names)} sessions can be used of the 2 or more that refitting needs; "
+            + "; ".join(map(str, findings[:3]))
+        )
+    rng = np.random.default_rng(seed)
+    rows = [np.flatnonzero(is_session(windows, name)) for name in names]
+    labels = [draw_trial_orders(windows.target[own], n_draws, rng) for own in rows]
+    animals = [animal for animal, _ in names]
+    held_out = "animal" if len(set(animals)) > 1 else "session"
+    aucs = refit_aucs(
+        lambda k: standardised_inputs(windows, rows[k]),
+        labels,
+        pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
+        np.tile(np.arange(n_draws + 1)[:, None], len(names)),
+    )
+    values = cohort_values(aucs, animals)
+    floor = 1 / (n_draws + 1)
+    return CohortNull(
+        float(values[0]),
+        order_p(values),
+        floor,
+        float(values[1:].mean()),
+        values,
+        held_out,
+        dict.fromkeys(animals, TRIALS),
+        day_trends(pd.DataFrame(columns=["animal", "session", "day"])),
+        tuple(findings),
+        UNEXCHANGEABLE,
     )
 
 

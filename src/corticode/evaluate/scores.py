@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_BOUTS = 3
+# Trials of a class that a session needs for a score, and trials for a score of values.
+FEWEST_TRIALS, FEWEST_VALUES = 5, 10
 SHORTEST_S = 5.0
 # What a session with too few bouts cannot give: scores over all pairs or all thresholds.
 BLANKED = {"binary": ("auc", "average_precision"), "classes": ("auc",), "value": ("r2",)}
@@ -143,7 +145,8 @@ def score_sessions(
     DataFrame
         Columns animal, session, first_frame, last_frame, n_windows (those with a known target),
         base_rate (share of class 1; of the commonest of several classes; NaN for values), the
-        scores by name, ``n_bouts_<class>`` and blank_because (empty where nothing is blanked).
+        scores by name, ``n_bouts_<class>`` (of trials ``n_trials_<class>``, of values of trials
+        ``n_trials``) and blank_because (empty where nothing is blanked).
 
     Raises
     ------
@@ -228,7 +231,8 @@ def score_animals(session_scores: pd.DataFrame, metric: str | None = None) -> pd
         decoder), n_decoders (those that enter the value), n_sessions, n_bouts: the bouts of
         all classes in the frames tested, each stretch of frames counted once, however many folds
         and seeds test it; NaN for values. Where there are values also skill: against the mean of
-        the training windows, over all windows of the animal.
+        the training windows, over all windows of the animal. Where trials are decoded also
+        n_trials, counted as bouts are.
 
     Raises
     ------
@@ -256,7 +260,8 @@ def score_animals(session_scores: pd.DataFrame, metric: str | None = None) -> pd
     ]
     columns = ["condition", "animal", "metric", "value", "sd_decoders"]
     columns += ["n_decoders", "n_sessions", "n_bouts"]
-    return pd.DataFrame(rows, columns=[*columns, *([SKILL] if SKILL in session_scores else [])])
+    columns += [SKILL] * (SKILL in session_scores)
+    return pd.DataFrame(rows, columns=columns + ["n_trials"] * _counts_trials(session_scores))
 
 
 def score_conditions(scores: pd.DataFrame) -> pd.DataFrame:
@@ -329,7 +334,14 @@ def _score_session(session: Predictions, threshold: float | None) -> dict[str, o
     scores = score_windows(session.target, session.score, session.kind, threshold=threshold)
     scores |= _beside_training_mean(session)
     n_bouts, n_frames = _count_bouts(session)
-    reasons = _too_little(session, n_bouts, n_frames)
+    counted = "n_trials" if session.of_trials else "n_bouts"
+    if session.of_trials:
+        n_bouts = n_frames  # one window a trial, whatever lies between
+        reasons = _too_few_trials(session, n_bouts)
+        if session.kind == "value":
+            scores |= {"n_trials": int(np.count_nonzero(~np.isnan(session.target)))}
+    else:
+        reasons = _too_little(session, n_bouts, n_frames)
     if reasons:
         scores |= dict.fromkeys(BLANKED[session.kind], float("nan"))
     return {
@@ -341,7 +353,7 @@ def _score_session(session: Predictions, threshold: float | None) -> dict[str, o
         "base_rate": _base_rate(session),
         **scores,
         **{
-            f"n_bouts_{name}": int(count)
+            f"{counted}_{name}": int(count)
             for name, count in zip(_class_names(session), n_bouts, strict=True)
         },
         "blank_because": "; ".join(reasons),
@@ -381,7 +393,9 @@ def blank_findings(animal_scores: pd.DataFrame, session_scores: pd.DataFrame) ->
         if reasons.empty:
             continue
         reason = f"no {row.metric} in {row.condition!r}: {reasons.mode().iloc[0]}"
-        if row.metric != "r2":
+        if any(str(column).startswith("n_trials_") and own[column].notna().any() for column in own):
+            reason += f" (a score needs {FEWEST_TRIALS} trials of each class in a test part)"
+        elif row.metric != "r2":
             reason += (
                 f" (a score needs {FEWEST_BOUTS} bouts and {SHORTEST_S:g} s of each class in a "
                 "test part)"
@@ -416,16 +430,8 @@ def _too_little(
     session: Predictions, n_bouts: NDArray[np.int64], n_frames: NDArray[np.int64]
 ) -> list[str]:
     """What there is too little of for a score over this session alone, in words."""
-    reasons = []
+    reasons = _hardly_varies(session)
     rate_hz = session.frame_rate_hz
-    known = session.target[~np.isnan(session.target)]
-    if session.kind == "value" and session.train_sd is not None and known.size:
-        sd = float(np.std(known, dtype=np.float64))
-        if sd < LEAST_SD * session.train_sd:
-            reasons.append(
-                f"its target hardly varies: SD {sd:.3g}, below {LEAST_SD:.0%} of the training "
-                f"windows' {session.train_sd:.3g}"
-            )
     for name, bouts, frames in zip(_class_names(session), n_bouts, n_frames, strict=True):
         if session.kind == "classes" and bouts == 0:
             continue
@@ -436,6 +442,34 @@ def _too_little(
             # Cut, not rounded: 4.98 s must not read "5.0 s".
             reasons.append(f"{floor(10 * frames / rate_hz + 1e-9) / 10:.1f} s of {name}")
     if session.kind == "classes" and np.count_nonzero(n_bouts) < 2:
+        reasons.append("fewer than two classes")
+    return reasons
+
+
+def _hardly_varies(session: Predictions) -> list[str]:
+    """That the values of a session hardly vary, in words."""
+    known = session.target[~np.isnan(session.target)]
+    if session.kind != "value" or session.train_sd is None or not known.size:
+        return []
+    sd = float(np.std(known, dtype=np.float64))
+    if sd >= LEAST_SD * session.train_sd:
+        return []
+    return [
+        f"its target hardly varies: SD {sd:.3g}, below {LEAST_SD:.0%} of the training "
+        f"windows' {session.train_sd:.3g}"
+    ]
+
+
+def _too_few_trials(session: Predictions, n_trials: NDArray[np.int64]) -> list[str]:
+    """The same of trials: how many there are of each class, or of values at all."""
+    reasons = _hardly_varies(session)
+    n_known = int(np.count_nonzero(~np.isnan(session.target)))
+    if session.kind == "value" and n_known < FEWEST_VALUES:
+        reasons.append(f"{n_known} trials, fewer than {FEWEST_VALUES}")
+    for name, n in zip(_class_names(session), n_trials, strict=True):
+        if n < FEWEST_TRIALS and not (session.kind == "classes" and n == 0):
+            reasons.append(f"{n} {'trial' if n == 1 else 'trials'} of {name}")
+    if session.kind == "classes" and np.count_nonzero(n_trials) < 2:
         reasons.append("fewer than two classes")
     return reasons
 
@@ -486,8 +520,9 @@ def _score_animal(
         "sd_decoders": float(by_decoder.std(ddof=1)),
         "n_decoders": int(by_decoder.size),
         "n_sessions": int(rows["session"].nunique()),
-        "n_bouts": _total_bouts(rows),
         **({SKILL: _skill(rows)} if SKILL in rows else {}),
+        "n_bouts": _total(rows, "n_bouts_"),
+        "n_trials": _total(rows, "n_trials"),
     }
 
 
@@ -509,9 +544,13 @@ def _metric(rows: pd.DataFrame) -> str:
     return "r2" if is_value else "auc"
 
 
-def _total_bouts(rows: pd.DataFrame) -> float:
-    """Bouts in the frames tested, each stretch of frames once."""
-    counts = rows.filter(regex="^n_bouts_").dropna(axis="columns", how="all").columns
+def _counts_trials(session_scores: pd.DataFrame) -> bool:
+    return any(str(column).startswith("n_trials") for column in session_scores)
+
+
+def _total(rows: pd.DataFrame, counted: str) -> float:
+    """Bouts, or trials, in the frames tested, each stretch of frames once."""
+    counts = rows.filter(regex=f"^{counted}").dropna(axis="columns", how="all").columns
     if counts.empty:
         return float("nan")
     # One seed a fold first: where labels are permuted by seed, so are the frames with a target.
@@ -544,6 +583,7 @@ def as_empty_predictions(windows: Windows) -> Predictions:
         session_names=windows.session_names,
         classes=recipe.classes,
         frame_rate_hz=recipe.frame_rate_hz,
+        of_trials=recipe.target.events is not None,
     )
 
 

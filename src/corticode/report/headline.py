@@ -10,9 +10,15 @@ from corticode.errors import DataError
 from corticode.evaluate.comparisons import shared_sessions
 from corticode.evaluate.confounds import CLAIMED, MEASURED, NONE_BEYOND, ROWS, listed
 from corticode.evaluate.intervals import Interval, interval, score_interval
-from corticode.evaluate.nulls import COHORT, LEVEL
+from corticode.evaluate.nulls import COHORT, LEVEL, TRIALS
 from corticode.evaluate.scores import SKILL, score_animals
-from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
+from corticode.report.values import (
+    RunValues,
+    alike_but,
+    headline_condition,
+    is_permuted,
+    names_of_lags,
+)
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
 METRICS = {"auc": "AUC", "r2": "R²"}
@@ -201,8 +207,10 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
     if len(able):
         aside = animal_values(values, name).size - len(able)
         others = f"; {aside} have too few sessions for it" if aside > 0 else ""
+        of_trials = set(able.get("exchanged", ())) == {TRIALS}
+        what = "trials within each session" if of_trials else "whole sessions"
         found.append(
-            f"Permuting the labels of whole sessions: p < {LEVEL:g} in "
+            f"Permuting the labels of {what}: p < {LEVEL:g} in "
             f"{int((able['p'] < LEVEL).sum())} of {len(able)} animals (expected without any "
             f"decoding: {LEVEL * len(able):g}{others})."
         )
@@ -329,12 +337,14 @@ def animal_differences(values: RunValues, a: str, b: str) -> pd.Series:
 
 
 def conditions_in_order(values: RunValues) -> Sequence[Mapping[str, Any]]:
-    """Conditions that have rows of animals, in the study's order."""
+    """Conditions that have rows of animals, in the study's order, without those at lags."""
     scores = values.table("animal_scores")
     if scores.empty:
         return []
     known = {one["name"]: one for one in values.conditions}
-    return [known.get(name, {"name": name}) for name in scores["condition"].unique()]
+    lags = names_of_lags(values)
+    names = [name for name in scores["condition"].unique() if name not in lags]
+    return [known.get(name, {"name": name}) for name in names]
 
 
 def _unseen(values: RunValues) -> str:
@@ -362,5 +372,7 @@ def _target(values: RunValues, name: str) -> str:
     signal = str(target.get("signal", "behaviour"))
     if signal == "runrest":
         return "running"
+    if target.get("events"):
+        signal += f" at {target['events']}"
     above = f" > {target['above']:g}" if "above" in target else ""
     return f"“{signal}{above}”"

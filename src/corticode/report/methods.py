@@ -11,9 +11,16 @@ import pandas as pd
 
 from corticode.errors import some
 from corticode.evaluate.intervals import FORMULA, detectable_difference
+from corticode.evaluate.scores import FEWEST_TRIALS, FEWEST_VALUES
 from corticode.report.headline import SIMULATED, headline
 from corticode.report.questions import answer_questions, checklist
-from corticode.report.values import RunValues, headline_condition, tested_once
+from corticode.report.values import (
+    RunValues,
+    counted_by,
+    decodes_trials,
+    headline_condition,
+    tested_once,
+)
 from corticode.report.words import (
     CORRECTIONS,
     Passage,
@@ -92,11 +99,14 @@ def _recordings(values: RunValues) -> Passage:
     own = tested_once(scores, name)
     rate = values.frame_rate_hz
     n_windows = int(own["n_windows"].sum())
+    of_trials = decodes_trials(values.condition(name))
     words = (
         f"{len(own)} sessions of {own['animal'].nunique()} animals were tested, {n_windows:,} "
-        f"windows by condition “{name}”"
+        f"{'trials' if of_trials else 'windows'} by condition “{name}”"
     )
-    if rate:
+    if rate and of_trials:
+        words += f", at {rate:g} frames a second"
+    elif rate:
         words += f", at {rate:g} frames a second ({n_windows / rate / 3600:.2f} h of labelled time)"
     data = values.study.get("data", {})
     treated = []
@@ -107,12 +117,14 @@ def _recordings(values: RunValues) -> Passage:
             f"Recordings whose lengths differed were cut by up to {data['trim_frames']} frames."
         )
     rows = tuple(_animal_row(animal, rows) for animal, rows in own.groupby("animal", sort=False))
-    heads = ("animal", "sessions", "windows", "share of class 1", "bouts", "sessions without AUC")
+    counted = "trials" if of_trials else "bouts"
+    heads = ("animal", "sessions", "windows", "share of class 1", counted, "sessions without AUC")
     return Passage("Recordings", (f"{words}.", " ".join(treated)), heads=heads, rows=rows)
 
 
 def _animal_row(animal: object, rows: pd.DataFrame) -> tuple[str, ...]:
-    columns = [column for column in rows if str(column).startswith("n_bouts_")]
+    counted = counted_by(rows)
+    columns = [column for column in rows if str(column).startswith(counted)]
     bouts = rows[columns].dropna(axis="columns", how="all").sum()
     rate = rows["base_rate"].mean()
     return (
@@ -120,7 +132,7 @@ def _animal_row(animal: object, rows: pd.DataFrame) -> tuple[str, ...]:
         str(len(rows)),
         f"{int(rows['n_windows'].sum()):,}",
         "" if pd.isna(rate) else f"{rate:.3f}",
-        ", ".join(f"{str(c).removeprefix('n_bouts_')}: {int(n)}" for c, n in bouts.items()),
+        ", ".join(f"{str(c).removeprefix(counted)}: {int(n)}" for c, n in bouts.items()),
         str(int((rows["blank_because"].fillna("") != "").sum())),
     )
 
@@ -189,8 +201,14 @@ def _testing(values: RunValues) -> Passage:
 
 
 def _statistics(values: RunValues) -> Passage:
+    of_trials = any(map(decodes_trials, values.conditions))
+    fewest = (
+        f"{FEWEST_TRIALS} trials of either class ({FEWEST_VALUES} of values)"
+        if of_trials
+        else "3 bouts or 5 s of either class"
+    )
     words = [
-        "A session's score is left blank below 3 bouts or 5 s of either class. An animal's value "
+        f"A session's score is left blank below {fewest}. An animal's value "
         "is the mean over its sessions, then over decoders and seeds; the animal is the unit of "
         "inference. Intervals are Student's t over animals (95 %), of an AUC on the logit scale "
         "below seven animals. Scores pooled over sessions are listed and carry no p-value."
@@ -204,7 +222,15 @@ def _statistics(values: RunValues) -> Passage:
             f"{n_families} {were} made ({methods}); p-values are adjusted by Holm's rule "
             "within a family and method."
         )
-    if not values.table("nulls").empty:
+    if not values.table("nulls").empty and of_trials:
+        words.append(
+            "Each animal was tested against its own labels with decoders as they were: labels of "
+            "trials change places within each session, 999 drawn orders and the observed one. The "
+            "p of the cohort is from linear decoders fitted anew in every order (nulls.csv). Where "
+            "labels and cortex both change slowly over a session, trials are not exchangeable, and "
+            "p is too small."
+        )
+    elif not values.table("nulls").empty:
         words.append(
             "Each animal was tested against its own labels with decoders as they were: label "
             "traces of whole sessions change places within the animal, in all orders or drawn "

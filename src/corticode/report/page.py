@@ -26,7 +26,13 @@ from corticode.report.headline import (
 from corticode.report.methods import DRAFT, methods_passages
 from corticode.report.page_figures import PageFigure
 from corticode.report.questions import answer_questions, detection_passages
-from corticode.report.values import RunValues, headline_condition, is_permuted, tested_once
+from corticode.report.values import (
+    RunValues,
+    counted_by,
+    headline_condition,
+    is_permuted,
+    tested_once,
+)
 from corticode.report.viewers import LARGEST as LARGEST_TRACES
 from corticode.report.viewers import pack_clip, pack_maps, pack_traces
 from corticode.run.tables import SHOWN
@@ -34,7 +40,7 @@ from corticode.run.tables import SHOWN
 # Of each long table; the rest stands in the CSV file, and the page says so.
 MOST_ROWS = 20_000
 P_VALUES = ("p", "p_holm", "smallest_p", "p_splits_holm")
-EVIDENCE = ("comparisons", "nulls", "variance_shares", "confounds")
+EVIDENCE = ("trial_time", "comparisons", "nulls", "variance_shares", "confounds")
 LARGEST_PAGE = 15_000_000
 # Pictures of figures, as text; and what is kept for words and tables.
 LARGEST_FIGURES, OWN_TEXT = 6_000_000, 2_000_000
@@ -62,7 +68,8 @@ def overview(values: RunValues) -> list[dict[str, Any]]:
     if table.empty or name is None:
         return []
     own = tested_once(table, name)
-    bouts = [column for column in own if str(column).startswith("n_bouts_")]
+    counted = counted_by(own)
+    bouts = [column for column in own if str(column).startswith(counted)]
     rows = []
     for animal, sessions in own.groupby("animal", sort=False):
         counts = sessions[bouts].dropna(axis="columns", how="all").sum()
@@ -73,8 +80,7 @@ def overview(values: RunValues) -> list[dict[str, Any]]:
                 "n_windows": f"{int(sessions['n_windows'].sum()):,}",
                 "base_rate": _number(sessions["base_rate"].mean(), 2),
                 "bouts": ", ".join(
-                    f"{str(column).removeprefix('n_bouts_')}: {int(n)}"
-                    for column, n in counts.items()
+                    f"{str(column).removeprefix(counted)}: {int(n)}" for column, n in counts.items()
                 ),
                 "n_blank": int((sessions["blank_because"].fillna("") != "").sum()),
             }
@@ -133,7 +139,12 @@ def long_tables(values: RunValues) -> list[dict[str, Any]]:
     if not animals.empty:
         columns = ["condition", "animal", "metric", "value", "sd_decoders", "n_decoders"]
         found.append(
-            _long("animals", "By animal", animals, [*columns, "n_sessions", "n_bouts", SKILL])
+            _long(
+                "animals",
+                "By animal",
+                animals,
+                [*columns, "n_sessions", "n_bouts", "n_trials", SKILL],
+            )
         )
     if not sessions.empty:
         keys = ["condition", "animal", "session"]
@@ -382,6 +393,7 @@ def _render(values: RunValues, fitted: FittedPage, n_maps_left_out: int) -> str:
         headline_condition=headline_condition(values),
         answers=answer_questions(values),
         overview=overview(values),
+        counted=counted_by(values.table("session_scores")).split("_")[1],
         conditions=condition_rows(values),
         detection=detection_passages(values),
         tables=parts.tables,

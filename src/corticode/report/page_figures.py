@@ -38,6 +38,7 @@ from corticode.report.score_figures import (
     draw_session_scores,
     draw_session_traces,
     draw_sweep,
+    draw_trial_time,
     verdicts_of,
 )
 from corticode.report.session_figures import draw_class_shares, draw_region_traces
@@ -47,8 +48,10 @@ from corticode.report.values import (
     alike_but,
     choose_by_rule,
     choose_stretch,
+    decodes_trials,
     headline_condition,
     is_permuted,
+    names_of_lags,
     value_at,
 )
 
@@ -315,6 +318,7 @@ def page_figures(values: RunValues) -> list[PageFigure]:
     if name is None:
         return []
     makers: tuple[Callable[[RunValues, str], Iterator[PageFigure]], ...] = (
+        _of_trial_time,
         _of_splits,
         _of_confounds,
         _of_sweeps,
@@ -328,6 +332,30 @@ def page_figures(values: RunValues) -> list[PageFigure]:
     return [figure for make in makers for figure in make(values, name)]
 
 
+def _of_trial_time(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = values.table("trial_time")
+    if table.empty:
+        return
+    for k, (condition, own) in enumerate(table.groupby("condition", sort=False)):
+        reach = own["first_s"] - own["lag_s"], own["last_s"] - own["lag_s"]
+        sees = ""
+        if not own["lag_s"].isna().any():
+            sees = (
+                f" Each window reaches from {reach[0].min():+.2g} to {reach[1].max():+.2g} s of it."
+            )
+        events = (values.condition(str(condition)).get("target") or {}).get("events", "the event")
+        yield PageFigure(
+            f"trial-time-{k + 1}",
+            "scores",
+            f"When can trials be decoded? “{condition}” around “{events}”",
+            "At each lag a decoder of its own is trained and tested in windows centred there."
+            f"{sees} Thin lines: animals; band: the 95 % interval of their mean at each lag, not "
+            "corrected for the number of lags (p_holm in trial_time.csv is).",
+            f"Scores at {own['lag_frames'].nunique()} lags; the numbers stand in trial_time.csv.",
+            draw_trial_time(own),
+        )
+
+
 def _of_splits(values: RunValues, name: str) -> Iterator[PageFigure]:
     metric = metric_of(values, name)
     column = f"{metric}_session_mean"
@@ -335,6 +363,9 @@ def _of_splits(values: RunValues, name: str) -> Iterator[PageFigure]:
     if scores.empty or column not in scores or scores[column].isna().all():
         return
     table = scores.rename(columns={column: "value"}).dropna(subset=["value"])
+    table = table[~table["condition"].isin(names_of_lags(values))]
+    if table.empty:
+        return
     comparisons = values.table("comparisons")
     verdicts = [] if comparisons.empty else verdicts_of(comparisons)[:MOST_VERDICTS]
     n_conditions = table["condition"].nunique()
@@ -373,12 +404,14 @@ def _of_confounds(values: RunValues, name: str) -> Iterator[PageFigure]:
 
 
 def _of_sweeps(values: RunValues, name: str) -> Iterator[PageFigure]:
+    lags = names_of_lags(values)
     for key, along in SWEEPS:
         # A window's length is one setting: both sides change together.
         others = alike_but(values, name, "window" if key == "window.before" else key)
         if key == "window.before":
             own = value_at(values.condition(name), "window.shift")
             others = [one for one in others if value_at(one, "window.shift") == own]
+        others = [one for one in others if one["name"] not in lags]
         compared = [values.condition(name), *others]
         settings = {str(one["name"]): value_at(one, key) for one in compared}
         rows = [
@@ -527,7 +560,9 @@ def _of_recordings(values: RunValues, name: str) -> Iterator[PageFigure]:
         yield PageFigure(
             "shares",
             "sessions",
-            "How much of the time was class 1?",
+            "How many of the trials were of class 1?"
+            if decodes_trials(values.condition(name))
+            else "How much of the time was class 1?",
             "Points: sessions, their tested windows; lines: means of animals. Where shares differ, "
             "accuracies of animals cannot be compared.",
             f"Share of class 1 in {len(table)} sessions, by animal.",

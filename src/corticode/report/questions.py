@@ -9,7 +9,7 @@ import pandas as pd
 
 from corticode.evaluate.comparisons import variance_shares
 from corticode.evaluate.intervals import detectable_difference, smallest_sign_flip_p
-from corticode.evaluate.nulls import COHORT, day_trends
+from corticode.evaluate.nulls import COHORT, TRIALS, day_trends
 from corticode.report.headline import (
     METRICS,
     animal_differences,
@@ -20,7 +20,13 @@ from corticode.report.headline import (
     metric_of,
     permuted_twins,
 )
-from corticode.report.values import RunValues, alike_but, headline_condition, is_permuted
+from corticode.report.values import (
+    RunValues,
+    alike_but,
+    decodes_trials,
+    headline_condition,
+    is_permuted,
+)
 from corticode.report.words import CORRECTIONS, Passage, label_rule
 from corticode.run.tables import TABLES
 
@@ -246,6 +252,8 @@ def _how_many(values: RunValues, name: str) -> str:
     own = scores[(scores["condition"] == name) & scores["value"].notna()]
     n_bouts = own["n_bouts"].sum() if own["n_bouts"].notna().all() else np.nan
     bouts = "" if np.isnan(n_bouts) else f", {int(n_bouts)} bouts"
+    if "n_trials" in own and own["n_trials"].notna().all():
+        bouts = f", {int(own['n_trials'].sum())} trials"
     return (
         f"{len(own)} {'animal' if len(own) == 1 else 'animals'}, "
         f"{int(own['n_sessions'].sum())} sessions{bouts}; the animal is the unit of every interval"
@@ -255,7 +263,8 @@ def _how_many(values: RunValues, name: str) -> str:
 def _above_chance(values: RunValues, name: str) -> str:
     twins = [one for one in permuted_twins(values, name) if animal_values(values, one).size]
     if not twins:
-        return _not_done(f'add a condition like "{name}" with permute_labels = "sessions"')
+        how = "trials" if decodes_trials(values.condition(name)) else "sessions"
+        return _not_done(f'add a condition like "{name}" with permute_labels = "{how}"')
     mean = animal_values(values, twins[0]).mean()
     return (
         f"with permuted labels (“{twins[0]}”) {mean:.3f}; difference "
@@ -273,11 +282,14 @@ def _cohort_p(values: RunValues, name: str) -> str:
     row = own.iloc[0]
     asked, level = str(row["condition"]), float(row.get("permuted_mean", np.nan))
     of = "" if asked == name else f"asked of “{asked}”, the first condition of traces: "
+    of_trials = row.get("exchanged") == TRIALS
+    labels = "trial labels" if of_trials else "session labels"
+    permuted = "with permuted labels" if of_trials else "where no session keeps its labels"
     return (
         f"{of}p = {row['p']:.3g} by {row.get('decoder', 'linear decoders')} "
-        f"({int(row['n_orders'])} permutations of session labels, {row['exchanged']}; the smallest "
+        f"({int(row['n_orders'])} permutations of {labels}, {row['exchanged']}; the smallest "
         f"possible {row['smallest_p']:.2g}); AUC {row['value']:.3f}"
-        + ("" if np.isnan(level) else f", {level:.3f} where no session keeps its labels")
+        + ("" if np.isnan(level) else f", {level:.3f} {permuted}")
         + (f"; {row['note']}" if row["note"] else "")
     )
 
@@ -309,10 +321,11 @@ def _sessions_hidden(values: RunValues, name: str) -> str:
         return _not_done("no session has a score")
     worst = known.sort_values("value", kind="stable").iloc[0]
     metric = METRICS[metric_of(values, name)]
+    counted = "trials" if decodes_trials(values.condition(name)) else "bouts"
     return (
         f"lowest session: {metric} {worst['value']:.3f} ({worst['animal']}, {worst['session']}); "
         f"median {known['value'].median():.3f}; {len(table) - len(known)} of {len(table)} sessions "
-        "have no score, mostly for want of bouts (the table of sessions says why)"
+        f"have no score, mostly for want of {counted} (the table of sessions says why)"
     )
 
 

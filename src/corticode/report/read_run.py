@@ -241,6 +241,11 @@ def read_clip(
         The catalogue or the movie cannot be read (any more), or there is none.
     """
     trace = _choose_trace(traces, asked.session)
+    if trace.of_trials:
+        raise StudyError(
+            "a minute of the movie is shown beside what was decoded frame by frame, and this run "
+            "decodes trials; leave the clip out"
+        )
     rate_hz = trace.frame_rate_hz or ASSUMED_HZ
     n_frames = round(MINUTE_S * rate_hz)
     movie = _movie_of(_recording(folder, study, trace), trace)
@@ -546,6 +551,8 @@ def _with_clip(run: Run, values: RunValues, asked: ClipRequest) -> RunValues:
     if not asked.is_explicit and (name is None or not decodes_movies):
         return values
     own = [trace for trace in values.traces if trace.condition == name]
+    if any(trace.of_trials for trace in own) and not asked.is_explicit:
+        return values  # of which no minute is the median's worst
     try:
         return replace(values, clip=read_clip(run.folder, values.study, own, asked))
     except CorticodeError as error:
@@ -702,7 +709,7 @@ def _speeds(folder: Path) -> dict[tuple[str, str], Any]:
 
 
 def _with_speed(trace: SessionTrace, speeds: Mapping[tuple[str, str], Any]) -> SessionTrace:
-    speed = speeds.get((trace.animal, trace.session))
+    speed = None if trace.of_trials else speeds.get((trace.animal, trace.session))
     last = trace.first_frame + trace.score.size
     if speed is None or speed.size < last or not np.issubdtype(speed.dtype, np.number):
         return trace

@@ -585,6 +585,66 @@ def draw_detection(table: pd.DataFrame) -> Figure:
 
 
 @styled
+def draw_trial_time(table: pd.DataFrame) -> Figure:
+    """Scores of trials at one lag after another from their event: animals, mean and interval.
+
+    Parameters
+    ----------
+    table
+        Of one condition: animal (``"cohort"``: all of them), lag_s (or, without a frame rate,
+        lag_frames), metric, value, low, high, and how far a window reaches: first_s, last_s.
+
+    Returns
+    -------
+    Figure
+        Thin lines: animals; thick: their mean; the band is its 95 % interval at each lag.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"animal": ["m1", "cohort"] * 2, "lag_s": [0, 0, 1, 1],
+    ...     "lag_frames": [0, 0, 10, 10], "metric": "auc", "value": [0.5, 0.5, 0.9, 0.9],
+    ...     "low": np.nan, "high": np.nan, "first_s": 0, "last_s": 0})
+    >>> draw_trial_time(rows).axes[0].get_xlabel()
+    'lag of the window from the event (s)'
+    """
+    needed = ("animal", "lag_s", "lag_frames", "metric", "value", "low", "high")
+    check_columns(table, needed, "scores over time from the event")
+    metric, unit = str(table["metric"].iloc[0]), "s"
+    along = "lag_s"
+    if table["lag_s"].isna().any():
+        along, unit = "lag_frames", "frames"
+    figure, axes = new_figure(COLUMN_MM * 1.3, 60)
+    drawn: Axes = axes[0, 0]
+    animals = table[table["animal"] != COHORT]
+    for k, animal, own in rows_by_animal(animals):
+        ordered = own.sort_values(along)
+        drawn.plot(
+            ordered[along],
+            ordered["value"],
+            color=colour_of(k),
+            marker=marker_of(k),
+            ms=2,
+            lw=0.6,
+            alpha=0.8,
+            label=shortened(animal, 14),
+        )
+    together = table[table["animal"] == COHORT].sort_values(along)
+    drawn.fill_between(
+        together[along], together["low"], together["high"], color=GREY, alpha=0.25, lw=0,
+        label="95 % interval",
+    )  # fmt: skip
+    drawn.plot(together[along], together["value"], color="black", lw=1.6, label="mean of animals")
+    drawn.axhline(CHANCE.get(metric, 0.0), color=GREY, lw=0.6, ls="--", label="chance")
+    drawn.axvline(0, color=GREY, lw=0.6)
+    drawn.set(
+        xlabel=f"lag of the window from the event ({unit})",
+        ylabel=f"{METRIC_NAMES.get(metric, metric)} within sessions",
+    )
+    drawn.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
 def draw_session_traces(traces: Sequence[SessionTrace], titles: Sequence[str]) -> Figure:
     """What was said over what was (and the speed), a stretch of each session chosen by rule.
 
@@ -609,8 +669,9 @@ def draw_session_traces(traces: Sequence[SessionTrace], titles: Sequence[str]) -
             f"{title}: animal {shortened(trace.animal)}, session {shortened(trace.session, 40)}",
             loc="left",
         )
-    unit = "s" if traces[0].frame_rate_hz else "frames"
-    axes[-1, 0].set_xlabel(f"time in the session ({unit})")
+    first = traces[0]
+    what = "trial of the session" if first.of_trials else f"time in the session ({first.unit})"
+    axes[-1, 0].set_xlabel(what)
     return figure
 
 
@@ -620,6 +681,14 @@ def _draw_stretch(drawn: Axes, trace: SessionTrace, stretch: slice) -> None:
         drawn.plot(times, target, color=GREY, lw=0.8, label="what was")
         drawn.plot(times, trace.score[stretch], color=colour_of(0), label="decoded")
         drawn.set_ylabel("value")
+    elif trace.of_trials:
+        is_one = np.nan_to_num(target) == 1
+        drawn.bar(times[is_one], 1.0, width=1.0, color="#d9d9d9", lw=0, label="class 1")
+        drawn.plot(
+            times, trace.score[stretch], "o", color=colour_of(0), ms=2.5, label="probability"
+        )
+        drawn.axhline(0.5, color=GREY, lw=0.5, ls=":")
+        drawn.set(ylim=(0, 1.02), ylabel="probability")
     else:
         is_one = np.nan_to_num(target) == 1
         drawn.fill_between(
@@ -634,7 +703,8 @@ def _draw_stretch(drawn: Axes, trace: SessionTrace, stretch: slice) -> None:
         beside.set_ylabel("speed", color=colour_of(1))
         beside.spines["right"].set_visible(True)
     if times.size:
-        drawn.set_xlim(times[0], times[-1])
+        half = 0.5 if trace.of_trials else 0.0
+        drawn.set_xlim(times[0] - half, times[-1] + half)
     drawn.legend(loc="lower left", bbox_to_anchor=(0.55, 1.0), ncols=2, borderaxespad=0.1)
 
 

@@ -1,7 +1,7 @@
 """What a report is made of: a run's tables, texts and sessions as values, whichever there are."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class SessionTrace:
         none. It is no mean over decoders, and serves to order sessions.
     speed
         A signal shown beside it, shape (frame,), or None.
+    of_trials
+        Whether the arrays hold trials, one after another, and no frames.
     """
 
     condition: str
@@ -50,11 +52,19 @@ class SessionTrace:
     frame_rate_hz: float | None = None
     auc: float = float("nan")
     speed: NDArray[np.float32] | None = None
+    of_trials: bool = False
 
     @property
     def times_s(self) -> NDArray[np.float64]:
-        """Time of each frame in its session: seconds, or frames where no rate is known."""
+        """Time of each frame in its session: seconds, or frames where no rate is known; trials."""
         return (self.first_frame + np.arange(self.score.size)) / (self.frame_rate_hz or 1.0)
+
+    @property
+    def unit(self) -> str:
+        """What `times_s` counts."""
+        if self.of_trials:
+            return "trials"
+        return "s" if self.frame_rate_hz else "frames"
 
 
 def trace_sessions(condition: str, predictions: Iterable[Predictions]) -> list[SessionTrace]:
@@ -83,12 +93,12 @@ def trace_sessions(condition: str, predictions: Iterable[Predictions]) -> list[S
     [0.25, nan, 0.75]
     """
     tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    kind, rate_hz = "", None
+    kind, rate_hz, of_trials = "", None, False
     for one in predictions:
         chosen = one.of_part("test")
         if kind and one.kind != kind:
             raise DataError(f"{condition!r} has predictions of kind {kind!r} and {one.kind!r}")
-        kind, rate_hz = one.kind, one.frame_rate_hz
+        kind, rate_hz, of_trials = one.kind, one.frame_rate_hz, one.of_trials
         columns = {"frame": chosen.frame, "target": chosen.target, "score": _one_column(chosen)}
         table = pd.DataFrame(columns)
         n_names = max(len(chosen.session_names), 1)
@@ -97,9 +107,10 @@ def trace_sessions(condition: str, predictions: Iterable[Predictions]) -> list[S
             animal, session = divmod(int(code), n_names)  # type: ignore[call-overload]
             name = chosen.animal_names[animal], chosen.session_names[session]
             tables.setdefault(name, []).append(rows)
-    return [
+    traces = [
         _average(condition, name, parts, kind, rate_hz) for name, parts in sorted(tables.items())
     ]
+    return [_as_trials(one) for one in traces] if of_trials else traces
 
 
 def choose_by_rule(traces: Sequence[SessionTrace]) -> tuple[SessionTrace, SessionTrace] | None:
@@ -185,6 +196,19 @@ def _average(
         target = np.where(target == np.floor(target), target, np.float32(np.nan))
     return SessionTrace(
         condition, *name, first, score, target, kind, rate_hz, _score(target, score, kind)
+    )
+
+
+def _as_trials(trace: SessionTrace) -> SessionTrace:
+    """A session's trials one after another, without the frames between their events."""
+    held = ~np.isnan(trace.score)
+    return replace(
+        trace,
+        first_frame=1,
+        score=trace.score[held],
+        target=trace.target[held],
+        frame_rate_hz=None,
+        of_trials=True,
     )
 
 
@@ -372,8 +396,8 @@ class RunValues:
 def tested_once(session_scores: pd.DataFrame, condition: str) -> pd.DataFrame:
     """One row a session that a condition tested, whatever the number of decoders and of blocks.
 
-    Windows and bouts are summed over the blocks of a session, each stretch of frames once; the
-    base rate is that of all its windows.
+    Windows, bouts and trials are summed over the blocks of a session, each stretch of frames once;
+    the base rate is that of all its windows.
 
     Examples
     --------
@@ -390,13 +414,41 @@ def tested_once(session_scores: pd.DataFrame, condition: str) -> pd.DataFrame:
     frames = [name for name in ("first_frame", "last_frame") if name in own]
     once = own.drop_duplicates([*names, *(["fold"] if "fold" in own else [])])
     once = once.drop_duplicates([*names, *frames]).sort_index()
-    bouts = [column for column in once if str(column).startswith("n_bouts_")]
+    bouts = [name for name in once if str(name).startswith(("n_bouts_", "n_trials"))]
     ones = once["base_rate"] * once["n_windows"]
     grouped = once.assign(ones=ones).groupby(names, sort=False)
     found = grouped[["n_windows", *bouts]].sum(min_count=1)
     found["base_rate"] = grouped["ones"].sum(min_count=1) / found["n_windows"]
     found["blank_because"] = grouped["blank_because"].first().fillna("")
     return found.reset_index()
+
+
+def decodes_trials(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition decodes trials, one label each, and no frames.
+
+    Examples
+    --------
+    >>> decodes_trials({"target": {"signal": "choice", "events": "cue_on"}})
+    True
+    """
+    return bool((condition.get("target") or {}).get("events"))
+
+
+def counted_by(sessions: pd.DataFrame) -> str:
+    """How columns of session_scores begin that count what scores rest on: bouts, or trials.
+
+    Examples
+    --------
+    >>> counted_by(pd.DataFrame({"n_trials_0": [3.0], "n_bouts_0": [np.nan]}))
+    'n_trials_'
+    """
+    columns = [name for name in sessions if str(name).startswith("n_trials_")]
+    return "n_trials_" if sessions[columns].notna().to_numpy().any() else "n_bouts_"
+
+
+def names_of_lags(values: "RunValues") -> set[str]:
+    """Conditions that were fitted for a time course alone, which has its own table and figure."""
+    return {str(name) for name in values.table("trial_time").get("fitted_as", ())}
 
 
 def is_permuted(condition: Mapping[str, Any]) -> bool:

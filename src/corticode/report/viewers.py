@@ -93,6 +93,8 @@ def _pack(trace: SessionTrace) -> dict[str, Any]:
         "score": _pack_values(trace.score, low, high),
         "target": _pack_values(trace.target, *(classes if is_probability else (low, high))),
     }
+    if trace.of_trials:
+        found["unit"] = trace.unit
     if trace.speed is not None:
         found["speed"] = _pack_values(trace.speed, *_ends_of(trace.speed))
     return found

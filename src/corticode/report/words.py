@@ -53,7 +53,7 @@ def label_rule(target: Mapping[str, Any]) -> str:
     >>> label_rule({"signal": "turn", "kind": "value", "on_frames": "mean"})
     '“turn” is decoded as a value; in a frame, the signal is its mean over the exposure'
     """
-    signal = f"“{target.get('signal', 'unknown')}”"
+    signal = f"“{target.get('signal', 'unknown')}”{_of_trial(target)}"
     if target.get("absolute"):
         signal = f"the absolute value of {signal}"
     smooth = length(target, "smooth", "_frames")
@@ -84,12 +84,25 @@ def label_rule(target: Mapping[str, Any]) -> str:
     return "; ".join(words)
 
 
+def _of_trial(target: Mapping[str, Any]) -> str:
+    """Where in a trial its label is taken; empty where frames are decoded."""
+    if not target.get("events"):
+        return ""
+    after = length(target, "label_after", "_frames")
+    at = f"{after} after the event" if after else "at the event"
+    return f" of each trial ({at} “{target['events']}”)"
+
+
 def window_words(condition: Mapping[str, Any]) -> str:
     """What a decoder sees of time."""
     window = condition.get("window", {})
     ends = [length(window, end) or "0 frames" for end in ("before", "after")]
-    words = f"window {ends[0]} before and {ends[1]} after the decoded frame"
+    centre = "event" if (condition.get("target") or {}).get("events") else "decoded frame"
+    words = f"window {ends[0]} before and {ends[1]} after the {centre}"
     shift = length(window, "shift")
+    if shift and centre == "event":
+        side = "after" if shift.startswith("-") else "before"
+        return f"{words.removesuffix(centre)}time {shift.lstrip('-')} {side} the event"
     return f"{words}, target shifted by {shift} (above 0: the future)" if shift else words
 
 

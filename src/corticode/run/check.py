@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corticode.data.cues import check_input, stand_ins
 from corticode.data.folds import (
@@ -20,8 +19,9 @@ from corticode.data.prepared import (
     stand_in_movies,
 )
 from corticode.data.session import Session
-from corticode.data.signals import holds_numbers
-from corticode.data.targets import Target, TargetTrace, collect_classes, make_target
+from corticode.data.signals import has_value
+from corticode.data.targets import Target, TargetTrace
+from corticode.data.windows import targets_of
 from corticode.errors import LEFT_OUT, CorticodeError, Finding
 from corticode.run.tasks import (
     Asked,
@@ -225,17 +225,14 @@ def session_facts(sessions: Sequence[Session], targets: Sequence[Target]) -> lis
             continue
         try:
             known = [signal for signal in signals if signal is not None]
-            classes = collect_classes(known) if target.kind == "classes" else None
-            made = [
-                make_target(signal, target, segment=session.segment, classes=classes)
-                for session, signal in zip(sessions, known, strict=True)
-            ]
+            made = targets_of(sessions, target)
         except CorticodeError:
             # What is wrong with it is among the faults.
             continue
         for k, trace in enumerate(made):
             shares[k][name] = _label_shares(trace)
-            covered[k, column] = np.mean(_has_value(known[k]))
+            if target.events is None:
+                covered[k, column] = np.mean(has_value(known[k]))
     return [
         SessionFacts(
             session.name, session.n_frames, session.frame_rate_hz, float(row.min(initial=1.0)), own
@@ -263,11 +260,6 @@ def _label_shares(trace: TargetTrace) -> dict[str, float]:
         return {"mean": float(mean), "sd": float(sd)}
     n_values = max(values.size, 1)
     return {name: float(np.sum(values == k)) / n_values for k, name in enumerate(trace.classes)}
-
-
-def _has_value(signal: NDArray[Any]) -> NDArray[np.bool_]:
-    known = np.isfinite(signal) if holds_numbers(signal) else signal.astype(np.str_) != ""
-    return np.asarray(known, dtype=np.bool_)
 
 
 def rule_facts(sessions: Sequence[Session], signals: Sequence[str]) -> list[str]:

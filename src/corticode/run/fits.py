@@ -19,7 +19,8 @@ from corticode.data.prepared import (
 )
 from corticode.data.regions import RegionTable, select_regions
 from corticode.data.session import read_session
-from corticode.data.targets import TargetTrace, permute_labels
+from corticode.data.targets import Target, TargetTrace, permute_labels
+from corticode.data.trials import TrialTimes, columns_of_trials
 from corticode.data.windows import (
     Windows,
     cut_windows,
@@ -472,7 +473,8 @@ def predict_recordings(
 
     Statistics of a session come from the recording itself. Where a recording has no behaviour
     file the targets of all are NaN. Animals that trained or validated the decoder are marked so in
-    the predictions' part.
+    the predictions' part. A decoder of trials predicts trials: where their events are known, with
+    or without labels.
 
     Raises
     ------
@@ -487,19 +489,41 @@ def predict_recordings(
         For each finding: frames that are left out, a flat region, an odd unit.
     """
     recipe = decoder.recipe
-    with_behavior = all(recording.behavior is not None for recording in recordings)
+    target = recipe.target
     columns = recipe.regions if recipe.input == BEHAVIOR else ()
-    signals = [*dict.fromkeys((recipe.target.signal, *columns))] if with_behavior else []
-    rules = dict.fromkeys(columns, "mean") | {recipe.target.signal: recipe.target.frame_rule}
+    signals = _known_signals(recordings, target)
+    signals = [*dict.fromkeys((*signals, *columns))] if signals else []
+    rules = dict.fromkeys(columns, "mean") | {target.signal: target.frame_rule}
+    trials = None
+    if target.events is not None:
+        trials = TrialTimes(target.events, target.times_in)
+        rules.setdefault(target.events, "any" if target.event_at == "rise" else "middle")
     # What is decoded from movies is believed no more here than where the decoder was fitted.
     is_of_movies = recipe.input not in ("traces", "frame-number", BEHAVIOR)
     read = read_looked_at if is_of_movies else read_session
-    sessions = [read(recording, signals=signals, on_frames=rules) for recording in recordings]
+    sessions = [
+        read(recording, signals=signals, on_frames=rules, trials=trials) for recording in recordings
+    ]
     windows = cut_windows(sessions, recipe=recipe)
     warn_about(_seen_before(decoder, recordings))
     predictions = predict(decoder, windows, part=None, device=device)
     warn_about(_seen_sessions(decoder, predictions))
     return predictions
+
+
+def _known_signals(recordings: Sequence[Recording], target: Target) -> list[str]:
+    """What can be read of what a target needs; nothing where some recording knows of nothing."""
+    if target.events is None:
+        there = all(recording.behavior is not None for recording in recordings)
+        return [target.signal] if there else []
+    tables = [columns_of_trials(recording) for recording in recordings]
+    if not all(
+        columns or recording.behavior is not None
+        for columns, recording in zip(tables, recordings, strict=True)
+    ):
+        return []
+    has_labels = all(target.signal in columns for columns in tables if columns)
+    return [target.events, target.signal] if has_labels else [target.events]
 
 
 def _seen_sessions(decoder: Decoder, predictions: Predictions) -> list[Finding]:

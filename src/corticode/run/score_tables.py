@@ -50,10 +50,10 @@ from corticode.evaluate.confounds import (
 )
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.detection import calibrate_by_animal, detect_by_animal
-from corticode.evaluate.intervals import Interval, interval, score_interval, t_test
+from corticode.evaluate.intervals import Interval, holm, interval, score_interval, t_test
 from corticode.evaluate.nulls import COHORT, permute_test_labels
 from corticode.evaluate.references import compare_with_references
-from corticode.evaluate.refits import permute_and_refit
+from corticode.evaluate.refits import permute_and_refit, permute_trials_and_refit
 from corticode.evaluate.region_sets import (
     EVERY,
     RegionSets,
@@ -79,7 +79,7 @@ from corticode.run.tables import TABLES
 from corticode.run.tasks import RELIABILITY, Plan
 from corticode.study.conditions import Condition
 from corticode.study.keys import ComparisonKeys, LearningCurveKeys, RegionSetKeys
-from corticode.study.study import names_of
+from corticode.study.study import lags_of, names_of
 
 SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
@@ -231,13 +231,87 @@ def make_learning_curves(made: Scored) -> Made:
 
 def make_nulls(made: Scored) -> Made:
     """``nulls.csv``."""
-    found = null_tables(made.run, made.fitted)
+    found = null_tables(made.run, _without_lags(made))
     return found.by_animal, found.findings
+
+
+def _without_lags(made: Scored) -> list[FitTask]:
+    """Fits of conditions but for those at lags, which have a table of their own."""
+    lags = {name for keys in made.plan.trial_times for name in lags_of(keys).values()}
+    return [task for task in made.fitted if task.condition.name not in lags]
+
+
+def make_trial_time(made: Scored) -> Made:
+    """``trial_time.csv``: scores at one lag after another from the events of trials."""
+    tables, findings = [], []
+    for keys in made.plan.trial_times:
+        rows = []
+        for name in lags_of(keys).values():
+            own = [task for task in made.fitted if task.condition.name == name]
+            if own:
+                rows += _at_lag(made, own, keys.condition)
+            else:
+                reason = f"{name!r} has no fold, and no row in trial_time.csv"
+                findings.append(Finding("fold", reason, item=keys.condition))
+        table = pd.DataFrame(rows)
+        if len(table):
+            # Each lag is a test: those of one animal are a family.
+            table["p_holm"] = table.groupby("animal")["p"].transform(holm)
+            tables.append(table)
+    return tables, findings
+
+
+def _at_lag(made: Scored, own: Sequence[FitTask], condition: str) -> list[dict[str, Any]]:
+    """The rows of one lag: one an animal, and that of all."""
+    window = own[0].condition.window
+    rate_hz = load_sessions(own[0].prepared).frame_rate_hz
+    scores = made.animal_scores[made.animal_scores["condition"] == own[0].condition.name]
+    null = _null_of(made.run, own, with_cohort=False)
+    p_of = {row["animal"]: row["p"] for row in null["animals"]}
+    metric = str(scores["metric"].iloc[0])
+    over = score_interval(scores["value"].to_numpy(), metric)
+    lag = -window.shift
+
+    def seconds(frames: int) -> float:
+        return float("nan") if rate_hz is None else frames / rate_hz
+
+    place = {
+        "condition": condition,
+        "fitted_as": own[0].condition.name,
+        "lag_frames": lag,
+        "lag_s": seconds(lag),
+        "first_s": seconds(lag - window.before),
+        "last_s": seconds(lag + window.after),
+        "metric": metric,
+    }
+    rows = [
+        place
+        | {
+            "animal": row.animal,
+            "value": row.value,
+            "low": float("nan"),
+            "high": float("nan"),
+            "n_trials": row.n_trials,
+            "n_animals": 1,
+            "p": p_of.get(str(row.animal), float("nan")),
+        }
+        for row in scores.itertuples()
+    ]
+    together = {
+        "animal": COHORT,
+        "value": over.mean,
+        "low": over.low,
+        "high": over.high,
+        "n_trials": scores["n_trials"].sum(),
+        "n_animals": over.n,
+        "p": float("nan"),
+    }
+    return [*rows, place | together]
 
 
 def make_day_trends(made: Scored) -> Made:
     """``day_trends.csv``: kept with the nulls, and read again from there."""
-    return null_tables(made.run, made.fitted).trends, ()
+    return null_tables(made.run, _without_lags(made)).trends, ()
 
 
 def make_variance_shares(made: Scored) -> Made:
@@ -503,8 +577,9 @@ def make_calibration(made: Scored) -> Made:
 def _detectors(made: Scored, what: str) -> Made:
     """One table a condition of two classes whose labels are as they were."""
     tables = []
-    for name in dict.fromkeys(task.condition.name for task in made.fitted):
-        own = [task for task in made.fitted if task.condition.name == name]
+    fitted = _without_lags(made)
+    for name in dict.fromkeys(task.condition.name for task in fitted):
+        own = [task for task in fitted if task.condition.name == name]
         condition = own[0].condition
         if condition.target.kind == "binary" and condition.permute_labels in (None, "none"):
             table = pd.DataFrame(_detector_of(made.run, own)[what])
@@ -534,7 +609,8 @@ def _detector_of(run: Run, own: Sequence[FitTask]) -> dict[str, Any]:
         groups.setdefault(group, []).append(read[task.folder])
     found: dict[str, Any] = {"key": key, "detection": []}
     found["calibration"] = _plain(calibrate_by_animal(list(groups.values())))
-    if next(iter(read.values())).frame_rate_hz is not None:
+    of_trials = own[0].condition.target.events is not None  # between which nothing is decoded
+    if next(iter(read.values())).frame_rate_hz is not None and not of_trials:
         ahead_s = _window_ahead_s(own[0].condition, next(iter(read.values())).frame_rate_hz or 1.0)
         table = detect_by_animal(
             list(read.values()), window_ahead_s=ahead_s, new_animals=new_animals
@@ -582,14 +658,19 @@ def _cohort_row(task: FitTask) -> Mapping[str, Any]:
     """The cohort's p, by linear decoders that are fitted anew in every order of labels."""
     windows = condition_windows(load_sessions(task.prepared), task.condition, table=task.table)
     every = max(1, round(windows.n_windows / MOST_WINDOWS))
-    null = permute_and_refit(windows, every=max(10, every))
+    if task.condition.target.events is None:
+        null = permute_and_refit(windows, every=max(10, every))
+        n_sessions = int(null.trends.drop_duplicates("animal")["n_sessions"].sum())
+    else:
+        null = permute_trials_and_refit(windows)
+        n_sessions = int(np.unique(windows.session).size) - len(null.findings)
     exchanged = sorted(set(null.exchanged.values()))
     row = {
         "animal": COHORT,
         "metric": "auc",
         "value": null.value,
         "permuted_mean": null.permuted_mean,
-        "n_sessions": int(null.trends.drop_duplicates("animal")["n_sessions"].sum()),
+        "n_sessions": n_sessions,
         "exchanged": ", ".join(exchanged),
         "n_orders": int(null.values.size),
         "p": null.p,
@@ -839,7 +920,8 @@ def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
     if one.n_sets == 0:
         return {}
     windows = condition_windows(load_sessions(fit.prepared), fit.condition, table=fit.table)
-    every = max(EVERY, round(windows.n_windows / MOST_WINDOWS))
+    fewest = EVERY if fit.condition.target.events is None else 1
+    every = max(fewest, round(windows.n_windows / MOST_WINDOWS))
     found: RegionSets = compare_region_sets(
         windows, one.regions, fit.table, n_sets=one.n_sets, every=every
     )
@@ -935,6 +1017,8 @@ def make_shift_references(made: Scored) -> Made:
         like = unshifted.get((without_shift(task.condition), task.fold.name, task.seed))
         if shift == 0 or like is None or task.condition.target.kind != "binary":
             continue
+        if task.condition.target.events is not None:
+            continue  # a trial's label is one: it neither persists nor is foretold
         now, shifted = _read_predictions(like), _read_predictions(task.folder)
         try:
             table = compare_with_references(now, shifted, shift)
@@ -966,7 +1050,7 @@ def make_region_correlations(made: Scored) -> Made:
     """``region_correlations.csv``: of the first condition of traces, region by region."""
     fitted = made.fitted
     first = next((t.condition for t in fitted if t.condition.input == "traces"), None)
-    if first is None or first.target.kind == "classes":
+    if first is None or first.target.kind == "classes" or first.target.events is not None:
         return (), ()
     folders = dict.fromkeys(t.prepared for t in fitted if t.condition == first)
     return [correlate_regions(load_sessions(folder), first.target) for folder in folders], ()

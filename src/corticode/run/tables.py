@@ -99,6 +99,12 @@ TABLES: Mapping[str, Table] = {
         "it takes a target of two classes",
         made_by="score_tables.make_calibration",
     ),
+    "trial_time": Table(
+        "When trials can be decoded",
+        "name a condition of trials under [[trial_time]] of the study file",
+        "condition animal lag_s first_s last_s metric value low high n_trials p p_holm",
+        made_by="score_tables.make_trial_time",
+    ),
     "day_trends": Table("What changes over the days", made_by="score_tables.make_day_trends"),
     "variance_shares": Table(
         "What the spread over decoders comes from",
@@ -166,6 +172,7 @@ TEXT_COLUMNS = frozenset(
         "comparison",
         "condition_a",
         "condition_b",
+        "fitted_as",
         "method",
         "unit",
         "same_direction",

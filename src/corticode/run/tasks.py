@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording, files_of, read_catalogue
 from corticode.data.checks import read_all
@@ -50,8 +51,9 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.regions import RegionTable, read_regions
 from corticode.data.remembered import SMALL_BYTES
 from corticode.data.session import Session
-from corticode.data.targets import Target, is_wide
-from corticode.data.windows import sessions_without_windows, targets_of
+from corticode.data.targets import Target, event_frames, is_wide, without_trials
+from corticode.data.trials import TrialTimes
+from corticode.data.windows import sessions_without_windows, targets_of, trial_findings
 from corticode.decode.decoder import FORMAT
 from corticode.decode.settings import Network
 from corticode.decode.training import can_share
@@ -77,6 +79,7 @@ from corticode.study.keys import (
     LearningCurveKeys,
     RegionSetKeys,
     SelectionKeys,
+    TrialTimeKeys,
 )
 from corticode.study.study import (
     Study,
@@ -96,7 +99,8 @@ MAP_FORMAT = 2
 
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
-NOT_DECODED = ("group", "date")
+# Trials enter where a study decodes them (`trials_key`).
+NOT_DECODED = ("group", "date", "trials")
 
 
 # Of a condition: what it starts from enters a fit's key by that fit's own key, and what says who
@@ -315,6 +319,7 @@ class Plan:
     curves: tuple[LearningCurveKeys, ...] = ()
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
     generalisation: Sequence[tuple[str, Mapping[str, str]]] = ()
+    trial_times: tuple[TrialTimeKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
     content: KnownContent = field(default_factory=KnownContent)
@@ -351,6 +356,7 @@ def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
         examine=examine,
         resynchronise=study.data.resynchronise,
         bad_frames=study.data.bad_frames or "report",
+        trials=study.events,
     )
     return StudyFiles(recordings, sessions, table)
 
@@ -498,7 +504,12 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         recording_key(recording, lambda path: known.get(files[path], files[path]))
         for recording in content.recordings
     ]
-    rules_of = [rules_key(session, study.signals) | frames_key(session) for session in sessions]
+    rules_of = [
+        rules_key(session, study.signals)
+        | frames_key(session)
+        | trials_key(recording, study.events, files)
+        for session, recording in zip(sessions, content.recordings, strict=True)
+    ]
     keys = [key | rules for key, rules in zip(bare, rules_of, strict=True)]
 
     def hashes_by(known_by: Callable[[Path], str]) -> dict[str, str]:
@@ -512,6 +523,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         curves=study.curves,
         generalisation=[(one.condition, tested_of(one, study)) for one in study.generalisation],
         groups={(one.animal, one.session): one.group for one in content.recordings if one.group},
+        trial_times=study.trial_times,
         content=KnownContent(
             files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
         ),
@@ -707,6 +719,7 @@ def examine_folds(
         findings = [
             sessions_without_windows(prepared, windows),
             shortened_sessions(prepared, condition, n_seeds),
+            trial_findings(prepared, windows),
         ]
         findings += [fold_findings(windows, fold, condition.name) for fold in folds]
     except (DataError, StudyError) as error:
@@ -748,6 +761,7 @@ def make_folds(
             [session.n_frames for session in sessions],
             blocks=study.folds.blocks,
             gap_frames=_gap_of_chain(study, condition, sessions[0].frame_rate_hz),
+            trials=_centres_of_trials(sessions, condition),
         )
     if by == study.folds.by:
         folds = _chosen_folds(folds, study.folds.only, "[folds] only")
@@ -769,6 +783,19 @@ def make_folds(
         )
     except StudyError as error:
         raise StudyError(f"condition {condition.name!r}: {error}") from error
+
+
+def _centres_of_trials(
+    sessions: Sequence[Session], condition: Condition
+) -> list[NDArray[np.integer]] | None:
+    """The frames on which windows of each session's trials are centred; None where frames are."""
+    target = condition.target
+    if target.events is None:
+        return None
+    return [
+        event_frames(session.behavior.get(target.events), target) - condition.window.shift
+        for session in sessions
+    ]
 
 
 def _chosen_folds(folds: Sequence[Fold], names: Sequence[str] | None, where: str) -> list[Fold]:
@@ -955,6 +982,16 @@ def unknown_rules(findings: Sequence[Finding], fold: Fold) -> tuple[str, ...]:
     return ("classes that do not train are not scored",) * is_concerned
 
 
+def trials_key(
+    recording: Recording, events: TrialTimes | None, files: Mapping[Path, str]
+) -> dict[str, Any]:
+    """What identifies the trials of a recording, where they are decoded from a table."""
+    if events is None or recording.trials is None:
+        return {}
+    table = [files[recording.trials.path], recording.trials.dataset]
+    return {"trials": table, "times_in": events.times_in}
+
+
 def frames_key(session: Session) -> dict[str, Any]:
     """What identifies a recording beside its files: frames that are left out, if any are."""
     key: dict[str, Any] = {}
@@ -978,7 +1015,7 @@ def prepared_key(
     newer: dict[str, Any] = {"rules": list(rules)} if rules else {}
     if condition.preprocessing.regress_out == "confounds":
         # What is decoded is a covariate of the cleaning.
-        newer["target"] = asdict(condition.target)
+        newer["target"] = without_trials(asdict(condition.target))
     if condition.behavior:
         newer["behavior"] = list(condition.behavior)
     return hash_of(
@@ -1012,7 +1049,8 @@ def fit_key(
     if not condition.behavior:
         del settings["behavior"]
     # What it changed of the frames is in the recordings' keys.
-    settings["target"] = {k: v for k, v in settings["target"].items() if k != "on_frames"}
+    target = without_trials(settings["target"])
+    settings["target"] = {k: v for k, v in target.items() if k != "on_frames"}
     if not condition.training.drop_last:
         # Newer than fits that are kept: known only where it changes them.
         settings["training"] = {k: v for k, v in settings["training"].items() if k != "drop_last"}

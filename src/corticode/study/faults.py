@@ -171,7 +171,7 @@ def map_faults(
 
 def unit_faults(raw: Mapping[str, Any], groups: Sequence[str]) -> Iterator[str]:
     """Lengths that are given twice in one table, in seconds and in frames."""
-    tables = [(f"[{name}]", raw.get(name)) for name in ("target", "folds")]
+    tables = [(f"[{name}]", raw.get(name)) for name in ("target", "folds", "trials")]
     for condition in _named_conditions(raw):
         tables += [(f"condition {condition['name']!r}, {g}", condition.get(g)) for g in groups]
     for where, table in tables:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corticode.data.cues import INPUTS
 from corticode.data.signals import ON_FRAMES
+from corticode.data.trials import START
 from corticode.decode.settings import NETWORKS
 from corticode.explain.settings import ATTRIBUTIONS, KINDS
 
@@ -96,6 +97,67 @@ class TargetKeys(_Keys):
         "the sample that holds in the middle. One rule for all sessions and conditions; left out: "
         "middle for classes, any for a signal of 0 and 1, mean with `above` and for values.",
     )
+    events: str | None = Field(
+        None, description="Decode trials, one label each: as `[trials]` says for all conditions."
+    )
+    event_at: Literal["rise", "change"] | None = Field(None, description="As under `[trials]`.")
+    times_in: Literal["seconds", "frames"] | None = Field(None, description="As under `[trials]`.")
+    label_after_frames: int | None = Field(None, description="As under `[trials]`.")
+    label_after_s: float | None = Field(None, description="The same in seconds.")
+
+
+class TrialKeys(_Keys):
+    """Decode trials: windows lie around an event, and each trial has one label.
+
+    A condition's `window` is then one around the event: `before` and `after` count from it, and a
+    `shift` of -10 centres the window 10 frames after it. Labels are permuted among the trials of a
+    session (`permute_labels = "trials"`, and every p-value).
+    """
+
+    events: str = Field(
+        START,
+        description="What trials are aligned to: a column of the catalogue's table of trials that "
+        "holds times or frames, or a signal of the behaviour file.",
+    )
+    event_at: Literal["rise", "change"] = Field(
+        "rise",
+        description="Of a behaviour signal: a trial begins where it rises from 0 to 1, or where "
+        "it changes to another trial's number or name (0, NaN and empty are none).",
+    )
+    times_in: Literal["seconds", "frames"] = Field(
+        "seconds",
+        description="Of a table's column: seconds on the clock of the frames (from the first "
+        "frame on, without frame_times), or frames counted from 0.",
+    )
+    label_after_frames: int | None = Field(
+        None,
+        description="The label is what the signal holds so many frames after the event; default "
+        "0. Columns of a table hold their trial's value at the event.",
+    )
+    label_after_s: float | None = Field(None, description="The same in seconds.")
+    before: int | None = Field(
+        None, ge=0, description="Frames before the event, for conditions without a `window` of own."
+    )
+    before_s: float | None = Field(None, ge=0, description="The same in seconds.")
+    after: int | None = Field(None, ge=0, description="Frames after the event, likewise.")
+    after_s: float | None = Field(None, ge=0, description="The same in seconds.")
+
+
+class TrialTimeKeys(_Keys):
+    """When around the event can trials be decoded? The same decoder at one lag after another.
+
+    For each lag a condition `NAME at LAG` is fitted whose window is centred so long after the
+    event (before it where negative), with the `before` and `after` of the condition itself: give
+    it a short window.
+    """
+
+    condition: str = Field(description="The condition of trials that is asked about.")
+    first_s: float | None = Field(None, description="The first lag (s).")
+    last_s: float | None = Field(None, description="The last lag (s).")
+    step_s: float | None = Field(None, gt=0, description="From lag to lag (s).")
+    first_frames: int | None = Field(None, description="The first lag in frames.")
+    last_frames: int | None = Field(None, description="The last lag in frames.")
+    step_frames: int | None = Field(None, gt=0, description="From lag to lag in frames.")
 
 
 class FoldKeys(_Keys):
@@ -338,8 +400,8 @@ class ConditionKeys(_Keys):
     folds_by: Literal["animal", "session", "block"] | None = Field(
         None, description="As `by` of `[folds]`, for this condition; default the study's."
     )
-    permute_labels: Literal["none", "sessions", "segments", "blocks", "frames"] | None = Field(
-        None, description="Exchange label traces between these: the control at chance."
+    permute_labels: Literal["none", "sessions", "segments", "blocks", "frames", "trials"] | None = (
+        Field(None, description="Exchange label traces between these: the control at chance.")
     )
     train_groups: list[str] | None = Field(
         None,
@@ -541,6 +603,9 @@ class StudyKeys(_Keys):
     )
     data: DataKeys = Field(description="The table that names the catalogue of recordings.")
     target: TargetKeys | None = Field(None, description="What every condition decodes.")
+    trials: TrialKeys | None = Field(
+        None, description="Decode trials, one label each, instead of frames."
+    )
     folds: FoldKeys = Field(FoldKeys(), description="Who trains, validates and tests.")
     condition: list[ConditionKeys] = Field(
         min_length=1, description="At least one way of decoding, with a name."
@@ -548,6 +613,9 @@ class StudyKeys(_Keys):
     map: list[MapKeys] = Field([], description="Maps of conditions' decoders.")
     confounds: list[ConfoundKeys] = Field(
         [], description="Conditions that are set against the measured confounds."
+    )
+    trial_time: list[TrialTimeKeys] = Field(
+        [], description="Conditions of trials that are fitted at one lag after another."
     )
     region_set: list[RegionSetKeys] = Field([], description="Sets of regions that are asked about.")
     learning_curve: list[LearningCurveKeys] = Field(

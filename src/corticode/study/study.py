@@ -3,11 +3,13 @@
 import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
@@ -18,6 +20,7 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation, parse_location
 from corticode.data.readers.lookup import is_file
 from corticode.data.targets import Target
+from corticode.data.trials import TrialTimes
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import Network, Training
 from corticode.errors import Finding, MissingDataError, StudyError
@@ -54,6 +57,8 @@ from corticode.study.keys import (
     StudyKeys,
     TargetKeys,
     TrainingKeys,
+    TrialKeys,
+    TrialTimeKeys,
     WindowKeys,
 )
 from corticode.study.unused import unused_keys
@@ -68,6 +73,8 @@ PRESETS = ("recommended", "online", "text", "code")
 
 
 MERGED = ("preprocess", "window", "training", "target")
+# At which trials are decoded, for one condition.
+MOST_LAGS = 200
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,10 @@ class Study:
         Keys that the file itself gives and that do nothing.
     left_out
         Conditions of the file that are not among these, and why.
+    trials
+        Where trials begin, in a study that decodes trials.
+    trial_times
+        Conditions that are fitted at one lag after another from the events of trials.
     """
 
     path: Path
@@ -112,6 +123,8 @@ class Study:
     generalisation: tuple[GeneralisationKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
     left_out: tuple[Finding, ...] = field(default=(), compare=False)
+    trials: TrialKeys | None = None
+    trial_times: tuple[TrialTimeKeys, ...] = ()
 
     @property
     def catalogue_path(self) -> Path:
@@ -132,10 +145,9 @@ class Study:
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """Every behaviour signal that some condition decodes."""
-        return tuple(
-            dict.fromkeys(str(c.target.signal) for c in self.conditions if c.target is not None)
-        )
+        """Every behaviour signal that some condition decodes, and that at which trials begin."""
+        decoded = [str(c.target.signal) for c in self.conditions if c.target is not None]
+        return tuple(dict.fromkeys(decoded + ([] if self.trials is None else [self.trials.events])))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -153,11 +165,23 @@ class Study:
 
         What is decoded comes as its target asks, what is decoded from as the mean.
         """
-        return dict.fromkeys(self.columns, "mean") | {
+        rules = dict.fromkeys(self.columns, "mean") | {
             str(c.target.signal): rule
             for c in self.conditions
             if c.target is not None and (rule := _rule_of(c.target)) is not None
         }
+        if self.trials is not None:
+            # A short event must not fall between two frames.
+            rule = "any" if self.trials.event_at == "rise" else "middle"
+            rules.setdefault(self.trials.events, rule)
+        return rules
+
+    @property
+    def events(self) -> TrialTimes | None:
+        """Which column of tables of trials is their event; None where frames are decoded."""
+        if self.trials is None:
+            return None
+        return TrialTimes(self.trials.events, self.trials.times_in)
 
 
 def read_study(path: Path | str) -> Study:
@@ -260,6 +284,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     faults += curve_faults(keys.learning_curve, {c.name: c for c in conditions})
     faults += further_faults(keys.generalisation, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
+    faults += trial_faults(keys, conditions)
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
@@ -284,6 +309,8 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         curves,
         further,
         unused,
+        trials=keys.trials,
+        trial_times=tuple(keys.trial_time),
     )
 
 
@@ -513,6 +540,7 @@ def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
         *_set_controls(raw),
         *_curve_conditions(raw),
         *_further_folds(raw),
+        *_lag_conditions(raw),
     )
     for name, asked, keys in asked_for:
         if asked in names and name not in names:
@@ -669,6 +697,99 @@ def curve_faults(
             yield f"{where}: it is itself trained on a part; take one that is trained on everything"
         if not one.animals and not one.minutes:
             yield f"{where} varies nothing; give animals = [1, 2] or minutes = [2, 5, 10]"
+
+
+def _lag_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of each lag at which trials are decoded."""
+    for table in _tables_of(raw, "trial_time"):
+        with suppress(ValidationError, StudyError):  # which is said of the whole file
+            keys = TrialTimeKeys.model_validate(table)
+            for lag, name in lags_of(keys).items():
+                # The target's frame is that of the event: a window behind it looks ahead.
+                shift = "shift" if keys.first_s is None else "shift_s"
+                yield name, keys.condition, {"window": {shift: -lag}}
+
+
+def lags_of(keys: TrialTimeKeys) -> dict[float, str]:
+    """The lags at which trials are decoded, and what the condition of each is called.
+
+    Raises
+    ------
+    StudyError
+        They are not given in seconds or in frames, or are too many.
+
+    Examples
+    --------
+    >>> lags_of(TrialTimeKeys(condition="gru", first_s=-0.5, last_s=0.5, step_s=0.5))
+    {-0.5: 'gru at -0.5 s', 0.0: 'gru at +0 s', 0.5: 'gru at +0.5 s'}
+    """
+    where = f"[[trial_time]] of {keys.condition!r}"
+    in_s = (keys.first_s, keys.last_s, keys.step_s)
+    in_frames = (keys.first_frames, keys.last_frames, keys.step_frames)
+    given, unit = (in_s, "s") if keys.first_s is not None else (in_frames, "frames")
+    others = in_frames if unit == "s" else in_s
+    if None in given or any(one is not None for one in others):
+        raise StudyError(
+            f"{where} needs first_s, last_s and step_s, or first_frames, last_frames and "
+            "step_frames; give the three of one unit"
+        )
+    first, last, step = (float(one or 0) for one in given)
+    n_lags = int(np.floor((last - first) / step + 1e-6)) + 1
+    if not 1 <= n_lags <= MOST_LAGS:
+        raise StudyError(
+            f"{where} asks for {max(n_lags, 0)} lags from {first:g} to {last:g} {unit}; between 1 "
+            f"and {MOST_LAGS} are possible: change the step or the ends"
+        )
+    lags = [round(first + k * step, 6) for k in range(n_lags)]
+    lags = lags if unit == "s" else [int(lag) for lag in lags]
+    return {lag: f"{keys.condition} at {lag or 0:+g} {unit}" for lag in lags}
+
+
+def trial_faults(keys: StudyKeys, conditions: Sequence[ConditionKeys]) -> Iterator[str]:
+    """What trials cannot be asked, and what cannot be asked without them."""
+    named = {c.name: c for c in conditions}
+    for one in keys.trial_time:
+        if one.condition not in named:
+            near = guess(one.condition, list(named))
+            yield f"[[trial_time]] asks about {one.condition!r}, which is no condition{near}"
+        elif keys.trials is None:
+            yield "[[trial_time]] asks when trials can be decoded; give [trials] events"
+        else:
+            try:
+                lags_of(one)
+            except StudyError as error:
+                yield str(error)
+    if keys.trials is not None and keys.confounds:
+        yield "[[confounds]] are removed from what frames are labelled with; leave [trials] out"
+    for c in conditions:
+        fault = _trial_fault(c, keys.trials)
+        if fault is not None:
+            yield f"condition {c.name!r} {fault}"
+
+
+def _trial_fault(keys: ConditionKeys, trials: TrialKeys | None) -> str | None:
+    """What a condition says of trials that its study does not, or cannot be of trials."""
+    events, permuted = (keys.target or TargetKeys()).events, keys.permute_labels
+    if trials is None and events is not None:
+        return "decodes trials; say where they begin: [trials] events"
+    if trials is None and permuted == "trials":
+        return (
+            "permutes the labels of trials, and there are none; give [trials] events, or another "
+            "permute_labels"
+        )
+    if trials is None:
+        return None
+    if events != trials.events:
+        return (
+            f"has target events = {events!r}, and [trials] has {trials.events!r}; a study has one "
+            "event, so make a study of the other"
+        )
+    if permuted not in (None, "none", "trials"):
+        return (
+            f"has permute_labels = {permuted!r}; labels of trials change places among the trials "
+            "of a session: give 'trials'"
+        )
+    return None
 
 
 def settings_of_map(keys: MapKeys) -> MapSettings:
@@ -832,7 +953,7 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
     def frames(group: BaseModel, name: str, suffix: str = "_frames") -> int | None:
         return _in_frames(keys.name, group, name, frame_rate_hz, suffix)
 
-    lengths = ("minimum_bout", "minimum_gap", "exclude_transition", "smooth")
+    lengths = ("minimum_bout", "minimum_gap", "exclude_transition", "smooth", "label_after")
     return Condition(
         keys.name,
         preprocessing_of(preprocess, frame_rate_hz, keys.name),
@@ -854,6 +975,9 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
                 absolute=target.absolute,
                 hysteresis=target.hysteresis,
                 on_frames=target.on_frames,
+                events=target.events,
+                event_at=target.event_at,
+                times_in=target.times_in,
                 **{f"{name}_frames": frames(target, name) for name in lengths},
             )
         ),
@@ -1042,6 +1166,9 @@ def write_resolved(study: Study, folder: Path) -> str:
         "region_set": [one.model_dump() for one in study.region_sets],
         "comparison": [one.model_dump(exclude_none=True) for one in study.comparisons],
     }
+    if study.trials is not None:
+        content["trials"] = study.trials.model_dump(exclude_none=True)
+        content["trial_time"] = [one.model_dump(exclude_none=True) for one in study.trial_times]
     return tomli_w.dumps(content)
 
 
@@ -1083,6 +1210,8 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
                 base = _preset_base(preset, own) | {
                     "target": _merge(preset.get("target", {}), raw.get("target", {}))
                 }
+                if "trials" in raw:
+                    base |= _of_trials(TrialKeys.model_validate(raw["trials"]), base)
             done[name] = {
                 k: _merge(base.get(k, {}), own.get(k, {}))
                 if k in MERGED
@@ -1101,6 +1230,21 @@ def _beside_movies(movies: Mapping[str, Any], preset: Mapping[str, Any]) -> dict
     base = dict(preset["condition"]) | {k: movies[k] for k in ("target", "folds") if k in movies}
     shift = {k: v for k, v in movies.get("window", {}).items() if k.startswith("shift")}
     return base | {"window": _merge(base.get("window", {}), shift)}
+
+
+def _of_trials(keys: TrialKeys, base: Mapping[str, Any]) -> dict[str, Any]:
+    """What `[trials]` says of a condition: its target's events, and its window around them."""
+    given = keys.model_dump(exclude_none=True)
+    of_target = ("events", "event_at", "times_in", "label_after_frames", "label_after_s")
+    of_window = ("before", "before_s", "after", "after_s")
+    target = {name: given[name] for name in of_target if name in given}
+    window = {name: given[name] for name in of_window if name in given}
+    if base["network"].get("kind") == "cnn":
+        window = {}  # which reads one image
+    return {
+        "target": _merge(base["target"], target),
+        "window": _merge(base["window"], window),
+    }
 
 
 def _preset_base(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

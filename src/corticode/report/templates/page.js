@@ -139,7 +139,7 @@
     const trace = traces[Number(sessions.value)];
     const score = unpack(trace.score);
     shown = { score, target: unpack(trace.target), speed: unpack(trace.speed), kind: trace.kind, auc: trace.auc,
-      n: score.bytes.length, first: trace.first_frame, rate: trace.rate_hz || 1, unit: trace.rate_hz ? "s" : "frames" };
+      n: score.bytes.length, first: trace.first_frame, rate: trace.rate_hz || 1, unit: trace.unit || (trace.rate_hz ? "s" : "frames") };
     worst = worstStretches();
     nextWorst = 0;
     view(0, shown.n);
