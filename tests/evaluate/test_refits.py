@@ -14,7 +14,13 @@ from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.errors import DataError, StudyError
 from corticode.evaluate.metrics import binary_scores
-from corticode.evaluate.refits import cohort_values, column_aucs, permute_and_refit, refit_aucs
+from corticode.evaluate.refits import (
+    cohort_values,
+    column_aucs,
+    column_correlations,
+    permute_and_refit,
+    refit_aucs,
+)
 
 N_FRAMES, N_INPUTS, N_SESSIONS = 40, 3, 4
 
@@ -27,7 +33,7 @@ def bouts(n, rng):
             return run
 
 
-def windows_of(design, rng, *, signal=1.0, n_frames=200, trend=0.0, target="run"):
+def windows_of(design, rng, *, signal=1.0, n_frames=200, trend=0.0, target="binary"):
     """Windows of three animals' or one's sessions, whose regions follow the behaviour or not."""
     sessions = []
     for animal, n_sessions in enumerate(design):
@@ -47,7 +53,7 @@ def windows_of(design, rng, *, signal=1.0, n_frames=200, trend=0.0, target="run"
             )
     return cut_windows(
         sessions,
-        Target("run") if target == "run" else Target("speed", kind="value"),
+        Target("run", kind=target) if target != "value" else Target("speed", kind="value"),
         WindowShape(1, 1),
         preprocessing=Preprocessing(scale="none"),
     )
@@ -135,12 +141,41 @@ def test_flat_and_unkept_regions_are_no_obstacle():
     assert found.value > 0.9
 
 
+def test_values_are_tested_by_their_correlation():
+    """Values that are twice the label correlate as the label does."""
+    found = permute_and_refit(
+        windows_of((3, 3, 3), np.random.default_rng(0), target="value"), every=1
+    )
+    assert found.p <= 2 / found.values.size
+    assert found.value > 0.5
+    assert found.permuted_mean == pytest.approx(0, abs=0.2)
+    rng = np.random.default_rng(3)
+    p = [
+        permute_and_refit(windows_of((3, 2), rng, signal=0, target="value"), every=2, n_draws=19).p
+        for _ in range(8)
+    ]
+    assert np.mean(p) > 0.2
+
+
+def test_correlations_by_column():
+    rng = np.random.default_rng(4)
+    scores, labels = rng.normal(size=(2, 30, 3))
+    labels[5:9, 1] = np.nan
+    labels[:, 2] = 1.0
+    found = column_correlations(scores, labels)
+    assert found[0] == pytest.approx(np.corrcoef(scores[:, 0], labels[:, 0])[0, 1])
+    kept = np.r_[0:5, 9:30]
+    assert found[1] == pytest.approx(np.corrcoef(scores[kept, 1], labels[kept, 1])[0, 1])
+    assert np.isnan(found[2])
+
+
 def test_data_that_cannot_be():
     rng = np.random.default_rng(0)
     with pytest.raises(StudyError, match="every is 0; give 1 frame or more"):
         permute_and_refit(windows_of((2,), rng, n_frames=80), every=0)
-    with pytest.raises(DataError, match="a target of kind 'value'; refitting needs"):
-        permute_and_refit(windows_of((2,), rng, target="speed"))
+    needed = "a target of kind 'classes'; refitting needs traces and kind 'binary' or 'value'"
+    with pytest.raises(DataError, match=needed):
+        permute_and_refit(windows_of((2,), rng, target="classes"))
     with pytest.raises(DataError, match="1 sessions can be used of the 2 or more"):
         permute_and_refit(windows_of((1,), rng))
 

@@ -114,6 +114,14 @@ def test_one_session_is_told_by_its_blocks(make_values):
     assert "in 2 of 2 animals" in headline(make_values(tables={"nulls": several}))
 
 
+def test_the_cohorts_p_stands_with_the_linear_decoder_that_it_is_of(make_values):
+    values = make_values(tables={"nulls": nulls("linear", 0.9, "linear decoders refitted")})
+    words = headline(values)
+    # It takes nothing back from another decoder.
+    assert words.startswith("Running was decoded")
+    assert "All animals together (“linear”), linear decoders refitted: p = 0.9." in words
+
+
 def test_animals_are_counted_by_their_own_p_beside_what_chance_gives(make_values):
     table = nulls("gru", [0.01, 0.2, 1 / 6], smallest_p=[0.001, 0.001, 1 / 6])
     words = headline(make_values(tables={"nulls": table}))

@@ -195,9 +195,7 @@ def test_the_cohort_says_of_which_condition_it_was_asked(make_values):
         "the smallest possible 0.028); AUC 0.800, 0.500 where no session keeps its labels; a caveat"
     )
     other = make_values(tables={"nulls": pd.DataFrame([{"condition": "linear"} | row])})
-    assert said(other, "cohort").answer.startswith(
-        "asked of “linear”, the first condition of traces: p = 0.0278"
-    )
+    assert said(other, "cohort").answer.startswith("asked of “linear”: p = 0.0278")
 
 
 def test_the_map_of_the_condition_in_question_is_told_first(make_values):

@@ -60,8 +60,11 @@ def refit_aucs(
     held_out: NDArray[np.int64],
     orders: NDArray[np.intp],
     penalty: float = PENALTY,
+    kind: str = "binary",
 ) -> NDArray[np.float64]:
-    """Within-session AUCs of ridge decoders that are fitted in every order without that group.
+    """Within-session scores of ridge decoders that are fitted in every order without that group.
+
+    They are AUCs, of values Pearson's r.
 
     Parameters
     ----------
@@ -69,19 +72,21 @@ def refit_aucs(
         Gives the inputs of a session, shape (window, input), by its number; called twice each,
         so that no more than one session's need be in memory.
     labels
-        For each session, the label that its windows have from each session: 0, 1 or NaN, shape
-        (window, session).
+        For each session, the label that its windows have from each session: 0, 1 or a value, or
+        NaN, shape (window, session).
     held_out
         The group of each session that is left out together, whole numbers from 0.
     orders
         Which session's labels each session has, shape (order, session).
     penalty
         L2 penalty as a share of the inputs' mean sum of squares.
+    kind
+        ``"binary"`` or ``"value"``.
 
     Returns
     -------
     array
-        Shape (order, session); NaN where a session has labels of one class.
+        Shape (order, session); NaN where a session has labels of one class, or one value.
 
     Examples
     --------
@@ -94,7 +99,8 @@ def refit_aucs(
     aucs = np.empty(orders.shape)
     for k, own in enumerate(labels):
         scores = _centred(read_inputs(k)) @ weights[held_out[k]].astype(np.float32)
-        aucs[:, k] = column_aucs(scores, np.asarray(own)[:, orders[:, k]])
+        statistic = column_aucs if kind == "binary" else column_correlations
+        aucs[:, k] = statistic(scores, np.asarray(own)[:, orders[:, k]])
     return aucs
 
 
@@ -145,6 +151,37 @@ def column_aucs(scores: Floats, labels: Floats) -> NDArray[np.float64]:
     for k in np.flatnonzero(tied):
         aucs[k] = binary_scores(labels[:, k], scores[:, k])["auc"]
     return aucs
+
+
+def column_correlations(scores: Floats, labels: Floats) -> NDArray[np.float64]:
+    """Pearson's r of each column of scores with the same column of labels.
+
+    Parameters
+    ----------
+    scores, labels
+        Shape (window, order); windows whose label is NaN are left out.
+
+    Returns
+    -------
+    array
+        Shape (order,); NaN where either is constant.
+
+    Examples
+    --------
+    >>> scores, labels = np.array([[1.0, 1], [2, 1], [3, 1]]), np.array([[2.0, 0], [4, 1], [6, 1]])
+    >>> column_correlations(scores, labels)
+    array([ 1., nan])
+    """
+    known = ~np.isnan(labels)
+    counts = np.maximum(known.sum(axis=0), 1)
+    about = []
+    for one in (scores, labels):
+        held = np.where(known, one, 0).astype(np.float64)
+        about.append(np.where(known, held - held.sum(axis=0) / counts, 0))
+    squares = np.sum(about[0] ** 2, axis=0) * np.sum(about[1] ** 2, axis=0)
+    found = np.full(scores.shape[1], np.nan)
+    np.divide(np.sum(about[0] * about[1], axis=0), np.sqrt(squares), out=found, where=squares > 0)
+    return found
 
 
 def _fit_orders(
@@ -206,7 +243,8 @@ class CohortNull:
     Parameters
     ----------
     value
-        Mean over animals of the mean within-session AUC, with the labels as observed.
+        Mean over animals of the mean within-session AUC (of values Pearson's r), with the labels
+        as observed.
     p
         Share of the orders, the observed one among them, whose value is as large.
     smallest_p
@@ -260,7 +298,7 @@ def permute_and_refit(
     Parameters
     ----------
     windows
-        Windows of traces with a binary target.
+        Windows of traces with a binary target, or a value.
     days
         The day of each (animal, session); ``None``: their order in the windows' name tables.
     n_draws, seed
@@ -271,8 +309,8 @@ def permute_and_refit(
     Raises
     ------
     DataError
-        The target is not binary, windows hold movies, a day is missing, or fewer than two
-        sessions can be used.
+        The target is of several classes, windows hold movies, a day is missing, or fewer than
+        two sessions can be used.
     StudyError
         `every` is out of range.
 
@@ -295,7 +333,7 @@ def permute_and_refit(
     """
     if every < 1:
         raise StudyError(f"every is {every}; give 1 frame or more")
-    check_binary_traces(windows, "refitting")
+    check_traces(windows, "refitting", ("binary", "value"))
     names, findings = usable_sessions([as_empty_predictions(windows)])
     if len(names) < 2:
         raise DataError(
@@ -317,6 +355,7 @@ def permute_and_refit(
         [_pairings(windows.frame[own], traces, animals, k) for k, own in enumerate(rows)],
         pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
         np.concatenate([orders, deranged]),
+        kind=windows.recipe.target.kind,
     )
     values, of_others = np.split(cohort_values(aucs, animals), [len(orders)])
     floor = smallest_p(blocks, n_draws)
@@ -353,7 +392,7 @@ def permute_trials_and_refit(
     DataError
         The target is not binary, windows hold movies, or fewer than two sessions can be used.
     """
-    check_binary_traces(windows, "refitting")
+    check_traces(windows, "refitting")
     names, findings = usable_sessions([as_empty_predictions(windows)])
     if len(names) < 2:
         raise DataError(
@@ -398,12 +437,13 @@ def _range(counts: Sequence[int]) -> str:
     return f"{min(counts)}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
 
 
-def check_binary_traces(windows: Windows, what: str) -> None:
-    """Refuse windows of movies and targets that are not binary, which `what` cannot do with."""
-    if windows.recipe.target.kind != "binary" or windows.movies:
+def check_traces(windows: Windows, what: str, kinds: Sequence[str] = ("binary",)) -> None:
+    """Refuse windows of movies and targets of other kinds, which `what` cannot do with."""
+    if windows.recipe.target.kind not in kinds or windows.movies:
         raise DataError(
             f"windows hold {'movies' if windows.movies else 'traces'} and a target of kind "
-            f"{windows.recipe.target.kind!r}; {what} needs traces and kind 'binary'"
+            f"{windows.recipe.target.kind!r}; {what} needs traces and kind "
+            f"{' or '.join(map(repr, kinds))}"
         )
 
 

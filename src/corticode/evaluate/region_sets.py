@@ -26,7 +26,7 @@ from corticode.evaluate.intervals import Interval, interval, score_interval
 from corticode.evaluate.nulls import mean_known
 from corticode.evaluate.refits import (
     PENALTY,
-    check_binary_traces,
+    check_traces,
     cohort_values,
     column_aucs,
     ridge_weights,
@@ -235,7 +235,7 @@ def compare_region_sets(
     >>> found.random.size, found.percentile, found.value > 0.9
     (14, 100.0, True)
     """
-    check_binary_traces(windows, "comparing sets of regions")
+    check_traces(windows, "comparing sets of regions")
     if n_sets < 1 or every < 1:
         raise StudyError(f"n_sets is {n_sets} and every {every}; give whole numbers from 1")
     names = windows.recipe.regions

@@ -242,7 +242,7 @@ def centre_of_frames(shares: NDArray[np.floating]) -> float:
 
     Examples
     --------
-    >>> centre_of_frames(np.array([0.2, 0, 0, 0, 0.2, 0.4, 0.2, 0]))
+    >>> round(centre_of_frames(np.array([0.2, 0, 0, 0, 0.2, 0.4, 0.2, 0])), 6)
     5.0
     """
     total = float(shares.sum())

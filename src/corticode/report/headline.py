@@ -218,11 +218,16 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
         found.append(
             f"No animal has enough sessions for a p below {LEVEL:g} by permuting their labels."
         )
+    of = ""
+    twin = linear_twin(values, name)
+    if not len(cohort) and twin is not None:
+        _, cohort = _nulls_of(values, twin)
+        of = f" (“{twin}”)"
     if len(cohort):
         row = cohort.iloc[0]
         note = f"; {row['note']}" if row.get("note") else ""
         found.append(
-            f"All animals together, {row.get('decoder', 'linear decoders')}: p = {row['p']:.2g}"
+            f"All animals together{of}, {row.get('decoder', 'linear decoders')}: p = {row['p']:.2g}"
             f"{note}."
         )
     return found

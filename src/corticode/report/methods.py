@@ -19,7 +19,7 @@ from corticode.report.values import (
     counted_by,
     decodes_trials,
     headline_condition,
-    tested_once,
+    sessions_tested,
 )
 from corticode.report.words import (
     CORRECTIONS,
@@ -96,7 +96,7 @@ def _recordings(values: RunValues) -> Passage:
     if scores.empty:
         return Passage("Recordings", ("No session has been scored yet.",))
     name = headline_condition(values) or str(scores["condition"].iloc[0])
-    own = tested_once(scores, name)
+    own = sessions_tested(scores, name)
     rate = values.frame_rate_hz
     n_windows = int(own["n_windows"].sum())
     of_trials = decodes_trials(values.condition(name))

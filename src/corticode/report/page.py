@@ -31,7 +31,7 @@ from corticode.report.values import (
     counted_by,
     headline_condition,
     is_permuted,
-    tested_once,
+    sessions_tested,
 )
 from corticode.report.viewers import LARGEST as LARGEST_TRACES
 from corticode.report.viewers import pack_clip, pack_maps, pack_traces
@@ -67,7 +67,7 @@ def overview(values: RunValues) -> list[dict[str, Any]]:
     name = headline_condition(values)
     if table.empty or name is None:
         return []
-    own = tested_once(table, name)
+    own = sessions_tested(table, name)
     counted = counted_by(own)
     bouts = [column for column in own if str(column).startswith(counted)]
     rows = []

@@ -32,6 +32,7 @@ from corticode.run.tables import TABLES
 
 NOT_DONE = "not done"
 BLOOD_INPUTS = ("reference", "cues", "confounds")
+STATISTIC_NAMES = {"auc": "AUC", "pearson_r": "r"}
 CLASS_SHARE = "share of class 1 (or the commonest)"
 TO_FILL_IN = "to be filled in"
 # What no run folder can tell.
@@ -281,14 +282,15 @@ def _cohort_p(values: RunValues, name: str) -> str:
         )
     row = own.iloc[0]
     asked, level = str(row["condition"]), float(row.get("permuted_mean", np.nan))
-    of = "" if asked == name else f"asked of “{asked}”, the first condition of traces: "
+    of = "" if asked == name else f"asked of “{asked}”: "
     of_trials = row.get("exchanged") == TRIALS
     labels = "trial labels" if of_trials else "session labels"
     permuted = "with permuted labels" if of_trials else "where no session keeps its labels"
     return (
         f"{of}p = {row['p']:.3g} by {row.get('decoder', 'linear decoders')} "
         f"({int(row['n_orders'])} permutations of {labels}, {row['exchanged']}; the smallest "
-        f"possible {row['smallest_p']:.2g}); AUC {row['value']:.3f}"
+        f"possible {row['smallest_p']:.2g}); "
+        f"{STATISTIC_NAMES[str(row.get('metric', 'auc'))]} {row['value']:.3f}"
         + ("" if np.isnan(level) else f", {level:.3f} {permuted}")
         + (f"; {row['note']}" if row["note"] else "")
     )

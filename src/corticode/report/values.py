@@ -393,7 +393,7 @@ class RunValues:
         return next((one for one in self.conditions if one["name"] == name), {})
 
 
-def tested_once(session_scores: pd.DataFrame, condition: str) -> pd.DataFrame:
+def sessions_tested(session_scores: pd.DataFrame, condition: str) -> pd.DataFrame:
     """One row a session that a condition tested, whatever the number of decoders and of blocks.
 
     Windows, bouts and trials are summed over the blocks of a session, each stretch of frames once;
@@ -404,7 +404,7 @@ def tested_once(session_scores: pd.DataFrame, condition: str) -> pd.DataFrame:
     >>> table = pd.DataFrame({"condition": "gru", "fold": ["a", "b"], "seed": 0, "animal": "m1",
     ...     "session": "s1", "first_frame": [0, 50], "last_frame": [49, 99], "n_windows": [50, 50],
     ...     "base_rate": [0.2, 0.4], "n_bouts_1": [2, 3], "blank_because": ""})
-    >>> tested_once(table, "gru")[["session", "n_windows", "base_rate", "n_bouts_1"]]
+    >>> sessions_tested(table, "gru")[["session", "n_windows", "base_rate", "n_bouts_1"]]
       session  n_windows  base_rate  n_bouts_1
     0      s1        100        0.3          5
     """

@@ -51,7 +51,7 @@ from corticode.evaluate.confounds import (
 from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.detection import calibrate_by_animal, detect_by_animal
 from corticode.evaluate.intervals import Interval, holm, interval, score_interval, t_test
-from corticode.evaluate.nulls import COHORT, permute_test_labels
+from corticode.evaluate.nulls import COHORT, STATISTICS, permute_test_labels
 from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.refits import permute_and_refit, permute_trials_and_refit
 from corticode.evaluate.region_sets import (
@@ -498,8 +498,8 @@ def null_tables(run: Run, fitted: Sequence[FitTask]) -> Nulls:
     """Each animal against its own labels in other orders, condition by condition.
 
     What was found is kept beside the condition's fits, and taken from there while they are the
-    same. The first condition of traces is also asked of the cohort, by linear decoders that are
-    fitted anew in every order.
+    same. The first linear condition of traces (without one, the first of traces) is also asked of
+    the cohort, by linear decoders that are refitted in every order.
 
     Parameters
     ----------
@@ -509,14 +509,17 @@ def null_tables(run: Run, fitted: Sequence[FitTask]) -> Nulls:
         Every finished fit.
     """
     nulls = Nulls([], [], [])
-    first = next(
-        (
-            t.condition.name
-            for t in fitted
-            if t.condition.input == "traces" and t.condition.target.kind == "binary"
-        ),
-        None,
-    )
+    able = [
+        task.condition
+        for task in fitted
+        if task.condition.input == "traces"
+        and task.condition.target.kind
+        in (("binary", "value") if task.condition.target.events is None else ("binary",))
+        and task.condition.permute_labels in (None, "none")
+    ]
+    # The cohort's p is of linear decoders of the window: it stands with that condition, if any.
+    linear = [one for one in able if one.network.kind == "linear-window"]
+    first = next((one.name for one in [*linear, *able]), None)
     for name in dict.fromkeys(task.condition.name for task in fitted):
         own = [task for task in fitted if task.condition.name == name]
         condition = own[0].condition
@@ -667,7 +670,7 @@ def _cohort_row(task: FitTask) -> Mapping[str, Any]:
     exchanged = sorted(set(null.exchanged.values()))
     row = {
         "animal": COHORT,
-        "metric": "auc",
+        "metric": STATISTICS[task.condition.target.kind],
         "value": null.value,
         "permuted_mean": null.permuted_mean,
         "n_sessions": n_sessions,
