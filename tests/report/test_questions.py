@@ -293,6 +293,14 @@ def test_confounds_of_another_condition_are_none_of_this_one(make_values):
         assert ("were not set against cortex" in words) == is_open
 
 
+def test_behaviour_columns_as_confounds_are_no_blood_motion_or_light(make_values):
+    row = {"condition": "gru", "input": "confounds only", "animal": "cohort", "value": 0.6}
+    tables = [pd.DataFrame([row | {"confounds": which}]) for which in ("whisking", "measured")]
+    for table, is_open in zip((tables[0], pd.concat(tables)), (True, False), strict=True):
+        words = not_shown_words(make_values(tables={"confounds": table}), "gru")
+        assert ("were not set against cortex" in words) == is_open
+
+
 def test_states(make_values):
     rows = {row[0]: row[1:] for row in checklist(make_values()).rows}
     assert rows["Animals and sessions tested"][0] == "reported"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.evaluate.comparisons import variance_shares
+from corticode.evaluate.confounds import MEASURED
 from corticode.evaluate.intervals import detectable_difference, smallest_sign_flip_p
 from corticode.evaluate.nulls import COHORT, TRIALS, day_trends
 from corticode.report.headline import (
@@ -183,7 +184,8 @@ def not_shown_words(values: RunValues, name: str) -> str:
         found.insert(0, "the mice are simulated: nothing is shown of real ones")
     if by != "animal":
         found.append(f"folds are by {by}: nothing is said of an animal that the decoder never saw")
-    if confounds_of(values, name).empty:
+    beside = confounds_of(values, name)
+    if beside.empty or MEASURED not in set(beside["confounds"]):
         found.append("blood, motion and light were not set against cortex")
     scores = values.table("scores")
     own = scores.loc[scores["condition"] == name, "look_ahead_s"].astype(float)
