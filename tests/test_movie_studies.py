@@ -37,13 +37,25 @@ start_from = "cnn"
 preprocess = { correction = "none" }
 window = { before = 2, after = 2 }
 network = { kind = "cnn-gru", backbone = "efficientnet-lite0", units = 8 }
-training = { epochs = 1, learning_rate = 3e-4, freeze_batch_norm = true, label_smoothing = 0.0 }
+[condition.training]
+epochs = 1
+learning_rate = 3e-4
+freeze_batch_norm = true
+label_smoothing = 0.0
+windows = "shared"
+drop_last = false
 [[condition]]
 name = "cnn"
 input = "movie"
 preprocess = { correction = "none" }
 network = { backbone = "efficientnet-lite0" }
-training = { epochs = 2, batch_size = 32, learning_rate = 1e-3, freeze_batch_norm = true }
+[condition.training]
+epochs = 2
+batch_size = 32
+learning_rate = 1e-3
+freeze_batch_norm = true
+windows = "shared"
+drop_last = false
 """
 SIDE = 32
 
@@ -172,7 +184,7 @@ class TestRun:
         )
         text = text.replace(', "test-m2_valid-m3"', "").replace("epochs = 2", "epochs = 1")
         text = text.replace('"code"\n[data]', '"code"\n[data]').replace(
-            "freeze_batch_norm", "share = 0.1, freeze_batch_norm"
+            "freeze_batch_norm", "share = 0.1\nfreeze_batch_norm"
         )
         (folder / "study.toml").write_text(text, "utf-8")
 
