@@ -560,7 +560,7 @@ def _detection(values: RunValues, name: str | None) -> Passage:
     animals, worst = own[own["animal"] != COHORT], own[own["animal"] == COHORT]
     words = [
         f"Decoder “{name}”. The threshold lets 5 % of the frames of steady rest (2 s and more from "
-        "any change) pass in the validation animal; the table has what it lets pass in each test "
+        "any change) pass in the validation part; the table has what it lets pass in each test "
         "animal. A false alarm is a stretch of frames above the threshold. Onsets are those of "
         "bouts of at least 2 s after at least 2 s of rest; one is detected where a frame of its "
         "first 2 s is above the threshold, and the median latency counts the others as later than "
