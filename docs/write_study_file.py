@@ -108,6 +108,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`window` in a condition", "window", keys.WindowKeys, "condition.window"),
     ("`network` in a condition", "network", keys.NetworkKeys, "condition.network"),
     ("`training` in a condition", "training", keys.TrainingKeys, "condition.training"),
+    ("`augment` in a condition's `training`", "augment", keys.AugmentKeys, None),
     ("`regions` in a condition, chosen by a map", "regions", keys.SelectionKeys, None),
     ("`[[map]]`", "map", keys.MapKeys, None),
     ("`[[confounds]]`", "confounds", keys.ConfoundKeys, None),

@@ -14,7 +14,7 @@ from corticode.decode.decoder import load_decoder, state_bytes
 from corticode.decode.fit import fit
 from corticode.decode.predict import predict
 from corticode.decode.predictions import Predictions
-from corticode.decode.settings import TRACES, Network, Training
+from corticode.decode.settings import TRACES, Augment, Network, Training
 from corticode.errors import (
     CorticodeWarning,
     DataError,
@@ -23,6 +23,7 @@ from corticode.errors import (
     RunError,
     StudyError,
 )
+from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.scores import score
 
 SMALL = Network("gru", units=6)
@@ -119,6 +120,76 @@ class TestSettings:
         _, decoder = usual
         assert (decoder.training, decoder.seed, decoder.kind) == (SHORT, 0, "binary")
         assert decoder.train_animals == ("m0",)
+
+
+class TestRegionDropout:
+    dropped = replace(SHORT, epochs=6, augment=Augment(region_dropout=1.0))
+
+    def scaled(self, network, windows):
+        return (windows - network.input_offset) * network.input_gain
+
+    def test_a_part_of_the_regions_is_enough_to_decode(self, split):
+        parts = split()
+        auc = {}
+        for name, training in (("usual", replace(SHORT, epochs=6)), ("dropped", self.dropped)):
+            decoder = fitted(parts, training=training)
+            # The first region alone knows, the last one does not.
+            for region in (0, 2):
+                traces = np.zeros_like(parts[2].traces)
+                traces[:, region] = parts[2].traces[:, region]
+                given = predict(decoder, replace(parts[2], traces=traces))
+                auc[name, region] = binary_scores(given.target, given.score)["auc"]
+        assert auc["dropped", 0] > 0.9
+        assert auc["dropped", 0] > auc["dropped", 2] + 0.2
+
+    @pytest.mark.parametrize("scaling", [{}, {"scale": "z-score", "scale_over": "training"}])
+    def test_regions_enter_as_those_that_are_left_out_do(self, split, monkeypatch, scaling):
+        parts = split(regions=["1", "3"], **scaling)
+        seen = []
+        monkeypatch.setattr(
+            training_loop,
+            "loss_of",
+            lambda network, inputs, *rest, own=training_loop.loss_of: (
+                seen.append((self.scaled(network, inputs[0]), network.training))
+                or own(network, inputs, *rest)
+            ),
+        )
+        fitted(parts, training=replace(self.dropped, epochs=1))
+        trained = torch.cat([inputs for inputs, is_trained in seen if is_trained])
+        shown = trained.abs().sum(dim=1) > 0
+        assert not shown[:, 1].any()
+        assert 0 < float(shown[:, 0].float().mean()) < 1
+        # One region at least, as each window has one that it may see.
+        assert shown.any(dim=1).all()
+        validated = torch.cat([inputs for inputs, is_trained in seen if not is_trained])
+        assert (validated.abs().sum(dim=1) > 0)[:, [0, 2]].all()
+
+    def test_goes_on_where_it_stopped(self, split, tmp_path, monkeypatch):
+        parts = split()
+        whole = weights(fitted(parts, training=self.dropped))
+        path = tmp_path / "state"
+        monkeypatch.setattr(training_loop, "STATE_EVERY_S", 0.0)
+        steps = []
+
+        def killed(*arguments, own=training_loop._step):
+            steps.append(1)
+            if len(steps) == 7:
+                raise KeyboardInterrupt
+            return own(*arguments)
+
+        monkeypatch.setattr(training_loop, "_step", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(parts, training=self.dropped, state_path=path)
+        assert weights(fitted(parts, training=self.dropped, state_path=path)) == whole
+
+    def test_is_kept_with_the_decoder_where_it_is_asked_for(self, split, tmp_path):
+        parts = split()
+        decoder = fitted(parts, training=replace(self.dropped, epochs=1))
+        decoder.save(tmp_path)
+        assert load_decoder(tmp_path).training.augment == Augment(region_dropout=1.0)
+        fitted(parts).save(tmp_path)
+        assert "augment" not in (tmp_path / "decoder.json").read_text("utf-8")
+        assert load_decoder(tmp_path).training == SHORT
 
 
 class TestBestEpoch:

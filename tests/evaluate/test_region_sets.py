@@ -20,9 +20,14 @@ from corticode.evaluate.metrics import binary_scores
 from corticode.evaluate.refits import PENALTY
 from corticode.evaluate.region_sets import (
     SetConditions,
+    SetsBeside,
     compare_region_sets,
+    draw_beside,
     draw_sets,
+    judge_set,
     mirror_pairs,
+    rank_set,
+    set_key,
     set_side_by_side,
 )
 
@@ -53,26 +58,33 @@ def windows_of(design=(1, 1, 1), *, signal=PLANTED, n_frames=300, seed=0, target
 def test_the_planted_set_leads_the_others():
     found = compare_region_sets(windows_of(), ["b", "f"], MIRRORS)
     assert found.regions == ("b", "f")
-    # 28 pairs of eight regions, the given one not among them; 4 mirrored pairs.
-    assert (found.random.size, found.symmetric.size) == (27, 3)
-    assert found.percentile == found.percentile_symmetric == 100
+    # 15 pairs of the six other regions; 3 mirrored pairs of them.
+    assert (found.rank.random.size, found.rank.symmetric.size) == (15, 3)
+    assert found.rank.percentile == found.rank.percentile_symmetric == 100
+    assert np.isnan(found.rank.p)
     assert found.value > 0.9
     assert found.value_of_all > 0.9
     assert np.mean(list(found.by_animal.values())) == pytest.approx(found.value)
-    assert "27 of 27 random sets of the same size read less" in found.words
-    assert "3 of 3 mirror-symmetric sets" in found.words
+    assert "linear decoder: these 2 of 8 regions alone reach auc 0.9" in found.words
+    assert "0 of 15 random disjoint sets of the same size reach as much" in found.words
+    assert "0 of 3 mirror-symmetric disjoint sets" in found.words
+    assert found.words.endswith("a p needs at least 99 disjoint sets")
 
 
 def test_the_others_lack_it():
     found = compare_region_sets(windows_of(), ["not", "b", "f"], MIRRORS)
-    assert found.percentile == 0
+    assert found.rank.percentile == 0
     assert found.value < 0.65
+    # Two other regions make up no set of six: 28 of the eight, the given one not among them.
+    assert (found.rank.random.size, np.isnan(found.rank.p)) == (27, True)
+    assert "those drawn may share regions with it" in found.words
 
 
 def test_a_random_set_is_one_of_many():
     windows = windows_of(signal=0 * PLANTED)
     places = [
-        compare_region_sets(windows, pair).percentile for pair in (["a", "b"], ["c", "d"], "gh")
+        compare_region_sets(windows, pair).rank.percentile
+        for pair in (["a", "b"], ["c", "d"], "gh")
     ]
     assert 0 < np.mean(places) < 100
     assert "no mirror-symmetric set was drawn" in compare_region_sets(windows, ["a"], None).words
@@ -114,7 +126,7 @@ def test_a_test_animals_labels_change_no_other_animals_value():
 def test_one_animal_leaves_sessions_out():
     found = compare_region_sets(windows_of((3,)), "bf")
     assert found.held_out == "session"
-    assert found.percentile == 100
+    assert found.rank.percentile == 100
 
 
 def test_flat_regions_and_blank_sessions_are_no_obstacle():
@@ -124,7 +136,7 @@ def test_flat_regions_and_blank_sessions_are_no_obstacle():
     found = compare_region_sets(rest, "bf")
     assert [f.session for f in found.findings] == ["s0"]
     assert "region sets" in str(found.findings[0])
-    assert found.percentile == 100
+    assert found.rank.percentile == 100
 
 
 def test_what_cannot_be():
@@ -187,6 +199,82 @@ def test_mirrors_are_pairs_of_kept_regions():
     assert mirror_pairs(names, np.arange(5), RegionTable(names)) == []
 
 
+class TestBeside:
+    regions = tuple(str(k) for k in range(1, 51))
+    table = RegionTable(regions, mirrors=tuple(str((k + 25) % 50 + 1) for k in range(50)))
+
+    def drawn(self, chosen, n_sets=99):
+        return draw_beside(chosen, self.regions, np.arange(50), self.table, n_sets)
+
+    def test_others_share_no_region_with_the_set(self):
+        found = self.drawn([6, 8, 31, 33])
+        assert found.chosen == (5, 7, 30, 32)
+        assert not found.may_overlap
+        for others in (found.random, found.symmetric):
+            assert len(set(others)) == 99
+            assert all(len(one) == 4 and not {5, 7, 30, 32} & set(one) for one in others)
+        assert all({(k + 25) % 50 for k in one} == set(one) for one in found.symmetric)
+
+    @given(st.integers(1, 24))
+    def test_of_any_size(self, size):
+        found = self.drawn(list(range(1, size + 1)), n_sets=20)
+        assert len(found.random) == 20
+        assert not found.may_overlap
+        assert min(k for one in found.random for k in one) >= size
+
+    @pytest.mark.parametrize("size", [25, 46])
+    def test_where_there_is_no_other_room_they_may_share_some(self, size):
+        found = self.drawn(list(range(1, size + 1)))
+        assert found.may_overlap
+        assert len(found.random) == 99
+        assert found.chosen not in found.random
+
+    def test_the_same_each_time(self):
+        assert self.drawn([1, 2]) == self.drawn([1, 2])
+
+
+def test_p_counts_those_that_reach_as_much():
+    others = np.linspace(0.5, 0.7, 199)
+    # 0.7 and 0.699 reach 0.6985: (1 + 2) / (1 + 199).
+    found = rank_set(0.6985, others, others[:98])
+    assert (found.p, found.percentile) == (pytest.approx(0.015), pytest.approx(100 * 197 / 199))
+    assert np.isnan(found.p_symmetric)
+    assert found.percentile_symmetric == 100
+    assert rank_set(0.7, others).p == pytest.approx(0.01)  # the highest is as high
+    assert np.isnan(rank_set(0.6985, others, may_overlap=True).p)
+
+
+def test_a_set_is_judged_by_animals_not_decoders():
+    # Animal a: two decoders, two sessions; animal b: one of each.
+    sets = SetsBeside((0, 1), ((2, 3), (4, 5)), ((2, 4),))
+    keys = [set_key(one) for one in (sets.chosen, *sets.random, *sets.symmetric)]
+
+    def table(animal, *sessions):
+        rows = [
+            {"mask": key, "animal": animal, "auc": 0.9, "auc_covered": value}
+            for values in sessions
+            for key, value in zip(keys, values, strict=True)
+        ]
+        return pd.DataFrame(rows)
+
+    tables = [
+        table("a", (0.9, 0.5, 0.6, 0.5), (0.7, 0.5, 0.6, 0.5)),
+        table("a", (0.6, 0.5, 0.8, 0.5)),
+        table("b", (0.5, 0.5, 0.7, 0.9)),
+    ]
+    found = judge_set(sets, tables, "auc", "gru", 6)
+    # a: (0.8 + 0.6) / 2 = 0.7; b: 0.5.
+    assert found.value == pytest.approx(0.6)
+    assert found.value_of_all == pytest.approx(0.9)
+    assert found.rank.random.tolist() == pytest.approx([0.5, 0.7])
+    assert found.rank.symmetric.tolist() == pytest.approx([0.7])
+    assert found.rank.percentile == 50
+    assert "1 of 2 random disjoint sets of the same size reach as much" in found.words
+    # A set that one decoder could not be given is left out.
+    short = [tables[0], tables[1], tables[2][tables[2]["mask"] != "4 5"]]
+    assert judge_set(sets, short, "auc", "gru", 6).rank.random.tolist() == pytest.approx([0.5])
+
+
 def scores(metric="auc", **means):
     """Animal scores of conditions around their means; the noise differs between them."""
     parts = [
@@ -206,36 +294,50 @@ def scores(metric="auc", **means):
 def test_two_redundant_sets_are_named():
     table = scores(all=0.95, without_A=0.94, only_A=0.93, without_B=0.945, only_B=0.92)
     found = set_side_by_side(table, [A, B])
-    assert found.table["needed"].tolist() == ["no", "no"]
-    assert found.table["enough"].tolist() == ["yes", "yes"]
+    assert found.table["necessary"].tolist() == ["no", "no"]
+    assert found.table["sufficient"].tolist() == ["yes", "yes"]
     assert found.table["necessity"].tolist() == pytest.approx([0.01, 0.005])
     assert found.table["share_kept"].tolist() == pytest.approx([0.43 / 0.45, 0.42 / 0.45])
     assert found.words[-1] == (
-        "A and B are redundant: neither is needed, and neither is alone in knowing"
+        "A and B are redundant: neither is necessary, and each is sufficient"
     )
 
 
 def test_the_one_set_that_knows():
     table = scores(all=0.95, without_A=0.55, only_A=0.94, without_B=0.95, only_B=0.5)
     found = set_side_by_side(table, [A, B])
-    assert found.table[["needed", "enough"]].to_numpy().tolist() == [["yes", "yes"], ["no", "no"]]
+    assert found.table[["necessary", "sufficient"]].to_numpy().tolist() == [
+        ["yes", "yes"],
+        ["no", "no"],
+    ]
     assert len(found.words) == 2
     assert "A, 5 animals: leaving it out costs 0.400 [" in found.words[0]
-    assert "auc: it is needed; alone it reads 0.440 [" in found.words[0]
-    assert found.words[0].endswith("98% of what all regions do: it is enough alone")
+    assert "auc: necessary; alone it decodes 0.440 [" in found.words[0]
+    # 0.44 - 0.75 * 0.45
+    assert "98% of what all regions do (+0.102 [" in found.words[0]
+    assert found.words[0].endswith("beside 75% of it): sufficient alone")
 
 
 def test_sets_that_add_up():
     table = scores(all=0.95, without_A=0.75, only_A=0.75, without_B=0.75, only_B=0.75)
-    assert "add to each other: each is needed" in set_side_by_side(table, [A, B]).words[-1]
+    assert "add to each other: each is necessary" in set_side_by_side(table, [A, B]).words[-1]
 
 
 def test_one_animal_settles_nothing():
     table = scores(all=0.95, without_A=0.55, only_A=0.94)
     found = set_side_by_side(table[table["animal"] == "m1"], [A])
-    assert found.table[["needed", "enough"]].iloc[0].tolist() == ["not settled"] * 2
+    assert found.table[["necessary", "sufficient"]].iloc[0].tolist() == ["not settled"] * 2
     assert found.table["n_animals"].tolist() == [1]
-    assert "not settled whether it is needed" in found.words[0]
+    assert "not settled whether it is necessary" in found.words[0]
+
+
+def test_what_the_interval_leaves_open_is_not_settled():
+    # About 75 % of 0.45 above chance: 0.8375.
+    table = scores(all=0.95, without_A=0.9, only_A=0.84)
+    found = set_side_by_side(table, [A]).table.iloc[0]
+    assert found["margin_low"] < 0 < found["margin"] < found["margin_high"]
+    assert found["sufficient"] == "not settled"
+    assert "not settled whether it is sufficient" in found["words"]
 
 
 def test_values_start_from_0():
@@ -249,8 +351,8 @@ def test_decoders_that_read_nothing_settle_nothing():
     table = scores(all=0.49, without_A=0.5, only_A=0.5)
     found = set_side_by_side(table, [A]).table.iloc[0]
     assert np.isnan(found["share_kept"])
-    assert found["enough"] == "not settled"
-    assert "above chance, and all regions read nothing: not settled" in found["words"]
+    assert found["sufficient"] == "not settled"
+    assert "above chance, and all regions decode nothing: not settled" in found["words"]
 
 
 @given(st.lists(st.tuples(*[st.floats(0.3, 1.0)] * 3), min_size=2, max_size=6))

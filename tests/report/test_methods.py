@@ -50,6 +50,17 @@ def test_what_the_study_asked_for(make_values):
     assert "Lundberg" not in methods_text(make_values())
 
 
+def test_how_sets_of_regions_were_ranked(make_values):
+    asked = [{"name": "limbs", "condition": "gru", "regions": [6, 8]}]
+    for judge, is_told in (("gru trained with region dropout", True), ("linear decoder", False)):
+        sets = pd.DataFrame({"condition": ["gru"], "set": ["limbs"], "judged_by": [judge]})
+        values = make_values(tables={"region_sets": sets})
+        values.study["region_set"] = asked
+        text = methods_text(values)
+        assert "- **limbs**: condition gru; regions 6, 8" in text
+        assert ("trained with region dropout" in text) == is_told
+
+
 def test_what_was_compared_and_tested(make_values):
     compared = pd.DataFrame({"comparison": ["F"] * 2, "method": ["paired t", "sign-flip"]})
     nulls = pd.DataFrame({"condition": ["gru"], "animal": ["m1"], "p": [0.1], "smallest_p": [0.1]})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import LINEAR_STUDY, MAP_STUDY, InlineExecutor
+from tests.conftest import LINEAR_STUDY, MAP_STUDY, STUDY, InlineExecutor
 
 from corticode.data.prepared import prepare_sessions
 from corticode.decode.settings import Network, Training
@@ -168,6 +168,17 @@ def test_maps_of_maps_are_counted(linear_cohort):
     # Two conditions beside the sets', of three folds.
     assert cost.n_maps % 3 == 0
     assert cost.n_conditions == 8
+
+
+def test_judging_sets_of_regions_is_told(own_cohort):
+    sets = '[[region_set]]\nname = "one"\ncondition = "gru"\nregions = [1, 2]\nn_sets = 10\n'
+    cost = plan_of(own_cohort, STUDY + sets)
+    # Two conditions of the study, two of the set, and the one that judges.
+    assert (cost.n_conditions, cost.n_maps) == (5, 0)
+    (told,) = (note for note in cost.notes if note.startswith("Sets of regions"))
+    # The set, ten random ones and ten of mirrored pairs.
+    assert "by the decoders of 'gru: region dropout', whose fits are counted above" in told
+    assert "each given at most 21 sets alone" in told
 
 
 def test_a_shipped_study_is_refused_before_anything_is_tried(command_line, linear_cohort):

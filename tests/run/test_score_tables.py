@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,17 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from sklearn.metrics import roc_auc_score
 from tests.conftest import LINEAR_STUDY, MAP_FOLDS
 
+from corticode.data.folds import split_windows
+from corticode.data.prepared import load_sessions
 from corticode.decode.decoder import load_decoder
+from corticode.decode.predict import predict
 from corticode.decode.predictions import Predictions
 from corticode.errors import StudyError
 from corticode.evaluate.comparisons import AS_PUBLISHED, EQUIVALENCE, PAIRED_T, SIGN_FLIP
 from corticode.evaluate.intervals import holm
 from corticode.evaluate.scores import score_sessions
+from corticode.explain.masks import thin_windows
 from corticode.report.write import write_report
 from corticode.run.check import check_study
-from corticode.run.fits import FitTask
+from corticode.run.fits import FitTask, condition_windows
 from corticode.run.folder import Run
 from corticode.run.score_tables import (
     COHORT,
@@ -352,13 +358,68 @@ def test_a_planted_set_is_needed_and_enough(mapped):
     _, run, _, _ = mapped
     table = run.read_table("region_sets").set_index("set")
     planted, idle = table.loc["planted"], table.loc["idle"]
-    assert (planted["needed"], planted["enough"]) == ("yes", "yes")
+    assert (planted["necessary"], planted["sufficient"]) == ("yes", "yes")
     assert planted["n_animals"] == 3
-    assert planted["n_random"] == 14  # of 15 pairs of six regions, all but the set itself
+    assert planted["judged_by"] == "linear decoder"
+    assert planted["n_random"] == 6  # the pairs of the four other regions
     assert planted["percentile"] == 100
-    assert (idle["needed"], idle["enough"]) == ("no", "no")
+    assert (idle["necessary"], idle["sufficient"]) == ("no", "no")
     assert idle["linear_words"] == ""
     assert "planted" in planted["words"]
+
+
+JUDGED = """
+preset = "code"
+[data]
+catalogue = "sessions.csv"
+[target]
+signal = "run"
+[folds]
+only = ["test-m1_valid-m2"]
+[[condition]]
+name = "gru"
+preprocess = { detrend_frames = 0, scale = "z-score" }
+window = { before = 2, after = 2 }
+network = { kind = "gru", units = 4 }
+training = { epochs = 3, batch_size = 32, learning_rate = 0.03 }
+[[region_set]]
+name = "planted"
+condition = "gru"
+regions = [1, 2]
+n_sets = 9
+[[region_set]]
+name = "most"
+condition = "gru"
+regions = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+n_sets = 3
+"""
+
+
+def test_sets_are_judged_through_the_network(write_cohort, run_inline, tmp_path):
+    folder = write_cohort(tmp_path / "cohort", study=JUDGED, animals=3, sessions=1, n_regions=18)
+    summary, tasks = run_inline(folder, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    table = run.read_table("region_sets").set_index("set")
+    planted, most = table.loc["planted"], table.loc["most"]
+    assert planted["judged_by"] == "gru trained with region dropout"
+    assert (planted["n_random"], np.isnan(planted["p"]), planted["percentile"]) == (9, True, 100)
+    assert planted["linear_words"].startswith("linear decoder: these 2 of 18 regions alone reach")
+    assert (most["n_random"], np.isnan(most["p"])) == (3, True)
+    assert "those drawn may share regions with it" in most["rank_words"]
+    # The decoder with dropout, given the two regions of every third test window.
+    task = next(t for t in tasks if getattr(t, "settings", None) is not None)
+    assert task.fit.condition.name == "gru: region dropout"
+    windows = condition_windows(load_sessions(task.fit.prepared), task.fit.condition)
+    test = thin_windows(split_windows(windows, task.fit.fold).test, 3, seed=0)
+    traces = np.where(np.arange(18) < 2, test.traces, 0).astype(np.float32)
+    given = predict(load_decoder(task.fit.folder), replace(test, traces=traces))
+    auc = roc_auc_score(given.target, given.score)
+    assert planted["judged_value"] == pytest.approx(auc, abs=1e-6)
+    # No map: it is in no table of maps, and a second call makes nothing.
+    assert summary.n_fits == 6
+    assert not run.table_path("occlusion").is_file()
+    again, tasks = run_inline(folder, tmp_path / "run")
+    assert (tasks, again.n_kept) == ([], 7)
 
 
 def test_conditions_are_added_once(mapped):

@@ -11,6 +11,7 @@ from tests.conftest import LINEAR_STUDY
 
 from corticode.data.catalogue import read_catalogue
 from corticode.data.targets import Target
+from corticode.decode.settings import Augment
 from corticode.errors import DataError, MissingDataError, StudyError
 from corticode.run.check import check_study
 from corticode.run.folder import Run
@@ -265,9 +266,11 @@ class TestKeys:
             key(replace(condition, keep_train=True)),
             key(replace(condition, training=replace(condition.training, drop_last=True))),
             key(replace(condition, training=replace(condition.training, penalty="scikit-learn"))),
+            key(with_dropout(condition, 1.0)),
         }
-        assert len(keys) == 11
+        assert len(keys) == 12
         assert key(replace(condition, name="another name")) == key()
+        assert key(with_dropout(condition, 0.0)) == key()
 
 
 class TestCheck:
@@ -480,6 +483,11 @@ def test_wanted_maps_name_each_once(mapped):
     assert [(s.name, s.n_random, c) for s, c in wanted["linear, permuted"]] == [
         ("deep-shap", 0, True),
     ]
+
+
+def with_dropout(condition, share):
+    augment = Augment(region_dropout=share)
+    return replace(condition, training=replace(condition.training, augment=augment))
 
 
 class TestRulesThatAreNewer:

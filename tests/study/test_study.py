@@ -13,7 +13,7 @@ from corticode.data.preprocess import Preprocessing, look_ahead_frames
 from corticode.data.regions import read_regions, select_regions
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape
-from corticode.decode.settings import Network, Training
+from corticode.decode.settings import Augment, Network, Training
 from corticode.errors import MissingDataError, StudyError
 from corticode.study.study import (
     PRESETS,
@@ -257,6 +257,51 @@ class TestLike:
         assert told.endswith(
             f"study.toml: condition {circle}: a circle; one of them must stand alone"
         )
+
+
+SET = '[[region_set]]\nname = "limbs"\ncondition = "{}"\nregions = [6, 8]\n'
+
+
+class TestRegionSets:
+    """Which conditions a set of regions adds."""
+
+    def test_a_network_is_judged_by_its_like_with_region_dropout(self, conditions):
+        text = HEAD + (
+            '[target]\nsignal = "x"\n[[condition]]\nname = "a"\n'
+            "training = { epochs = 3, augment = { region_dropout = 0.1 } }\n" + SET.format("a")
+        )
+        found = conditions(text)
+        assert list(found) == ["a", "a: without limbs", "a: limbs only", "a: region dropout"]
+        judge = found["a: region dropout"]
+        assert judge.training == Training(epochs=3, augment=Augment(region_dropout=0.5))
+        assert found["a: limbs only"].training.augment == Augment(region_dropout=0.1)
+
+    @pytest.mark.parametrize(
+        ("keys", "is_added"),
+        [
+            ("", True),
+            ("n_sets = 5\n", True),
+            ("n_sets = 0\n", False),
+            ('[[condition]]\nname = "b: region dropout"\nlike = "a"\n', None),
+        ],
+    )
+    def test_where_sets_are_drawn(self, study, keys, is_added):
+        text = HEAD + '[target]\nsignal = "x"\n[[condition]]\nname = "a"\n' + SET.format("b")
+        text += keys + '[[condition]]\nname = "b"\nlike = "a"\n'
+        if is_added is None:
+            assert "'b: region dropout', which drops no regions; give it" in faults_of(study, text)
+            return
+        names = [one.name for one in study(text).conditions]
+        assert ("b: region dropout" in names) == is_added
+
+    def test_linear_decoders_are_refitted_to_each_set_instead(self, study):
+        text = HEAD + (
+            '[target]\nsignal = "x"\n[[condition]]\nname = "a"\n'
+            'network = { kind = "linear-window" }\n'
+            '[[condition]]\nname = "b"\nlike = "a"\n' + SET.format("b")
+        )
+        names = [one.name for one in study(text).conditions]
+        assert names == ["a", "b", "b: without limbs", "b: limbs only"]
 
 
 class TestSeconds:

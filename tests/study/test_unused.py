@@ -22,6 +22,7 @@ def unused(target="", conditions=({},), folds=None, maps=(), preset="recommended
 
 
 LINEAR = {"network": {"kind": "linear-window"}}
+DROPOUT = {"training": {"augment": {"region_dropout": 0.5}}}
 MOVIE = {"input": "movie", "preprocess": {"correction": "none"}}
 
 
@@ -54,6 +55,8 @@ MOVIE = {"input": "movie", "preprocess": {"correction": "none"}}
             ["training.label_smoothing"],
         ),
         ({"conditions": [{"training": {"share": 0.5}}]}, ["training.share"]),
+        ({"conditions": [LINEAR | DROPOUT]}, ["training.augment"]),
+        ({"conditions": [MOVIE | DROPOUT]}, ["training.augment"]),
         ({"conditions": [{"network": {"kind": "gru", "weights": "none"}}]}, ["network.weights"]),
         (
             {"conditions": [{"preprocess": {"scale": "none", "scale_over": "training"}}]},
@@ -102,6 +105,7 @@ def test_in_words():
     "given",
     [
         {"conditions": [LINEAR]},
+        {"conditions": [DROPOUT]},
         {"conditions": [MOVIE]},
         {"target": {"kind": "value", "smooth_s": 0.5, "absolute": True}},
         {"target": {"kind": "classes", "exclude_transition_s": 0.5}},

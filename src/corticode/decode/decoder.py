@@ -23,7 +23,14 @@ from corticode.data.targets import Target, is_lost_in_float32, without_trials
 from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
-from corticode.decode.settings import GRID, NETWORKS, Network, Training
+from corticode.decode.settings import (
+    GRID,
+    NETWORKS,
+    Augment,
+    Network,
+    Training,
+    plain_training,
+)
 from corticode.errors import DecoderError, MissingDataError, StudyError
 
 FORMAT = 1
@@ -156,7 +163,7 @@ def describe(decoder: Decoder) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "network": _described_network(decoder.settings),
-        "training": asdict(decoder.training),
+        "training": plain_training(decoder.training),
         "seed": decoder.seed,
         "recipe": _described_recipe(decoder.recipe),
         "kind": decoder.kind,
@@ -282,6 +289,7 @@ def load_decoder(folder: Path | str) -> Decoder:
         training = dict(described["training"])
         if not isinstance(training["penalty"], str):
             training["penalty"] = tuple(training["penalty"])
+        training["augment"] = Augment(**training.get("augment", {}))
         decoder = Decoder(
             network,
             settings,

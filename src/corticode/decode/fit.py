@@ -20,7 +20,7 @@ from corticode.decode.linear import LinearProblem, fit_linear
 from corticode.decode.networks.efficientnet import EfficientNet
 from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.networks.traces import LinearNetwork
-from corticode.decode.settings import LINEAR, Network, Training, check_network
+from corticode.decode.settings import LINEAR, Augment, Network, Training, check_network
 from corticode.decode.training import (
     Report,
     TrainingState,
@@ -132,7 +132,8 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
             state = _fit_linear(scaled, train, valid, training, report)
         else:
             optimiser = make_optimiser(scaled.to(device), training)
-            label = f"{settings}, {training}, seed {seed}, {train.n_windows} windows"
+            varied = "" if training.augment == Augment() else f", {training.augment}"
+            label = f"{settings}, {training}{varied}, seed {seed}, {train.n_windows} windows"
             state = TrainingState(scaled, optimiser, label)
             state = train_network(
                 state, train, valid, training, seed, state_path, report, checkpoints

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
+from typing import Any
 
 from corticode.errors import StudyError
 
@@ -140,6 +141,29 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Augment:
+    """How training windows are varied each time they are seen; by default not at all.
+
+    Parameters
+    ----------
+    region_dropout
+        Of traces: the fraction of training windows that show a random set of the regions, of a size
+        drawn evenly on a logarithmic scale from one region to all; the others enter as 0. A decoder
+        so trained decodes from whatever regions it is given, so that sets of regions can be judged
+        by leaving the others out of its input.
+    """
+
+    region_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.region_dropout <= 1:
+            raise StudyError(
+                f"training augment.region_dropout = {self.region_dropout}; it is a fraction of the "
+                "training windows: give 0 to 1"
+            )
+
+
+@dataclass(frozen=True)
 class Training:
     """How a decoder is fitted.
 
@@ -180,6 +204,8 @@ class Training:
         Of movies, on a GPU: half-precision (bfloat16) where that is safe.
     drop_last
         An epoch's last batch is left out where it is not full.
+    augment
+        How training windows are varied.
     """
 
     epochs: int = 30
@@ -198,6 +224,8 @@ class Training:
     mixed_precision: bool = False
     # Not named where it is not asked for: states of training that wait to go on do not know it.
     drop_last: bool = field(default=False, repr=False)
+    # Not in the words that a state of training is known by, unless there is something to say.
+    augment: Augment = field(default=Augment(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "validations", "run_windows"):
@@ -227,6 +255,25 @@ class Training:
             _check_choice("training", "penalty", self.penalty, (SCIKIT_LEARN,))
         elif not self.penalty or not all(0 <= one < math.inf for one in self.penalty):
             raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
+
+
+def plain_training(training: Training) -> dict[str, Any]:
+    """Settings of a training as plain values; of its augmentation, what is asked for alone.
+
+    A key of `Augment` that is new thus changes nothing that is known by these values and does not
+    use it.
+
+    Examples
+    --------
+    >>> "augment" in plain_training(Training())
+    False
+    >>> plain_training(Training(augment=Augment(region_dropout=1.0)))["augment"]
+    {'region_dropout': 1.0}
+    """
+    plain = asdict(training)
+    usual = {one.name: one.default for one in fields(Augment)}
+    asked = {name: value for name, value in plain.pop("augment").items() if value != usual[name]}
+    return plain | ({"augment": asked} if asked else {})
 
 
 def _is_whole(value: object) -> bool:

@@ -30,7 +30,7 @@ from corticode.decode.decoder import ScaledNetwork, state_bytes
 from corticode.decode.movie_batches import MovieBatches
 from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.settings import LINEAR, Network, Training
-from corticode.decode.trace_batches import TraceBatches, random_start
+from corticode.decode.trace_batches import TraceBatches, draw_region_sets, random_start
 from corticode.errors import CorticodeWarning, MachineError, RunError, StudyError
 
 NUMBERS = (
@@ -385,6 +385,7 @@ def _train_to_validation(
     for inputs, targets in batches.of_epoch(state.epoch, state.batch, stop):
         progress = (state.epoch - 1 + state.batch / n_batches) / training.epochs
         set_step(state.optimiser, training, progress)
+        inputs = _augmented(inputs, state, training, seed)
         judged = _step(state, inputs, targets, batches.windows, training)
         total += judged.loss * targets.shape[0]
         n_right += judged.n_right
@@ -402,6 +403,21 @@ def _train_to_validation(
     state.loss_sum += float(total)
     state.n_right += float(n_right)
     state.seconds += time.monotonic() - began
+
+
+def _augmented(inputs: Inputs, state: TrainingState, training: Training, seed: int) -> Inputs:
+    """A training batch as its augmentation varies it."""
+    share, network = training.augment.region_dropout, state.network
+    if not share or len(inputs) > 1:
+        return inputs
+    windows, usable = inputs[0], torch.nonzero(network.input_gain)[:, 0]
+    shown = torch.zeros(windows.shape[0], windows.shape[2], dtype=torch.bool, device=windows.device)
+    drawn = draw_region_sets(
+        windows.shape[0], usable.numel(), share, seed=seed, epoch=state.epoch, batch=state.batch
+    )
+    shown[:, usable] = torch.from_numpy(drawn).to(windows.device)
+    # What is scaled to 0, as regions that are left out are.
+    return (torch.where(shown[:, None], windows, network.input_offset),)
 
 
 def seed_device(device: str, seed: int) -> None:

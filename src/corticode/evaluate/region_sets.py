@@ -1,11 +1,14 @@
-"""Is a set of regions special? Its linear decoder against those of other sets of the same size.
+"""Is a set of regions special? What it decodes alone against other sets of the same size.
 
-Each set is a ridge regression from means over short blocks of frames. The products of all inputs
-with each other and with the label are taken once a session; a set's decoder needs only its own
-rows and columns of them, so that hundreds of sets take seconds.
+A set is judged through the condition's own kind of network, by the scores of decoders that were
+trained to decode from whatever regions they are given (`judge_sets`), and beside it by linear
+decoders (`compare_region_sets`): ridge regressions from means over short blocks of frames. The
+products of all inputs with each other and with the label are taken once a session; a set's decoder
+needs only its own rows and columns of them, so that hundreds of sets take seconds. A linear decoder
+may not see what a network decodes: it then says nothing of the set.
 
-Two sets that carry the same information are neither of them needed, and each is enough: a map
-that looks at necessity alone finds none of them, one that looks at sufficiency alone finds both
+Two sets that carry the same information are neither of them necessary, and each is sufficient: a
+map that looks at necessity alone finds none of them, one that looks at sufficiency alone finds both
 and does not tell that one of them would do.
 """
 
@@ -42,8 +45,11 @@ BLOCK_FRAMES = 3
 ROUNDING = 1e-6
 # A loss that is smaller is near 0; score units (AUC, or R2).
 NEAR_ZERO = 0.05
-# A set that alone keeps so much of what all regions read above chance is enough.
-ENOUGH_SHARE = 0.75
+# A set that alone keeps so much of what all regions decode above chance is sufficient.
+SUFFICIENT_SHARE = 0.75
+# With fewer other sets there is a rank and no p.
+LEAST_SETS = 99
+LINEAR_DECODER = "linear decoder"
 CHANCE = {"auc": 0.5, "r2": 0.0}
 
 
@@ -103,6 +109,78 @@ def draw_sets(
     return list(drawn)
 
 
+@dataclass(frozen=True)
+class SetsBeside:
+    """A set of regions and others of its size, by places in the list of regions.
+
+    Parameters
+    ----------
+    chosen
+        The set.
+    random, symmetric
+        Random sets, and random sets of whole pairs of mirrored regions.
+    may_overlap
+        Whether they may share regions with it, as the regions outside it make up fewer than two
+        sets of its size.
+    """
+
+    chosen: RegionSet
+    random: tuple[RegionSet, ...]
+    symmetric: tuple[RegionSet, ...]
+    may_overlap: bool = False
+
+
+def draw_beside(
+    regions: Sequence[int | str],
+    names: Sequence[str],
+    kept: NDArray[np.intp],
+    table: RegionTable | None = None,
+    n_sets: int = N_SETS,
+) -> SetsBeside:
+    """Random sets that a set of regions is judged against: of its size, and disjoint from it.
+
+    The same set, regions and number always give the same draw. Where the other regions make up
+    fewer than two sets of the size, the sets drawn may share regions with it.
+
+    Parameters
+    ----------
+    regions
+        The set: numbers, names, groups or sides of regions.
+    names
+        The regions of the traces, in order.
+    kept
+        Places of those that the decoder sees.
+    table
+        Where groups, sides and mirrors are looked up. None, or one without mirrors: no symmetric
+        sets are drawn.
+    n_sets
+        Sets to draw of each kind, all different; all there are, where there are fewer.
+
+    Raises
+    ------
+    StudyError
+        The set holds what is no region, one that is not kept, or all of them.
+
+    Examples
+    --------
+    >>> found = draw_beside(["b"], "abcd", np.arange(4))
+    >>> found.random, found.may_overlap
+    (((0,), (2,), (3,)), False)
+    >>> draw_beside([1, 2, 3], "abcd", np.arange(4)).may_overlap
+    True
+    """
+    chosen = _chosen(regions, names, table, kept)
+    outside = np.setdiff1d(kept, chosen)
+    may_overlap = comb(outside.size, len(chosen)) < 2
+    drawn_from = kept if may_overlap else outside
+    rng = np.random.default_rng(0)
+    random, symmetric = (
+        tuple(draw_sets(units, len(chosen), n_sets, rng, without=chosen))
+        for units in ([(int(k),) for k in drawn_from], mirror_pairs(names, drawn_from, table))
+    )
+    return SetsBeside(chosen, random, symmetric, may_overlap)
+
+
 def _joined(units: Sequence[RegionSet], which: Iterable[int]) -> RegionSet:
     return tuple(sorted(k for place in which for k in units[place]))
 
@@ -138,6 +216,65 @@ def mirror_pairs(
 
 
 Floats = NDArray[np.float32]
+NO_SETS: NDArray[np.float64] = np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Rank:
+    """How a set of regions stands among others of its size.
+
+    Parameters
+    ----------
+    random, symmetric
+        Values of random sets, and of those made of whole pairs of mirrored regions; shape (set,),
+        empty where there is none.
+    percentile, percentile_symmetric
+        Percentage of them whose value is below that of the set; NaN for none.
+    p, p_symmetric
+        (1 + those that reach the set's value) / (1 + all); NaN where there are fewer than
+        `LEAST_SETS` of them, or they may overlap with the set.
+    """
+
+    random: NDArray[np.float64]
+    symmetric: NDArray[np.float64]
+    percentile: float
+    percentile_symmetric: float
+    p: float
+    p_symmetric: float
+
+
+def rank_set(
+    value: float,
+    random: NDArray[np.float64],
+    symmetric: NDArray[np.float64] = NO_SETS,
+    *,
+    may_overlap: bool = False,
+) -> Rank:
+    """How a set's value stands among those of other sets; higher is more.
+
+    Parameters
+    ----------
+    value
+        What the set decodes alone.
+    random, symmetric
+        Values of random sets of its size, and of those of mirrored pairs, shape (set,).
+    may_overlap
+        Whether they may share regions with it: there is then no p.
+
+    Examples
+    --------
+    >>> found = rank_set(0.9, np.linspace(0.4, 0.6, 99))
+    >>> found.percentile, found.p, rank_set(0.9, np.array([0.4, 0.95])).p
+    (100.0, 0.01, nan)
+    """
+    places, ps = [], []
+    for others in (random, symmetric):
+        places.append(100 * float(np.mean(others < value)) if others.size else np.nan)
+        enough = others.size >= LEAST_SETS and not may_overlap
+        ps.append(
+            (1 + int(np.count_nonzero(others >= value))) / (1 + others.size) if enough else np.nan
+        )
+    return Rank(random, symmetric, places[0], places[1], ps[0], ps[1])
 
 
 @dataclass(frozen=True)
@@ -154,11 +291,8 @@ class RegionSets:
         The same, apart for each animal.
     value_of_all
         That of all regions the windows keep.
-    random, symmetric
-        Values of random sets, and of those made of whole pairs of mirrored regions; shape (set,),
-        empty where there is none.
-    percentile, percentile_symmetric
-        Percentage of them whose value is below that of the set; NaN for none.
+    rank
+        How the set stands among random sets, and among those of mirrored pairs.
     held_out
         ``"animal"``, or ``"session"`` where there is one animal.
     findings
@@ -171,10 +305,7 @@ class RegionSets:
     value: float
     by_animal: dict[str, float]
     value_of_all: float
-    random: NDArray[np.float64]
-    symmetric: NDArray[np.float64]
-    percentile: float
-    percentile_symmetric: float
+    rank: Rank
     held_out: str
     findings: tuple[Finding, ...]
     words: str
@@ -206,8 +337,7 @@ def compare_region_sets(
         Where groups, sides and mirrors are looked up. None, or one without mirrors: no symmetric
         sets are drawn.
     n_sets
-        Sets to draw of each kind, all different and none the given one; all there are, where
-        there are fewer.
+        Sets to draw of each kind, as by `draw_beside`.
     every
         Only windows of every so many frames are used: neighbouring windows hold nearly the same.
 
@@ -232,39 +362,34 @@ def compare_region_sets(
     ... ]
     >>> windows = cut_windows(sessions, Target("run"), WindowShape(2, 2))
     >>> found = compare_region_sets(windows, ["b", "e"])
-    >>> found.random.size, found.percentile, found.value > 0.9
-    (14, 100.0, True)
+    >>> found.rank.random.size, found.rank.percentile, found.value > 0.9
+    (6, 100.0, True)
     """
     check_traces(windows, "comparing sets of regions")
     if n_sets < 1 or every < 1:
         raise StudyError(f"n_sets is {n_sets} and every {every}; give whole numbers from 1")
     names = windows.recipe.regions
     kept = np.flatnonzero(np.asarray(windows.recipe.kept_regions))
-    chosen = _chosen(windows, regions, table, kept)
+    sets = draw_beside(regions, names, kept, table, n_sets)
     scorable, findings = scorable_windows(windows, "the comparison of region sets")
     scorable = scorable.where(scorable.frame % every == 0)
     blocks = _SessionBlocks(scorable)
-    rng = np.random.default_rng(0)
-    random = draw_sets([(int(k),) for k in kept], len(chosen), n_sets, rng, without=chosen)
-    pairs = mirror_pairs(names, kept, table)
-    symmetric = draw_sets(pairs, len(chosen), n_sets, rng, without=chosen)
-    aucs = blocks.score([chosen, tuple(map(int, kept)), *random, *symmetric])
+    aucs = blocks.score([sets.chosen, tuple(map(int, kept)), *sets.random, *sets.symmetric])
     values = cohort_values(aucs, blocks.animals)
-    n_random = 2 + len(random)
-    drawn = {"random": values[2:n_random], "mirror-symmetric": values[n_random:]}
-    below = {name: _percentile(values[0], others) for name, others in drawn.items()}
+    n_random = 2 + len(sets.random)
+    rank = rank_set(
+        float(values[0]), values[2:n_random], values[n_random:], may_overlap=sets.may_overlap
+    )
+    value, of_all = float(values[0]), float(values[1])
     return RegionSets(
-        regions=tuple(names[k] for k in chosen),
-        value=float(values[0]),
+        regions=tuple(names[k] for k in sets.chosen),
+        value=value,
         by_animal=_by_animal(aucs[0], blocks.animals),
-        value_of_all=float(values[1]),
-        random=drawn["random"],
-        symmetric=drawn["mirror-symmetric"],
-        percentile=below["random"],
-        percentile_symmetric=below["mirror-symmetric"],
+        value_of_all=of_all,
+        rank=rank,
         held_out=blocks.held_out,
         findings=tuple(findings),
-        words=_words(len(chosen), len(kept), float(values[0]), float(values[1]), drawn),
+        words=rank_words(LINEAR_DECODER, sets, kept.size, (value, of_all), rank, "auc"),
     )
 
 
@@ -339,12 +464,11 @@ class _SessionBlocks:
 
 
 def _chosen(
-    windows: Windows,
     regions: Sequence[int | str],
+    names: Sequence[str],
     table: RegionTable | None,
     kept: NDArray[np.intp],
 ) -> RegionSet:
-    names = windows.recipe.regions
     chosen = np.flatnonzero(select_regions(regions, names, table))
     absent = [names[k] for k in np.setdiff1d(chosen, kept)]
     if absent:
@@ -364,26 +488,151 @@ def _by_animal(aucs: NDArray[np.float64], animals: Sequence[str]) -> dict[str, f
     return {name: float(mean_known(aucs[owner == name])) for name in dict.fromkeys(animals)}
 
 
-def _percentile(value: float, others: NDArray[np.float64]) -> float:
-    return 100 * float(np.mean(others < value)) if others.size else float("nan")
-
-
-def _words(
-    size: int, n_regions: int, value: float, of_all: float, drawn: dict[str, NDArray[np.float64]]
+def rank_words(
+    decoder: str,
+    sets: SetsBeside,
+    n_regions: int,
+    values: tuple[float, float],
+    rank: Rank,
+    metric: str,
 ) -> str:
-    found = (
-        f"a linear decoder of these {size} of {n_regions} regions reads {value:.3f} "
-        f"(of all: {of_all:.3f})"
-    )
-    for name, others in drawn.items():
+    """How a set stands among others, as a sentence.
+
+    Parameters
+    ----------
+    decoder
+        What judged it.
+    sets
+        The set and the others.
+    n_regions
+        Regions that the decoder sees.
+    values
+        What the set decodes alone, and what all regions do.
+    rank
+        How it stands.
+    metric
+        Of the values.
+
+    Examples
+    --------
+    >>> sets = SetsBeside((1,), ((0,), (2,)), ())
+    >>> print(rank_words("gru", sets, 3, (0.9, 0.95), rank_set(0.9, np.array([0.5, 0.6])), "auc"))
+    gru: this 1 of 3 regions alone reaches auc 0.900 (all: 0.950); 0 of 2 random disjoint sets ...
+    """
+    size = len(sets.chosen)
+    these = f"this 1 of {n_regions} regions alone reaches"
+    if size > 1:
+        these = f"these {size} of {n_regions} regions alone reach"
+    found = f"{decoder}: {these} {metric} {values[0]:.3f} (all: {values[1]:.3f})"
+    kind = "" if sets.may_overlap else " disjoint"
+    for name, others, p in (
+        ("random", rank.random, rank.p),
+        ("mirror-symmetric", rank.symmetric, rank.p_symmetric),
+    ):
         if others.size:
+            n_as_high = np.count_nonzero(others >= values[0])
             found += (
-                f"; {np.count_nonzero(others < value)} of {others.size} {name} sets of the same "
-                f"size read less (median {np.median(others):.3f})"
+                f"; {n_as_high} of {others.size} {name}{kind} sets of the same size reach as much "
+                f"(median {np.median(others):.3f})"
             )
-    if not drawn["mirror-symmetric"].size:
+            found += f", p = {p:.3f}" if np.isfinite(p) else ", a rank without a p"
+    if not rank.symmetric.size:
         found += "; no mirror-symmetric set was drawn"
+    if sets.may_overlap:
+        found += (
+            f": the {n_regions - size} other regions make up no two sets of its size, so that "
+            "those drawn may share regions with it"
+        )
+    elif np.isnan(rank.p):
+        found += f": a p needs at least {LEAST_SETS} disjoint sets"
     return found
+
+
+def set_key(regions: RegionSet) -> str:
+    """What a set is called where each is decoded alone: its places in the list of regions.
+
+    Examples
+    --------
+    >>> set_key((5, 7))
+    '5 7'
+    """
+    return " ".join(map(str, regions))
+
+
+@dataclass(frozen=True)
+class JudgedSet:
+    """How a set stands among others through the condition's own kind of network.
+
+    Parameters
+    ----------
+    value, value_of_all
+        Mean over animals of what it decodes alone, and of what all regions do.
+    rank
+        How it stands.
+    words
+        All of it as a sentence.
+    """
+
+    value: float
+    value_of_all: float
+    rank: Rank
+    words: str
+
+
+def judge_set(
+    sets: SetsBeside,
+    scores: Sequence[pd.DataFrame],
+    metric: str,
+    decoder: str,
+    n_regions: int,
+) -> JudgedSet:
+    """How a set of regions stands among others, by decoders that were given each set alone.
+
+    Parameters
+    ----------
+    sets
+        The set and the others.
+    scores
+        Of each decoder a table with one row a set and session: mask (the set's `set_key`), animal,
+        the metric of all regions, and the metric of the set alone (``auc_covered``), as
+        `corticode.explain.occlusion.occlude` gives them.
+    metric
+        ``"auc"`` or ``"r2"``.
+    decoder
+        What the decoders are, in words.
+    n_regions
+        Regions that they see.
+
+    Returns
+    -------
+    JudgedSet
+        A value is the mean over animals of the mean over an animal's decoders of their mean over
+        sessions; sets that some decoder was not given are left out.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"mask": ["0", "1", "2"] * 2, "animal": ["a"] * 3 + ["b"] * 3,
+    ...     "auc": 0.9, "auc_covered": [0.8, 0.5, 0.6, 0.7, 0.6, 0.5]})
+    >>> found = judge_set(SetsBeside((0,), ((1,), (2,)), ()), [table], "auc", "gru", 3)
+    >>> found.value, found.rank.random.round(2), found.rank.percentile
+    (0.75, array([0.55, 0.55]), 100.0)
+    """
+    own = pd.concat([table.groupby(["animal", "mask"]).mean(numeric_only=True) for table in scores])
+    n_given = own.groupby("mask").size()
+    by_animal = own.groupby(["animal", "mask"])[[metric, f"{metric}_covered"]].mean()
+    means = by_animal.groupby("mask").mean()[n_given == n_given.max()]
+    alone = means[f"{metric}_covered"]
+
+    def values_of(drawn: Sequence[RegionSet]) -> NDArray[np.float64]:
+        keys = [key for one in drawn if (key := set_key(one)) in alone.index]
+        return alone[keys].to_numpy(np.float64)
+
+    value, of_all = (float(column[set_key(sets.chosen)]) for column in (alone, means[metric]))
+    rank = rank_set(
+        value, values_of(sets.random), values_of(sets.symmetric), may_overlap=sets.may_overlap
+    )
+    words = rank_words(decoder, sets, n_regions, (value, of_all), rank, metric)
+    return JudgedSet(value, of_all, rank, words)
 
 
 @dataclass(frozen=True)
@@ -435,10 +684,12 @@ class Necessity:
     ----------
     table
         One row a set: set, metric, n_animals, value_all, value_without, value_only, necessity
-        (all less without), necessity_low, necessity_high, sufficiency (that of the set alone less
+        (all minus without), necessity_low, necessity_high, sufficiency (that of the set alone minus
         chance), sufficiency_low, sufficiency_high (95 %, t over animals), share_kept (sufficiency
-        as a share of what all regions read above chance; NaN where they read nothing), needed and
-        enough (``"yes"``, ``"no"`` or ``"not settled"``) and words.
+        as a fraction of what all regions decode above chance; NaN where they decode nothing),
+        margin (sufficiency minus `SUFFICIENT_SHARE` of what all regions decode above chance),
+        margin_low, margin_high, necessary and sufficient (``"yes"``, ``"no"`` or
+        ``"not settled"``) and words.
     words
         What the sets say together.
     """
@@ -447,16 +698,28 @@ class Necessity:
     words: tuple[str, ...]
 
 
+def dropout_name(condition: str) -> str:
+    """Name of the condition whose decoders learn to decode from whatever regions they are given.
+
+    Examples
+    --------
+    >>> dropout_name("gru")
+    'gru: region dropout'
+    """
+    return f"{condition}: region dropout"
+
+
 def set_side_by_side(
     animal_scores: pd.DataFrame,
     sets: Sequence[SetConditions],
 ) -> Necessity:
-    """What leaving each set of regions out costs, and what each reads alone, over animals.
+    """What leaving each set of regions out costs, and what each decodes alone, over animals.
 
-    A set is needed where the interval of the loss lies above 0 and reaches `NEAR_ZERO`, not
-    needed where it ends below it. It is enough where the interval of what it reads alone
-    lies above chance and its mean is at least `ENOUGH_SHARE` of what all regions read above
-    chance; not enough where the mean is less. What intervals leave open is called not settled.
+    A set is necessary where the interval of the loss lies above 0 and reaches `NEAR_ZERO`, not
+    necessary where it ends below it. It is sufficient where the interval of what it decodes alone
+    lies above chance, and that of its excess over `SUFFICIENT_SHARE` of what all regions decode
+    above chance lies above 0; not sufficient where the latter lies below 0. What intervals leave
+    open is called not settled.
 
     Parameters
     ----------
@@ -480,9 +743,9 @@ def set_side_by_side(
     ...     "metric": "auc", "animal": ["m1", "m2", "m3"] * 3,
     ...     "value": [0.97, 0.98, 0.96, 0.96, 0.98, 0.95, 0.95, 0.96, 0.95]})
     >>> found = set_side_by_side(scores, [SetConditions("limbs", "gru", "no limbs", "limbs")])
-    >>> found.table[["necessity", "sufficiency", "share_kept", "needed", "enough"]].round(2)
-       necessity  sufficiency  share_kept needed enough
-    0       0.01         0.45        0.96     no    yes
+    >>> found.table[["necessity", "share_kept", "margin", "necessary", "sufficient"]].round(2)
+       necessity  share_kept  margin necessary sufficient
+    0       0.01        0.96     0.1        no        yes
     """
     check_columns(animal_scores, ("condition", "animal", "metric", "value"), "animal scores")
     names = [one.name for one in sets]
@@ -502,6 +765,7 @@ def _row(animal_scores: pd.DataFrame, one: SetConditions) -> dict[str, object]:
     alone = replace(only, mean=only.mean - chance, low=only.low - chance, high=only.high - chance)
     read = float(values["all"].mean()) - chance
     share = alone.mean / read if read > 0 else float("nan")
+    margin = interval(values["only"] - chance - SUFFICIENT_SHARE * (values["all"] - chance))
     row = {
         "set": one.name,
         "metric": metric,
@@ -512,8 +776,9 @@ def _row(animal_scores: pd.DataFrame, one: SetConditions) -> dict[str, object]:
         **_ends("necessity", lost),
         **_ends("sufficiency", alone),
         "share_kept": share,
-        "needed": _is_needed(lost),
-        "enough": _is_enough(alone, share),
+        **_ends("margin", margin),
+        "necessary": _is_necessary(lost),
+        "sufficient": _is_sufficient(alone, margin, share),
     }
     return row | {"words": _necessity_words(row)}
 
@@ -550,48 +815,52 @@ def _ends(name: str, found: Interval) -> dict[str, float]:
     return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
-def _is_needed(lost: Interval) -> str:
+def _is_necessary(lost: Interval) -> str:
     # NaN ends, of one animal, settle nothing: no comparison with them holds.
     if lost.high < NEAR_ZERO:
         return "no"
     return "yes" if lost.low > 0 else "not settled"
 
 
-def _is_enough(alone: Interval, share: float) -> str:
-    if np.isnan(share) or np.isnan(alone.low):
+def _is_sufficient(alone: Interval, margin: Interval, share: float) -> str:
+    if np.isnan(share):
         return "not settled"
-    if share < ENOUGH_SHARE:
+    if margin.high < 0:
         return "no"
-    return "yes" if alone.low > 0 else "not settled"
+    return "yes" if margin.low > 0 and alone.low > 0 else "not settled"
 
 
 def _necessity_words(row: dict[str, object]) -> str:
-    needed = {"yes": "it is needed", "no": "it is not needed"}
-    enough = {"yes": "it is enough alone", "no": "it is not enough alone"}
+    necessary = {"yes": "necessary", "no": "not necessary"}
+    sufficient = {"yes": "sufficient alone", "no": "not sufficient alone"}
     lost, alone = (
         f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
         for name in ("necessity", "sufficiency")
     )
     animals = "1 animal" if row["n_animals"] == 1 else f"{row['n_animals']} animals"
-    share = f", {row['share_kept']:.0%} of what all regions do"
+    margin = f"{row['margin']:+.3f} [{row['margin_low']:+.3f}, {row['margin_high']:+.3f}]"
+    share = (
+        f", {row['share_kept']:.0%} of what all regions do ({margin} beside "
+        f"{SUFFICIENT_SHARE:.0%} of it)"
+    )
     if np.isnan(float(str(row["share_kept"]))):
-        share = ", and all regions read nothing"
+        share = ", and all regions decode nothing"
     return (
         f"{row['set']}, {animals}: leaving it out costs {lost} {row['metric']}: "
-        f"{needed.get(str(row['needed']), 'not settled whether it is needed')}; alone it reads "
-        f"{alone} above chance{share}: "
-        f"{enough.get(str(row['enough']), 'not settled whether it is enough')}"
+        f"{necessary.get(str(row['necessary']), 'not settled whether it is necessary')}; alone it "
+        f"decodes {alone} above chance{share}: "
+        f"{sufficient.get(str(row['sufficient']), 'not settled whether it is sufficient')}"
     )
 
 
 def _together(a: dict[str, object], b: dict[str, object]) -> str:
     """What two sets say together, where they are alike."""
     pair = f"{a['set']} and {b['set']}"
-    told = {(row["needed"], row["enough"]) for row in (a, b)}
+    told = {(row["necessary"], row["sufficient"]) for row in (a, b)}
     if told == {("no", "yes")}:
-        return f"{pair} are redundant: neither is needed, and neither is alone in knowing"
+        return f"{pair} are redundant: neither is necessary, and each is sufficient"
     if told == {("yes", "no")}:
-        return f"{pair} add to each other: each is needed, and neither is enough alone"
+        return f"{pair} add to each other: each is necessary, and neither is sufficient alone"
     if told == {("no", "no")}:
-        return f"{pair}: neither is needed, and neither is enough alone"
+        return f"{pair}: neither is necessary, and neither is sufficient alone"
     return ""

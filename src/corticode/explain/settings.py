@@ -70,6 +70,9 @@ class MapSettings:
         Random orders beside curves of deletion; whether backgrounds of several sizes are compared.
     masks, fill, every_n_frames
         Of occlusion; masks of a study's own as (name, regions, circle or image) pairs.
+    region_sets
+        Of occlusion, in the place of masks: sets of regions, as (name, regions, random sets beside
+        it), each of which alone is left uncovered, and beside it random sets of its size.
     """
 
     name: str
@@ -88,6 +91,7 @@ class MapSettings:
     masks: str | tuple[OwnMask, ...] | None = None
     fill: str = "shuffled"
     every_n_frames: int = 1
+    region_sets: tuple[tuple[str, tuple[int | str, ...], int], ...] = ()
 
 
 @dataclass(frozen=True)

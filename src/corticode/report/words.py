@@ -132,9 +132,7 @@ def training_words(condition: Mapping[str, Any]) -> str:
             return "L2 penalty as scikit-learn's default (C = 1; none for values)"
         among = f" among {_plain(penalties)}" if penalties else ""
         return f"L2 penalty chosen by validation loss{among}"
-    told = ", ".join(
-        f"{key} {_plain(value)}" for key, value in training.items() if key != "penalty"
-    )
+    told = ", ".join(f"{key} {value}" for key, value in leaves(training) if key != "penalty")
     return f"training: {told or 'as by default'}; the epoch with the lowest validation loss kept"
 
 

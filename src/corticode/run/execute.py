@@ -341,7 +341,10 @@ def _end(run: Run, work: _Work) -> RunSummary:
         tables.n_fits,
         work.n_kept,
         work.n_changed,
-        sum(result.left_out is None for result in maps),
+        sum(
+            result.left_out is None and not task.settings.region_sets
+            for task, result in zip(plan.maps, maps, strict=True)
+        ),
     )
 
 
@@ -422,6 +425,7 @@ def make_maps(
     check_format(run)
     with hold_folder(folder):
         plan = lay_out(with_weights(study), run, n_seeds=n_seeds, device=device)
+        plan.maps = [task for task in plan.maps if not task.settings.region_sets]
         if not plan.maps:
             raise StudyError(
                 "the study asks for no map; add a table [[map]] with condition and kind"

@@ -54,7 +54,8 @@ def write_map_tables(run: Run, tasks: Sequence[MapTask], results: Sequence[MapRe
     """
     groups: dict[tuple[str, str], Results] = {}
     for task, result in zip(tasks, results, strict=True):
-        if result.left_out is None:
+        # What sets of regions decode alone is no map, and has a table of its own.
+        if result.left_out is None and not task.settings.region_sets:
             key = task.fit.condition.name, task.settings.name
             groups.setdefault(key, []).append((task, result))
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in MAP_TABLES}

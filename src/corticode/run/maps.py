@@ -1,7 +1,8 @@
 """One map of one fitted decoder, start to end; nothing is trained here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -21,6 +22,7 @@ from corticode.data.regions import RegionTable
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.errors import NO_MAP, DataError, DecoderError, Finding, StudyError
+from corticode.evaluate.region_sets import EVERY, SetsBeside, draw_beside, set_key
 from corticode.explain.contributions import draw_background
 from corticode.explain.deletion import (
     DELETION_FILLS,
@@ -68,6 +70,8 @@ CURVE_WINDOWS = 4000
 # Each passes the CNN about 200 times.
 CURVE_IMAGES = 500
 SETTLING_WINDOWS = 200
+# Of sets of regions hundreds are decoded.
+JUDGED_WINDOWS = 5000
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ class MapTask:
     @property
     def label(self) -> str:
         """What it is, in a line."""
-        return f"map {self.settings.name!r} of {self.fit.label}"
+        what = "" if self.settings.region_sets else "map "
+        return f"{what}{self.settings.name!r} of {self.fit.label}"
 
 
 def run_map(task: MapTask) -> MapResult:
@@ -164,6 +169,8 @@ def _make(task: MapTask, decoder: Decoder, prepared: PreparedSessions) -> dict[s
         condition = replace(condition, regions=tuple(name for name, k in kept if k))
     windows = condition_windows(prepared, condition, seed=fit.seed, table=fit.table)
     split = of_trained_classes(split_windows(windows, fit.fold))
+    if task.settings.region_sets:
+        return _decoded_alone(task, decoder, split)
     if task.settings.kind == OCCLUSION:
         return _occluded(task, decoder, split)
     explained, background = explained_and_background(split, task.settings, seed=fit.seed)
@@ -346,6 +353,55 @@ def _occluded(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
         "details": _described(found, decoder),
         "findings": (*found.findings, *findings),
     } | told
+
+
+def _decoded_alone(task: MapTask, decoder: Decoder, split: Split) -> dict[str, Any]:
+    """What sets of regions decode alone, by sessions of the fold's test part; written."""
+    recipe, table = decoder.recipe, task.fit.table
+    kept = np.flatnonzero(np.asarray(recipe.kept_regions))
+    drawn: dict[str, SetsBeside] = {}
+    for name, regions, n_sets in task.settings.region_sets:
+        # Where the table is made, what is wrong with a set is said.
+        with suppress(StudyError):
+            drawn[name] = draw_beside(regions, recipe.regions, kept, table, n_sets)
+    every = dict.fromkeys(
+        one for sets in drawn.values() for one in (sets.chosen, *sets.random, *sets.symmetric)
+    )
+    if not every:
+        raise StudyError("none of its sets can be judged")
+    places = np.arange(len(recipe.regions))
+    masks = [Mask(set_key(one), np.isin(places, np.setdiff1d(kept, one))) for one in every]
+    found = occlude(
+        decoder,
+        split.test,
+        masks,
+        fill=task.settings.fill,
+        every_n_frames=judged_every(
+            split.test.n_windows, of_trials=split.test.recipe.target.events is not None
+        ),
+        seed=task.fit.seed,
+        device=task.fit.device,
+    )
+    write_table(task.folder / "occlusion_sessions.csv", found.sessions)
+    told = {"n_regions": kept.size, "sets": {name: asdict(one) for name, one in drawn.items()}}
+    return {
+        "n_windows": _count(found),
+        "details": {**_described(found, decoder), **told},
+        "findings": found.findings,
+    }
+
+
+def judged_every(n_windows: int, *, of_trials: bool = False) -> int:
+    """Of a fold's test windows, every how many-th is decoded from each set of regions.
+
+    Neighbouring windows are alike; trials are few, and all of them are decoded.
+
+    Examples
+    --------
+    >>> judged_every(6000), judged_every(200_000), judged_every(300, of_trials=True)
+    (3, 40, 1)
+    """
+    return max(1 if of_trials else EVERY, round(n_windows / JUDGED_WINDOWS))
 
 
 def square_curves(

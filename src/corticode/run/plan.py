@@ -32,7 +32,8 @@ from corticode.evaluate.comparisons import Comparison
 from corticode.evaluate.intervals import FORMULA, detectable_difference, smallest_sign_flip_p
 from corticode.evaluate.nulls import LEVEL, N_DRAWS, smallest_p
 from corticode.run.fits import condition_windows, has_one_class
-from corticode.run.tasks import ask, read_files, wanted_maps, with_weights
+from corticode.run.maps import judged_every
+from corticode.run.tasks import ask, judged_sets, read_files, wanted_maps, with_weights
 from corticode.study.conditions import Condition
 from corticode.study.study import Study
 
@@ -85,6 +86,7 @@ def kind_of(condition: Condition) -> tuple[object, ...]:
         training.batch_size,
         training.windows,
         training.optimiser,
+        training.augment,
         condition.input,
     )
 
@@ -356,7 +358,11 @@ def plan_study(
             one.sessions, one.prepared, one.condition, table=content.table, device=device
         )
     kinds = tuple(_cost_by_kind(found, n_seeds))
-    wanted = wanted_maps(study)
+    # Region sets have a note of their own.
+    wanted = {
+        name: [settings for settings, _ in maps if not settings.region_sets]
+        for name, maps in wanted_maps(study).items()
+    }
     return StudyCost(
         n_conditions=len(study.conditions),
         n_sessions=len(content.sessions),
@@ -372,6 +378,7 @@ def plan_study(
             *(f"{str(one)[:1].upper()}{str(one)[1:]}." for one in study.left_out),
             *_unpacked_note(content.sessions),
             *_notes(found.counted, is_sd_given=sd is not None),
+            *_judging_notes(study, found, n_seeds),
         ),
         **_power(study, found.counted, content.sessions, sd),
     )
@@ -521,6 +528,26 @@ def _unpacked_note(sessions: Sequence[Session]) -> Iterator[str]:
             f"{n_bytes / 1e9:,.2f} GB, to {unpacked_folder()}, once: fits read them there. The "
             "folder may be deleted when the study is done."
         )
+
+
+def _judging_notes(study: Study, found: _Found, n_seeds: int) -> Iterator[str]:
+    """What it costs to give decoders with region dropout each set of regions alone."""
+    for settings in judged_sets(study):
+        n_sets = sum(1 + 2 * n for _, _, n in settings.region_sets)
+        seconds = sum(
+            one.n_test / _judged_every(one) * found.speeds[kind_of(one.condition)].valid_s
+            for one in found.counted
+            if one.condition.name == settings.condition
+        )
+        yield (
+            f"Sets of regions are judged by the decoders of {settings.condition!r}, whose fits are "
+            f"counted above, each given at most {n_sets:,} sets alone: "
+            f"{n_seeds * n_sets * seconds / 3600:,.2f} hours more at most."
+        )
+
+
+def _judged_every(one: _Counted) -> int:
+    return judged_every(one.n_test, of_trials=one.condition.target.events is not None)
 
 
 def _notes(counted: Sequence[_Counted], *, is_sd_given: bool) -> Iterator[str]:

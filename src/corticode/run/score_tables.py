@@ -18,6 +18,7 @@ from corticode.data.files import write_text
 from corticode.data.folds import Fold
 from corticode.data.prepared import load_sessions
 from corticode.decode.predictions import Predictions, join
+from corticode.decode.settings import LINEAR
 from corticode.errors import (
     TOO_SHORT,
     CorticodeError,
@@ -56,9 +57,14 @@ from corticode.evaluate.references import compare_with_references
 from corticode.evaluate.refits import permute_and_refit, permute_trials_and_refit
 from corticode.evaluate.region_sets import (
     EVERY,
+    LINEAR_DECODER,
+    JudgedSet,
     RegionSets,
     SetConditions,
+    SetsBeside,
     compare_region_sets,
+    dropout_name,
+    judge_set,
     set_names,
     set_side_by_side,
 )
@@ -72,9 +78,17 @@ from corticode.evaluate.scores import (
     session_rows,
 )
 from corticode.run.fits import FitTask, condition_windows, left_out
-from corticode.run.folder import FitResult, MapResult, Run, hash_of, write_table
+from corticode.run.folder import (
+    FitResult,
+    MapResult,
+    Run,
+    hash_of,
+    read_csv,
+    read_result,
+    write_table,
+)
 from corticode.run.map_tables import write_map_tables
-from corticode.run.maps import map_findings
+from corticode.run.maps import MapTask, map_findings
 from corticode.run.tables import TABLES
 from corticode.run.tasks import RELIABILITY, Plan
 from corticode.study.conditions import Condition
@@ -202,7 +216,9 @@ def make_condition_scores(made: Scored) -> Made:
 
 def make_region_sets(made: Scored) -> Made:
     """``region_sets.csv``."""
-    return region_set_tables(made.plan.region_sets, made.plan.tasks, made.animal_scores)
+    plan = made.plan
+    judging = [task for task in plan.maps if task.settings.region_sets]
+    return region_set_tables(plan.region_sets, plan.tasks, made.animal_scores, judging)
 
 
 def make_groups(made: Scored) -> Made:
@@ -873,7 +889,10 @@ def _trained_on(task: FitTask) -> tuple[int, float]:
 
 
 def region_set_tables(
-    sets: Sequence[RegionSetKeys], fits: Sequence[FitTask], animal_scores: pd.DataFrame
+    sets: Sequence[RegionSetKeys],
+    fits: Sequence[FitTask],
+    animal_scores: pd.DataFrame,
+    judging: Sequence[MapTask] = (),
 ) -> tuple[list[pd.DataFrame], list[Finding]]:
     """A table a condition: each set's necessity and sufficiency, its rank, and pairs in words.
 
@@ -885,6 +904,8 @@ def region_set_tables(
         Every fit of the run.
     animal_scores
         Of the run.
+    judging
+        What decoders with region dropout were given sets alone for.
 
     Returns
     -------
@@ -902,14 +923,12 @@ def region_set_tables(
             continue
         table = found.table.copy()
         fit = next(task for task in fits if task.condition.name == condition)
+        alone = [one for one in judging if one.fit.condition.name == dropout_name(condition)]
         ranks = []
         for one in own:
-            try:
-                ranks.append(_rank(one, fit))
-            except (DataError, StudyError) as error:
-                ranks.append({})
-                reason = f"not set beside random sets: {error}"
-                findings.append(Finding("region", reason, item=one.name))
+            row, odd = _rank(one, fit, alone)
+            ranks.append(row)
+            findings += odd
         table = table.join(pd.DataFrame(ranks, index=table.index))
         pairs = pd.DataFrame({"set": "together", "words": list(found.words[len(own) :])})
         table = pd.concat([table, pairs], ignore_index=True) if len(pairs) else table
@@ -918,25 +937,75 @@ def region_set_tables(
     return tables, findings
 
 
-def _rank(one: RegionSetKeys, fit: FitTask) -> dict[str, object]:
-    """How a set stands among random sets of its size, by linear decoders."""
+def _rank(
+    one: RegionSetKeys, fit: FitTask, judging: Sequence[MapTask]
+) -> tuple[dict[str, object], list[Finding]]:
+    """How a set stands among others of its size: by networks, and by linear decoders."""
     if one.n_sets == 0:
-        return {}
+        return {}, []
     windows = condition_windows(load_sessions(fit.prepared), fit.condition, table=fit.table)
     fewest = EVERY if fit.condition.target.events is None else 1
     every = max(fewest, round(windows.n_windows / MOST_WINDOWS))
-    found: RegionSets = compare_region_sets(
-        windows, one.regions, fit.table, n_sets=one.n_sets, every=every
-    )
+    row: dict[str, object] = {}
+    findings = []
+    try:
+        linear: RegionSets = compare_region_sets(
+            windows, one.regions, fit.table, n_sets=one.n_sets, every=every
+        )
+    except (DataError, StudyError) as error:
+        reason = f"not set beside random sets by linear decoders: {error}"
+        findings.append(Finding("region", reason, item=one.name))
+    else:
+        row = {
+            "linear_value": linear.value,
+            "linear_value_of_all": linear.value_of_all,
+            "linear_percentile": linear.rank.percentile,
+            "linear_percentile_symmetric": linear.rank.percentile_symmetric,
+            "linear_words": linear.words,
+        }
+        if fit.condition.network.kind in LINEAR:
+            own = JudgedSet(linear.value, linear.value_of_all, linear.rank, linear.words)
+            return _judged_row(LINEAR_DECODER, own) | row, findings
+    judged = _judged(one, fit, judging)
+    return ({} if judged is None else _judged_row(*judged)) | row, findings
+
+
+def _judged_row(decoder: str, judged: JudgedSet) -> dict[str, object]:
+    rank = judged.rank
     return {
-        "linear_value": found.value,
-        "linear_value_of_all": found.value_of_all,
-        "n_random": found.random.size,
-        "percentile": found.percentile,
-        "n_symmetric": found.symmetric.size,
-        "percentile_symmetric": found.percentile_symmetric,
-        "linear_words": found.words,
+        "judged_by": decoder,
+        "judged_value": judged.value,
+        "judged_value_of_all": judged.value_of_all,
+        "n_random": rank.random.size,
+        "percentile": rank.percentile,
+        "p": rank.p,
+        "n_symmetric": rank.symmetric.size,
+        "percentile_symmetric": rank.percentile_symmetric,
+        "p_symmetric": rank.p_symmetric,
+        "rank_words": judged.words,
     }
+
+
+def _judged(
+    one: RegionSetKeys, fit: FitTask, judging: Sequence[MapTask]
+) -> tuple[str, JudgedSet] | None:
+    """How a set stands by decoders with region dropout; None where none was given it alone."""
+    made = [
+        (task, found)
+        for task in judging
+        if (found := read_result(task.folder, MapResult)) is not None
+        and found.left_out is None
+        and one.name in found.details["sets"]
+    ]
+    if not made:
+        return None
+    details = made[0][1].details
+    drawn = details["sets"][one.name]
+    random, symmetric = (tuple(map(tuple, drawn[name])) for name in ("random", "symmetric"))
+    sets = SetsBeside(tuple(drawn["chosen"]), random, symmetric, bool(drawn["may_overlap"]))
+    scores = [read_csv(task.folder / "occlusion_sessions.csv") for task, _ in made]
+    decoder = f"{fit.condition.network.kind} trained with region dropout"
+    return decoder, judge_set(sets, scores, details["metric"], decoder, details["n_regions"])
 
 
 def make_confounds(made: Scored) -> Made:

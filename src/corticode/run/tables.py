@@ -50,10 +50,11 @@ TABLES: Mapping[str, Table] = {
         made_by="score_tables.make_confounds",
     ),
     "region_sets": Table(
-        "Needed, and enough?",
+        "Necessary, and sufficient?",
         "name sets of regions under [[region_set]] of the study file",
-        "condition set value_all value_without value_only needed enough percentile words "
-        "linear_words",
+        # Older runs call the verdicts needed and enough.
+        "condition set value_all value_without value_only necessary sufficient needed enough "
+        "judged_by percentile p words rank_words linear_words",
         made_by="score_tables.make_region_sets",
     ),
     "learning_curve": Table(
@@ -198,6 +199,10 @@ TEXT_COLUMNS = frozenset(
         "set",
         "needed",
         "enough",
+        "necessary",
+        "sufficient",
+        "judged_by",
+        "rank_words",
         "linear_words",
         "input",
         "verdict",

@@ -55,7 +55,7 @@ from corticode.data.targets import Target, event_frames, is_wide, without_trials
 from corticode.data.trials import TrialTimes
 from corticode.data.windows import sessions_without_windows, targets_of, trial_findings
 from corticode.decode.decoder import FORMAT
-from corticode.decode.settings import Network
+from corticode.decode.settings import Network, plain_training
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import (
@@ -66,7 +66,8 @@ from corticode.errors import (
     MissingDataError,
     StudyError,
 )
-from corticode.explain.settings import KINDS, MapSettings, Selection
+from corticode.evaluate.region_sets import dropout_name
+from corticode.explain.settings import KINDS, OCCLUSION, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings, shortened_sessions
 from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
 from corticode.run.maps import MapTask
@@ -135,7 +136,32 @@ def wanted_maps(study: Study) -> dict[str, list[tuple[MapSettings, bool]]]:
     for condition in study.conditions:
         if isinstance(condition.regions, SelectionKeys):
             add(Selection(**condition.regions.model_dump()).map_settings)
+    for settings in judged_sets(study):
+        add(settings)
     return wanted
+
+
+def judged_sets(study: Study) -> list[MapSettings]:
+    """How decoders trained with region dropout are given sets of regions alone, by condition.
+
+    They are done as maps are, and are none: they stand in no table of maps.
+    """
+    names = {condition.name for condition in study.conditions}
+    asked: dict[str, list[RegionSetKeys]] = {}
+    for keys in study.region_sets:
+        name = dropout_name(keys.condition)
+        if keys.n_sets and name in names:
+            asked.setdefault(name, []).append(keys)
+    return [
+        MapSettings(
+            "region sets",
+            name,
+            OCCLUSION,
+            fill="zero",
+            region_sets=tuple((one.name, tuple(one.regions), one.n_sets) for one in sets),
+        )
+        for name, sets in asked.items()
+    ]
 
 
 def permuted_likes(name: str, conditions: Sequence[ConditionKeys]) -> list[str]:
@@ -189,9 +215,12 @@ def map_key(
     fit: FitTask, settings: MapSettings, random_seeds: Sequence[int], is_first: bool
 ) -> str:
     """The key of a map: that of its fit, how it is made, and what stands beside."""
-    plain: Mapping[str, object] = {
+    plain: dict[str, object] = {
         k: v for k, v in asdict(settings).items() if k not in ("name", "condition", "n_random")
     }
+    if not settings.region_sets:
+        # Maps of versions that knew no such sets keep their keys.
+        del plain["region_sets"]
     content = {"fit": fit.key, "map": plain, "random": list(random_seeds), "first": is_first}
     return hash_of(content | {"format": MAP_FORMAT})
 
@@ -1048,6 +1077,7 @@ def fit_key(
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
     if not condition.behavior:
         del settings["behavior"]
+    settings["training"] = plain_training(condition.training)
     # What it changed of the frames is in the recordings' keys.
     target = without_trials(settings["target"])
     settings["target"] = {k: v for k, v in target.items() if k != "on_frames"}

@@ -281,6 +281,19 @@ class NetworkKeys(_Keys):
     )
 
 
+class AugmentKeys(_Keys):
+    """How training windows are varied each time they are seen, in a condition's `training`."""
+
+    region_dropout: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Traces: fraction of training windows that show a random set of the regions, "
+        "of a size drawn evenly on a logarithmic scale from one region to all; the rest enters as "
+        "0. Sets of regions can be judged by decoders so trained.",
+    )
+
+
 class TrainingKeys(_Keys):
     """How it is fitted."""
 
@@ -325,6 +338,9 @@ class TrainingKeys(_Keys):
     )
     drop_last: bool | None = Field(
         None, description="An epoch's last batch is left out where it is not full."
+    )
+    augment: AugmentKeys | None = Field(
+        None, description="How training windows are varied, as `{ region_dropout = 0.5 }`."
     )
     keep_train: bool | None = Field(
         None, description="Keep the predictions of training windows as well."
@@ -554,11 +570,15 @@ class GeneralisationKeys(_Keys):
 
 
 class RegionSetKeys(_Keys):
-    """Is a set of regions needed, and is it enough? Two conditions beside one, and random sets.
+    """Is a set of regions necessary, and is it sufficient? Conditions beside one, and random sets.
 
     The same decoder is trained without the set and on the set alone: `NAME: without SET` and
-    `NAME: SET only`. The set's value is also found among random and mirror-symmetric sets of its
-    size, by linear decoders of whole windows.
+    `NAME: SET only`. The set is also ranked among random and mirror-symmetric sets of its size
+    that share no region with it, p = (1 + those that reach as much) / (1 + sets), by the
+    condition's own kind of network: one more condition, `NAME: region dropout`, is trained to
+    decode from whatever regions it is given (`training.augment.region_dropout = 0.5`), and given
+    each set alone; beside it stand linear decoders refitted to each set. A linear condition is
+    ranked by the linear decoders alone.
     """
 
     name: str = Field(min_length=1, description="What the set is called.")
@@ -566,7 +586,12 @@ class RegionSetKeys(_Keys):
     regions: list[int | str] = Field(
         min_length=1, description="The set: numbers, names, groups, sides."
     )
-    n_sets: int = Field(200, ge=0, description="Random sets of its size; 0 draws none.")
+    n_sets: int = Field(
+        200,
+        ge=0,
+        description="Random sets of its size; below 99 there is a rank and no p; 0 draws none, and "
+        "no decoder with region dropout is trained.",
+    )
 
 
 class ComparisonKeys(_Keys):

@@ -22,10 +22,10 @@ from corticode.data.readers.lookup import is_file
 from corticode.data.targets import Target
 from corticode.data.trials import TrialTimes
 from corticode.data.windows import WindowShape
-from corticode.decode.settings import Network, Training
+from corticode.decode.settings import LINEAR, Augment, Network, Training
 from corticode.errors import Finding, MissingDataError, StudyError
 from corticode.evaluate.confounds import behavior_control, control_names
-from corticode.evaluate.region_sets import set_names
+from corticode.evaluate.region_sets import dropout_name, set_names
 from corticode.explain.masks import Circle, PixelMask, read_drawn_mask
 from corticode.explain.settings import KINDS, OCCLUSION, MapSettings, OwnMask, Selection
 from corticode.study.conditions import Condition
@@ -72,6 +72,9 @@ WHERE_TESTED: Mapping[str, tuple[str, str]] = {
 PRESETS = ("recommended", "online", "text", "code")
 
 
+# Of decoders that judge sets of regions: what needs whole windows to be found is learned from half
+# of them (with all of them dropped, a gru took several times the epochs to find it).
+REGION_DROPOUT = 0.5
 MERGED = ("preprocess", "window", "training", "target")
 # At which trials are decoded, for one condition.
 MOST_LAGS = 200
@@ -603,6 +606,30 @@ def _set_controls(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, 
             without, only = set_names(table["condition"], name)
             yield without, table["condition"], {"regions": ["not", *regions]}
             yield only, table["condition"], {"regions": regions}
+            # A linear decoder is refitted to each set, and needs no such training.
+            if table.get("n_sets") != 0 and _network_kind(raw, table["condition"]) not in LINEAR:
+                augment = {"augment": {"region_dropout": REGION_DROPOUT}}
+                yield dropout_name(table["condition"]), table["condition"], {"training": augment}
+
+
+def _network_kind(raw: Mapping[str, Any], name: str) -> str:
+    """The kind of a condition's network, as far as the file's own keys tell."""
+    given = {c["name"]: c for c in _named_tables(raw)}
+    seen: set[str] = set()
+    while name in given and name not in seen:
+        seen.add(name)
+        network = given[name].get("network")
+        if isinstance(network, Mapping):
+            return str(network.get("kind", ""))
+        name = str(given[name].get("like", ""))
+    return ""
+
+
+def _named_tables(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The conditions of a file that have a name."""
+    given = raw.get("condition")
+    tables = given if isinstance(given, list) else []
+    return [t for t in tables if isinstance(t, Mapping) and isinstance(t.get("name"), str)]
 
 
 def _curve_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -854,6 +881,17 @@ def set_faults(
             yield f"{where} is of {one.condition!r}; give one of traces that sees all regions"
         elif one.regions[0] == "not":
             yield f"{where} begins with 'not'; name the regions that are in it"
+        judge = conditions.get(dropout_name(one.condition))
+        if one.n_sets and judge is not None and not _drops_regions(judge):
+            yield (
+                f"{where} is judged by condition {judge.name!r}, which drops no regions; give it "
+                "training = { augment = { region_dropout = 0.5 } }, or another name"
+            )
+
+
+def _drops_regions(keys: ConditionKeys) -> bool:
+    augment = keys.training and keys.training.augment
+    return bool(augment and augment.region_dropout)
 
 
 def comparison_faults(
@@ -961,10 +999,13 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         network_of(keys),
         Training(
             **_given(
-                **training.model_dump(exclude={"keep_train", "penalty"}),
+                **training.model_dump(exclude={"keep_train", "penalty", "augment"}),
                 penalty=tuple(training.penalty)
                 if isinstance(training.penalty, list)
                 else training.penalty,
+                augment=None
+                if training.augment is None
+                else Augment(**_given(**training.augment.model_dump())),
             )
         ),
         Target(
@@ -1270,7 +1311,13 @@ def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     for name in own:
         stem = name.removesuffix("_s").removesuffix("_frames")
         replaced |= {stem, f"{stem}_s", f"{stem}_frames"}
-    return {k: v for k, v in base.items() if k not in replaced} | dict(own)
+    # A table within, how windows are varied say, is merged key by key too.
+    within = {
+        k: _merge(base[k], v)
+        for k, v in own.items()
+        if isinstance(v, Mapping) and isinstance(base.get(k), Mapping)
+    }
+    return {k: v for k, v in base.items() if k not in replaced} | dict(own) | within
 
 
 def _setting_fault(keys: ConditionKeys) -> str | None:

@@ -29,6 +29,7 @@ OF_EPOCHS = (
     "validations",
     "patience",
     "drop_last",
+    "augment",
 )
 OF_MOVIES = ("windows", "run_windows", "share", "freeze_batch_norm", "mixed_precision")
 OF_CNN = ("backbone", "flavour", "weights", "drop_connect")
@@ -158,6 +159,8 @@ def _of_network(keys: ConditionKeys) -> _Unused:
 
 def _of_training(keys: ConditionKeys) -> _Unused:
     network, target = keys.network or NetworkKeys(), keys.target or TargetKeys()
+    if network.kind in MOVIE:
+        yield ("augment",), "region_dropout leaves out regions of traces, and movies have none"
     if network.kind in LINEAR:
         yield OF_EPOCHS, f"a {network.kind!r} is fitted in one go, without epochs"
     else:
