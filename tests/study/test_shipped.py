@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.conftest import MAP_STUDY, InlineExecutor
 
+from corticode.decode.predictions import Predictions
 from corticode.errors import MissingDataError, StudyError
 from corticode.report.values import without_key
 from corticode.run.check import check_study
@@ -137,6 +138,39 @@ def test_what_is_missing_is_said():
         open_study("paper-code")
     with pytest.raises(MissingDataError, match="or one of paper-text, paper-code, recommended"):
         open_study("paper-cod")
+
+
+@pytest.mark.study
+def test_shifts_controls_and_maps_of_the_shipped_study_find_each_other(linear_cohort):
+    """The gru keeps training windows, and its like do not: controls and references are theirs."""
+    raw = shipped("paper-code")
+    asked = ("gru", "gru, permuted labels", "gru, shift -10", "gru, shift 10")
+    raw["condition"] = [one for one in raw["condition"] if one["name"] in asked]
+    raw["condition"][0] |= {"network": {"kind": "gru", "units": 4}}
+    raw["condition"][0]["training"] |= {"epochs": 1}
+    few = {"n_windows": 30, "background": 10, "n_random": 1, "n_orders": 0, "convergence": False}
+    raw["map"] = [one | few for one in raw["map"] if one["condition"] == "gru"]
+    shifts = next(one for one in raw["comparison"] if one["name"] == "Fig. 5C")
+    raw["comparison"] = [shifts | {"conditions": list(asked[2:])}]
+    raw |= {"target": {"signal": "run"}, "data": {"catalogue": "sessions.csv"}}
+    raw["folds"] = {"only": ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4"]}
+    execute_study(
+        study_of(raw, linear_cohort / "paper.toml"),
+        linear_cohort / "run",
+        executor=InlineExecutor(),
+    )
+    run = Run(linear_cohort / "run")
+    against = run.read_table("comparisons")[["condition_a", "condition_b"]].drop_duplicates()
+    assert against.to_numpy().tolist() == [[name, "gru"] for name in asked[2:]]
+    assert set(run.read_table("shift_references")["condition"]) == set(asked[2:])
+    beside = run.read_table("map_permuted")
+    assert (beside["condition"] == "gru").all()
+    assert beside[["n_decoders", "n_permuted"]].to_numpy().tolist() == [[3, 3]] * 6
+    assert set(run.read_table("condition_scores")["condition"]) == set(asked)
+    for name in asked:
+        folder = run.fit_folder(name, "test-m1_valid-m2", 0)
+        parts = set(Predictions.load(folder / "predictions.npz").part.tolist())
+        assert parts == ({0, 1, 2} if name == "gru" else {1, 2})
 
 
 def test_a_figure_of_the_shipped_study_runs(linear_cohort):
