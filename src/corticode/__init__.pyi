@@ -9,6 +9,7 @@ from .data.preprocess import Preprocessing as Preprocessing
 from .data.session import Session as Session
 from .data.session import open_session as open_session
 from .data.targets import Target as Target
+from .data.trials import TrialTimes as TrialTimes
 from .data.windows import Windows as Windows
 from .data.windows import WindowShape as WindowShape
 from .data.windows import cut_windows as cut_windows

@@ -19,6 +19,7 @@ from corticode.evaluate.refits import (
     column_aucs,
     column_correlations,
     permute_and_refit,
+    permute_trials_and_refit,
     refit_aucs,
 )
 
@@ -259,3 +260,32 @@ def test_column_aucs_are_the_tables(rows):
     found = column_aucs(np.stack([score, score[::-1]], 1), np.stack([label, label[::-1]], 1))
     wanted = binary_scores(label, score)["auc"]
     assert found.tolist() == pytest.approx([wanted, wanted], nan_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["binary", "value"])
+def test_trials_are_permuted_within_sessions(kind):
+    """A planted cohort has the smallest p; one whose traces know nothing has any."""
+    found = {}
+    for strength in (0.0, 1.0):
+        sessions = []
+        for k in range(4):
+            rng = np.random.default_rng(k)
+            cue, label = np.zeros(400), np.full(400, np.nan)
+            traces = rng.normal(size=(400, 3))
+            events = np.arange(10, 390, 10)
+            drawn = rng.normal(size=events.size)
+            cue[events], label[events] = 1, drawn > 0 if kind == "binary" else drawn
+            # A level of the session's own is no decoding.
+            traces[events + 1, 0] += strength * label[events] + k
+            behavior = {"cue": cue, "choice": label}
+            sessions.append(
+                Session(f"m{k % 2}", f"s{k}", traces, ("1", "2", "3"), behavior, np.zeros(400, int))
+            )
+        target = Target("choice", kind, events="cue")
+        windows = cut_windows(sessions, target, WindowShape(0, 2), preprocessing=Preprocessing())
+        found[strength] = permute_trials_and_refit(windows, n_draws=99)
+    assert (found[1.0].p, found[1.0].smallest_p) == (0.01, 0.01)
+    assert found[0.0].p > 0.05
+    assert found[1.0].exchanged == dict.fromkeys(["m0", "m1"], "trials within sessions")
+    level = 0.5 if kind == "binary" else 0.0
+    assert found[1.0].permuted_mean == pytest.approx(level, abs=0.06)

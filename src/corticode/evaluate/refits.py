@@ -383,16 +383,17 @@ def permute_trials_and_refit(
     Parameters
     ----------
     windows
-        Windows of traces, one a trial, with a binary target.
+        Windows of traces, one a trial, with a binary target, or a value.
     n_draws, seed
         Orders drawn beside the observed one, and the seed of the draws.
 
     Raises
     ------
     DataError
-        The target is not binary, windows hold movies, or fewer than two sessions can be used.
+        The target is of several classes, windows hold movies, or fewer than two sessions can be
+        used.
     """
-    check_traces(windows, "refitting")
+    check_traces(windows, "refitting", ("binary", "value"))
     names, findings = usable_sessions([as_empty_predictions(windows)])
     if len(names) < 2:
         raise DataError(
@@ -409,6 +410,7 @@ def permute_trials_and_refit(
         labels,
         pd.factorize(np.array(animals))[0] if held_out == "animal" else np.arange(len(names)),
         np.tile(np.arange(n_draws + 1)[:, None], len(names)),
+        kind=windows.recipe.target.kind,
     )
     values = cohort_values(aucs, animals)
     floor = 1 / (n_draws + 1)

@@ -734,7 +734,7 @@ def _lag_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
             for lag, name in lags_of(keys).items():
                 # The target's frame is that of the event: a window behind it looks ahead.
                 shift = "shift" if keys.first_s is None else "shift_s"
-                yield name, keys.condition, {"window": {shift: -lag}}
+                yield name, keys.condition, {"window": {shift: -lag or 0}}
 
 
 def lags_of(keys: TrialTimeKeys) -> dict[float, str]:
