@@ -18,9 +18,9 @@ and writes this page; tests run them with tiny settings.
 PUBLISHED = """
 ## The published results, drawn
 
-Tables that the 2024 study published are part of the package, and its SHAP array lies beside the
-examples: real data. [`examples/gallery.py`](../examples/gallery.py) draws them as the article does,
-and sets the verdict over animals beside:
+Tables that the 2024 study published and its SHAP array are part of the package: real data.
+[`examples/gallery.py`](../examples/gallery.py) draws them as the article does, and sets the verdict
+over animals beside:
 
 ```sh
 python examples/gallery.py FOLDER     # the last line is the path of a page with all figures

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.evaluate.comparisons import compare_pair, with_families
+from corticode.evaluate.published import published_attributions
 from corticode.explain.importance_map import ImportanceMap, MapPart
 from corticode.report.canvas import Figure, save_figure
 from corticode.report.map_figures import draw_group_layout, draw_heat_map, draw_region_bars
@@ -94,8 +95,7 @@ def read_map() -> ImportanceMap:
     Splits are the ordered pairs (validation mouse, test mouse) of five; parts by animal are means
     over the four splits that it tests.
     """
-    with np.load(HERE / "shap_published.npz") as file:
-        values = file["mean_abs_shap"].astype(np.float64)
+    values = published_attributions()
     splits = list(permutations(MICE, 2))
     tested = np.array([test for _, test in splits])
     n_frames, n_regions = values.shape[1:]

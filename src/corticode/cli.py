@@ -501,10 +501,25 @@ def report(
     minute: Annotated[
         int | None, typer.Option(metavar="K", min=0, help="Which minute of it, from 0.")
     ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper",
+            help="The figures of the 2024 study instead: RUN/paper.html and RUN/figures/paper; "
+            "panels that RUN cannot fill say why.",
+        ),
+    ] = False,
 ) -> None:
     """Write RUN/report.html and methods.md, or one page of two runs, from their folders alone."""
     from corticode.report.write import EDITED, write_comparison, write_report
 
+    if paper:
+        if other is not None or movie is not None or minute is not None:
+            raise StudyError(
+                "--paper draws one run, without a movie; leave RUN_B, --movie and --minute out"
+            )
+        _write_paper(folder, figures or (), out)
+        return
     if other is None:
         _say(write_report(folder, figures or (), movie=movie, minute=minute, out=out))
         edited = folder / EDITED
@@ -516,6 +531,18 @@ def report(
     if movie is not None or minute is not None:
         raise StudyError("--movie and --minute are for the page of one run")
     _say(write_comparison(folder, other, out))
+
+
+def _write_paper(folder: Path, formats: Sequence[str], out: Path | None) -> None:
+    """Write the published figures, and say which there are not."""
+    from corticode.report.write import write_paper
+
+    page, panels = write_paper(folder, formats, out)
+    absent = [one.panel.name for one in panels if one.drawn is None]
+    if absent:
+        names = "; ".join(absent)
+        _say(f"not in this run, the page says why: {names}", err=True)
+    _say(f"{page} ({len(panels) - len(absent)} of {len(panels)} panels)")
 
 
 @app.command(short_help="A run as files for MATLAB or R.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 # Published name of a metric, and the column of scores.csv that it is.
 METRICS = {"auc": "auc", "r2": "r2", "mae_cm_per_s": "mae"}
@@ -120,6 +121,59 @@ def published_splits() -> pd.DataFrame:
     # Of length 15 the splits are those of the gru, which it is.
     known = table["metric"].isin(METRICS) & (table["condition"] != "gru, length 15")
     return table[known].reset_index(drop=True)
+
+
+@cache
+def published_attributions() -> NDArray[np.float64]:
+    """Mean |SHAP value| of each published decoder, shape (split, frame, region).
+
+    Splits are the ordered pairs (validation mouse, test mouse) of five, frames -15 to 15 of the
+    window, regions 1 to 50; of the probability, against 10,000 test windows.
+
+    References
+    ----------
+    Ajioka T, Nakai N, Yamashita O, Takumi T (2024), PLoS Comput Biol 20(3): e1011074,
+    https://doi.org/10.1371/journal.pcbi.1011074
+
+    Examples
+    --------
+    >>> published_attributions().shape
+    (20, 31, 50)
+    """
+    file = resources.files("corticode.published").joinpath("shap_published.npz")
+    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+        return np.asarray(stored["mean_abs_shap"], dtype=np.float64)
+
+
+@cache
+def published_correlations() -> pd.Series:
+    """Mean correlation of each region with run and rest over 64 sessions, by region.
+
+    References
+    ----------
+    Ajioka T, Nakai N, Yamashita O, Takumi T (2024), PLoS Comput Biol 20(3): e1011074,
+    https://doi.org/10.1371/journal.pcbi.1011074
+
+    Examples
+    --------
+    >>> float(published_correlations()["27"])
+    0.387
+    """
+    table = _read("region_behavior_correlation.csv", {"region": str})
+    return table.set_index("region")["pearson_r_mean_of_64_sessions"]
+
+
+@cache
+def published_summary(figure: str) -> pd.DataFrame:
+    """Means and SDs of one published figure: condition, metric, mean, sd, n.
+
+    Examples
+    --------
+    >>> published_summary("1C")["mean"].tolist()
+    [0.36, 0.66, 0.65, 0.58, 0.8]
+    """
+    table = _read("published_summary.csv", {})
+    return table[table["figure"] == figure].drop(columns="figure").reset_index(drop=True)
 
 
 def identify_data(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from corticode.data.extraction import RADIUS_PIXELS
 from corticode.data.layouts.study2024 import read_published_regions
 from corticode.errors import DataError
-from corticode.evaluate.comparisons import check_columns
+from corticode.evaluate.comparisons import LEVEL, check_columns
 from corticode.explain.importance_map import ImportanceMap
 from corticode.report.canvas import (
     COLUMN_MM,
@@ -29,7 +29,7 @@ from corticode.report.canvas import (
     shortened,
     styled,
 )
-from corticode.report.score_figures import METRIC_NAMES
+from corticode.report.score_figures import METRIC_NAMES, STAR, p_in_words
 
 PUBLISHED_SIDE = 128
 CORNERS = 24
@@ -42,8 +42,10 @@ FROM_PUBLISHED = (
     "picture to ±1.3 pixels and not registered to these animals; no shapes were published."
 )
 MOST_LABELS = 60
+UNIT_WORDS = {"share": "fraction of the total"}
 UNGROUPED, UNGROUPED_COLOUR = ("", "none"), "#bdbdbd"
 MOST_IMAGES, FEWEST_IMAGES, MOST_MASKS = 6, 4, 40
+MOST_IN_A_ROW = 8
 # Seen on dark and bright cortex alike, and on both colours of the maps.
 OUTLINE = "#00c8ff"
 
@@ -206,13 +208,15 @@ def _is_published(centres: Sequence[Sequence[float]] | NDArray[np.float64]) -> b
 
 
 @styled
-def draw_heat_map(found: ImportanceMap) -> Figure:
+def draw_heat_map(found: ImportanceMap, beside: ImportanceMap | None = None) -> Figure:
     """Mean |contribution| by region and frame of the window.
 
     Parameters
     ----------
     found
         A map over frames and regions.
+    beside
+        The published one of the same regions, drawn beside it in a scale of its own; None: none.
 
     Raises
     ------
@@ -231,8 +235,20 @@ def draw_heat_map(found: ImportanceMap) -> Figure:
             f"a map over {', '.join(found.axes)} is no heat map of regions over frames; draw one "
             "over ('frame', 'region')"
         )
-    figure, axes = new_figure(COLUMN_MM, min(150, 24 + 2.3 * len(found.names)))
-    drawn: Axes = axes[0, 0]
+    shown = [found] if beside is None else [found, beside]
+    height = min(150, 24 + 2.3 * len(found.names))
+    figure, axes = new_figure(COLUMN_MM * len(shown), height, columns=len(shown))
+    for drawn, one in zip(axes[0], shown, strict=True):
+        bar = figure.colorbar(_draw_heat(drawn, one), ax=drawn, shrink=0.5, pad=0.02)
+        bar.set_label(f"mean |contribution| ({UNIT_WORDS.get(one.unit, one.unit)})")
+        bar.outline.set_visible(False)
+    if beside is not None:
+        axes[0, 0].set_title("this run")
+        axes[0, 1].set_title("published (2024)")
+    return figure
+
+
+def _draw_heat(drawn: Axes, found: ImportanceMap) -> AxesImage:
     rate = found.frame_rate_hz or 1.0
     half = 0.5 / rate
     extent = (found.frames[0] / rate - half, found.frames[-1] / rate + half)
@@ -249,10 +265,7 @@ def draw_heat_map(found: ImportanceMap) -> Figure:
     unit = "s" if found.frame_rate_hz else "frames"
     drawn.set(xlabel=f"time from the decoded frame ({unit})", ylabel="region")
     drawn.axvline(0, color="white", lw=0.5, ls=":")
-    bar = figure.colorbar(image, ax=drawn, shrink=0.5, pad=0.02)
-    bar.set_label(f"mean |contribution| ({found.unit})")
-    bar.outline.set_visible(False)
-    return figure
+    return image
 
 
 @styled
@@ -261,6 +274,7 @@ def draw_region_bars(
     control: pd.DataFrame | None = None,
     groups: Mapping[str, str] | None = None,
     control_name: str = "permuted labels",
+    published: Mapping[str, float] | None = None,
 ) -> Figure:
     """What share of a map each region holds, beside that in decoders that learnt nothing.
 
@@ -274,6 +288,8 @@ def draw_region_bars(
         Group of each region, which colours its bar; None: one colour.
     control_name
         What the control is, for the legend.
+    published
+        The published share of each region; None: none.
 
     Returns
     -------
@@ -305,6 +321,7 @@ def draw_region_bars(
         drawn.plot(np.full(values.size, place), values, ".", color="black", ms=2, mew=0)
     if control is not None and not control.empty:
         _draw_control(drawn, regions, control, control_name)
+    _draw_published(drawn, regions, published)
     drawn.axhline(1 / len(regions), color=GREY, lw=0.6, ls=":", label="even share")
     for name in named:
         colour = group_colour(named, name)
@@ -389,13 +406,15 @@ def draw_group_layout(
 
 
 @styled
-def draw_correlations(table: pd.DataFrame) -> Figure:
+def draw_correlations(table: pd.DataFrame, published: Mapping[str, float] | None = None) -> Figure:
     """How each region's trace goes with behaviour: mean over sessions of each animal.
 
     Parameters
     ----------
     table
         One row a session and region: animal, session, region, pearson_r.
+    published
+        The published correlation of each region; None: none.
 
     Examples
     --------
@@ -421,6 +440,7 @@ def draw_correlations(table: pd.DataFrame) -> Figure:
             mew=0,
             label=shortened(animal, 14),
         )
+    _draw_published(drawn, regions, published)
     drawn.axhline(0, color="black", lw=0.6)
     _label_regions(drawn.set_xticks, regions)
     drawn.tick_params(axis="x", labelsize=5, length=0, labelrotation=90)
@@ -428,6 +448,18 @@ def draw_correlations(table: pd.DataFrame) -> Figure:
     drawn.set_xlim(-0.7, len(regions) - 0.3)
     drawn.legend(title="animal (bar: mean)", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def _draw_published(
+    drawn: Axes, regions: Sequence[str], published: Mapping[str, float] | None
+) -> None:
+    """Open diamonds at the published values of regions."""
+    if published:
+        places = [k for k, region in enumerate(regions) if region in published]
+        known = [published[regions[k]] for k in places]
+        drawn.plot(
+            places, known, "D", color=GREY, mfc="none", ms=2.6, mew=0.6, label="published (2024)"
+        )
 
 
 def group_colour(groups: Sequence[str], group: str) -> str:
@@ -489,43 +521,81 @@ def draw_square_map(
     axes[0, 0].set(title=f"loss of {unit}", xlabel="column of cells", ylabel="row of cells")
     _number_cells(axes[0, 0], values.shape)
     if mean_image is not None:
-        rows, width = mean_image.shape
-        extent = (-0.5, width - 0.5, rows - 0.5, -0.5)
-        _draw_grey(axes[0, 1], mean_image, extent=extent)
-        # Cells that cost nothing are clear: the cortex below them is seen.
-        strength = 0.75 * np.clip(np.abs(values) / reach, 0, 1)
-        _draw_cells(axes[0, 1], values, reach, extent=extent, alpha=strength)
+        _draw_over(axes[0, 1], values, reach, mean_image)
         if outlines is not None:
             _draw_outlines(axes[0, 1], outlines, mean_image.shape)
         axes[0, 1].set(title="over the mean image", xticks=[], yticks=[])
     bar = figure.colorbar(image, ax=axes[0, -1], shrink=0.8, pad=0.03)
-    bar.set_label(f"uncovered less covered ({unit})")
+    bar.set_label(f"uncovered minus covered ({unit})")
     bar.outline.set_visible(False)
     return figure
 
 
 @styled
-def draw_session_maps(maps: Mapping[str, NDArray[np.floating]], unit: str = "AUC") -> Figure:
+def draw_square_overlay(
+    values: NDArray[np.floating],
+    mean_image: NDArray[np.floating],
+    unit: str = "AUC",
+    outlines: RegionOutlines | None = None,
+) -> Figure:
+    """What covering each cell costs, laid over a mean image alone.
+
+    Parameters
+    ----------
+    values, mean_image, unit, outlines
+        As in `draw_square_map`.
+
+    Examples
+    --------
+    >>> len(draw_square_overlay(np.eye(8), np.eye(16)).axes)
+    2
+    """
+    figure, axes = new_figure(COLUMN_MM, 68)
+    image = _draw_over(axes[0, 0], values, _reach(values), mean_image)
+    if outlines is not None:
+        _draw_outlines(axes[0, 0], outlines, mean_image.shape)
+    axes[0, 0].set(xticks=[], yticks=[])
+    bar = figure.colorbar(image, ax=axes[0, 0], shrink=0.8, pad=0.03)
+    bar.set_label(f"uncovered minus covered ({unit})")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def draw_session_maps(
+    maps: Mapping[str, NDArray[np.floating]],
+    unit: str = "AUC",
+    images: Mapping[str, NDArray[np.floating]] | None = None,
+    *,
+    all_sessions: bool = False,
+) -> Figure:
     """What covering each cell costs in each session, all in one scale, a row an animal.
 
     Parameters
     ----------
     maps
-        By ``animal/session``, shape (row, column) each; the first six of an animal are drawn.
+        By ``animal/session``, shape (row, column) each.
     unit
         Of the values.
+    images
+        The mean image of each session, over which its map is laid; None: none.
+    all_sessions
+        Whether every session is drawn, eight a row, and not the first six of an animal.
 
     Examples
     --------
     >>> len(draw_session_maps({"m1/a": np.eye(8), "m1/b": np.eye(8), "m2/a": np.eye(8)}).axes)
     5
     """
-    figure, panels = _panels(maps)
+    figure, panels = _panels(maps, all_sessions=all_sessions)
     reach = _reach(np.stack(list(maps.values())))
     for drawn, name in panels:
-        image = _draw_cells(drawn, maps[name], reach)
+        if name in (images or {}):
+            image = _draw_over(drawn, maps[name], reach, (images or {})[name])
+        else:
+            image = _draw_cells(drawn, maps[name], reach)
     bar = figure.colorbar(image, ax=figure.axes, shrink=0.8, pad=0.02, aspect=30)
-    bar.set_label(f"uncovered less covered ({unit})")
+    bar.set_label(f"uncovered minus covered ({unit})")
     bar.outline.set_visible(False)
     return figure
 
@@ -558,6 +628,127 @@ def draw_mask_costs(table: pd.DataFrame) -> Figure:
     drawn.set_yticks(places, [shortened(name, 24) for name in shown["mask"]])
     metric = METRIC_NAMES.get(str(shown["metric"].iloc[0]), str(shown["metric"].iloc[0]))
     drawn.set(xlabel=f"loss of {metric} where it is covered", ylim=(len(shown) - 0.5, -0.5))
+    return figure
+
+
+@styled
+def draw_region_test(
+    table: pd.DataFrame,
+    unit: str,
+    groups: Mapping[str, str] | None = None,
+    published: Mapping[str, float] | None = None,
+) -> Figure:
+    """Mean |contribution| by region beside permuted labels, and the differences of the animals.
+
+    Parameters
+    ----------
+    table
+        As ``map_permuted.csv`` of one map: region, value, permuted_value, p_splits_holm,
+        difference, low, high.
+    unit
+        Of the values.
+    groups
+        Group of each region, which colours its bar; None: one colour.
+    published
+        The published value of each region; None: none.
+
+    Returns
+    -------
+    Figure
+        Above, bars with a line at the decoders of permuted labels, and a star where the rank sum
+        over splits tells them apart (Holm). Below, the animals' difference with its 95 % interval,
+        filled where that leaves 0 out.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"region": ["a"], "value": [0.2], "permuted_value": [0.1],
+    ...     "p_splits_holm": [0.01], "difference": [0.1], "low": [0.05], "high": [0.15]})
+    >>> [text.get_text() for text in draw_region_test(table, "probability").axes[0].texts]
+    ['*']
+    """
+    needed = ("region", "value", "permuted_value", "p_splits_holm", "difference", "low", "high")
+    check_columns(table, needed, "regions beside permuted labels")
+    regions = [str(name) for name in table["region"]]
+    places = np.arange(len(regions))
+    figure, axes = new_figure(PAGE_MM, 96, rows=2, sharex=True, height_ratios=(3, 2))
+    above, below = axes[:, 0]
+    named = list(dict.fromkeys((groups or {}).values()))
+    colours = [
+        group_colour(named, groups[one]) if groups and one in groups else colour_of(0)
+        for one in regions
+    ]
+    above.bar(places, table["value"], color=colours, width=0.72, alpha=0.75)
+    above.plot(
+        places, table["permuted_value"], "_", color="black", ms=5, mew=0.9, label="permuted labels"
+    )
+    _draw_published(above, regions, published)
+    tops = table[["value", "permuted_value"]].to_numpy().max(axis=1)
+    for place in places[(table["p_splits_holm"] < LEVEL).to_numpy()]:
+        above.text(place, tops[place], STAR, ha="center", va="bottom", fontsize=7)
+    for name in named:
+        above.bar([0], [0], color=group_colour(named, name), alpha=0.75, label=_group_words(name))
+    above.legend(loc="upper left", ncols=4, bbox_to_anchor=(0, 1.3), borderaxespad=0)
+    above.set_ylabel(f"mean |contribution|\n({unit})")
+    above.margins(y=0.12)
+    outside = ((table["low"] > 0) | (table["high"] < 0)).to_numpy()
+    below.vlines(places, table["low"], table["high"], color="black", lw=0.8)
+    for is_outside, face in ((True, "black"), (False, "white")):
+        own = outside == is_outside
+        below.plot(
+            places[own], table["difference"][own], "o", color="black", mfc=face, ms=2.6, mew=0.7
+        )
+    below.axhline(0, color=GREY, lw=0.6, ls="--", zorder=0)
+    _label_regions(below.set_xticks, regions)
+    below.tick_params(axis="x", labelsize=5, length=0, labelrotation=90)
+    below.set(xlabel="region", ylabel="minus permuted,\nby animal", xlim=(-0.7, len(regions) - 0.3))
+    return figure
+
+
+@styled
+def draw_covered(
+    row: pd.Series, covered: NDArray[np.bool_], image: NDArray[np.floating] | None = None
+) -> Figure:
+    """Scores with nothing and with one mask covered, what that costs animals, and the mask.
+
+    Parameters
+    ----------
+    row
+        A mask's row of ``occlusion.csv``: metric, pooled_whole, sd_whole, pooled_covered,
+        sd_covered, p_splits, score, low, high.
+    covered
+        The mask, shape (row, column).
+    image
+        A mean image of that shape, over which it is drawn; None: none.
+
+    Examples
+    --------
+    >>> row = pd.Series({"metric": "auc", "pooled_whole": 0.95, "sd_whole": 0.03,
+    ...     "pooled_covered": 0.9, "sd_covered": 0.05, "p_splits": 0.01, "score": 0.05,
+    ...     "low": 0.02, "high": 0.08})
+    >>> len(draw_covered(row, np.eye(8) > 0).axes)
+    3
+    """
+    figure, axes = new_figure(PAGE_MM * 0.85, 58, columns=3, width_ratios=(3, 2, 4))
+    pooled, cost, mask = axes[0]
+    metric = METRIC_NAMES.get(str(row["metric"]), str(row["metric"]))
+    values = [row["pooled_whole"], row["pooled_covered"]]
+    spread = [row["sd_whole"], row["sd_covered"]]
+    pooled.errorbar([0, 1], values, np.nan_to_num(spread), fmt="o", color=colour_of(0), ms=4)
+    star = f" {STAR}" if row["p_splits"] < LEVEL else ""
+    pooled.set_title(f"splits, as published:\n{p_in_words(row['p_splits'])}{star}")
+    pooled.set_xticks([0, 1], ["whole", "covered"])
+    pooled.set(xlim=(-0.5, 1.5), ylabel=f"{metric}, all windows of a split (± SD)")
+    outside = bool(row["low"] > 0 or row["high"] < 0)
+    cost.vlines(0, row["low"], row["high"], color="black", lw=1)
+    cost.plot(0, row["score"], "o", color="black", mfc="black" if outside else "white", ms=4)
+    cost.axhline(0, color=GREY, lw=0.6, ls="--", zorder=0)
+    cost.set_title("animals:\nwhole minus covered")
+    cost.set(xlim=(-0.5, 0.5), xticks=[], ylabel=f"{metric} within sessions (95 % interval)")
+    _draw_grey(mask, covered.astype(float) if image is None else image)
+    clear = np.where(covered, 1.0, np.nan)
+    mask.imshow(clear, cmap=SEQUENTIAL, vmin=0, vmax=1, alpha=0.6, interpolation="nearest")
+    mask.set_title("what is covered")
+    mask.set(xticks=[], yticks=[])
     return figure
 
 
@@ -599,24 +790,46 @@ def _draw_outlines(
     drawn.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
 
 
-def _panels(images: Mapping[str, Any]) -> tuple[Figure, list[tuple[Axes, str]]]:
-    """A small panel for each of the first six sessions of an animal, and its name."""
+def _panels(
+    images: Mapping[str, Any], *, all_sessions: bool = False
+) -> tuple[Figure, list[tuple[Axes, str]]]:
+    """A small panel for each of the first six sessions of an animal, or for all, and its name."""
     animals: dict[str, list[str]] = {}
     for name in images:
         animals.setdefault(name.partition("/")[0], []).append(name)
-    columns = min(MOST_IMAGES, max(map(len, animals.values())))
+    most = MOST_IN_A_ROW if all_sessions else MOST_IMAGES
+    columns = min(most, max(map(len, animals.values())))
     size = PAGE_MM / max(columns, FEWEST_IMAGES)
-    figure, axes = new_figure(size * columns, size * 1.2 * len(animals), len(animals), columns)
+    lines = [
+        (animal, animals[animal][first : first + columns])
+        for animal in in_order(animals)
+        for first in range(0, len(animals[animal]) if all_sessions else 1, columns)
+    ]
+    figure, axes = new_figure(size * columns, size * 1.2 * len(lines), len(lines), columns)
     for drawn in axes.ravel():
         drawn.set_axis_off()
     panels = []
-    for line, animal in zip(axes, in_order(animals), strict=True):
-        for drawn, name in zip(line, animals[animal], strict=False):
+    for row, (animal, names) in zip(axes, lines, strict=True):
+        for drawn, name in zip(row, names, strict=False):
             # Two short lines: ids of sessions are long, and panels stand side by side.
             session = shortened(name.partition("/")[2], 22)
             drawn.set_title(f"{shortened(animal, 20)}\n{session}", fontsize=5)
             panels.append((drawn, name))
     return figure, panels
+
+
+def _draw_over(
+    drawn: Axes,
+    values: NDArray[np.floating],
+    reach: float,
+    image: NDArray[np.floating],
+) -> AxesImage:
+    """Cells over an image in its own pixels; those that cost nothing are clear."""
+    rows, width = image.shape
+    extent = (-0.5, width - 0.5, rows - 0.5, -0.5)
+    _draw_grey(drawn, image, extent=extent)
+    strength = 0.75 * np.clip(np.abs(values) / reach, 0, 1)
+    return _draw_cells(drawn, values, reach, extent=extent, alpha=strength)
 
 
 def _draw_cells(

@@ -568,18 +568,11 @@ def _of_recordings(values: RunValues, name: str) -> Iterator[PageFigure]:
             f"Share of class 1 in {len(table)} sessions, by animal.",
             draw_class_shares(table),
         )
-    kept = values.region_traces
-    own = [trace for trace in values.traces if trace.condition == name]
-    if kept is None:
+    if values.region_traces is None:
         return
-    whose = (kept.animal, kept.session)
-    trace = next((one for one in own if (one.animal, one.session) == whose), None)
-    if trace is None:
+    figure = draw_kept_regions(values, name)
+    if figure is None:
         return
-    stretch = choose_stretch(trace, STRETCH_FRAMES)
-    frames = slice(trace.first_frame + stretch.start, trace.first_frame + stretch.stop)
-    chosen = _one_a_group(values, kept)
-    times = trace.times_s[stretch]
     yield PageFigure(
         "region-traces",
         "sessions",
@@ -587,14 +580,43 @@ def _of_recordings(values: RunValues, name: str) -> Iterator[PageFigure]:
         "The median session and the stretch of “What was said, and what was”: the first region of "
         "each group (without groups, regions at even steps), as it was decoded and divided by its "
         "own SD.",
-        f"Traces of {len(chosen)} regions over time.",
-        draw_region_traces(
-            kept.values[frames][: len(times), chosen],
-            [kept.names[k] for k in chosen],
-            times,
-            None if trace.kind == "value" else trace.target[stretch],
-            unit="s" if trace.frame_rate_hz else "frames",
-        ),
+        f"Traces of {len(_one_a_group(values, values.region_traces))} regions over time.",
+        figure,
+    )
+
+
+def draw_kept_regions(values: RunValues, name: str) -> Figure | None:
+    """Traces of one region a group, in the stretch of a session that a page shows.
+
+    Parameters
+    ----------
+    values
+        The run.
+    name
+        The condition whose sessions they are; None comes back where none of them is kept.
+
+    Examples
+    --------
+    >>> draw_kept_regions(RunValues("run"), "gru")
+    """
+    kept = values.region_traces
+    own = [trace for trace in values.traces if trace.condition == name]
+    if kept is None:
+        return None
+    whose = (kept.animal, kept.session)
+    trace = next((one for one in own if (one.animal, one.session) == whose), None)
+    if trace is None:
+        return None
+    stretch = choose_stretch(trace, STRETCH_FRAMES)
+    frames = slice(trace.first_frame + stretch.start, trace.first_frame + stretch.stop)
+    chosen = _one_a_group(values, kept)
+    times = trace.times_s[stretch]
+    return draw_region_traces(
+        kept.values[frames][: len(times), chosen],
+        [kept.names[k] for k in chosen],
+        times,
+        None if trace.kind == "value" else trace.target[stretch],
+        unit="s" if trace.frame_rate_hz else "frames",
     )
 
 

@@ -309,7 +309,11 @@ def _movie_of(recording: Recording, trace: SessionTrace) -> NDArray[Any]:
 
 
 def read_run(
-    folder: Path, *, single_predictions: bool = True, clip: ClipRequest | None = None
+    folder: Path,
+    *,
+    single_predictions: bool = True,
+    clip: ClipRequest | None = None,
+    about: str | None = None,
 ) -> RunValues:
     """Everything of a run that its report shows.
 
@@ -321,6 +325,9 @@ def read_run(
         Whether curves, traces, maps and images are read too, which take time.
     clip
         Which minute of which movie; None: one by rule, where a condition decodes movies.
+    about
+        The condition whose single predictions are read, without a movie; None: the one that a
+        report is about, and its linear baseline.
 
     Raises
     ------
@@ -361,7 +368,12 @@ def read_run(
         },
         mean_images=read_mean_images(run, provenance),
     )
-    return _with_clip(run, _with_predictions(run, values, missing), clip or ClipRequest())
+    if about is not None:
+        return _with_predictions(run, values, [about], missing)
+    shown = headline_condition(values)
+    if shown is not None:
+        values = _with_predictions(run, values, _viewed(values, shown), missing)
+    return _with_clip(run, replace(values, missing=tuple(missing)), clip or ClipRequest())
 
 
 def _read(path: Path, parse: Any, missing: list[str]) -> dict[str, Any]:
@@ -589,19 +601,24 @@ def _within(run: Run, error: CorticodeError) -> str:
     return str(error).replace(f"{run.folder}{os.sep}", "")
 
 
-def _with_predictions(run: Run, values: RunValues, missing: list[str]) -> RunValues:
-    """What only single predictions tell: curves and traces."""
-    name = headline_condition(values)
-    if name is None:
-        return replace(values, missing=tuple(missing))
-    speeds = _speeds(run.folder)
+def _viewed(values: RunValues, name: str) -> list[str]:
+    """The condition that a report is about, and what stands beside it in the viewer."""
     twin = linear_twin(values, name)
     others = [str(one["name"]) for one in values.conditions]
     viewed = dict.fromkeys([name, *([twin] if twin else []), *others])
-    scored = [one for one in viewed if (values.table("scores")["condition"] == one).any()]
+    scored = set(values.table("scores")["condition"])
+    return [one for one in viewed if one in scored][:MOST_VIEWED]
+
+
+def _with_predictions(
+    run: Run, values: RunValues, viewed: Sequence[str], missing: list[str]
+) -> RunValues:
+    """What only single predictions tell of some conditions: traces, and curves of the first."""
+    name = viewed[0]
+    speeds = _speeds(run.folder)
     traces: list[SessionTrace] = []
     curves = CurveTables()
-    for condition in scored[:MOST_VIEWED]:
+    for condition in viewed:
         read = list(_read_predictions(run, values, condition, missing))
         own = trace_sessions(condition, [said for _, _, said in read])
         traces += [_with_speed(one, speeds) for one in own]
@@ -637,13 +654,15 @@ def _read_predictions(
 
 def _fits(values: RunValues, condition: str) -> Iterable[Any]:
     table = values.table("scores")
+    if table.empty:
+        return ()
     return table[table["condition"] == condition].itertuples()
 
 
 def _curves(
     run: Run, values: RunValues, condition: str, read: Sequence[Read], own: Sequence[SessionTrace]
 ) -> CurveTables:
-    history = _histories(run, values, condition)
+    history = read_history(run, values, condition)
     if not read or read[0][2].kind != "binary":
         return CurveTables(history=history)
     rocs, bins, onsets = [], [], []
@@ -674,8 +693,23 @@ def _curves(
     )
 
 
-def _histories(run: Run, values: RunValues, condition: str) -> pd.DataFrame:
-    """How training went; empty of linear decoders, whose rows are penalties."""
+def read_history(run: Run, values: RunValues, condition: str) -> pd.DataFrame:
+    """How training of a condition's decoders went; empty of linear ones, whose rows are penalties.
+
+    Parameters
+    ----------
+    run
+        The run.
+    values
+        What there is of it: its scored fits are read.
+    condition
+        Which.
+
+    Returns
+    -------
+    DataFrame
+        The rows of each ``history.csv``, with decoder and is_best (the row that was kept).
+    """
     tables = []
     for row in _fits(values, condition):
         folder = run.fit_folder(condition, row.fold, int(row.seed))

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from corticode.evaluate.comparisons import AS_PUBLISHED, PAIRED_T, check_columns
+from corticode.evaluate.comparisons import (
+    AS_PUBLISHED,
+    LEVEL,
+    PAIRED_T,
+    SIGN_FLIP,
+    check_columns,
+)
 from corticode.evaluate.confounds import MEASURED, ROWS
 from corticode.evaluate.detection import STEADY_S
 from corticode.evaluate.nulls import COHORT
@@ -29,13 +35,18 @@ from corticode.report.canvas import (
 from corticode.report.values import SessionTrace, choose_stretch
 
 MOST_DRAWN = 16
-METRIC_NAMES = {"auc": "AUC", "r2": "R²"}
+METRIC_NAMES = {"auc": "AUC", "r2": "R²", "mae": "mean absolute error"}
 CHANCE = {"auc": 0.5, "r2": 0.0}
 # Chance is drawn where scores come so near to it; else it would press them into a corner.
 NEAR_CHANCE = 0.2
 STRETCH_FRAMES = 1000  # 33 s at 30 Hz, as published
 PARTS = {"train": "training animals", "valid": "validation animal", "test": "test animal"}
 SMALLEST_SHOWN = 0.001
+# Of the published figures: one star, since one level was published.
+STAR = "*"
+MOST_BRACKETS = 5
+BRACKET_MM, ROW_MM = 3.2, 3.6
+POINTS_PER_MM = 72 / 25.4
 # In the order in which they are drawn, with their words below the axis.
 CONFOUND_PLACES = {
     "confounds": "confounds\nalone",
@@ -107,13 +118,7 @@ def draw_points_by_split(
     width = min(PAGE_MM, max(COLUMN_MM, 34 + 15 * len(conditions)))
     figure, axes = new_figure(width, 58 + 0.55 * longest + 8 * len(verdicts))
     drawn: Axes = axes[0, 0]
-    for place, condition in enumerate(conditions):
-        own = scores[scores["condition"] == condition].dropna(subset=["value"])
-        _draw_box(drawn, place, own["value"].to_numpy(np.float64))
-        for k, animal in enumerate(animals):
-            values = own.loc[own["test_animal"] == animal, "value"].to_numpy()
-            across = place - 0.12 + 0.24 * (k + 0.5) / len(animals) + np.zeros(values.size)
-            drawn.plot(across, values, marker_of(k), color=colour_of(k), ms=3, mew=0, alpha=0.85)
+    _draw_splits(drawn, scores, conditions, animals)
     _draw_chance(drawn, metric, scores["value"].min())
     drawn.set_xticks(range(len(conditions)), [shortened(name) for name in conditions])
     drawn.tick_params(axis="x", labelrotation=35 if longest > 8 else 0, length=0)
@@ -205,6 +210,244 @@ def _draw_block(drawn: Axes, table: pd.DataFrame, names: Sequence[str]) -> None:
     drawn.set_xticks(list(place.values()), [CONFOUND_PLACES[name] for name in names])
     drawn.tick_params(axis="x", length=0, labelsize=5.5)
     drawn.set_xlim(-0.6, max(place.values(), default=0) + 0.6)
+
+
+@styled
+def draw_family(
+    scores: pd.DataFrame,
+    pairs: pd.DataFrame,
+    labels: Mapping[str, str],
+    metric: str = "auc",
+    published: Mapping[str, tuple[float, float]] | None = None,
+    along: str = "",
+) -> Figure:
+    """Pooled scores of splits with the published test, and beneath it the differences of animals.
+
+    Parameters
+    ----------
+    scores
+        One row a condition and split: condition, test_animal, value. NaN is left out.
+    pairs
+        As from `family_of`; without rows neither stars nor differences are drawn.
+    labels
+        Of the conditions, in the order in which they are drawn.
+    metric
+        ``"auc"``, ``"r2"`` or ``"mae"``.
+    published
+        Mean and SD of conditions as published; None: none.
+    along
+        What the labels are, for the axis.
+
+    Returns
+    -------
+    Figure
+        Above, boxes of the middle half of the splits with whiskers to their ends, a point a split
+        in its test animal's colour, mean +- SD beside, and a star over pairs that the rank sum
+        over splits tells apart (Holm). Below, a row a pair: the mean difference of the animals
+        with its 95 % interval, filled where that leaves 0 out, and the exact sign-flip p.
+
+    Raises
+    ------
+    DataError
+        A column is missing.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"condition": ["a", "b"], "test_animal": "m1", "value": [0.9, 0.8]})
+    >>> len(draw_family(table, pd.DataFrame(), {"a": "A", "b": "B"}).axes)
+    1
+    """
+    check_columns(scores, ("condition", "test_animal", "value"), "scores by split")
+    conditions = [name for name in labels if (scores["condition"] == name).any()]
+    if not pairs.empty:
+        among = pairs["condition_a"].isin(conditions) & pairs["condition_b"].isin(conditions)
+        pairs = pairs[among].reset_index(drop=True)
+    stars = _starred(pairs, conditions)
+    n_levels = 1 + max((level for *_, level in stars), default=-1)
+    above, below = 44 + BRACKET_MM * n_levels, 8 + ROW_MM * (len(pairs) + 2)
+    heights = [above] if pairs.empty else [above, below]
+    figure, axes = new_figure(
+        PAGE_MM, sum(heights) + 10, len(heights), height_ratios=heights, gridspec_kw={"hspace": 0}
+    )
+    drawn: Axes = axes[0, 0]
+    animals = in_order(scores["test_animal"])
+    _draw_splits(drawn, scores, conditions, animals)
+    for place, name in enumerate(conditions):
+        if name in (published or {}):
+            mean, sd = (published or {})[name]
+            drawn.errorbar(place - 0.34, mean, sd, fmt="D", mfc="white", color=GREY, ms=3, lw=0.8)
+    _draw_chance(drawn, metric, scores["value"].min())
+    drawn.set_xticks(range(len(conditions)), [labels[name] for name in conditions])
+    drawn.tick_params(axis="x", length=0)
+    drawn.set_xlim(-0.6, len(conditions) - 0.4)
+    drawn.set(xlabel=along, ylabel=f"{METRIC_NAMES.get(metric, metric)}, all windows of a split")
+    _draw_stars(drawn, stars, above)
+    if published:
+        drawn.errorbar([], [], [], fmt="D", mfc="white", color=GREY, ms=3, label="published ± SD")
+    drawn.errorbar([], [], [], fmt="_", color="black", label="this run ± SD")
+    _name_animals(drawn, animals)
+    if not pairs.empty:
+        _draw_differences(axes[1, 0], pairs, labels, metric)
+    return figure
+
+
+def _starred(pairs: pd.DataFrame, conditions: Sequence[str]) -> list[tuple[int, int, int]]:
+    """Pairs that the published test tells apart: two places and the height of their bracket.
+
+    Where each condition is set against one alone, a star stands over that condition (both places
+    are then its own).
+    """
+    if pairs.empty:
+        return []
+    told = pairs[pairs["p_splits"] < LEVEL]
+    both = [
+        sorted((conditions.index(row.condition_a), conditions.index(row.condition_b)))
+        for row in told.itertuples()
+    ]
+    shared = set.intersection(*({row.condition_a, row.condition_b} for row in pairs.itertuples()))
+    if len(shared) == 1 and len(pairs) > MOST_BRACKETS:
+        other = conditions.index(shared.pop())
+        return [(place, place, 0) for pair in both for place in pair if place != other]
+    found: list[tuple[int, int, int]] = []
+    for left, right in sorted(both, key=lambda pair: (pair[1] - pair[0], pair)):
+        taken = {level for a, b, level in found if a < right and left < b}
+        found.append((left, right, min(set(range(len(taken) + 1)) - taken)))
+    return found
+
+
+def _draw_stars(drawn: Axes, stars: Sequence[tuple[int, int, int]], height_mm: float) -> None:
+    """Stars over the boxes, the scores' own scale kept below them."""
+    if not stars:
+        return
+    low, high = drawn.get_ylim()
+    n_levels = 1 + max(level for *_, level in stars)
+    step = (high - low) * BRACKET_MM / (height_mm - BRACKET_MM * n_levels)
+    drawn.set_yticks([tick for tick in drawn.get_yticks() if low <= tick <= high])
+    drawn.spines["left"].set_bounds(low, high)
+    for left, right, level in stars:
+        at = high + step * (level + 0.25)
+        if left != right:
+            ends = [left + 0.06, left + 0.06, right - 0.06, right - 0.06]
+            drawn.plot(ends, [at, at + 0.2 * step, at + 0.2 * step, at], color="black", lw=0.6)
+        drawn.text((left + right) / 2, at - 0.1 * step, STAR, ha="center", va="bottom", fontsize=8)
+    drawn.set_ylim(low, high + step * (n_levels + 0.4))
+
+
+def _draw_differences(
+    drawn: Axes, pairs: pd.DataFrame, labels: Mapping[str, str], metric: str
+) -> None:
+    """A row a pair: the animals' difference with its interval, and both tests in figures."""
+    rows = np.arange(len(pairs))
+    outside = ((pairs["low"] > 0) | (pairs["high"] < 0)).to_numpy()
+    drawn.hlines(rows, pairs["low"], pairs["high"], color="black", lw=0.9)
+    for is_outside, face in ((True, "black"), (False, "white")):
+        chosen = outside == is_outside
+        drawn.plot(
+            pairs["effect"][chosen], rows[chosen], "o", color="black", mfc=face, ms=3.2, mew=0.8
+        )
+    drawn.axvline(0, color=GREY, lw=0.6, ls="--", zorder=0)
+    named = pairs[["condition_a", "condition_b"]].map(lambda name: _in_a_line(labels[name]))
+    drawn.set_yticks(rows, named["condition_a"] + " minus " + named["condition_b"], fontsize=5.5)
+    drawn.tick_params(axis="y", length=0)
+    drawn.set(ylim=(len(pairs) - 0.4, -2.2))
+    drawn.locator_params(axis="x", nbins=4)
+    drawn.spines["left"].set_visible(False)
+    drawn.set_xlabel(
+        f"difference in {METRIC_NAMES.get(metric, metric)} within sessions, paired by animal"
+    )
+    columns = (
+        (3, "animals: difference\n[95 % interval]", _difference_words),
+        (31, "sign-flip p\n(smallest)", _flip_words),
+        (52, "same way", lambda row: str(row.same_direction)),
+        (69, "as published: splits,\np (Holm)", _splits_words),
+    )
+    for across_mm, head, words_of in columns:
+        cells = [words_of(row) for row in pairs.itertuples()]
+        for row, words in zip((-1.2, *rows), (head, *cells), strict=True):
+            drawn.annotate(
+                words, (1, row), (across_mm * POINTS_PER_MM, 0), fontsize=5.5, va="center",
+                xycoords=("axes fraction", "data"), textcoords="offset points",
+                annotation_clip=False,
+            )  # fmt: skip
+
+
+def _in_a_line(label: str) -> str:
+    return " ".join(label.split())
+
+
+def _difference_words(row: Any) -> str:
+    low, high = (round(end, 3) + 0.0 for end in (row.low, row.high))
+    ends = "no interval" if isnan(row.low) else f"[{low:.3f}, {high:.3f}]"
+    return f"{round(row.effect, 3) + 0.0:+.3f} {ends}".replace("-", "−")
+
+
+def _flip_words(row: Any) -> str:
+    return "none" if isnan(row.p_flip) else f"{row.p_flip:.3g} ({row.smallest_p:.3g})"
+
+
+def _splits_words(row: Any) -> str:
+    if isnan(row.p_splits):
+        return "none"
+    star = f" {STAR}" if row.p_splits < LEVEL else ""
+    p = p_in_words(row.p_splits).removeprefix("p = ").removeprefix("p ")
+    return f"{p}{star}{' †' if row.disagrees else ''}"
+
+
+def family_of(comparisons: pd.DataFrame, name: str, metric: str = "auc") -> pd.DataFrame:
+    """The pairs of one comparison, one row each, as `draw_family` takes them.
+
+    Parameters
+    ----------
+    comparisons
+        As in ``comparisons.csv``.
+    name
+        Of the comparison.
+    metric
+        Which score.
+
+    Returns
+    -------
+    DataFrame
+        condition_a, condition_b, n (animals), effect (a - b, mean over animals), low, high (95 %),
+        same_direction, p_flip and smallest_p (exact sign-flip over animals), n_splits and p_splits
+        (rank sum over splits, Holm), disagrees (the two verdicts). Empty without such pairs.
+
+    Examples
+    --------
+    >>> from corticode.evaluate.comparisons import compare_pair, with_families
+    >>> scores = pd.DataFrame({"condition": ["gru"] * 3 + ["rnn"] * 3, "metric": "auc",
+    ...     "animal": ["m1", "m2", "m3"] * 2, "value": [0.9, 0.8, 0.95, 0.8, 0.75, 0.9]})
+    >>> pairs = with_families(compare_pair(scores, "networks", ("gru", "rnn")))
+    >>> family_of(pairs, "networks")[["condition_a", "condition_b", "n", "p_flip"]]
+      condition_a condition_b  n  p_flip
+    0         gru         rnn  3    0.25
+    """
+    if comparisons.empty:
+        return pd.DataFrame()
+    own = comparisons[(comparisons["comparison"] == name) & (comparisons["metric"] == metric)]
+    rows = []
+    for (a, b), pair in own.groupby(["condition_a", "condition_b"], sort=False):
+        by_method = pair.drop_duplicates("method").set_index("method")
+        if PAIRED_T not in by_method.index:
+            continue
+        primary, blank = by_method.loc[PAIRED_T], pd.Series(dtype=float)
+        flips, splits = (
+            by_method.loc[method] if method in by_method.index else blank
+            for method in (SIGN_FLIP, AS_PUBLISHED)
+        )
+        rows.append(
+            {
+                "condition_a": a,
+                "condition_b": b,
+                **primary[["n", "effect", "low", "high", "same_direction"]],
+                "p_flip": flips.get("p", np.nan),
+                "smallest_p": flips.get("smallest_p", np.nan),
+                "n_splits": splits.get("n", np.nan),
+                "p_splits": splits.get("p_holm", np.nan),
+                "disagrees": bool(primary["disagrees"]),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 @styled
@@ -313,6 +556,19 @@ def draw_session_scores(sessions: pd.DataFrame, metric: str = "auc") -> Figure:
     axes[0, 1].xaxis.get_major_locator().set_params(integer=True)
     axes[0, 1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="animal")
     return figure
+
+
+def _draw_splits(
+    drawn: Axes, scores: pd.DataFrame, conditions: Sequence[str], animals: Sequence[str]
+) -> None:
+    """A box and the points of each condition, in the colours of the tested animals."""
+    for place, condition in enumerate(conditions):
+        own = scores[scores["condition"] == condition].dropna(subset=["value"])
+        _draw_box(drawn, place, own["value"].to_numpy(np.float64))
+        for k, animal in enumerate(animals):
+            values = own.loc[own["test_animal"] == animal, "value"].to_numpy()
+            across = place - 0.12 + 0.24 * (k + 0.5) / len(animals) + np.zeros(values.size)
+            drawn.plot(across, values, marker_of(k), color=colour_of(k), ms=3, mew=0, alpha=0.85)
 
 
 def _draw_box(
@@ -429,7 +685,9 @@ def draw_learning_curves(history: pd.DataFrame) -> Figure:
     Parameters
     ----------
     history
-        Columns decoder, epoch, train_loss, valid_loss, is_best (the epoch that was kept).
+        Columns decoder, epoch, train_loss, valid_loss, is_best (the epoch that was kept). Where
+        train_accuracy and valid_accuracy are there too, they are drawn below; a column condition
+        has a row of panels for each.
 
     Examples
     --------
@@ -440,21 +698,44 @@ def draw_learning_curves(history: pd.DataFrame) -> Figure:
     """
     needed = ("decoder", "epoch", "train_loss", "valid_loss", "is_best")
     check_columns(history, needed, "histories")
-    figure, axes = new_figure(PAGE_MM * 0.75, 55, columns=2, sharey=True)
-    columns = ("train_loss", "training windows"), ("valid_loss", "validation windows")
-    for drawn, (column, title) in zip(axes[0], columns, strict=True):
+    conditions = history["condition"].unique() if "condition" in history else [""]
+    measures = [
+        measure
+        for measure in ("loss", "accuracy")
+        if f"train_{measure}" in history and history[f"valid_{measure}"].notna().any()
+    ]
+    lines = [(condition, measure) for condition in conditions for measure in measures]
+    n = len(lines)
+    figure, axes = new_figure(PAGE_MM * 0.75, 10 + 45 * n, rows=n, columns=2, sharey="row")
+    for row, (condition, measure) in zip(axes, lines, strict=True):
+        own = history[history["condition"] == condition] if condition else history
+        _draw_learning(row, own, measure)
+        row[0].set_ylabel(f"{measure} (black: mean of decoders)")
+        if condition:
+            row[0].set_title(f"{shortened(condition)}: training windows")
+    return figure
+
+
+def _draw_learning(row: Sequence[Axes], history: pd.DataFrame, measure: str) -> None:
+    """One measure of training and of validation windows over epochs."""
+    columns = (f"train_{measure}", "training windows"), (f"valid_{measure}", "validation windows")
+    for drawn, (column, title) in zip(row, columns, strict=True):
         for _, line in history.groupby("decoder", sort=False):
-            drawn.plot(line["epoch"], line[column], color=colour_of(0), lw=0.6, alpha=0.5)
+            # A single epoch is no line.
+            mark = "o" if len(line) == 1 else ""
+            drawn.plot(
+                line["epoch"], line[column], marker=mark, color=colour_of(0), ms=2, lw=0.6,
+                alpha=0.5,
+            )  # fmt: skip
         mean = history.groupby("epoch")[column].mean()
         drawn.plot(mean.index, mean, color="black", lw=1.5)
-        drawn.set(title=title, xlabel="epoch")
+        drawn.set(title=title, xlabel="epoch", xlim=(0.5, history["epoch"].max() + 0.5))
+        drawn.locator_params(axis="x", integer=True)
     best = history[history["is_best"]]
-    axes[0, 1].plot(
-        best["epoch"], best["valid_loss"], "o", color=colour_of(1), ms=3, label="kept", zorder=3
+    row[1].plot(
+        best["epoch"], best[columns[1][0]], "o", color=colour_of(1), ms=3, label="kept", zorder=3
     )
-    axes[0, 1].legend()
-    axes[0, 0].set_ylabel("loss (black: mean of decoders)")
-    return figure
+    row[1].legend()
 
 
 @styled

@@ -26,7 +26,8 @@ from corticode.report.comparison_page import render_comparison
 from corticode.report.methods import methods_text
 from corticode.report.page import render_page
 from corticode.report.page_figures import page_figures
-from corticode.report.read_run import ClipRequest, read_run
+from corticode.report.paper import TRACES, TRAINED, PaperFigure, PaperRun, draw_panels, render_paper
+from corticode.report.read_run import ClipRequest, read_history, read_run
 from corticode.report.values import RunValues
 from corticode.run.folder import Run, slug, write_table
 from corticode.study.shipped import open_study
@@ -36,6 +37,8 @@ EDITED = "methods.new.md"
 SIGNED = "<!-- corticode: this text as it was written has the hash "
 # In the head of each page.
 MARK, MOST_READ = b"<title>corticode", 4096
+# Files of each published figure, where no others are asked for.
+PAPER_FORMATS = ("png", "svg")
 
 
 def write_texts(folder: Path, values: RunValues | None = None) -> None:
@@ -106,6 +109,12 @@ def _check_page(out: Path) -> None:
             f"--out {out} exists and is no page of corticode; nothing was written: give the name "
             "of a new file"
         )
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise StudyError(f"figures as {', '.join(unknown)} are unknown; give {', '.join(FORMATS)}")
 
 
 @contextmanager
@@ -198,9 +207,7 @@ def write_report(
     DataError
         A movie was asked for and cannot be read.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise StudyError(f"figures as {', '.join(unknown)} are unknown; give {', '.join(FORMATS)}")
+    _check_formats(formats)
     page = Path(folder) / "report.html" if out is None else Path(out)
     if out is not None:
         _check_page(page)
@@ -214,6 +221,59 @@ def write_report(
             write_texts(Path(folder), values)
         write_text(page, render_page(values, figures))
     return page
+
+
+def write_paper(
+    folder: Path, formats: Sequence[str] = (), out: Path | None = None
+) -> tuple[Path, list[PaperFigure]]:
+    """Write the figures of the 2024 study from a run, and one page that holds all of them.
+
+    Parameters
+    ----------
+    folder
+        The run folder, finished or not.
+    formats
+        Files of each figure in ``figures/paper/``; none: ``"png"`` (300 dpi) and ``"svg"``.
+    out
+        The page; None: ``paper.html`` in the run folder. Figures go beside it.
+
+    Returns
+    -------
+    Path, list of PaperFigure
+        The page, and what came of each panel: those that this run cannot fill say why.
+
+    Raises
+    ------
+    MissingDataError
+        It is no run folder.
+    StudyError
+        A format is unknown, or `out` cannot be a page.
+    """
+    _check_formats(formats)
+    page = Path(folder) / "paper.html" if out is None else Path(out)
+    if out is not None:
+        _check_page(page)
+    run = Run(Path(folder))
+    values = read_run(run.folder, about=TRACES)
+    histories = {name: read_history(run, values, name) for name in TRAINED}
+    given = PaperRun(
+        values,
+        beside_published(values),
+        {name: table for name, table in histories.items() if not table.empty},
+    )
+    panels = draw_panels(given)
+    with _way_out(out):
+        for one in panels:
+            if one.drawn is None:
+                continue
+            stem = page.parent / "figures" / "paper" / one.panel.stem
+            if one.drawn.figure is not None:
+                for form in formats or PAPER_FORMATS:
+                    save_figure(one.drawn.figure, stem.with_name(f"{stem.name}.{form}"))
+            if not one.drawn.numbers.empty:
+                write_table(stem.with_name(f"{stem.name}.csv"), one.drawn.numbers)
+        write_text(page, render_paper(given, panels))
+    return page, panels
 
 
 def write_comparison(folder_a: Path, folder_b: Path, out: Path | None = None) -> Path:
