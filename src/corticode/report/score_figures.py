@@ -673,8 +673,8 @@ def draw_roc(curves: pd.DataFrame) -> Figure:
         drawn.set(xlabel="false alarms (share of class 0)", aspect="equal", xlim=(0, 1))
     axes[0, 0].set(ylabel="hits (share of class 1)", ylim=(0, 1.01))
     for name, k in animals.items():
-        axes[0, 0].plot([], [], color=colour_of(k), label=shortened(name, 14))
-    axes[0, 0].legend(title="test animal", loc="center left", bbox_to_anchor=(1, 0.5))
+        axes[0, -1].plot([], [], color=colour_of(k), label=shortened(name, 14))
+    axes[0, -1].legend(title="test animal", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
