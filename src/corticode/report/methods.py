@@ -276,7 +276,8 @@ def _set_words(values: RunValues) -> tuple[str, ...]:
     if not any("region dropout" in str(one) for one in judges):
         return ()
     return (
-        "Each set was ranked among random sets of its size that share no region with it, p = (1 + "
+        "Each set was ranked among random sets of its size that share no region with it (where the "
+        "other regions make up fewer than two, sets that may share some, without a p), p = (1 + "
         "those that reach as much) / (1 + sets), by decoders of the same kind that were trained "
         "with region dropout: a part of the training windows showed a random set of the regions, "
         "of a size drawn evenly on a logarithmic scale. They were given each set alone, all other "
