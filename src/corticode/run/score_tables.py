@@ -529,8 +529,7 @@ def null_tables(run: Run, fitted: Sequence[FitTask]) -> Nulls:
         task.condition
         for task in fitted
         if task.condition.input == "traces"
-        and task.condition.target.kind
-        in (("binary", "value") if task.condition.target.events is None else ("binary",))
+        and task.condition.target.kind in ("binary", "value")
         and task.condition.permute_labels in (None, "none")
     ]
     # The cohort's p is of linear decoders of the window: it stands with that condition, if any.
