@@ -60,8 +60,8 @@ from corticode.study.keys import (
     TrialKeys,
     TrialTimeKeys,
     WindowKeys,
+    unused_keys,
 )
-from corticode.study.unused import unused_keys
 
 # Of `[[generalisation]]`: what is left out, the folds that do so, and in words; nearest first.
 WHERE_TESTED: Mapping[str, tuple[str, str]] = {
