@@ -105,7 +105,7 @@ def write_interleaved(folder: Path, made: Made) -> None:
 
 
 def write_trials(folder: Path, made: Made) -> None:
-    """Traces and 19 trials of a task as an NWB file has them: cues at 2 s intervals, and choices."""
+    """Traces and 19 trials of a task as an NWB file has them: a cue every 2 s, and choices."""
     rng = np.random.default_rng([len(made.name), *made.name.encode()])
     cue = 12 + 20 * np.arange(19) + rng.integers(0, 4, 19)
     went_right = rng.permutation(np.arange(19) % 2)

@@ -94,6 +94,21 @@ def test_the_cohorts_test_may_take_a_claim_back(make_values):
     assert "linear decoders refitted: p = 0.4." in headline(values)
 
 
+def test_sessions_too_few_for_a_p_take_no_claim_back(make_values):
+    values = make_values()
+    values.study["condition"].pop(0)
+    one = nulls("linear", [1.0, 1.0, 1.0], smallest_p=1.0)
+    cohort = nulls("linear", 1.0, "linear decoders refitted", smallest_p=1.0)
+    values.tables["nulls"] = pd.concat([one, cohort], ignore_index=True)
+    words = headline(values)
+    assert words.startswith("Running was decoded from cortical fluorescence in animals the")
+    assert (
+        "No animal has enough sessions for a p below 0.05 by permuting their labels. Nor have all "
+        "animals together enough sessions for one." in words
+    )
+    assert "p = 1" not in words
+
+
 def test_one_session_is_told_by_its_blocks(make_values):
     row = nulls("gru", [0.002]).assign(
         n_blocks=25, p_shift=0.01, exchanged="blocks of 120 frames within the session"

@@ -190,10 +190,15 @@ def _nulls_of(values: RunValues, name: str) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _own_cohort_p(values: RunValues, name: str) -> float:
-    """The cohort's p where it is of this condition's own kind of decoder; else NaN."""
+    """The cohort's p where it is of this condition's own kind of decoder; else NaN.
+
+    NaN too where so few sessions have no permutation that could give a p below 0.05.
+    """
     _, cohort = _nulls_of(values, name)
     kind = values.condition(name).get("network", {}).get("kind")
-    return float(cohort["p"].iloc[0]) if len(cohort) and kind == "linear-window" else float("nan")
+    if not len(cohort) or kind != "linear-window" or cohort["smallest_p"].iloc[0] >= LEVEL:
+        return float("nan")
+    return float(cohort["p"].iloc[0])
 
 
 def _permutations_in_words(values: RunValues, name: str) -> list[str]:
@@ -223,7 +228,9 @@ def _permutations_in_words(values: RunValues, name: str) -> list[str]:
     if not len(cohort) and twin is not None:
         _, cohort = _nulls_of(values, twin)
         of = f" (“{twin}”)"
-    if len(cohort):
+    if len(cohort) and cohort["smallest_p"].iloc[0] >= LEVEL:
+        found.append(f"Nor have all animals together{of} enough sessions for one.")
+    elif len(cohort):
         row = cohort.iloc[0]
         note = f"; {row['note']}" if row.get("note") else ""
         found.append(

@@ -691,7 +691,10 @@ QUESTIONS: tuple[tuple[str, Callable[[RunValues, str], str]], ...] = (
     ("How many conditions were tried, and how many are shown?", tried_words),
     ("Which choices saw test data?", saw_test_words),
     ("Is it above what permuted labels give?", _above_chance),
-    ("Do mice as a cohort carry it, with labels exchanged and decoders fitted anew?", _cohort_p),
+    (
+        "Does it hold for the cohort, with labels permuted and decoders refitted?",
+        _cohort_p,
+    ),
     ("Does a linear model of the same window do as well?", _linear),
     ("Is it cortex, or blood, motion and light? What is left once cues are out?", _is_it_cortex),
     ("Does the mean hide bad sessions?", _sessions_hidden),
