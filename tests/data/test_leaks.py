@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 
 from corticode.data.catalogue import Recording
 from corticode.data.folds import leave_animals_out, leave_blocks_out, leave_sessions_out
-from corticode.data.leaks import find_leaks
-from corticode.data.mixups import Twice
+from corticode.data.leaks import Twice, find_leaks
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation
@@ -67,7 +66,7 @@ class TestSameData:
         assert (found.what, "m3/a and m4/a hold the same data" in found.reason) == ("leak", True)
 
     def test_known_by_what_was_read(self, recording):
-        """Files of other bytes may hold one recording (see `corticode.data.mixups`)."""
+        """Files of other bytes may hold one recording (see `same_recordings`)."""
         catalogue = [recording(f"m{k}", "a", k) for k in (1, 2, 3)]
         with pytest.raises(DataError, match="m1/a and m3/a hold the same data; fold"):
             find_leaks(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from corticode.data.catalogue import Recording
-from corticode.data.mixups import (
+from corticode.data.leaks import (
     Twice,
     alike_names,
     same_behavior,

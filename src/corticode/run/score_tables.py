@@ -49,11 +49,10 @@ from corticode.evaluate.confounds import (
     control_names,
     describe_beside,
 )
-from corticode.evaluate.correlations import correlate_regions
 from corticode.evaluate.detection import calibrate_by_animal, detect_by_animal
 from corticode.evaluate.intervals import Interval, holm, interval, score_interval, t_test
 from corticode.evaluate.nulls import COHORT, STATISTICS, permute_test_labels
-from corticode.evaluate.references import compare_with_references
+from corticode.evaluate.references import compare_with_references, correlate_regions
 from corticode.evaluate.refits import permute_and_refit, permute_trials_and_refit
 from corticode.evaluate.region_sets import (
     EVERY,

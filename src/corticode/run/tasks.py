@@ -28,10 +28,10 @@ from corticode.data.folds import (
     leave_sessions_out,
     with_less_training,
 )
-from corticode.data.leaks import find_leaks
-from corticode.data.mixups import (
+from corticode.data.leaks import (
     Twice,
     alike_names,
+    find_leaks,
     same_behavior,
     same_recordings,
     target_among_regions,

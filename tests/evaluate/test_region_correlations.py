@@ -10,7 +10,7 @@ from corticode.data.preprocess import Preprocessing, moving_mean
 from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.errors import DataError
-from corticode.evaluate.correlations import correlate_regions
+from corticode.evaluate.references import correlate_regions
 
 
 def session_of(traces, run, animal="m1", session="a", **behavior):
