@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 from results_file import write_result
 
-from corticode.data.files import fingerprint, fingerprint_of_samples
-from corticode.data.remembered import SETTLED_NS
+from corticode.data.files import SETTLED_NS, fingerprint, fingerprint_of_samples
 
 N_FRAMES = 18_000
 LENGTHS = (1, 30, 300)

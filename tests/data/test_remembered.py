@@ -5,16 +5,15 @@ import time
 import numpy as np
 import pytest
 
-from corticode.data import remembered
-from corticode.data.files import fingerprint
-from corticode.data.remembered import SMALL_BYTES, cache_folder, remember
+from corticode.data import files
+from corticode.data.files import SMALL_BYTES, cache_folder, fingerprint, remember
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A cache folder of the test's own, and nothing known in this process."""
     monkeypatch.setenv("CORTICODE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remembered, "_in_this_process", {})
+    monkeypatch.setattr(files, "_in_this_process", {})
     return tmp_path / "cache"
 
 
@@ -29,7 +28,7 @@ def recording(tmp_path):
 
 def settle(path):
     """Wait until the last change is old enough to be told from the next."""
-    while time.time_ns() - path.stat().st_ctime_ns <= remembered.SETTLED_NS:
+    while time.time_ns() - path.stat().st_ctime_ns <= files.SETTLED_NS:
         time.sleep(0.01)
 
 
@@ -46,7 +45,7 @@ def test_a_file_is_read_once(cache, recording, monkeypatch):
     learn = Learner()
     for _ in range(3):
         assert remember(recording, "what", learn) == {"found": 1}
-    monkeypatch.setattr(remembered, "_in_this_process", {})  # as in another process
+    monkeypatch.setattr(files, "_in_this_process", {})  # as in another process
     assert remember(recording, "what", learn) == {"found": 1}
     assert remember(recording, "something else", learn) == {"found": 2}
     assert len(list(cache.glob("files/*.json"))) == 2
@@ -107,7 +106,7 @@ def test_a_damaged_cache_is_not_believed(cache, recording, monkeypatch, content)
     assert remember(recording, "what", lambda: 1) == 1
     (kept,) = cache.glob("files/*.json")
     kept.write_bytes(content if isinstance(content, bytes) else content.encode())
-    monkeypatch.setattr(remembered, "_in_this_process", {})
+    monkeypatch.setattr(files, "_in_this_process", {})
     assert remember(recording, "what", lambda: 2) == 2
 
 
@@ -115,14 +114,14 @@ def test_another_file_in_the_place_of_what_was_kept(cache, recording, monkeypatc
     remember(recording, "what", lambda: 1)
     (kept,) = cache.glob("files/*.json")
     kept.write_text(json.dumps(json.loads(kept.read_text()) | {"path": "elsewhere"}))
-    monkeypatch.setattr(remembered, "_in_this_process", {})
+    monkeypatch.setattr(files, "_in_this_process", {})
     assert remember(recording, "what", lambda: 2) == 2
 
 
 def test_a_folder_that_cannot_be_written(recording, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("CORTICODE_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(remembered, "_in_this_process", {})
+    monkeypatch.setattr(files, "_in_this_process", {})
     learn = Learner()
     assert [remember(recording, "what", learn)["found"] for _ in range(2)] == [1, 1]
 

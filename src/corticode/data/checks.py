@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from corticode.data.catalogue import Recording
 from corticode.data.clocks import is_same_rate
-from corticode.data.files import fingerprint
+from corticode.data.files import fingerprint, remember
 from corticode.data.movies.alternation import Turns, find_turns, frame_pairs
 from corticode.data.movies.frames import (
     CORRUPT,
@@ -32,7 +32,6 @@ from corticode.data.movies.frames import (
     look_at_frames,
     repeated_frames,
 )
-from corticode.data.remembered import remember
 from corticode.data.session import Session, listed, read_movie_file, read_session
 from corticode.data.trials import TrialTimes
 from corticode.errors import (
@@ -93,7 +92,7 @@ class Examined:
 def examine_movie(recording: Recording) -> Examined:
     """What the pixels of a recording's movie say, every frame of it, in one pass.
 
-    It is remembered as long as the file is the same (`corticode.data.remembered`).
+    It is remembered as long as the file is the same (`corticode.data.files`).
 
     Raises
     ------

@@ -18,7 +18,13 @@ from corticode.data.checks import read_all
 from corticode.data.confounds import check_columns, without_confounds
 from corticode.data.cues import cue_sessions, without_cues
 from corticode.data.extraction import pixels_of_labels, read_label_image
-from corticode.data.files import fingerprint, fingerprint_of_samples, fingerprints, write_text
+from corticode.data.files import (
+    SMALL_BYTES,
+    fingerprint,
+    fingerprint_of_samples,
+    fingerprints,
+    write_text,
+)
 from corticode.data.folds import (
     Fold,
     Part,
@@ -49,7 +55,6 @@ from corticode.data.prepared import (
 )
 from corticode.data.preprocess import Preprocessing
 from corticode.data.regions import RegionTable, read_regions
-from corticode.data.remembered import SMALL_BYTES
 from corticode.data.session import Session
 from corticode.data.targets import Target, event_frames, is_wide, without_trials
 from corticode.data.trials import TrialTimes

@@ -18,9 +18,8 @@ from filelock import FileLock
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from corticode.data.files import fingerprint
+from corticode.data.files import cache_folder, fingerprint
 from corticode.data.readers.lookup import check_memory
-from corticode.data.remembered import cache_folder
 from corticode.errors import DataError, RunError
 
 # Smaller arrays are unpacked into memory, as quickly as a file would be mapped.
