@@ -612,7 +612,8 @@ def test_clock(seconds, shown):
 def test_scores_with_a_condition_that_has_none(capsys):
     rows = [("gru", "m1", "auc", 0.75), ("gru", "m2", "auc", 0.25), ("blank", "m1", "auc", np.nan)]
     table = pd.DataFrame(rows, columns=["condition", "animal", "metric", "value"])
-    cli._show_scores(RunSummary(table, (Finding("fold", "odd"),), 3, 0, 0), Path("run"))
+    summary = RunSummary(table, (Finding("fold", "odd"),), 3, 0, 0)
+    cli._show_scores(summary, table, Path("run"))
     printed = capsys.readouterr().out
     assert [line.split()[1::2] for line in printed.splitlines() if "│ " in line] == [
         ["gru", "auc", "0.500", "0.250", "0.750", "2"],

@@ -83,6 +83,8 @@ class TestRunFolder:
             *("study.toml", "provenance.json", "fits", "prepared"),
             *("scores.csv", "session_scores.csv", "animal_scores.csv", "excluded.csv"),
             *("region_correlations.csv", "nulls.csv", "day_trends.csv"),
+            *("condition_scores.csv", "published_splits.csv"),
+            *("detection.csv", "calibration.csv"),
             "variance_shares.csv",
             *("methods.md", "published.csv", "run.lock"),
         }
