@@ -121,7 +121,9 @@ class TestMovies:
         assert np.unravel_index(cells.mean.argmax(), cells.mean.shape) == (2, 5)
         assert cells.p[2, 5] == 1 / 8
 
-    @pytest.mark.parametrize(("head", "reach"), [("cnn", 0), ("cnn-gru", 2)])
+    @pytest.mark.parametrize(
+        ("head", "reach"), [("cnn", 0), pytest.param("cnn-gru", 2, marks=pytest.mark.study)]
+    )
     def test_finds_it_with_a_decoder_that_had_to_learn_it(self, head, reach):
         train, test = (
             movie_windows(2, n_frames=1200, reach=reach, animals=animals, seed=len(animals))

@@ -102,6 +102,7 @@ def test_an_address_that_is_none():
         pass
 
 
+@pytest.mark.study
 def test_scores_are_those_of_local_workers(cluster, linear_cohort, run_inline, tmp_path):
     run_inline(linear_cohort, tmp_path / "local")
     study = read_study(linear_cohort / "study.toml")

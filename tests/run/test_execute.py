@@ -620,6 +620,7 @@ class TestKilled:
             return self.cut_fit(out) != before
         return False
 
+    @pytest.mark.study
     def test_worker_parent_and_ctrl_c(self, long_cohort, run_inline, tmp_path):
         out = tmp_path / "run"
 
