@@ -281,7 +281,7 @@ def test_what_is_not_shown(make_values, by):
     values = make_values(provenance={"simulated": True})
     values.study["folds"]["by"] = by
     said = not_shown_words(values, "gru")
-    assert said.startswith("the mice are simulated")
+    assert said.startswith("the animals are simulated")
     assert ("never saw" in said) == (by == "session")
     assert "blood, motion and light" in said
 
@@ -290,7 +290,9 @@ def test_confounds_of_another_condition_are_none_of_this_one(make_values):
     for condition, is_open in (("gru", False), ("linear", True)):
         row = {"condition": condition, "input": "confounds only", "animal": "cohort", "value": 0.6}
         words = not_shown_words(make_values(tables={"confounds": pd.DataFrame([row])}), "gru")
-        assert ("were not set against cortex" in words) == is_open
+        only = "blood, motion and light were set against “linear” alone, not against this decoder"
+        assert (only in words) == is_open
+        assert "were not set against cortex" not in words
 
 
 def test_behaviour_columns_as_confounds_are_no_blood_motion_or_light(make_values):

@@ -181,12 +181,16 @@ def not_shown_words(values: RunValues, name: str) -> str:
         "nothing is said of other tasks, indicators, ages or strains",
     ]
     if values.is_simulated:
-        found.insert(0, "the mice are simulated: nothing is shown of real ones")
+        found.insert(0, "the animals are simulated: nothing is shown of real ones")
     if by != "animal":
         found.append(f"folds are by {by}: nothing is said of an animal that the decoder never saw")
-    beside = confounds_of(values, name)
-    if beside.empty or MEASURED not in set(beside["confounds"]):
-        found.append("blood, motion and light were not set against cortex")
+    twin = linear_twin(values, name)
+    if not _are_measured(values, name):
+        found.append(
+            f"blood, motion and light were set against “{twin}” alone, not against this decoder"
+            if _are_measured(values, twin)
+            else "blood, motion and light were not set against cortex"
+        )
     scores = values.table("scores")
     own = scores.loc[scores["condition"] == name, "look_ahead_s"].astype(float)
     if np.isinf(own).any():
@@ -194,6 +198,12 @@ def not_shown_words(values: RunValues, name: str) -> str:
     if not values.table("map_regions").empty or not values.table("occlusion").empty:
         found.append("a region that is not needed may still carry the same information")
     return "; ".join(found)
+
+
+def _are_measured(values: RunValues, condition: str | None) -> bool:
+    """Whether measured confounds, not behaviour alone, were set against a condition."""
+    beside = confounds_of(values, condition)
+    return not beside.empty and MEASURED in set(beside["confounds"])
 
 
 class _NotDone(str):
