@@ -92,6 +92,7 @@ def test_without_a_signal_the_whole_pipeline_is_at_chance(imported, decode, keys
 
 
 class TestArtefactsOnly:
+    @pytest.mark.study
     def test_motion_fools_a_decoder_of_traces_and_is_named(self, imported, decode):
         # Running shifts each brain its own way, so that only the mouse's own decoder reads it.
         folder = imported({"signal": 0, "motion": 3}, "grid", traces_only=False)

@@ -111,6 +111,7 @@ def correct(path):
     assert by_samples(path) == before
 
 
+@pytest.mark.study
 class TestLongRecordings:
     """Files above 1 MiB, of which older versions looked at samples."""
 
