@@ -11,6 +11,7 @@ import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -978,6 +979,9 @@ class TestParts:
             there = {task.folder for task in part}
             assert all(there.issuperset(task.needs) for task in part)
         assert [len(one) for one in deal_out(tasks, 40)].count(0) == 4
+        # A fit may start from one that this study does not ask for.
+        alone = replace(plan.tasks[0], start_folder=tmp_path / "elsewhere")
+        assert deal_out([alone], 1) == [[alone]]
 
     def test_no_other_may_do_the_whole_meanwhile(self, linear_cohort, tmp_path):
         study, out = read_study(linear_cohort / "study.toml"), tmp_path / "run"

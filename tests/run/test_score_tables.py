@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,13 @@ from corticode.run.fits import FitTask, condition_windows
 from corticode.run.folder import Run
 from corticode.run.score_tables import (
     COHORT,
+    Scored,
     comparison_table,
+    make_generalisation,
     null_tables,
     variance_tables,
 )
+from corticode.run.tasks import Plan
 from corticode.study.keys import ComparisonKeys
 from corticode.study.study import read_study
 
@@ -580,6 +584,15 @@ class TestGeneralisation:
         difference = pairs.loc[("within sessions", "across animals")]
         assert difference["value"] == pytest.approx(near[""] - far[""])
         assert difference["n_animals"] == 3
+
+    def test_what_cannot_be_compared_is_named(self):
+        plan = Plan(generalisation=[("gru", {"within sessions": "gru: within sessions"})])
+        nothing = pd.DataFrame()
+        made = Scored(Run(Path("run")), plan, [], nothing, nothing, nothing)
+        tables, [finding] = make_generalisation(made)
+        assert tables == []
+        assert (finding.item, finding.animal) == ("gru", "")
+        assert "'gru: within sessions' has no fit with scores" in finding.reason
 
     @pytest.mark.study
     def test_all_are_scored_on_the_same_windows(self, further):

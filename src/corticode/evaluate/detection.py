@@ -437,8 +437,8 @@ def calibrate(target: NDArray[np.floating], score: NDArray[np.floating]) -> tupl
     """Calibration intercept and slope of probabilities: 0 and 1 where they are to be believed.
 
     The intercept is that of a logistic regression on the logit with slope 1: above 0 where class 1
-    is commoner than was said. The slope is that of a logistic regression on the logit: below 1
-    where probabilities are too extreme.
+    is more frequent than predicted. The slope is that of a logistic regression on the logit: below
+    1 where probabilities are too extreme.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Is the cohort decoded above chance? A linear decoder fitted anew for every order of the labels.
+"""Is the cohort decoded above chance? A linear decoder refitted for every order of the labels.
 
 Animals share training data, so their p-values cannot be put together: labels of all animals
 change places at once, and everything is fitted again, by ridge regression on whole windows, which

@@ -226,7 +226,7 @@ def _statistics(values: RunValues) -> Passage:
         words.append(
             "Each animal was tested against its own labels with decoders as they were: labels of "
             "trials change places within each session, 999 drawn orders and the observed one. The "
-            "p of the cohort is from linear decoders fitted anew in every order (nulls.csv). Where "
+            "p of the cohort is from linear decoders refitted in every order (nulls.csv). Where "
             "labels and cortex both change slowly over a session, trials are not exchangeable, and "
             "p is too small."
         )
@@ -238,7 +238,7 @@ def _statistics(values: RunValues) -> Passage:
             "trends over days. Of an animal with one session, blocks of it change places that last "
             "five times the longer autocorrelation time of label and score; with fewer than 20 "
             "blocks, or a drift, there is no valid p. The p of the cohort is from linear "
-            "decoders fitted anew in every order (nulls.csv, day_trends.csv); below ten sessions "
+            "decoders refitted in every order (nulls.csv, day_trends.csv); below ten sessions "
             "of an animal a trend over days could not be seen, and p may be too small."
         )
     scores = values.table("animal_scores")

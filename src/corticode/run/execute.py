@@ -375,7 +375,8 @@ def deal_out(tasks: Sequence[Task], n_parts: int) -> list[list[Task]]:
         return folder
 
     for task in tasks:
-        for needed in task.needs:
+        # What is needed may be no task of this study: a fold that the other condition lacks.
+        for needed in first.keys() & {*task.needs}:
             first[root(needed)] = root(task.folder)
     together: dict[Path, list[int]] = {}
     for k, task in enumerate(tasks):

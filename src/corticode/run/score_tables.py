@@ -96,7 +96,7 @@ from corticode.study.study import lags_of, names_of
 
 SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
-# Windows among which labels are permuted and a linear decoder fitted anew: more are thinned.
+# Windows among which labels are permuted and a linear decoder refitted: more are thinned.
 MOST_WINDOWS = 100_000
 # More frames than a session has.
 MOST_FRAMES = 2**40
@@ -235,7 +235,8 @@ def make_generalisation(made: Scored) -> Made:
         try:
             tables.append(generalisation_table(condition, tested, made.fitted))
         except DataError as error:
-            findings.append(Finding("fold", f"no table of where it is tested: {error}", condition))
+            reason = f"has no row in generalisation.csv: {error}"
+            findings.append(Finding("fold", reason, item=condition))
     return tables, findings
 
 
@@ -672,7 +673,7 @@ def _read_kept(path: Path, key: str) -> dict[str, Any] | None:
 
 
 def _cohort_row(task: FitTask) -> Mapping[str, Any]:
-    """The cohort's p, by linear decoders that are fitted anew in every order of labels."""
+    """The cohort's p, by linear decoders that are refitted in every order of labels."""
     windows = condition_windows(load_sessions(task.prepared), task.condition, table=task.table)
     every = max(1, round(windows.n_windows / MOST_WINDOWS))
     if task.condition.target.events is None:
