@@ -9,7 +9,7 @@ from corticode.data.session import Session
 from corticode.data.targets import Target
 from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode import linear
-from corticode.decode.linear import LinearProblem, fit_linear
+from corticode.decode.linear import LinearProblem, _root_of, fit_linear
 
 TARGETS = {
     "binary": Target("run"),
@@ -312,3 +312,14 @@ class TestPenalty:
         found = fit_linear(problem_of([session], "binary")[1], None, [1e-5, 0.0])
         assert np.isfinite(found.weight).all()
         assert found.history[-1]["train_loss"] < 0.01
+
+
+def test_a_curvature_with_directions_below_0_ends_in_a_root():
+    curvature = np.diag([2.0, 1e-9, -1e-3])
+    root = _root_of(curvature, 1e-7)
+    left = root @ root.T - curvature
+    np.testing.assert_allclose(left, left[0, 0] * np.eye(3), atol=1e-12)
+    assert 1e-3 < left[0, 0] < 2e-2
+    # Where it has none, nothing is added.
+    plain = _root_of(np.eye(2), 0.5)
+    np.testing.assert_array_equal(plain, np.sqrt(1.5) * np.eye(2))

@@ -171,8 +171,7 @@ def _minimise(
 ) -> tuple[Floats, Floats, float, int]:
     """Weights and bias at the minimum of loss + strength / 2 |weight|^2, from a first guess."""
     n_outputs, n_features = weight.shape[0], weight[0].size
-    ridge = strength + 1e-7 * variance
-    root = scipy.linalg.cholesky(curvature + ridge * np.eye(n_features), lower=True)
+    root = _root_of(curvature, strength + 1e-7 * variance)
 
     def unpack(point: Floats) -> tuple[Floats, Floats]:
         white = point[:-n_outputs].reshape(n_outputs, n_features)
@@ -198,6 +197,21 @@ def _minimise(
     weight, bias = unpack(result.x)
     loss = float(result.fun) - 0.5 * strength * float((weight**2).sum())
     return weight, bias, loss, int(result.nfev)
+
+
+def _root_of(curvature: Floats, ridge: float) -> Floats:
+    """The lower triangle whose square is curvature + ridge, the ridge as large as that needs.
+
+    Of few frames beside many weights the curvature, an estimate by lags, may have directions below
+    0. It only speeds the search, so that a larger ridge changes no minimum.
+    """
+    while True:
+        try:
+            return np.asarray(
+                scipy.linalg.cholesky(curvature + ridge * np.eye(len(curvature)), lower=True)
+            )
+        except scipy.linalg.LinAlgError:
+            ridge = 10 * max(ridge, 1e-9 * float(np.abs(np.diag(curvature)).max(initial=1e-9)))
 
 
 def _moments(problem: LinearProblem) -> tuple[Floats, float, Floats]:
