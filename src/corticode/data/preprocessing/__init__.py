@@ -1,0 +1,1 @@
+"""From the camera to a signal: motion, blood, dF/F, each a step with a stated look-ahead."""
