@@ -176,8 +176,43 @@ def reference_slope(
         for product, mean in ((turned, movie_mean), (sums.reference, reference_mean))
     )
     bright = lit & (movie_mean >= movie_mean[lit].mean())
+    return slope_of_shares(in_movie, in_reference, brightness, bright, sums.n_frames)
+
+
+def slope_of_shares(
+    in_movie: NDArray[np.float64],
+    in_reference: NDArray[np.float64],
+    brightness: NDArray[np.float64],
+    bright: NDArray[np.bool_],
+    n_frames: float,
+) -> NDArray[np.float64]:
+    """The ratio of what the heart beat takes of both channels' light, drawn towards 1.
+
+    Parameters
+    ----------
+    in_movie, in_reference
+        (row, column): products of each channel's fast part with the reference's, as shares of the
+        channel's mean brightness, smoothed.
+    brightness
+        (row, column): what a ratio of 1 is as a slope.
+    bright
+        (row, column): the pixels whose median says how strongly the heart beats.
+    n_frames
+        How many frames were summed.
+
+    Returns
+    -------
+    NDArray
+        (row, column), in the unit of `brightness`.
+
+    Examples
+    --------
+    >>> one = np.ones((1, 2))
+    >>> slope_of_shares(1.5 * one, one, one, one > 0, 2560).round(3).tolist()
+    [[1.455, 1.455]]
+    """
     prior = float(np.median(in_reference[bright]))
-    prior *= max(PRIOR_SHARE, PRIOR_FRAMES / sums.n_frames)
+    prior *= max(PRIOR_SHARE, PRIOR_FRAMES / n_frames)
     if prior <= 0:
         return brightness
     return np.asarray(brightness * (in_movie + prior) / (np.maximum(in_reference, 0) + prior))
