@@ -23,6 +23,7 @@ from corticode.run.folder import Run, slug
 VERBS = (
     "simulate",
     "import",
+    "regions",
     "extract",
     "check",
     "plan",
@@ -131,6 +132,84 @@ class TestUsage:
         assert code == 2
         assert told == "error: --dial noise=loud: give NAME=VALUE with a number\n"
         assert not (tmp_path / "mice").exists()
+
+
+class TestRegions:
+    """From landmarks to traces of named regions, on a movie whose left visual cortex brightens."""
+
+    POINTS = "front-left=23.9,16 front=32,16 front-right=40.1,16 back=32,45"
+
+    @pytest.fixture
+    def movie(self, tmp_path):
+        from corticode.data.atlas.maps import label_pixels, read_atlas
+
+        places = np.array([[0.09, 0, 8.96], [0, 0.09, 8.08], [0, 0, 1]])
+        labels = label_pixels(read_atlas(), places, (64, 64))
+        running = np.arange(60) // 10 % 2
+        movie = np.random.default_rng(0).poisson(900, (60, 64, 64)) * (labels > 0) + 100
+        movie = movie + 100 * running[:, None, None] * (labels == 35)
+        np.save(tmp_path / "movie.npy", movie.astype(np.uint16))
+        pd.DataFrame({"run": running}).to_csv(tmp_path / "run.csv", index=False)
+        row = {"animal": "m1", "session": "a", "movie": "movie.npy", "behavior": "run.csv"}
+        pd.DataFrame([row | {"frame_rate_hz": 30}]).to_csv(tmp_path / "sessions.csv", index=False)
+        return tmp_path / "movie.npy"
+
+    def test_labels_and_table_go_into_extract_and_studies(self, command_line, movie, tmp_path):
+        from corticode.data.catalogue import read_catalogue
+        from corticode.data.regions import read_regions, select_regions
+        from corticode.data.session import read_session
+        from corticode.evaluate.region_sets import mirror_pairs
+
+        out = tmp_path / "atlas"
+        code, printed, told = command_line("regions", movie, "--landmarks", self.POINTS,
+                                           "--pixel-mm", "0.1", "--out", out)  # fmt: skip
+        assert code == 0
+        assert "mm by the landmarks (to about 5 %), 0.1 as" in printed
+        assert "warning: a pixel has 0.228" in told
+        assert "regions have fewer than 12 pixels in the image and are left out: SSp-un" in told
+        assert {path.name for path in out.iterdir()} == {
+            "labels.npy", "regions.csv", "transform.json", "overlay.png",
+        }  # fmt: skip
+        code, _, told = command_line("extract", tmp_path / "sessions.csv", tmp_path / "traces",
+                                     "--labels", out / "labels.npy")  # fmt: skip
+        assert code == 0
+        assert f"regions are named by {out / 'regions.csv'}" in told
+        session = read_session(read_catalogue(tmp_path / "traces" / "sessions.csv")[0])
+        table = read_regions(out / "regions.csv")
+        assert "SSp-un_left" not in session.regions
+        assert np.ptp(session.traces, axis=0).argmax() == session.regions.index("VISp_left")
+        left = select_regions(["left"], session.regions, table)
+        assert [n.endswith("_left") for n in session.regions] == left.tolist()
+        visual = select_regions(["VISp"], session.regions, table)
+        assert np.flatnonzero(visual).size == 2
+        # By number: the place in the table, from 1, whatever was left out.
+        assert select_regions([35], session.regions, table)[session.regions.index("VISp_left")]
+        pairs = mirror_pairs(session.regions, np.flatnonzero(visual), table)
+        assert len(pairs) == 1
+
+    def test_nothing_is_replaced(self, command_line, movie, tmp_path):
+        (tmp_path / "atlas").mkdir()
+        (tmp_path / "atlas" / "labels.npy").touch()
+        code, _, told = command_line("regions", movie, "--landmarks", self.POINTS,
+                                     "--out", tmp_path / "atlas")  # fmt: skip
+        assert (code, told) == (
+            2,
+            f"error: {tmp_path / 'atlas'} holds files; name another folder, or move it away\n",
+        )
+
+    def test_bad_landmarks_leave_no_folder(self, command_line, movie, tmp_path):
+        for points, words in (
+            ("front=32,16 bregma=32,31 back=32,45", "lie on one line"),
+            (self.POINTS.replace("left=23.9", "left=230"), "outside the image of 64 rows"),
+            (self.POINTS.replace("left", "x").replace("right", "left").replace("-x", "-right"),
+             "left and right are exchanged"),
+            (self.POINTS.replace("back", "bakc"), "did you mean 'back'"),
+        ):  # fmt: skip
+            code, _, told = command_line("regions", movie, "--landmarks", points,
+                                         "--out", tmp_path / "atlas")  # fmt: skip
+            assert code == 2
+            assert words in told
+        assert not (tmp_path / "atlas").exists()
 
 
 class TestCheck:

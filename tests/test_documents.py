@@ -133,7 +133,15 @@ def test_each_suffix_that_is_read_is_told_and_no_other():
 def test_the_region_table_has_the_columns_told(tmp_path):
     path = tmp_path / "regions.csv"
     columns = told("catalogue.md", "The region table, `regions.csv`")
-    example = {"name": "a", "side": "left", "mirror": "a", "group": "b", "row": 1, "column": 2}
+    example = {
+        "name": "a",
+        "side": "left",
+        "mirror": "a",
+        "group": "b",
+        "row": 1,
+        "column": 2,
+        "pixels": 3,
+    }
     assert columns == set(example)
     pd.DataFrame([example]).to_csv(path, index=False)
     assert read_regions(path).names == ("a",)

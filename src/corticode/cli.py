@@ -206,6 +206,60 @@ def import_study(
     _say(f"{summary.catalogue}: {summary.n_sessions} sessions of {summary.n_animals} animals")
 
 
+@app.command(short_help="Regions of an atlas on an image, by landmarks.")
+def regions(
+    image: Annotated[
+        str,
+        typer.Argument(metavar="IMAGE", help="A mean image or a movie: file, or file::array."),
+    ],
+    landmarks: Annotated[
+        str,
+        typer.Option(
+            metavar="POINTS",
+            help="'front-left=81,42 front=120,40 front-right=160,43 back=121,210', x (the column) "
+            "before y (the row), pixels from 0; or a file: wfield's .json, a .csv with columns "
+            "landmark,x,y, napari's .csv with axis-0 (the row) before axis-1 (the column), Fiji's "
+            ".points.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder.")],
+    atlas: Annotated[str, typer.Option(metavar="NAME", help="Of the map.")] = "allen-44",
+    transform: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="similarity, or affine (4 landmarks or more); default: that of wfield's file, "
+            "else similarity.",
+        ),
+    ] = None,
+    pixel_mm: Annotated[
+        float | None, typer.Option(metavar="MM", help="Size of a pixel of IMAGE, for a check.")
+    ] = None,
+    landmark_names: Annotated[
+        str, typer.Option(metavar="NAMES", help="In the file's order, where it holds none.")
+    ] = "",
+) -> None:
+    """Lay an atlas on an image by landmarks: label image, region table, transform, overlay."""
+    from corticode.data.atlas.files import read_mean_image
+    from corticode.data.readers.arrays import parse_location
+    from corticode.report.atlas_overlay import write_atlas_regions
+
+    lines, findings = write_atlas_regions(
+        read_mean_image(parse_location(image, Path())),
+        out,
+        landmarks=landmarks,
+        names=landmark_names.replace(",", " ").split(),
+        atlas=atlas,
+        kind=transform,
+        mm_per_pixel=pixel_mm,
+    )
+    for line in lines:
+        _say(line)
+    _show_findings(findings)
+    _say(f"{out / 'labels.npy'} and regions.csv beside it: corticode extract --labels takes both")
+    _say(f"look at {out / 'overlay.png'} before anything else")
+
+
 @app.command(short_help="Region traces from movies.")
 def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd frames
     catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
@@ -218,7 +272,11 @@ def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd fr
     ] = None,
     regions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A region table with centres (row, column)."),
+        typer.Option(
+            metavar="FILE",
+            help="A region table with centres (row, column); with --labels: their names, number k "
+            "by the k-th row (default: the regions.csv that corticode regions wrote beside it).",
+        ),
     ] = None,
     radius: Annotated[float, typer.Option(metavar="PIXELS", help="Of the discs there.")] = 4.0,
     baseline: Annotated[
@@ -240,12 +298,17 @@ def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd fr
     from corticode.data.catalogue import read_catalogue
     from corticode.data.extraction import extract_catalogue
     from corticode.data.readers.arrays import parse_location
-    from corticode.data.regions import read_regions
+    from corticode.data.regions import read_regions, regions_beside
 
+    image = None if labels is None else parse_location(labels, Path())
+    if regions is None and image is not None:
+        regions = regions_beside(image.path)
+        if regions is not None:
+            _say(f"regions are named by {regions}", err=True)
     path, findings = extract_catalogue(
         read_catalogue(catalogue),
         destination,
-        labels=None if labels is None else parse_location(labels, Path()),
+        labels=image,
         table=None if regions is None else read_regions(regions),
         radius_pixels=radius,
         baseline=baseline,

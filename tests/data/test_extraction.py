@@ -66,6 +66,20 @@ def test_labels_and_both_decoders_read_the_same_catalogue(recordings, tmp_path):
         assert session.history == "dF/F of the movie, baseline: mean"
 
 
+def test_labels_are_named_by_the_rows_of_a_table(recordings, tmp_path):
+    image = np.zeros((4, 4), np.uint8)
+    image[:, 0], image[:, 2] = 3, 1
+    np.save(tmp_path / "labels.npy", image)
+    labels = ArrayLocation(tmp_path / "labels.npy")
+    table = RegionTable(("a", "b", "c"))
+    path, _ = extract_catalogue(recordings, tmp_path / "out", labels=labels, table=table)
+    assert read_session(read_catalogue(path)[0]).regions == ("a", "c")
+    with pytest.raises(DataError, match="the label image holds 3, and the region table has 2 rows"):
+        extract_catalogue(
+            recordings, tmp_path / "two", labels=labels, table=RegionTable(("a", "b"))
+        )
+
+
 def test_discs_around_centres(recordings, tmp_path):
     table = RegionTable(("left", "right"), rows=(1.0, 1.0), columns=(0.0, 3.0))
     path, _ = extract_catalogue(

@@ -1,12 +1,20 @@
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corticode.data.regions import RegionTable, read_region_names, read_regions, select_regions
+from corticode.data.regions import (
+    RegionTable,
+    read_region_names,
+    read_regions,
+    regions_beside,
+    select_regions,
+    write_regions,
+)
 from corticode.errors import DataError, MissingDataError, StudyError
 
 TABLE = RegionTable(
@@ -167,3 +175,32 @@ def test_blank_sides_and_groups_match_nothing():
     table = RegionTable(("a", "b"), sides=("", "left"))
     with pytest.raises(StudyError, match="holds ''"):
         select_regions([""], table.names, table)
+
+
+def test_a_table_is_written_as_it_is_read(tmp_path):
+    table = RegionTable(
+        ("a, b", "c"),
+        (("x", "y"), ()),
+        ("left", ""),
+        ("c", ""),
+        (1.25, np.nan),
+        (3.0, 4.0),
+        (12, 0),
+    )
+    write_regions(tmp_path / "regions.csv", table)
+    found = read_regions(tmp_path / "regions.csv")
+    assert found.rows[0] == 1.25
+    assert math.isnan(found.rows[1])
+    assert replace(found, rows=()) == replace(table, rows=())
+
+
+def test_only_a_table_that_counts_pixels_is_taken_for_a_label_image(tmp_path):
+    labels = tmp_path / "labels.npy"
+    assert regions_beside(labels) is None
+    for text, expected in (
+        ("name\na\n", None),
+        ("nothing", None),
+        ("name,pixels\na,3\n", tmp_path / "regions.csv"),
+    ):
+        (tmp_path / "regions.csv").write_text(text)
+        assert regions_beside(labels) == expected

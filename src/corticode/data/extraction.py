@@ -15,9 +15,10 @@ from corticode.data.files import holds_files, write_text, write_with
 from corticode.data.movies.passes import frame_blocks
 from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation, read_array
+from corticode.data.readers.lookup import shortened
 from corticode.data.regions import RegionTable
 from corticode.data.session import Session, read_imaging
-from corticode.errors import CorticodeError, DataError, Finding, StudyError
+from corticode.errors import CorticodeError, DataError, Finding, StudyError, some
 
 BASELINES = ("mean", "percentile", "running", "none")
 # Of a movie's fluctuation over time, in its own SDs: counts lie tens of SDs above 0.
@@ -198,6 +199,35 @@ def pixels_of_discs(
     return regions, table.names
 
 
+def name_labels(
+    regions: Sequence[str], table: RegionTable, source: object = "the region table"
+) -> tuple[str, ...]:
+    """What the numbers of a label image are called: number k is the k-th row of the table.
+
+    Parameters
+    ----------
+    regions
+        Numbers as text, as `pixels_of_labels` returns them.
+
+    Raises
+    ------
+    DataError
+        A number has no row.
+
+    Examples
+    --------
+    >>> name_labels(("1", "3"), RegionTable(("VISp_left", "VISp_right", "MOs_left")))
+    ('VISp_left', 'MOs_left')
+    """
+    without = [label for label in regions if not 1 <= int(label) <= len(table.names)]
+    if without:
+        raise DataError(
+            f"the label image holds {shortened(some(without, 5))}, and {source} has "
+            f"{len(table.names)} rows; number k is the region of row k"
+        )
+    return tuple(table.names[int(label) - 1] for label in regions)
+
+
 def read_label_image(location: ArrayLocation) -> NDArray[Any]:
     """A label image from any file that arrays are read from, (row, column).
 
@@ -349,9 +379,10 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
         A folder without a ``sessions.csv``; traces are written to ``traces`` below it, which
         must not hold anything.
     labels
-        An image in which each region's pixels hold its number; or else
+        An image in which each region's pixels hold its number.
     table, radius_pixels
-        a region table with centres, and the radius of the disc around each.
+        Without labels: a region table with centres, and the radius of the disc around each. With
+        labels: what they are called, number k by the k-th row; None: by their numbers.
     baseline, percentile, baseline_frames
         What F0 is, see `corticode.data.extraction.extract_traces`.
     resynchronise
@@ -375,14 +406,14 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
         A movie's frames are not of the wavelengths that the catalogue says, the destination holds
         a catalogue, a recording has no movie, or as `extract_traces`.
     StudyError
-        Not one of labels and table is given, or the baseline is unknown.
+        Neither labels nor a table is given, or the baseline is unknown.
     RunError
         The files cannot be written.
     """
-    if (labels is None) == (table is None):
+    if labels is None and table is None:
         raise StudyError(
             "say where regions lie: give a label image (--labels), or a table with centres "
-            "(--regions), and not both"
+            "(--regions)"
         )
     path = destination / "sessions.csv"
     folder = destination / "traces"
@@ -448,7 +479,8 @@ def _pixels(
 ) -> tuple[list[NDArray[np.intp]], tuple[str, ...]]:
     rows, columns = shape
     if image is not None:
-        return pixels_of_labels(image, (rows, columns))
+        pixels, names = pixels_of_labels(image, (rows, columns))
+        return pixels, names if table is None else name_labels(names, table)
     if table is None:
         raise StudyError("neither a label image nor a table was given")
     return pixels_of_discs(table, (rows, columns), radius_pixels)

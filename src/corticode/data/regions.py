@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections import Counter
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.files import write_text
 from corticode.data.readers.lookup import is_file, reading, shortened
 from corticode.errors import DataError, MissingDataError, StudyError, some
 
@@ -40,6 +43,9 @@ class RegionTable:
         Name of the partner on the other side, or empty.
     rows, columns
         Centre in pixels, or NaN.
+    pixels
+        How many pixels each region has in the label image beside the table, whose number k is the
+        k-th region; empty where the table says nothing of that.
     """
 
     names: tuple[str, ...]
@@ -48,6 +54,7 @@ class RegionTable:
     mirrors: tuple[str, ...] = ()
     rows: tuple[float, ...] = ()
     columns: tuple[float, ...] = ()
+    pixels: tuple[float, ...] = ()
 
 
 def read_region_names(path: Path) -> tuple[str, ...]:
@@ -75,7 +82,7 @@ def read_regions(path: Path) -> RegionTable:
     """The table of regions that serves a whole study, from CSV.
 
     Column ``name`` is needed; ``side``, ``mirror``, ``group`` (several: separated by a
-    semicolon), ``row`` and ``column`` are used where given.
+    semicolon), ``row``, ``column`` and ``pixels`` are used where given.
 
     Raises
     ------
@@ -100,7 +107,7 @@ def read_regions(path: Path) -> RegionTable:
             "put values that hold a comma in double quotes"
         )
     table.columns = table.columns.str.strip()
-    known = ("name", "side", "mirror", "group", "row", "column")
+    known = ("name", "side", "mirror", "group", "row", "column", "pixels")
     unknown = [column for column in table.columns if column not in known]
     if len(table.columns) == 1 and re.search(r"[;\t]", table.columns[0]):
         raise DataError(
@@ -138,7 +145,58 @@ def read_regions(path: Path) -> RegionTable:
         tuple(column("mirror")),
         numbers("row"),
         numbers("column"),
+        numbers("pixels") if "pixels" in table else (),
     )
+
+
+def regions_beside(labels_path: Path) -> Path | None:
+    """The table that `corticode regions` wrote beside a label image; None: there is none.
+
+    A table is taken for it only if it says how many pixels each region has.
+    """
+    path = labels_path.with_name("regions.csv")
+    if not is_file(path):
+        return None
+    try:
+        return path if read_regions(path).pixels else None
+    except DataError:
+        return None
+
+
+def write_regions(path: Path, table: RegionTable) -> None:
+    """Write a table of regions as `read_regions` reads it; what is not known stays blank.
+
+    Raises
+    ------
+    RunError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "regions.csv"
+    >>> write_regions(path, RegionTable(("a", "b"), (("x", "y"), ()), rows=(1.5, np.nan)))
+    >>> print(path.read_text())
+    name,group,row
+    a,x;y,1.5
+    b,,
+    <BLANKLINE>
+    """
+    columns: dict[str, Sequence[object]] = {
+        "name": table.names,
+        "side": table.sides,
+        "mirror": table.mirrors,
+        "group": [";".join(groups) for groups in table.groups],
+        "row": ["" if np.isnan(row) else f"{row:g}" for row in table.rows],
+        "column": ["" if np.isnan(column) else f"{column:g}" for column in table.columns],
+        "pixels": [f"{count:g}" for count in table.pixels],
+    }
+    held = {name: values for name, values in columns.items() if values}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(held)
+    writer.writerows(zip(*held.values(), strict=True))
+    write_text(path, text.getvalue())
 
 
 def _check_known(entries: Sequence[str], known: Sequence[str], where: str) -> None:

@@ -1,1 +1,1 @@
-"""Tables of the published study, as package data; their source is in NOTICE.md."""
+"""Tables of the published study, and a map of the dorsal cortex; their sources are in NOTICE.md."""

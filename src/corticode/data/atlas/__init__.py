@@ -1,0 +1,1 @@
+"""A map of the dorsal cortex laid on an image by landmarks: which region each pixel shows."""
