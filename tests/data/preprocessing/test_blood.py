@@ -11,6 +11,7 @@ from corticode.data.preprocessing.blood import (
     VARIANTS,
     BloodFit,
     CausalBlood,
+    blur_frames,
     check_variant,
     correct_blood,
     finish_coefficients,
@@ -308,3 +309,15 @@ def test_scipy_is_loaded_when_a_filter_is_made():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_blur_is_scipys_and_takes_nothing_from_outside_the_mask():
+    frames = np.random.default_rng(0).normal(size=(3, 8, 9))
+    right = np.stack([ndimage.gaussian_filter(frame, 1.0) for frame in frames])
+    np.testing.assert_allclose(blur_frames(frames, 1.0), right)
+    np.testing.assert_array_equal(blur_frames(frames, 0), frames)
+    mask = np.ones((8, 9), bool)
+    mask[:, 5:] = False
+    blurred = blur_frames(np.where(mask, 3.0, 1e6)[None], 1.0, mask=mask)[0]
+    np.testing.assert_allclose(blurred[mask], 3.0)
+    assert np.isnan(blurred[~mask]).all()

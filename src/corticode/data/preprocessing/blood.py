@@ -37,7 +37,6 @@ FLAT_VARIANCE = 1e-16  # of dF/F: an SD of 1e-8, far below one count of 16 bits
 STRETCH_FRAMES = 256
 RAMP_FRAMES = 10_000.0  # the unit of the ramp's coefficient; keeps sums of squares near 1
 SLOPE_RANGE = (0.0, 5.0)
-ODD_SLOPES = 0.05
 FITTED_ON = ("session", "training", "calibration", "warm-up")
 
 
@@ -364,7 +363,9 @@ def sum_products(
         return _sum_heart_beat(b, v, stretches, means, frame_rate_hz)
     total = np.zeros((len(SUMS), b.shape[1]))
     for rows in stretches:
-        calcium, reference = _filtered(variant, b[rows], v[rows], frame_rate_hz, causal)
+        calcium, reference = filter_channels(
+            name, b[rows], v[rows], frame_rate_hz=frame_rate_hz, causal=causal
+        )
         if variant.fitted == "origin":
             calcium, reference = _without_mean(calcium), _without_mean(reference)
         frame = first_frame + np.arange(rows.start, rows.stop)
@@ -397,6 +398,97 @@ def solve_products(name: str, sums: Array) -> Array:
             slope = sums[SUMS.index("vb")] / (sums[SUMS.index("vv")] + WFIELD_FLOOR)
             return np.where(sums[0] > 0, slope, np.nan)[None]
         return _solve_regression(sums, has_ramp=variant.fitted == "ramp")
+
+
+def filter_channels(
+    name: str,
+    b: NDArray[Any],
+    v: NDArray[Any],
+    *,
+    frame_rate_hz: float | None = None,
+    causal: bool = False,
+) -> tuple[Array, Array]:
+    """Both channels as a variant compares them, after its filters and before its subtraction.
+
+    Parameters
+    ----------
+    name
+        A row of `VARIANTS`.
+    b, v
+        (frame, column): all frames of a stretch.
+    frame_rate_hz
+        Frames per second.
+    causal
+        For the variant's causal form: filters run forward only.
+
+    Returns
+    -------
+    tuple
+        Calcium and reference channel, (frame, column) each; NaN where a value is missing.
+
+    Examples
+    --------
+    >>> v = np.array([[1.0], [3.0]])
+    >>> filter_channels("regression", v, v)[1].ravel().tolist()
+    [1.0, 3.0]
+    """
+    variant = VARIANTS[name]
+    channels = [np.asarray(b, np.float64), np.asarray(v, np.float64)]
+    if variant.half_frame and len(v):
+        channels[1] = np.concatenate([channels[1][:1], (channels[1][1:] + channels[1][:-1]) / 2])
+    filters = (variant.calcium_filters, variant.reference_filters)
+    if causal:
+        calcium, reference = (
+            _ForwardFilter(each, frame_rate_hz).take(x)
+            for each, x in zip(filters, channels, strict=True)
+        )
+    else:
+        calcium, reference = (
+            _both_ways(x, each, frame_rate_hz) for each, x in zip(filters, channels, strict=True)
+        )
+    return calcium, reference
+
+
+def blur_frames(
+    frames: NDArray[Any], sd_pixels: float, *, mask: NDArray[np.bool_] | None = None
+) -> Array:
+    """Frames of the reference blurred by a Gaussian, as `Variant.blur_pixels` asks.
+
+    Parameters
+    ----------
+    frames
+        (frame, row, column), counts or dF/F.
+    sd_pixels
+        SD of the Gaussian; 0: nothing is done.
+    mask
+        (row, column): pixels outside, and values that are not finite, have no say in others;
+        ``None``: all pixels count.
+
+    Returns
+    -------
+    NDArray
+        (frame, row, column); NaN where `frames` are or the mask is not.
+
+    Examples
+    --------
+    >>> frame = np.array([[[0.0, 1.0, np.nan]]])
+    >>> blur_frames(frame, 1.0).round(2).tolist()
+    [[[0.32, 0.58, nan]]]
+    """
+    values = np.asarray(frames, np.float64)
+    if not sd_pixels:
+        return values.copy()
+    sd = (0, sd_pixels, sd_pixels)
+    known = np.isfinite(values)
+    if mask is not None:
+        known &= mask
+    if known.all():
+        return np.asarray(scipy.ndimage.gaussian_filter(values, sd))
+    total = scipy.ndimage.gaussian_filter(np.where(known, values, 0), sd)
+    weight = scipy.ndimage.gaussian_filter(known.astype(np.float64), sd)
+    blurred = np.full(values.shape, np.nan)
+    np.divide(total, weight, out=blurred, where=known)
+    return blurred
 
 
 def finish_coefficients(
@@ -478,7 +570,7 @@ def correct_blood(
     variant = VARIANTS[fit.variant]
     if variant.calcium_filters:
         _stretches(fit.variant, np.ones(len(b), np.bool_), False)
-    calcium, reference = _filtered(variant, b, v, fit.frame_rate_hz, False)
+    calcium, reference = filter_channels(fit.variant, b, v, frame_rate_hz=fit.frame_rate_hz)
     if variant.fitted == "origin":
         calcium, reference = _without_mean(calcium), _without_mean(reference)
     return _subtracted(fit, calcium, reference, first_frame).astype(_kind_of(b))
@@ -688,30 +780,6 @@ def _subtracted(fit: BloodFit, b: Array, v: Array, first_frame: int) -> Array:
             corrected -= np.outer(frame / RAMP_FRAMES, terms["ramp"])
     corrected[~np.isfinite(corrected)] = np.nan
     return corrected
-
-
-def _filtered(
-    variant: Variant,
-    b: NDArray[Any],
-    v: NDArray[Any],
-    frame_rate_hz: float | None,
-    causal: bool,
-) -> tuple[Array, Array]:
-    """Both channels as the variant compares them; NaN where a value was missing."""
-    channels = [np.asarray(b, np.float64), np.asarray(v, np.float64)]
-    if variant.half_frame and len(v):
-        channels[1] = np.concatenate([channels[1][:1], (channels[1][1:] + channels[1][:-1]) / 2])
-    filters = (variant.calcium_filters, variant.reference_filters)
-    if causal:
-        calcium, reference = (
-            _ForwardFilter(each, frame_rate_hz).take(x)
-            for each, x in zip(filters, channels, strict=True)
-        )
-    else:
-        calcium, reference = (
-            _both_ways(x, each, frame_rate_hz) for each, x in zip(filters, channels, strict=True)
-        )
-    return calcium, reference
 
 
 def _both_ways(values: Array, filters: tuple[Filter, ...], frame_rate_hz: float | None) -> Array:
