@@ -268,7 +268,11 @@ def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd fr
     ],
     labels: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="An image in which regions are numbered (file::array)."),
+        typer.Option(
+            metavar="FILE",
+            help="An image in which regions are numbered (file::array); "
+            "{animal} and {session} in it stand for those of each recording.",
+        ),
     ] = None,
     regions: Annotated[
         Path | None,
@@ -298,17 +302,12 @@ def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd fr
     from corticode.data.catalogue import read_catalogue
     from corticode.data.extraction import extract_catalogue
     from corticode.data.readers.arrays import parse_location
-    from corticode.data.regions import read_regions, regions_beside
+    from corticode.data.regions import read_regions
 
-    image = None if labels is None else parse_location(labels, Path())
-    if regions is None and image is not None:
-        regions = regions_beside(image.path)
-        if regions is not None:
-            _say(f"regions are named by {regions}", err=True)
     path, findings = extract_catalogue(
         read_catalogue(catalogue),
         destination,
-        labels=image,
+        labels=None if labels is None else parse_location(labels, Path()),
         table=None if regions is None else read_regions(regions),
         radius_pixels=radius,
         baseline=baseline,

@@ -11,6 +11,7 @@ from corticode.data.catalogue import Recording, read_catalogue
 from corticode.data.extraction import (
     extract_catalogue,
     extract_traces,
+    labels_of,
     pixels_of_discs,
     pixels_of_labels,
     read_label_image,
@@ -19,7 +20,7 @@ from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.regions import RegionTable
 from corticode.data.session import read_session
-from corticode.errors import DataError, StudyError
+from corticode.errors import DataError, MissingDataError, StudyError
 
 LABELS = np.array([[0, 4, 4], [2, 2, 4]])
 
@@ -78,6 +79,25 @@ def test_labels_are_named_by_the_rows_of_a_table(recordings, tmp_path):
         extract_catalogue(
             recordings, tmp_path / "two", labels=labels, table=RegionTable(("a", "b"))
         )
+
+
+def test_each_animal_may_have_a_label_image_of_its_own(recordings, tmp_path):
+    for k, animal in enumerate(("m1", "m2")):
+        image = np.zeros((4, 4), np.uint8)
+        image[:, 0], image[:, 2] = 1, 2 + k
+        (tmp_path / animal).mkdir()
+        np.save(tmp_path / animal / "labels.npy", image)
+        (tmp_path / animal / "regions.csv").write_text("name,pixels\na,4\nb,4\nc,4\n")
+    labels = ArrayLocation(tmp_path / "{animal}" / "labels.npy")
+    recordings[1] = replace(recordings[1], animal="m2")
+    path, _ = extract_catalogue(recordings, tmp_path / "out", labels=labels)
+    found = {one.animal: read_session(one).regions for one in read_catalogue(path)}
+    assert found == {"m1": ("a", "b"), "m2": ("a", "c")}
+    other = replace(recordings[1], animal="m3")
+    with pytest.raises(MissingDataError, match=r"m3/labels\.npy does not exist"):
+        extract_catalogue([other], tmp_path / "m3", labels=labels)
+    with pytest.raises(DataError, match="braces around what is neither animal nor session"):
+        labels_of(other, ArrayLocation(tmp_path / "{mouse}.npy"))
 
 
 def test_discs_around_centres(recordings, tmp_path):

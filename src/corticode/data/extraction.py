@@ -15,8 +15,8 @@ from corticode.data.files import holds_files, write_text, write_with
 from corticode.data.movies.passes import frame_blocks
 from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation, read_array
-from corticode.data.readers.lookup import shortened
-from corticode.data.regions import RegionTable
+from corticode.data.readers.lookup import check_file, shortened
+from corticode.data.regions import RegionTable, read_regions, regions_beside
 from corticode.data.session import Session, read_imaging
 from corticode.errors import CorticodeError, DataError, Finding, StudyError, some
 
@@ -199,6 +199,70 @@ def pixels_of_discs(
     return regions, table.names
 
 
+def labels_of(recording: Recording, labels: ArrayLocation) -> ArrayLocation:
+    """Where the label image of a recording lies: ``{animal}`` and ``{session}`` are put in.
+
+    Raises
+    ------
+    DataError
+        The path holds braces around something else.
+
+    Examples
+    --------
+    >>> location = ArrayLocation(Path("atlas/{animal}/labels.npy"))
+    >>> str(labels_of(Recording("m1", "a"), location))
+    'atlas/m1/labels.npy'
+    """
+    if "{" not in str(labels.path):
+        return labels
+    try:
+        path = str(labels.path).format(animal=recording.animal, session=recording.session)
+    except (LookupError, ValueError) as error:
+        raise DataError(
+            f"{labels} has braces around what is neither animal nor session; write "
+            "{animal}/labels.npy, or {animal}_{session}.npy"
+        ) from error
+    return replace(labels, path=Path(path))
+
+
+def find_region_pixels(
+    recording: Recording,
+    shape: tuple[int, int],
+    *,
+    labels: ArrayLocation | None = None,
+    table: RegionTable | None = None,
+    radius_pixels: float = RADIUS_PIXELS,
+) -> tuple[list[NDArray[np.intp]], tuple[str, ...]]:
+    """The pixels of each region of a recording's frames, and what the regions are called.
+
+    Parameters
+    ----------
+    recording
+        Whose movie it is.
+    shape
+        Rows and columns of its frames.
+    labels, table, radius_pixels
+        As `extract_catalogue` takes them.
+
+    Raises
+    ------
+    MissingDataError, DataError
+        There is no label image, or it does not fit; see `pixels_of_labels`, `pixels_of_discs`.
+    StudyError
+        Neither a label image nor a table was given.
+    """
+    if labels is None:
+        if table is None:
+            raise StudyError("neither a label image nor a table was given")
+        return pixels_of_discs(table, shape, radius_pixels)
+    own = labels_of(recording, labels)
+    pixels, names = pixels_of_labels(read_label_image(own), shape)
+    beside = regions_beside(own.path) if table is None else None
+    if beside is not None:
+        return pixels, name_labels(names, read_regions(beside), beside)
+    return pixels, names if table is None else name_labels(names, table)
+
+
 def name_labels(
     regions: Sequence[str], table: RegionTable, source: object = "the region table"
 ) -> tuple[str, ...]:
@@ -379,10 +443,12 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
         A folder without a ``sessions.csv``; traces are written to ``traces`` below it, which
         must not hold anything.
     labels
-        An image in which each region's pixels hold its number.
+        An image in which each region's pixels hold its number; ``{animal}`` and ``{session}`` in
+        its path stand for those of each recording.
     table, radius_pixels
         Without labels: a region table with centres, and the radius of the disc around each. With
-        labels: what they are called, number k by the k-th row; None: by their numbers.
+        labels: what they are called, number k by the k-th row; None: by the ``regions.csv`` that
+        `corticode regions` wrote beside them, or else by their numbers.
     baseline, percentile, baseline_frames
         What F0 is, see `corticode.data.extraction.extract_traces`.
     resynchronise
@@ -421,13 +487,24 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
         if there.is_file() or holds_files(there):
             raise DataError(f"{there} exists; name another folder, or move it away")
     check_choice(bad_frames)
-    image = None if labels is None else read_label_image(labels)
-    made, findings = [], []
+    if labels is not None:
+        for recording in recordings:
+            check_file(labels_of(recording, labels).path)
+    made: list[Recording] = []
+    findings: list[Finding] = []
+    named: dict[tuple[str, ...], Path] = {}
     looked = examine_all(recordings, resynchronise=resynchronise)
     for k, recording in enumerate(recordings):
         try:
             movie, left_out, odd = _movie_of(recording, looked[recording.name], bad_frames)
-            pixels, names = _pixels(image, table, movie.shape[1:], radius_pixels)
+            rows, columns = movie.shape[1:]
+            pixels, names = find_region_pixels(
+                recording,
+                (rows, columns),
+                labels=labels,
+                table=table,
+                radius_pixels=radius_pixels,
+            )
             traces, found = extract_traces(
                 movie,
                 pixels,
@@ -441,7 +518,8 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
             raise type(error)(f"session {recording.name}: {error}") from error
         findings += odd
         findings += [replace(f, animal=recording.animal, session=recording.session) for f in found]
-        made.append(_written(recording, destination, k, traces, names, baseline))
+        names_path = _named(names, destination, named)
+        made.append(_written(recording, destination, k, traces, names_path, baseline))
         on_session(recording.name)
     write_catalogue(path, made)
     return path, findings
@@ -471,19 +549,14 @@ def _movie_of(
     return movie, session.left_out, list(session.findings)
 
 
-def _pixels(
-    image: NDArray[Any] | None,
-    table: RegionTable | None,
-    shape: tuple[int, ...],
-    radius_pixels: float,
-) -> tuple[list[NDArray[np.intp]], tuple[str, ...]]:
-    rows, columns = shape
-    if image is not None:
-        pixels, names = pixels_of_labels(image, (rows, columns))
-        return pixels, names if table is None else name_labels(names, table)
-    if table is None:
-        raise StudyError("neither a label image nor a table was given")
-    return pixels_of_discs(table, (rows, columns), radius_pixels)
+def _named(names: tuple[str, ...], destination: Path, written: dict[tuple[str, ...], Path]) -> Path:
+    """The list of these names, written once; label images of animals may hold other regions."""
+    if names not in written:
+        number = f"_{len(written) + 1}" if written else ""
+        path = destination / "traces" / f"regions{number}.txt"
+        write_text(path, "\n".join(names) + "\n")
+        written[names] = path
+    return written[names]
 
 
 def _written(
@@ -491,15 +564,12 @@ def _written(
     destination: Path,
     number: int,
     traces: NDArray[np.float32],
-    names: Sequence[str],
+    names_path: Path,
     baseline: str,
 ) -> Recording:
-    """Write one session's traces and their names; its new row of the catalogue."""
+    """Write one session's traces; its new row of the catalogue."""
     traces_path = destination / "traces" / f"{number + 1:03}.npy"
     write_with(traces_path, lambda file: np.save(file, traces))
-    names_path = destination / "traces" / "regions.txt"
-    if number == 0:
-        write_text(names_path, "\n".join(names) + "\n")
     return replace(
         recording,
         traces=ArrayLocation(traces_path),

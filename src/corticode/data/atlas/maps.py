@@ -211,7 +211,27 @@ def to_atlas_transform(
     >>> to_atlas_transform(np.eye(3), read_atlas(), (128, 128)).tolist()
     [[4.0, 0.0, 1.5], [0.0, 4.0, 1.5], [0.0, 0.0, 1.0]]
     """
+    return np.asarray(transform @ canvas_transform(atlas, size))
+
+
+def canvas_transform(atlas: Atlas, size: tuple[int, int]) -> NDArray[np.float64]:
+    """The 3 x 3 that takes pixels of an atlas canvas (x, y, 1) to pixels of the map (x, y, 1).
+
+    Its inverse, given to `find_regions`, finds the regions on the canvas.
+
+    Parameters
+    ----------
+    size
+        Rows and columns of the canvas, onto which the whole map is scaled.
+
+    Examples
+    --------
+    >>> atlas = read_atlas()
+    >>> labels, _, _ = find_regions(
+    ...     atlas, np.linalg.inv(canvas_transform(atlas, (64, 64))), (64, 64))
+    >>> labels.shape, int(labels.max())
+    ((64, 64), 44)
+    """
     y, x = (whole / part for whole, part in zip(atlas.labels.shape, size, strict=True))
     # The middle of the first pixel of the canvas is not that of the first pixel of the map.
-    canvas = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
-    return np.asarray(transform @ canvas)
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
