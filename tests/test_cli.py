@@ -166,7 +166,7 @@ class TestRegions:
         assert code == 0
         assert "mm by the landmarks (to about 5 %), 0.1 as" in printed
         assert "warning: a pixel has 0.228" in told
-        assert "regions have fewer than 12 pixels in the image and are left out: SSp-un" in told
+        assert "with fewer than 12 pixels in the image left out: SSp-un" in told
         assert {path.name for path in out.iterdir()} == {
             "labels.npy", "regions.csv", "transform.json", "overlay.png",
         }  # fmt: skip
@@ -185,6 +185,23 @@ class TestRegions:
         assert select_regions([35], session.regions, table)[session.regions.index("VISp_left")]
         pairs = mirror_pairs(session.regions, np.flatnonzero(visual), table)
         assert len(pairs) == 1
+
+    def test_another_session_is_laid_over_the_first(self, command_line, movie, tmp_path):
+        """Its camera looked two rows higher and a column further left."""
+        other = np.roll(np.load(movie), (2, 1), axis=(1, 2))
+        np.save(tmp_path / "other.npy", other)
+        out = tmp_path / "atlas"
+        code, printed, _ = command_line("regions", movie, "--landmarks", self.POINTS, "--out", out,
+                                        "--session", f"day2={tmp_path / 'other.npy'}")  # fmt: skip
+        assert code == 0
+        assert "day2: +2.0 rows, +1.0 columns, " in printed
+        first, second = np.load(out / "labels.npy"), np.load(out / "day2" / "labels.npy")
+        assert (np.roll(first, (2, 1), axis=(0, 1)) == second).mean() > 0.99
+        assert (out / "day2" / "overlay.png").is_file()
+        for wrong in ("day2", "a/b=x.npy", "=x.npy"):
+            code, _, told = command_line("regions", movie, "--landmarks", self.POINTS,
+                                         "--out", tmp_path / "no", "--session", wrong)  # fmt: skip
+            assert (code, "give NAME=IMAGE" in told) == (2, True)
 
     def test_nothing_is_replaced(self, command_line, movie, tmp_path):
         (tmp_path / "atlas").mkdir()

@@ -238,11 +238,28 @@ def regions(
     landmark_names: Annotated[
         str, typer.Option(metavar="NAMES", help="In the file's order, where it holds none.")
     ] = "",
+    session: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=IMAGE",
+            help="A further session of the animal, laid over IMAGE by its vessels: its regions go "
+            "into FOLDER/NAME; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Lay an atlas on an image by landmarks: label image, region table, transform, overlay."""
     from corticode.data.atlas.files import read_mean_image
     from corticode.data.readers.arrays import parse_location
     from corticode.report.atlas_overlay import write_atlas_regions
+
+    others = {}
+    for text in session or ():
+        name, _, where = (part.strip() for part in text.partition("="))
+        if not name or not where or Path(name).name != name or name in others:
+            raise StudyError(
+                f"--session {text}: give NAME=IMAGE, each name once, a name without / in it"
+            )
+        others[name] = read_mean_image(parse_location(where, Path()))
 
     lines, findings = write_atlas_regions(
         read_mean_image(parse_location(image, Path())),
@@ -252,6 +269,7 @@ def regions(
         atlas=atlas,
         kind=transform,
         mm_per_pixel=pixel_mm,
+        others=others,
     )
     for line in lines:
         _say(line)

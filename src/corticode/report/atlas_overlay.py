@@ -1,6 +1,7 @@
 """A mean image with the regions of an atlas drawn on it, so that an eye may judge the alignment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from corticode.data.atlas.alignment import Alignment, align, check_alignment, checks_in_words
 from corticode.data.atlas.files import write_alignment
 from corticode.data.atlas.landmarks import read_landmarks
-from corticode.data.atlas.maps import find_regions, read_atlas
+from corticode.data.atlas.maps import Atlas, find_regions, read_atlas
+from corticode.data.atlas.sessions import register_sessions
 from corticode.data.atlas.transforms import apply_transform
 from corticode.data.files import holds_files
 from corticode.data.regions import RegionTable
@@ -31,6 +33,7 @@ def write_atlas_regions(
     atlas: str = "allen-44",
     kind: str | None = None,
     mm_per_pixel: float | None = None,
+    others: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> tuple[list[str], list[Finding]]:
     """Lay an atlas on an image and write what came of it: labels, table, transform, overlay.
 
@@ -46,6 +49,9 @@ def write_atlas_regions(
         Name of a packaged map.
     kind, mm_per_pixel
         As `align` and `check_alignment` take them.
+    others
+        Mean images of further sessions of the same animal, of the same size, by name: each is laid
+        over the first by its vessels, and what came of it goes into a folder of that name.
 
     Returns
     -------
@@ -57,7 +63,8 @@ def write_atlas_regions(
     Raises
     ------
     DataError
-        The folder holds files, or landmarks do not do, see `align`.
+        The folder holds files, landmarks do not do (see `align`), or images of sessions differ in
+        size.
     StudyError
         The atlas, the kind or a landmark is unknown.
     RunError
@@ -68,12 +75,52 @@ def write_atlas_regions(
     chosen = read_atlas(atlas)
     rows, columns = image.shape
     alignment = align(chosen, read_landmarks(landmarks, names), (rows, columns), kind)
-    labels, table, left_out = find_regions(chosen, alignment.transform, alignment.shape)
-    checks, findings = check_alignment(chosen, alignment, image, labels, mm_per_pixel)
+    moved, moved_findings = _on_others(alignment, image, others or {})
+    lines, findings = _write(folder, chosen, alignment, image, mm_per_pixel)
+    for name, (own, words) in moved.items():
+        found = _write(folder / name, chosen, own, (others or {})[name], mm_per_pixel)[1]
+        findings += [replace(one, session=name) for one in found]
+        lines.append(words)
+    return lines, [*findings, *moved_findings]
+
+
+def _write(
+    folder: Path,
+    atlas: Atlas,
+    alignment: Alignment,
+    image: NDArray[np.float64],
+    mm_per_pixel: float | None,
+) -> tuple[list[str], list[Finding]]:
+    labels, table, left_out = find_regions(atlas, alignment.transform, alignment.shape)
+    checks, findings = check_alignment(atlas, alignment, image, labels, mm_per_pixel)
     findings = [*findings, *left_out]
     write_alignment(folder, alignment, labels, table, checks, findings)
     save_figure(draw_overlay(image, labels, table, alignment), folder / OVERLAY)
     return checks_in_words(checks, alignment), findings
+
+
+def _on_others(
+    alignment: Alignment, image: NDArray[np.float64], others: Mapping[str, NDArray[np.float64]]
+) -> tuple[dict[str, tuple[Alignment, str]], list[Finding]]:
+    """The same atlas on further sessions, and a line on how each lies."""
+    if not others:
+        return {}, []
+    found, findings = register_sessions([image, *others.values()])
+    names = ["", *others]
+    findings = [replace(one, session=names[int(one.item) - 1], item="") for one in findings]
+    moved = {}
+    for k, name in enumerate(others, start=1):
+        transform = found.transforms[k]
+        points = apply_transform(transform, alignment.image_points)
+        down, right = found.shifts[k]
+        own = replace(alignment, transform=transform @ alignment.transform, image_points=points)
+        words = (
+            f"{name}: {down:+.1f} rows, {right:+.1f} columns, "
+            f"{found.rotations_degrees[k]:+.1f} degrees from the first image; vessels and outlines "
+            f"correlate by {found.correlations[k]:.2f}"
+        )
+        moved[name] = (own, words)
+    return moved, findings
 
 
 @styled

@@ -160,8 +160,8 @@ def find_regions(
         return labels, table, []
     names = [name for name, small in zip(table.names, is_small, strict=True) if small]
     reason = (
-        f"{len(names)} of {n_regions} regions have fewer than {LEAST_PIXELS} pixels in the image "
-        f"and are left out: {', '.join(names)}"
+        f"of {n_regions} regions {len(names)} with fewer than {LEAST_PIXELS} pixels in the image "
+        f"left out: {', '.join(names)}"
     )
     return labels, table, [Finding("region", reason, count=len(names))]
 
