@@ -40,6 +40,14 @@ def test_columns_x_and_y_as_mesoscopy_writes_them(tmp_path):
     assert found.points.tolist() == [[71.0, 63.2], [72.1, 17.9]]
 
 
+def test_a_table_of_results_of_imagej_needs_names(tmp_path):
+    path = tmp_path / "Results.csv"
+    path.write_text(" ,Area,X,Y\n1,0,71.0,63.2\n2,0,72.1,17.9\n")
+    found = read_landmarks(str(path), ["bregma", "front"])
+    assert found.names == ("bregma", "front")
+    assert found.points.tolist() == [[71.0, 63.2], [72.1, 17.9]]
+
+
 def test_axes_of_napari_are_row_before_column(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("index,axis-0,axis-1\n0.0,40.5,120.0\n1.0,210.0,121.0\n")
