@@ -124,7 +124,7 @@ def test_ramp_is_that_of_least_squares():
     np.testing.assert_allclose(correct_blood(fit, b[90:], v[90:], first_frame=90), whole[90:])
 
 
-@pytest.mark.parametrize("name", ["regression", "regression-ramp", "heartbeat"])
+@pytest.mark.parametrize("name", ["regression", "regression-ramp", "heartbeat", "mean-reference"])
 def test_sums_add_up_over_blocks_of_frames(name):
     b, v = two_channels(512)
     halves = [
@@ -212,6 +212,13 @@ def test_a_session_shorter_than_its_filters_is_refused(name, pad):
         correct_blood(BloodFit(name, np.ones((2, 3)), "training", RATE), b, v)
     longer = two_channels(pad + 1)
     assert np.isfinite(fit_blood(name, *longer, frame_rate_hz=RATE)).all()
+
+
+@pytest.mark.parametrize("name", ["heartbeat", "mean-reference"])
+def test_fast_fluctuations_need_64_frames(name):
+    with pytest.raises(DataError, match=r"needs 64 frames .*'difference'"):
+        fit_blood(name, *two_channels(63), frame_rate_hz=RATE)
+    assert np.isfinite(fit_blood(name, *two_channels(64), frame_rate_hz=RATE)).all()
 
 
 def test_stretches_shorter_than_the_filters_are_left_out():
@@ -321,3 +328,12 @@ def test_blur_is_scipys_and_takes_nothing_from_outside_the_mask():
     blurred = blur_frames(np.where(mask, 3.0, 1e6)[None], 1.0, mask=mask)[0]
     np.testing.assert_allclose(blurred[mask], 3.0)
     assert np.isnan(blurred[~mask]).all()
+
+
+def test_noise_of_single_pixels_does_not_lower_the_slope_of_the_mean_reference():
+    rng = np.random.default_rng(0)
+    b, v = two_channels(1500, 400)
+    b, v = (x + 0.008 * rng.normal(size=x.shape) for x in (b, v))
+    slopes = {name: fitted(name, b, v).coefficients[0] for name in ("regression", "mean-reference")}
+    np.testing.assert_allclose(np.median(slopes["mean-reference"]), 1.3, atol=0.05)
+    assert np.median(slopes["regression"]) < 0.7

@@ -35,6 +35,7 @@ BAND_HZ, BAND_ORDER, BAND_PAD = (0.01, 10.0), 5, 33
 WFIELD_FLOOR = 1e-10  # wfield adds it to the reference's sum of squares
 FLAT_VARIANCE = 1e-16  # of dF/F: an SD of 1e-8, far below one count of 16 bits
 STRETCH_FRAMES = 256
+SHARED_HZ, SHARED_CYCLES = 1.0, 1 / 30  # a second; a frame, where no frame rate is given
 RAMP_FRAMES = 10_000.0  # the unit of the ramp's coefficient; keeps sums of squares near 1
 SLOPE_RANGE = (0.0, 5.0)
 FITTED_ON = ("session", "training", "calibration", "warm-up")
@@ -75,7 +76,8 @@ class Variant:
     fitted
         How the coefficients are found: ``"none"`` (there are none), ``"mean"`` (least squares with
         an intercept), ``"ramp"`` (with an intercept and a linear ramp), ``"origin"`` (least squares
-        of what the filters left, without an intercept) or ``"heart"`` (in the heart beat).
+        of what the filters left, without an intercept), ``"heart"`` (in the heart beat) or
+        ``"shared"`` (by what the brain's mean reference has in common with both channels).
     terms
         Names of the coefficients, in their order; the slope is the first.
     calcium_filters, reference_filters
@@ -149,6 +151,14 @@ VARIANTS: Mapping[str, Variant] = {
         "the slope is found in the heart beat, smoothed over the image and drawn towards 1 "
         "(corticode.data.movies.reference)",
         "heart",
+        ("slope",),
+    ),
+    "mean-reference": Variant(
+        "the slope is how strongly the fluctuations of the brain's mean reference above 1 Hz show "
+        "in a pixel's calcium channel, over how strongly in its reference (an instrumental "
+        "variable, Fuller 1987, doi:10.1002/9780470316665: a single pixel's noise does not lower "
+        "the slope); nothing is filtered",
+        "shared",
         ("slope",),
     ),
 }
@@ -235,7 +245,7 @@ def check_variant(
     >>> check_variant("braidyn", frame_rate_hz=30.0, causal=True)
     Traceback (most recent call last):
     corticode.errors.StudyError: blood = 'braidyn' has no causal form; with one are none, \
-difference, ratio, regression, wfield, heartbeat
+difference, ratio, regression, wfield, heartbeat, mean-reference
     """
     if name not in VARIANTS:
         raise StudyError(f"blood is {name!r}; it must be one of {', '.join(VARIANTS)}")
@@ -327,8 +337,8 @@ def sum_products(
 ) -> Array:
     """What coefficients are found from; sums of several sessions or stretches may be added.
 
-    Blocks of frames may be added too where nothing is filtered; blocks of the variant "heartbeat"
-    are best 256 frames long, or a multiple.
+    Blocks of frames may be added too where nothing is filtered; blocks of the variants "heartbeat"
+    and "mean-reference" are best 256 frames long, or a multiple.
 
     Parameters
     ----------
@@ -337,9 +347,9 @@ def sum_products(
     first_frame
         The number of the first frame within its session (for a ramp).
     means
-        (frame, 2): means of `b` and of `v` over the brain, in which the heart beat is looked for
-        ("heartbeat" alone needs them); ``None``: the means over the columns given, which is right
-        for pixels and regions when all are given, never for SVD components.
+        (frame, 2): means of `b` and of `v` over the brain ("heartbeat" and "mean-reference" need
+        them); ``None``: the means over the columns given, which is right for pixels and regions
+        when all are given, never for SVD components.
     causal
         For the variant's causal form: its filters run forward only.
 
@@ -360,7 +370,10 @@ def sum_products(
     if variant.fitted == "none":
         return np.zeros((0, b.shape[1]))
     if variant.fitted == "heart":
-        return _sum_heart_beat(b, v, stretches, means, frame_rate_hz)
+        return _sum_fast(b, v, stretches, means, fast_cycles(frame_rate_hz))
+    if variant.fitted == "shared":
+        slowest = SHARED_CYCLES if frame_rate_hz is None else SHARED_HZ / frame_rate_hz
+        return _sum_fast(b, v, stretches, means, slowest)
     total = np.zeros((len(SUMS), b.shape[1]))
     for rows in stretches:
         calcium, reference = filter_channels(
@@ -387,12 +400,23 @@ def solve_products(name: str, sums: Array) -> Array:
     -------
     NDArray
         (coefficient, column).
+
+    Raises
+    ------
+    DataError
+        No stretch of frames was long enough.
     """
     variant, n_columns = VARIANTS[name], sums.shape[1]
     if variant.fitted == "none":
         return np.ones((len(variant.terms), n_columns))
-    if variant.fitted == "heart":
-        return _solve_heart_beat(sums)
+    if variant.fitted in ("heart", "shared"):
+        if n_columns and np.nanmax(sums[7], initial=0) == 0 and not np.isnan(sums).all():
+            raise DataError(
+                f"blood = {name!r} looks for fast fluctuations and needs {LEAST_FRAMES} frames in "
+                "one piece; no stretch is so long. Give a longer session or segment, or take "
+                "'difference' or 'ratio'"
+            )
+        return _solve_heart_beat(sums) if variant.fitted == "heart" else _solve_shared(sums)
     with np.errstate(invalid="ignore", divide="ignore"):
         if variant.fitted == "origin":
             slope = sums[SUMS.index("vb")] / (sums[SUMS.index("vv")] + WFIELD_FLOOR)
@@ -704,15 +728,14 @@ def _solve_regression(sums: Array, *, has_ramp: bool) -> Array:
     return np.where(n > 0, np.stack([slope, b - slope * v - ramp * t, ramp]), np.nan)
 
 
-def _sum_heart_beat(
+def _sum_fast(
     b: NDArray[Any],
     v: NDArray[Any],
     stretches: list[slice],
     means: NDArray[Any] | None,
-    frame_rate_hz: float | None,
+    slowest: float,
 ) -> Array:
     """Products with the fast part of the reference's mean, powers of both means, frames used."""
-    slowest = fast_cycles(frame_rate_hz)
     total = np.zeros((8, b.shape[1]))
     for rows in [part for stretch in stretches for part in _parts(stretch)]:
         calcium, reference = (_bridged(x[rows])[0] for x in (b, v))
@@ -747,6 +770,14 @@ def _solve_heart_beat(sums: Array) -> Array:
     coefficients = np.stack([((sums[0] + 1j * sums[1]) * turn).real, sums[2], n_frames])
     coefficients[:, np.isnan(sums[0])] = np.nan
     return coefficients
+
+
+def _solve_shared(sums: Array) -> Array:
+    """The ratio of both channels' products with the mean reference; (1, column)."""
+    is_flat = sums[2] <= FLAT_VARIANCE * sums[7]
+    slope = np.divide(sums[0], sums[2], out=np.zeros(len(sums[0])), where=~is_flat)
+    slope[np.isnan(sums[2])] = np.nan
+    return np.asarray(slope[None])
 
 
 def _heart_beat_slope(coefficients: Array, lit: NDArray[np.bool_]) -> Array:
