@@ -114,6 +114,9 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`[[confounds]]`", "confounds", keys.ConfoundKeys, None),
     ("`[[trial_time]]`", "trial_time", keys.TrialTimeKeys, None),
     ("`[[region_set]]`", "region_set", keys.RegionSetKeys, None),
+    ("`[[learning_curve]]`", "learning_curve", keys.LearningCurveKeys, None),
+    ("`[[generalisation]]`", "generalisation", keys.GeneralisationKeys, None),
+    ("`[[cross_temporal]]`", "cross_temporal", keys.CrossTemporalKeys, None),
     ("`[[comparison]]`", "comparison", keys.ComparisonKeys, None),
 ]
 

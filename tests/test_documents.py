@@ -48,6 +48,9 @@ minutes = [0.5]
 [[generalisation]]
 condition = "linear"
 across = ["sessions", "animals"]
+[[cross_temporal]]
+name = "lags"
+conditions = ["linear", "later"]
 """
 
 

@@ -67,7 +67,7 @@ def test_none():
             {"maps": [{}]},
             "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, "
             "trials, folds, condition, map, confounds, trial_time, region_set, learning_curve, "
-            "generalisation, comparison)",
+            "generalisation, cross_temporal, comparison)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},

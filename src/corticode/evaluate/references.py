@@ -8,7 +8,9 @@ bouts, it scores above 0.5 for small s though it knows of nothing but the presen
 much that is; only above both does it predict the future (or recall the past).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -110,6 +112,85 @@ def compare_with_references(
     is_known = lines["auc"].notna() & highest.notna()
     lines["above_both"] = (lines["auc"] > highest).astype("boolean").where(is_known)
     return lines[["animal", "shift", "auc", *REFERENCES, "above_both"]]
+
+
+def score_across_lags(by_shift: Mapping[int, Predictions]) -> pd.DataFrame:
+    """Decoders trained on the target of one lag, scored on that of every other.
+
+    The decoder with shift i is given the window around t, and its output is set against the target
+    of t + j, for every i and j: cross-temporal generalisation. Nothing is refitted. All cells are
+    scored on the same windows, those whose targets are known at every lag.
+
+    Parameters
+    ----------
+    by_shift
+        Predictions of decoders that are alike but for their shift (frames), by this shift; their
+        test parts are used.
+
+    Returns
+    -------
+    DataFrame
+        One row a session and pair of lags: trained_frames and tested_frames (the shifts i and j),
+        then the columns of `score_sessions`.
+
+    Raises
+    ------
+    DataError
+        There are less than two, they differ in what they decode or decode trials, or no window
+        is there at every lag.
+
+    References
+    ----------
+    King & Dehaene (2014), doi:10.1016/j.tics.2014.01.002.
+
+    Examples
+    --------
+    >>> label = np.random.default_rng(0).permutation(np.tile(np.array([0, 1], np.float32), 200))
+    >>> now = Predictions(
+    ...     part=np.full(400, 2, np.int8),
+    ...     animal=np.zeros(400, np.int16),
+    ...     session=np.zeros(400, np.int16),
+    ...     frame=np.arange(400, dtype=np.int32),
+    ...     target=label,
+    ...     score=label,
+    ...     kind="binary",
+    ...     animal_names=("m1",),
+    ...     session_names=("monday",),
+    ... )
+    >>> later = replace(now, score=1 - label)  # of the windows 10 frames earlier
+    >>> found = score_across_lags({0: now, 10: later})
+    >>> found[["trained_frames", "tested_frames", "auc"]].round(2).values.tolist()
+    [[0.0, 0.0, 1.0], [0.0, 10.0, 0.48], [10.0, 0.0, 0.52], [10.0, 10.0, 0.0]]
+    """
+    if len(by_shift) < 2:
+        raise DataError(f"{len(by_shift)} lag is given; lags are set against each other: give two")
+    tests = [one.of_part("test") for one in by_shift.values()]
+    both = join(tests)
+    if both.of_trials:
+        raise DataError(
+            "a trial has one label, whichever window it is decoded from; lags are for targets "
+            "that are decoded frame by frame"
+        )
+    which = np.repeat(np.arange(len(tests)), [one.n_windows for one in tests])
+    session = both.animal.astype(np.int64) * len(both.session_names) + both.session
+    shift = np.array(list(by_shift))[which]
+    window = session * FRAMES_APART + both.frame - shift
+    is_known = ~np.isnan(both.target)
+    own = [np.flatnonzero(is_known & (which == k)) for k in range(len(tests))]
+    shared = reduce(np.intersect1d, [window[at] for at in own])
+    if not shared.size:
+        raise DataError("no window has its target at every lag; give lags that lie closer together")
+    rows = [at[np.isin(window[at], shared)] for at in own]
+    rows = [at[np.argsort(window[at])] for at in rows]
+    tables = []
+    for trained, scored in zip(by_shift, rows, strict=True):
+        for tested, labelled in zip(by_shift, rows, strict=True):
+            frame, target = both.frame[labelled], both.target[labelled]
+            table = score_sessions(replace(both.where(scored), frame=frame, target=target))
+            table.insert(0, "tested_frames", tested)
+            table.insert(0, "trained_frames", trained)
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _at_later_labels(

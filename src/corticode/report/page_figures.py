@@ -30,6 +30,7 @@ from corticode.report.score_figures import (
     STRETCH_FRAMES,
     draw_confounds,
     draw_detection,
+    draw_lag_matrix,
     draw_learning_curves,
     draw_onset,
     draw_points_by_split,
@@ -324,6 +325,7 @@ def page_figures(values: RunValues) -> list[PageFigure]:
         _of_sweeps,
         _of_learning,
         _of_generalisation,
+        _of_lags,
         _of_curves,
         _of_sessions,
         _of_recordings,
@@ -483,6 +485,25 @@ def _of_generalisation(values: RunValues, name: str) -> Iterator[PageFigure]:
         f"Mean score of {own['animal'].nunique()} animals by what was left out.",
         draw_sweep(own, "where the decoder is tested", metric_of(values, name)),
     )
+
+
+def _of_lags(values: RunValues, name: str) -> Iterator[PageFigure]:
+    table = values.table("cross_temporal")
+    if table.empty:
+        return
+    means = table[table["animal"].fillna("") == ""]
+    for k, (sweep, own) in enumerate(means.groupby("sweep", sort=False)):
+        yield PageFigure(
+            f"lags-{k + 1}",
+            "scores",
+            f"Trained at one lag, tested at another: {sweep}",
+            "The decoder of each lag (a row), on the target at every lag (a column), all on the "
+            "same windows; the mean over animals. A row that is even says that what the decoder "
+            "reads lasts, or that the target does; that of a decoder at chance at its own lag says "
+            "nothing. Intervals stand in cross_temporal.csv.",
+            f"Mean score of {own['n_animals'].max():g} animals by the lag of training and of test.",
+            draw_lag_matrix(own),
+        )
 
 
 def _shift_lines(values: RunValues, settings: dict[str, object]) -> dict[str, "pd.Series[float]"]:

@@ -22,6 +22,7 @@ from corticode.report.canvas import (
     COLUMN_MM,
     GREY,
     PAGE_MM,
+    SEQUENTIAL,
     Axes,
     Figure,
     colour_of,
@@ -512,6 +513,57 @@ def draw_sweep(
     drawn.set_xticks(list(place.values()), [f"{one}" for one in place])
     drawn.set(xlabel=along, ylabel=f"{METRIC_NAMES.get(metric, metric)} within sessions")
     drawn.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def draw_lag_matrix(means: pd.DataFrame) -> Figure:
+    """Scores of decoders trained at one lag (rows) and tested at another (columns).
+
+    Parameters
+    ----------
+    means
+        One row a pair of lags, as in ``cross_temporal.csv``: trained_frames, tested_frames,
+        trained_s, tested_s, metric, value.
+
+    Returns
+    -------
+    Figure
+        A matrix, the earliest lag below on the left. The colours of AUC begin at chance.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"trained_frames": [0, 0, 9, 9], "tested_frames": [0, 9, 0, 9],
+    ...     "trained_s": [0, 0, 0.3, 0.3], "tested_s": [0, 0.3, 0, 0.3], "metric": "auc",
+    ...     "value": [0.9, 0.6, 0.6, 0.8]})
+    >>> draw_lag_matrix(table).axes[0].get_xlabel()
+    'lag tested (s)'
+    """
+    lags = [f"{role}_{unit}" for unit in ("frames", "s") for role in ("trained", "tested")]
+    check_columns(means, (*lags, "metric", "value"), "scores across lags")
+    matrix = means.pivot(index="trained_frames", columns="tested_frames", values="value")
+    unit = "frames" if means["trained_s"].isna().any() else "s"
+    by_frame = dict(zip(means["trained_frames"], means[f"trained_{unit}"], strict=True))
+    metric = str(means["metric"].iloc[0])
+    figure, axes = new_figure(COLUMN_MM, 70)
+    drawn: Axes = axes[0, 0]
+    image = drawn.imshow(
+        matrix.to_numpy(float),
+        origin="lower",
+        cmap=SEQUENTIAL,
+        # Below chance or 0 there is nothing to see.
+        vmin=0.0 if metric == "r2" else 0.5,
+        interpolation="nearest",
+    )
+    every = -(-len(matrix) // 7)
+    ticks = list(range(0, len(matrix), every))
+    named = [f"{by_frame[matrix.index[k]]:+.2g}" for k in ticks]
+    drawn.set_xticks(ticks, named)
+    drawn.set_yticks(ticks, named)
+    drawn.set(xlabel=f"lag tested ({unit})", ylabel=f"lag trained ({unit})")
+    bar = figure.colorbar(image, ax=drawn, shrink=0.8, pad=0.02)
+    bar.set_label(f"{METRIC_NAMES.get(metric, metric)} within sessions")
+    bar.outline.set_visible(False)
     return figure
 
 

@@ -69,6 +69,11 @@ TABLES: Mapping[str, Table] = {
         "condition tested against animal metric value low high n_animals p",
         made_by="score_tables.make_generalisation",
     ),
+    "cross_temporal": Table(
+        "Trained at one lag, tested at another",
+        "name a sweep of shifts under [[cross_temporal]] of the study file",
+        made_by="transfer_tables.make_cross_temporal",
+    ),
     "groups": Table(
         "Groups of animals",
         "name each animal's group in the catalogue, column 'group'",
@@ -216,6 +221,7 @@ TEXT_COLUMNS = frozenset(
         "quantity",
         "varied",
         "tested",
+        "sweep",
         "group",
         "against",
     }

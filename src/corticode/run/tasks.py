@@ -82,6 +82,7 @@ from corticode.study.keys import (
     ComparisonKeys,
     ConditionKeys,
     ConfoundKeys,
+    CrossTemporalKeys,
     LearningCurveKeys,
     RegionSetKeys,
     SelectionKeys,
@@ -353,6 +354,7 @@ class Plan:
     curves: tuple[LearningCurveKeys, ...] = ()
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
     generalisation: Sequence[tuple[str, Mapping[str, str]]] = ()
+    cross_temporal: tuple[CrossTemporalKeys, ...] = ()
     trial_times: tuple[TrialTimeKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
@@ -557,6 +559,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         curves=study.curves,
         generalisation=[(one.condition, tested_of(one, study)) for one in study.generalisation],
         groups={(one.animal, one.session): one.group for one in content.recordings if one.group},
+        cross_temporal=study.cross_temporal,
         trial_times=study.trial_times,
         content=KnownContent(
             files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known

@@ -606,6 +606,19 @@ class GeneralisationKeys(_Keys):
     )
 
 
+class CrossTemporalKeys(_Keys):
+    """Is what a decoder learns at one lag there at another? Decoders of lags, on each other's.
+
+    Conditions that are alike but for `window.shift`: the decoder of each is scored on the targets
+    of every other, on the windows that all of them have. Nothing more is fitted.
+    """
+
+    name: str = Field(min_length=1, description="What the sweep is called.")
+    conditions: list[str] = Field(
+        min_length=1, description="The conditions, alike but for `window.shift` (or `shift_s`)."
+    )
+
+
 class RegionSetKeys(_Keys):
     """Is a set of regions necessary, and is it sufficient? Conditions beside one, and random sets.
 
@@ -686,6 +699,9 @@ class StudyKeys(_Keys):
     generalisation: list[GeneralisationKeys] = Field(
         [],
         description="Conditions that are tested within sessions, across sessions and animals.",
+    )
+    cross_temporal: list[CrossTemporalKeys] = Field(
+        [], description="Sweeps of lags whose decoders are scored at each other's lag."
     )
     comparison: list[ComparisonKeys] = Field(
         [], description="Conditions that are set against each other."

@@ -45,6 +45,7 @@ from corticode.study.keys import (
     ComparisonKeys,
     ConditionKeys,
     ConfoundKeys,
+    CrossTemporalKeys,
     DataKeys,
     FoldKeys,
     GeneralisationKeys,
@@ -104,6 +105,8 @@ class Study:
         Conditions that are trained on less, too.
     generalisation
         Conditions that are tested nearer and farther, too.
+    cross_temporal
+        Conditions of several lags that are tested at each other's.
     unused
         Keys that the file itself gives and that do nothing.
     left_out
@@ -124,6 +127,7 @@ class Study:
     comparisons: tuple[ComparisonKeys, ...] = ()
     curves: tuple[LearningCurveKeys, ...] = ()
     generalisation: tuple[GeneralisationKeys, ...] = ()
+    cross_temporal: tuple[CrossTemporalKeys, ...] = ()
     unused: tuple[Finding, ...] = field(default=(), compare=False)
     left_out: tuple[Finding, ...] = field(default=(), compare=False)
     trials: TrialKeys | None = None
@@ -286,6 +290,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     faults += set_faults(keys.region_set, {c.name: c for c in conditions})
     faults += curve_faults(keys.learning_curve, {c.name: c for c in conditions})
     faults += further_faults(keys.generalisation, {c.name: c for c in conditions})
+    faults += lag_faults(keys, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += trial_faults(keys, conditions)
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
@@ -311,6 +316,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         compared,
         curves,
         further,
+        tuple(keys.cross_temporal),
         unused,
         trials=keys.trials,
         trial_times=tuple(keys.trial_time),
@@ -406,6 +412,11 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         kept = [name for name in one.conditions if name not in gone]
         if one.against not in gone and len({*kept, one.against} - {None}) > 1:
             compared.append(one.model_copy(update={"conditions": kept}))
+    lags = []
+    for sweep in study.cross_temporal:
+        kept = [name for name in sweep.conditions if name not in gone]
+        if len(kept) > 1:
+            lags.append(sweep.model_copy(update={"conditions": kept}))
     confounds = [left for one in study.confounds if (left := _still_asked(one, gone)) is not None]
     sets = tuple(
         keys
@@ -421,6 +432,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         comparisons=tuple(compared),
         curves=tuple(one for one in study.curves if one.condition not in gone),
         generalisation=tuple(c for c in study.generalisation if c.condition not in gone),
+        cross_temporal=tuple(lags),
     )
     return found, tuple(c.name for c in study.conditions if c.name in gone)
 
@@ -688,6 +700,37 @@ def further_faults(
             yield f"{where}: it names its own folds, which others do not have; leave folds out"
         if len(set(one.across)) < 2:
             yield f"{where} names one kind of fold; give two, as across = ['sessions', 'animals']"
+
+
+def lag_faults(keys: StudyKeys, conditions: Mapping[str, ConditionKeys]) -> Iterator[str]:
+    """Sweeps of lags that cannot be tested at each other's, and why."""
+    for one in keys.cross_temporal:
+        where = f"[[cross_temporal]] {one.name!r}"
+        if keys.trials is not None:
+            yield f"{where}: a trial has one label at every lag; leave [trials] or this table out"
+        if len(one.conditions) < 2:
+            yield f"{where} names one condition; give two, of different shifts"
+        for name in dict.fromkeys(one.conditions):
+            if name not in conditions:
+                near = guess(name, list(conditions))
+                yield f"{where} names {name!r}, which is no condition{near}"
+            elif one.conditions.count(name) > 1:
+                yield f"{where} names {name!r} more than once; give each condition once"
+        known = [conditions[name] for name in one.conditions if name in conditions]
+        for other in known[1:]:
+            if _without_shift(other) != _without_shift(known[0]):
+                yield (
+                    f"{where}: {known[0].name!r} and {other.name!r} differ in more than their "
+                    "shift; give conditions that are alike but for window.shift"
+                )
+
+
+def _without_shift(keys: ConditionKeys) -> dict[str, Any]:
+    """What conditions of one sweep of shifts have in common."""
+    plain = keys.model_dump(exclude={"name": True, "training": {"keep_train"}})
+    of_shift = ("shift", "shift_s")
+    window = {k: v for k, v in (plain["window"] or {}).items() if k not in of_shift}
+    return plain | {"window": window}
 
 
 def names_of(curve: LearningCurveKeys) -> dict[str, tuple[str, float]]:
@@ -1205,6 +1248,9 @@ def write_resolved(study: Study, folder: Path) -> str:
         "map": [one.model_dump(exclude_none=True) for one in study.maps],
         "confounds": [one.model_dump(exclude_defaults=True) for one in study.confounds],
         "region_set": [one.model_dump() for one in study.region_sets],
+        "learning_curve": [one.model_dump() for one in study.curves],
+        "generalisation": [one.model_dump() for one in study.generalisation],
+        "cross_temporal": [one.model_dump() for one in study.cross_temporal],
         "comparison": [one.model_dump(exclude_none=True) for one in study.comparisons],
     }
     if study.trials is not None:
