@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from corticode.study import keys
+from corticode.study import keys, steps
 from corticode.study import study as config
 
 HEAD = """# The study file
@@ -119,24 +119,46 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`[[cross_temporal]]`", "cross_temporal", keys.CrossTemporalKeys, None),
     ("`[[comparison]]`", "comparison", keys.ComparisonKeys, None),
 ]
+STEPS: list[tuple[str, str, type[BaseModel], str | None]] = [
+    ("`[preprocess]`", "preprocess", steps.StepKeys, None),
+    ("`motion`", "motion", steps.MotionKeys, None),
+    ("`bin`", "bin", steps.BinKeys, None),
+    ("`dff`", "dff", steps.DffKeys, None),
+    ("`blood`", "blood", steps.BloodKeys, None),
+    ("`atlas`", "atlas", steps.AtlasKeys, None),
+]
+BEGINS = "<!-- The tables below are written by docs/write_study_file.py. -->"
 
 
 def main() -> None:
     """Write the page."""
     path = Path(__file__).with_name("study-file.md")
     path.write_text(page(), encoding="utf-8")
+    of_steps = Path(__file__).with_name("preprocess.md")
+    of_steps.write_text(steps_page(of_steps.read_text("utf-8")), encoding="utf-8")
 
 
 def page() -> str:
     """The page as text."""
     presets = {name: config.read_preset(name) for name in config.PRESETS}
-    parts = [HEAD]
-    for title, _, model, place in SECTIONS:
+    return "\n".join([HEAD, *_sections(SECTIONS, presets)])
+
+
+def steps_page(text: str) -> str:
+    """The page of preprocessing with its tables of keys made anew."""
+    return "\n".join([text.partition(BEGINS)[0] + BEGINS + "\n", *_sections(STEPS, {})])
+
+
+def _sections(
+    sections: list[tuple[str, str, type[BaseModel], str | None]], presets: dict[str, dict[str, Any]]
+) -> list[str]:
+    parts = []
+    for title, _, model, place in sections:
         parts.append(f"## {title}\n\n{(inspect.getdoc(model) or '').strip()}\n")
         heads = ["key", "type", "unit", "meaning"]
         heads += list(presets) if place else ["default"]
         parts.append(_row(heads) + _row(["---"] * len(heads)) + _rows(model, place, presets))
-    return "\n".join(parts)
+    return parts
 
 
 def _rows(model: type[BaseModel], place: str | None, presets: dict[str, dict[str, Any]]) -> str:

@@ -25,6 +25,7 @@ VERBS = (
     "import",
     "regions",
     "extract",
+    "preprocess",
     "check",
     "plan",
     "run",

@@ -73,6 +73,12 @@ def test_study_file_page_is_what_the_model_says():
     assert (ROOT / "docs" / "study-file.md").read_text("utf-8") == page, "run: make docs"
 
 
+def test_page_of_preprocessing_steps_is_what_their_model_says():
+    steps_page = runpy.run_path(str(ROOT / "docs" / "write_study_file.py"))["steps_page"]
+    text = (ROOT / "docs" / "preprocess.md").read_text("utf-8")
+    assert steps_page(text) == text, "run: make docs"
+
+
 def test_python_example_of_the_readme_runs(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     rows = []

@@ -339,6 +339,75 @@ def extract(  # noqa: PLR0913  what a baseline is, and what is done about odd fr
     _say(f"{path} names the traces beside the movies")
 
 
+@app.command(short_help="From raw movies to dF/F without motion and blood.")
+def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
+    catalogue: Annotated[Path, typer.Argument(metavar="CATALOGUE", help="A sessions.csv.")],
+    destination: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DEST", help="A new folder; a second call goes on where it stopped."
+        ),
+    ],
+    steps: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A TOML file with a table [preprocess]."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="An image in which regions are numbered: traces too."),
+    ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A region table with centres (row, column): traces too."),
+    ] = None,
+    radius: Annotated[float, typer.Option(metavar="PIXELS", help="Of the discs there.")] = 4.0,
+    movies: Annotated[
+        str, typer.Option(help="How movies are kept: float16 or float32; none: traces alone.")
+    ] = "float16",
+    workers: Workers = 1,
+    resynchronise: Annotated[
+        bool, typer.Option(help="Put wavelengths in order again where a frame was lost.")
+    ] = False,
+    bad_frames: Annotated[
+        str,
+        typer.Option(help="Dark, saturated, frozen, corrupt frames: exclude (as NaN) or report."),
+    ] = "exclude",
+) -> None:
+    """Take dark level, brain motion, F0 and blood out of movies, in the order of the steps file."""
+    from corticode.data.catalogue import read_catalogue
+    from corticode.data.preprocessing.steps import describe
+    from corticode.data.readers.arrays import parse_location
+    from corticode.data.regions import read_regions
+    from corticode.run.preprocess import Wanted, preprocess_catalogue
+    from corticode.study.steps import read_steps
+
+    recordings = read_catalogue(catalogue)
+    has_reference = all(
+        one.movie_reference is not None or "reference" in one.channels for one in recordings
+    )
+    asked = read_steps(steps, has_reference=has_reference)
+    _say(f"steps: {describe(asked)}")
+    summary = preprocess_catalogue(
+        recordings,
+        destination,
+        asked,
+        Wanted(
+            movies,
+            None if labels is None else parse_location(labels, Path()),
+            None if regions is None else read_regions(regions),
+            radius,
+        ),
+        resynchronise=resynchronise,
+        bad_frames=bad_frames,
+        n_workers=workers,
+        on_session=lambda name: _say(f"{name} done", err=True),
+    )
+    _show_findings(list(summary.findings))
+    if summary.n_kept:
+        _say(f"{summary.n_kept} sessions were kept from an earlier call")
+    _say(f"{summary.catalogue} names what came out; corticode check reads it like any catalogue")
+
+
 @app.command(short_help="Find faults and leaks, without training.")
 def check(
     study: StudyName,

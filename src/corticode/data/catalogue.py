@@ -38,7 +38,10 @@ LOCATION_COLUMNS = (
     "frame_times",
     "behavior_times",
     "trials",
+    "mask",
+    "dark",
 )
+PATH_COLUMNS = ("regions", "landmarks")
 SHOWN_ROWS, MOST_UNKNOWN = 5, 20
 # Columns of one's own, which nothing reads.
 NOTE = "note"
@@ -114,12 +117,12 @@ def _identity_faults(cells: dict[str, str], folder: Path) -> _Faults:
 
 
 def _file_faults(cells: dict[str, str], folder: Path) -> _Faults:
-    for name in (*LOCATION_COLUMNS, "regions"):
+    for name in (*LOCATION_COLUMNS, *PATH_COLUMNS):
         if name not in cells:
             continue
         try:
             path = parse_location(cells[name], folder).path
-            if name != "regions":
+            if name not in PATH_COLUMNS:
                 check_suffix(path)
         except DataError as error:
             yield name, str(error)
@@ -296,6 +299,15 @@ class Recording:
     trials
         A table of trials, one row a trial: a CSV or TSV file, a group or struct of arrays, or an
         NWB file.
+    mask
+        An image of the frames' size, not 0 where a pixel shows the brain; `corticode preprocess`
+        reads it.
+    dark
+        Frames, or their mean, that the camera took without light; `corticode preprocess` subtracts
+        them.
+    landmarks
+        A file of landmarks or of a transform, which places the frames in the atlas for
+        `corticode preprocess`.
 
     Examples
     --------
@@ -321,6 +333,9 @@ class Recording:
     date: str = ""
     history: str = ""
     trials: ArrayLocation | None = None
+    mask: ArrayLocation | None = None
+    dark: ArrayLocation | None = None
+    landmarks: Path | None = None
 
     @property
     def name(self) -> str:
@@ -454,7 +469,9 @@ def _to_recording(cells: dict[str, str], folder: Path) -> Recording:
         name: parse_location(cells[name], folder) for name in LOCATION_COLUMNS if name in cells
     }
     rate = cells.get("frame_rate_hz")
-    regions = cells.get("regions")
+    paths = {
+        name: parse_location(cells[name], folder).path for name in PATH_COLUMNS if name in cells
+    }
     return Recording(
         animal=cells["animal"],
         session=cells["session"],
@@ -468,12 +485,15 @@ def _to_recording(cells: dict[str, str], folder: Path) -> Recording:
         movie_axes=split_names(cells.get("movie_axes")) or MOVIE_AXES,
         traces_axes=split_names(cells.get("traces_axes")) or TRACES_AXES,
         channels=split_names(cells.get("channels")),
-        regions=None if regions is None else parse_location(regions, folder).path,
+        regions=paths.get("regions"),
         segment=cells.get("segment"),
         group=cells.get("group", ""),
         date=cells.get("date", ""),
         history=cells.get("history", ""),
         trials=locations.get("trials"),
+        mask=locations.get("mask"),
+        dark=locations.get("dark"),
+        landmarks=paths.get("landmarks"),
     )
 
 

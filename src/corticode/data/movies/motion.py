@@ -1,5 +1,6 @@
 """Where the brain lies in each frame against where it lies on average: sub-pixel shifts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ OFFSETS = np.arange(-1, 1 + STEP, STEP)
 
 
 @dataclass(frozen=True)
-class _Template:
+class Template:
     """What every frame is compared with.
 
     Parameters
@@ -84,33 +85,50 @@ def measure_motion(movie: NDArray[Any]) -> NDArray[np.float64]:
             f"frames have {movie.shape[1]} x {movie.shape[2]} pixels; brain motion needs "
             f"{SMALLEST_SIDE} x {SMALLEST_SIDE} or more"
         )
-    template = _make_template(movie)
+    sample = np.unique(np.linspace(0, len(movie) - 1, SAMPLE_FRAMES).astype(np.int64))
+    template = make_template(mean_image(movie), (movie[k : k + 1] for k in sample))
     shifts = np.empty((movie.shape[0], 2))
     for rows in frame_blocks(movie):
-        shifts[rows] = _find_shifts(_spectra(movie[rows], template), template)
+        shifts[rows] = find_shifts(movie[rows], template)
     return shifts
 
 
-def _make_template(movie: NDArray[Any]) -> _Template:
-    mean = mean_image(movie)
+def make_template(mean: NDArray[np.floating[Any]], sample: Iterable[NDArray[Any]]) -> Template:
+    """What frames are compared with.
+
+    Parameters
+    ----------
+    mean
+        (row, column): where the brain lies on average; NaN where nothing is seen.
+    sample
+        Some frames, (frame, row, column) each, whose deviations from the mean image say how far
+        each spatial frequency can be trusted.
+
+    Raises
+    ------
+    DataError
+        The mean image has no structure.
+    """
     seen = np.isfinite(mean)
     n_rows, n_columns = mean.shape
     taper = np.outer(np.hanning(n_rows + 1)[:-1], np.hanning(n_columns + 1)[:-1])
     level = float(mean[seen].mean()) if seen.any() else 0.0
-    bare = _Template(level, seen, taper.astype(np.float32), np.zeros(0, np.complex64))
+    bare = Template(level, seen, taper.astype(np.float32), np.zeros(0, np.complex64))
     reference = _spectra(mean[None], bare)[0]
-    sample = np.unique(np.linspace(0, len(movie) - 1, SAMPLE_FRAMES).astype(np.int64))
-    noise = np.zeros(reference.shape)
-    for frame in sample:
-        deviation = _spectra(movie[frame : frame + 1], bare)[0] - reference
-        noise += np.nan_to_num(np.abs(deviation) ** 2)
+    noise, n_frames = np.zeros(reference.shape), 0
+    for frames in sample:
+        for spectrum in _spectra(frames, bare):
+            noise += np.nan_to_num(np.abs(spectrum - reference) ** 2)
+            n_frames += 1
     power = np.where(_votes_allowed(n_rows, n_columns), np.abs(reference) ** 2, 0)
     if not np.nan_to_num(power).any():
         raise DataError("the mean image has no structure; brain motion cannot be measured in it")
     weight = np.zeros(power.shape)
-    np.divide(power, noise / sample.size + power / GREATEST_WEIGHT, out=weight, where=power > 0)
+    np.divide(
+        power, noise / max(1, n_frames) + power / GREATEST_WEIGHT, out=weight, where=power > 0
+    )
     votes = weight * np.conj(_phases(reference))
-    return _Template(level, seen, bare.taper, votes.astype(np.complex64))
+    return Template(level, seen, bare.taper, votes.astype(np.complex64))
 
 
 def _votes_allowed(n_rows: int, n_columns: int) -> NDArray[np.bool_]:
@@ -123,7 +141,7 @@ def _votes_allowed(n_rows: int, n_columns: int) -> NDArray[np.bool_]:
     return np.asarray(is_below_limit & (np.hypot(*cycles) >= LOWEST_CYCLES))
 
 
-def _spectra(frames: NDArray[Any], template: _Template) -> NDArray[np.complex64]:
+def _spectra(frames: NDArray[Any], template: Template) -> NDArray[np.complex64]:
     """(frame, row frequency, column frequency); NaN for frames not finite or all one value."""
     values = frames.astype(np.float32)
     values[np.ptp(values, axis=(1, 2)) == 0] = np.nan
@@ -139,7 +157,12 @@ def _phases(spectra: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.divide(spectra, size, out=np.zeros_like(spectra), where=size > 0))
 
 
-def _find_shifts(spectra: NDArray[np.complex64], template: _Template) -> NDArray[np.float64]:
+def find_shifts(frames: NDArray[Any], template: Template) -> NDArray[np.float64]:
+    """How far each frame is shifted against a template: (frame, 2), as `measure_motion` gives."""
+    return _find_shifts(_spectra(frames, template), template)
+
+
+def _find_shifts(spectra: NDArray[np.complex64], template: Template) -> NDArray[np.float64]:
     """(frame, 2), from the peak of each frame's phase correlation."""
     n_rows, n_columns = template.taper.shape
     is_blank = ~np.isfinite(spectra[:, 0, 0])

@@ -1,0 +1,938 @@
+"""One session through all steps: frames are read once, and each pixel's course is corrected once.
+
+The first pass reads the file: dark level off, brain motion out, pixels and frames binned. What it
+gives is laid out by pixels in a scratch file, since F0, filters and slopes need a pixel's whole
+course; the second pass takes it band by band. Neither holds more than some megabytes. In the
+causal form all is fitted on the first seconds, the warm-up; no later frame changes an earlier one.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
+from corticode.data.movies.motion import SMALLEST_SIDE, find_shifts
+from corticode.data.preprocessing import dff as dff_module
+from corticode.data.preprocessing.blood import (
+    VARIANTS,
+    BloodFit,
+    correct_blood,
+    finish_coefficients,
+    fit_blood,
+)
+from corticode.data.preprocessing.correction import (
+    CorrectionSummary,
+    CorrectionSums,
+    check_correction,
+    odd_slopes,
+)
+from corticode.data.preprocessing.dff import check_dark, dff, f0_course, fit_f0
+from corticode.data.preprocessing.motion import (
+    TEMPLATE_FRAMES,
+    check_shifts,
+    move_frames,
+    register_template,
+    unregistered,
+)
+from corticode.data.preprocessing.steps import Baseline, Bins, Steps, look_ahead_frames
+from corticode.errors import DataError, Finding, StudyError
+
+BLOCK_VALUES = 2**20
+BAND_VALUES = 2**21
+CALCIUM, REFERENCE = "calcium", "reference"
+IMAGES = ("f0", "before", "after")
+
+
+@dataclass(frozen=True)
+class RawSession:
+    """A session as the camera gave it.
+
+    Parameters
+    ----------
+    channels
+        ``"calcium"`` and, where there is one, ``"reference"``: (frame, row, column) each, counts;
+        may be memory-mapped.
+    left_out
+        (frame,): frames that cannot be used; they become NaN.
+    frame_rate_hz
+        None where it is not known.
+    dark
+        Counts without light, by channel: a number or an image (row, column).
+    mask
+        (row, column): True where a pixel shows the brain, as the user says; None: not said.
+    onto
+        3 x 3, from a pixel (column, row, 1) of the atlas canvas to one of the frames; None where
+        frames keep their place.
+    """
+
+    channels: dict[str, NDArray[Any]]
+    left_out: NDArray[np.bool_]
+    frame_rate_hz: float | None = None
+    dark: dict[str, NDArray[np.float32] | float] = field(default_factory=dict)
+    mask: NDArray[np.bool_] | None = None
+    onto: NDArray[np.float64] | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of each channel."""
+        return len(self.channels[CALCIUM])
+
+    def counts(self, channel: str, rows: slice) -> NDArray[np.float32]:
+        """Frames as counts above dark, (frame, row, column); not a view."""
+        frames = np.asarray(self.channels[channel][rows]).astype(np.float32)
+        frames -= np.float32(self.dark.get(channel, 0.0))
+        return frames
+
+    def seconds(self, value_s: float, what: str) -> int:
+        """Frames that last so long.
+
+        Raises
+        ------
+        DataError
+            The frame rate is not known.
+        """
+        if self.frame_rate_hz is None:
+            raise DataError(
+                f"{what} is given in seconds, and the frame rate is not known; fill the "
+                "catalogue's column 'frame_rate_hz' or 'frame_times'"
+            )
+        return max(1, round(value_s * self.frame_rate_hz))
+
+
+@contextmanager
+def scratch(
+    folder: Path, n_frames: int, shape: tuple[int, int], channels: Sequence[str]
+) -> Iterator["Scratch"]:
+    """Room for a session's frames, laid out by pixels; gone when the block ends."""
+    n_pixels = shape[0] * shape[1]
+    width = max(1, min(n_pixels, BAND_VALUES // max(1, n_frames)))
+    with TemporaryDirectory(dir=folder, prefix=".scratch-") as place:
+        n_bands = -(-n_pixels // width)
+        arrays: dict[str, NDArray[np.float32]] = {
+            name: np.lib.format.open_memmap(
+                Path(place) / f"{name}.npy", "w+", np.float32, (n_bands, n_frames, width)
+            )
+            for name in channels
+        }
+        yield Scratch(arrays, shape)
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Frames of each channel in bands of pixels: (band, frame, pixel of the band)."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    shape: tuple[int, int]
+
+    @property
+    def width(self) -> int:
+        """Pixels of a band."""
+        return int(next(iter(self.arrays.values())).shape[2])
+
+    def pixels(self) -> Iterator[slice]:
+        """The pixels of each band, numbered along rows."""
+        n_pixels = self.shape[0] * self.shape[1]
+        for first in range(0, n_pixels, self.width):
+            yield slice(first, min(first + self.width, n_pixels))
+
+    def put(self, channel: str, rows: slice, frames: NDArray[np.float32]) -> None:
+        """Store frames (frame, row, column)."""
+        flat = frames.reshape(len(frames), -1)
+        for band, pixels in enumerate(self.pixels()):
+            self.arrays[channel][band, rows, : pixels.stop - pixels.start] = flat[:, pixels]
+
+    def band(self, channel: str, number: int, pixels: slice) -> NDArray[np.float32]:
+        """The course of a band's pixels, (frame, pixel), a view."""
+        return self.arrays[channel][number, :, : pixels.stop - pixels.start]
+
+
+def frame_blocks(n_frames: int, n_pixels: int, multiple: int) -> Iterator[slice]:
+    """Stretches of frames, first to last, each a multiple of a bin's frames but the last."""
+    step = max(1, BLOCK_VALUES // max(1, n_pixels) // multiple) * multiple
+    for first in range(0, n_frames, step):
+        yield slice(first, min(first + step, n_frames))
+
+
+def bin_frames(frames: NDArray[np.float32], bins: Bins) -> NDArray[np.float32]:
+    """Means over bins of pixels and frames; what does not fill a bin is left out.
+
+    Values that are not finite are left out of a bin's mean over frames; a bin of pixels that holds
+    one is NaN.
+
+    Parameters
+    ----------
+    frames
+        (frame, row, column).
+
+    Examples
+    --------
+    >>> bin_frames(np.arange(8, dtype=np.float32).reshape(2, 2, 2), Bins(2, 2)).tolist()
+    [[[3.5]]]
+    """
+    if bins.pixels > 1:
+        n_rows, n_columns = (side // bins.pixels for side in frames.shape[1:])
+        cut = frames[:, : n_rows * bins.pixels, : n_columns * bins.pixels]
+        cut = cut.reshape(len(frames), n_rows, bins.pixels, n_columns, bins.pixels)
+        frames = cut.mean(axis=(2, 4), dtype=np.float32)
+    if bins.frames > 1:
+        n_bins = len(frames) // bins.frames
+        parts = frames[: n_bins * bins.frames].reshape(n_bins, bins.frames, *frames.shape[1:])
+        finite = np.isfinite(parts)
+        count = finite.sum(axis=1)
+        total = np.where(finite, parts, 0).sum(axis=1, dtype=np.float32)
+        frames = np.full(total.shape, np.nan, np.float32)
+        np.divide(total, count, out=frames, where=count > 0)
+    return frames
+
+
+def binned_mask(mask: NDArray[np.bool_], bins: Bins) -> NDArray[np.bool_]:
+    """Which bins of pixels lie in a mask by more than half."""
+    return np.asarray(bin_frames(mask[None].astype(np.float32), Bins(bins.pixels))[0] > 0.5)
+
+
+@dataclass(frozen=True)
+class FirstPass:
+    """What the first pass found beside the frames that it laid out.
+
+    Parameters
+    ----------
+    mean
+        By channel, (row, column): counts above dark, over the frames that are used.
+    seen
+        (row, column): pixels that have a value in every frame that is used.
+    brightness
+        By channel, (frame,): mean counts above dark of each frame as recorded.
+    left_out
+        (frame,): frames, binned, that hold no value.
+    """
+
+    mean: dict[str, NDArray[np.float64]]
+    seen: NDArray[np.bool_]
+    brightness: dict[str, NDArray[np.float64]]
+    left_out: NDArray[np.bool_]
+
+
+class _Sums:
+    """Sums over frames as they come."""
+
+    def __init__(self, channels: Sequence[str], shape: tuple[int, int]) -> None:
+        self.total = {name: np.zeros(shape) for name in channels}
+        self.n_frames = 0
+        self.seen = np.ones(shape, np.bool_)
+
+    def add(self, frames: dict[str, NDArray[np.float32]], most: int) -> NDArray[np.bool_]:
+        """Add the first frames, at most so many, of all channels; which frames hold no value."""
+        lost = np.zeros(len(next(iter(frames.values()))), np.bool_)
+        for block in frames.values():
+            lost |= ~np.isfinite(block).any(axis=(1, 2))
+        for name, block in frames.items():
+            kept = block[: max(0, most)][~lost[: max(0, most)]]
+            self.seen &= np.isfinite(kept).all(axis=0)
+            self.total[name] += kept.sum(axis=0, dtype=np.float64)
+        self.n_frames += int((~lost[: max(0, most)]).sum())
+        return lost
+
+
+def first_pass(raw: RawSession, steps: Steps, put_back: "PutBack", store: Scratch) -> FirstPass:
+    """Read every frame once: dark level off, motion out, binned, laid out by pixels.
+
+    Where causal, the mean and what is seen are those of the warm-up.
+
+    Raises
+    ------
+    DataError
+        No frame can be used.
+    """
+    sums = _Sums(list(raw.channels), store.shape)
+    brightness = {name: np.full(raw.n_frames, np.nan) for name in raw.channels}
+    per_bin = steps.bins.frames
+    n_fit = raw.n_frames if not steps.causal else warm_up_frames(raw, steps) // per_bin
+    lost = np.ones(raw.n_frames // per_bin, np.bool_)
+    shape = raw.channels[CALCIUM].shape[1:]
+    for rows in frame_blocks(raw.n_frames, shape[0] * shape[1], per_bin):
+        frames = {name: raw.counts(name, rows) for name in raw.channels}
+        for name, block in frames.items():
+            with np.errstate(invalid="ignore"):
+                brightness[name][rows] = block.mean(axis=(1, 2), dtype=np.float64)
+        left_out = raw.left_out[rows]
+        frames, unregistered = put_back(frames, rows)
+        for block in frames.values():
+            block[left_out | unregistered] = np.nan
+        binned = {name: bin_frames(block, steps.bins) for name, block in frames.items()}
+        first = rows.start // per_bin
+        at = slice(first, first + len(binned[CALCIUM]))
+        lost[at] = sums.add(binned, n_fit - first)
+        for name in store.arrays:
+            store.put(name, at, binned[name])
+    if not sums.n_frames:
+        raise DataError("no frame can be used: all are left out or could not be registered")
+    mean = {name: total / sums.n_frames for name, total in sums.total.items()}
+    return FirstPass(mean, sums.seen, brightness, lost)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Which pixels make each region of the frames that come out.
+
+    Parameters
+    ----------
+    names
+        Of the regions.
+    weights
+        (region, pixel), pixels numbered along rows: how much of each pixel belongs to a region.
+    """
+
+    names: tuple[str, ...]
+    weights: NDArray[np.float32]
+
+
+def bin_regions(
+    pixels: Sequence[NDArray[np.intp]], names: Sequence[str], shape: tuple[int, int], bins: Bins
+) -> Regions:
+    """Regions of raw frames as they lie on binned ones.
+
+    Parameters
+    ----------
+    pixels
+        The pixels of each region in raw frames, numbered along rows.
+    shape
+        (rows, columns) of raw frames.
+
+    Examples
+    --------
+    >>> bin_regions([np.array([0, 1])], ["a"], (2, 4), Bins(2)).weights.tolist()
+    [[0.5, 0.0]]
+    """
+    images = np.zeros((len(names), *shape), np.float32)
+    for image, chosen in zip(images, pixels, strict=True):
+        image.ravel()[chosen] = 1
+    weights = bin_frames(images, Bins(bins.pixels)).reshape(len(names), -1)
+    return Regions(tuple(names), weights)
+
+
+class _Outputs:
+    """What comes out of the second pass: a movie, region means, or both."""
+
+    def __init__(self, movie: NDArray[Any] | None, regions: Regions | None, n_frames: int) -> None:
+        self.movie, self.regions = movie, regions
+        n_regions = 0 if regions is None else len(regions.names)
+        self.total = np.zeros((n_frames, n_regions))
+        self.weight = np.zeros(n_regions)
+        self.mean = np.zeros(n_frames)
+        self.n_pixels = 0
+
+    def put(self, pixels: NDArray[np.intp], values: NDArray[Any]) -> None:
+        """Take the courses of some pixels, (frame, pixel)."""
+        if self.movie is not None:
+            self.movie.reshape(len(values), -1)[:, pixels] = values
+        self.mean += values.sum(axis=1, dtype=np.float64)
+        self.n_pixels += pixels.size
+        if self.regions is None:
+            return
+        weights = self.regions.weights[:, pixels]
+        inside = np.flatnonzero(weights.any(axis=0))
+        if inside.size:
+            self.total += values[:, inside].astype(np.float64) @ weights[:, inside].T
+            self.weight += weights.sum(axis=1)
+
+    def traces(self) -> NDArray[np.float32]:
+        """Means over each region's pixels, (frame, region); NaN for a region without a pixel."""
+        means = np.full(self.total.shape, np.nan)
+        np.divide(self.total, self.weight, out=means, where=self.weight > 0)
+        return means.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What the second pass found, beside what it wrote.
+
+    Parameters
+    ----------
+    traces
+        (frame, region), dF/F in percent (counts where no dF/F is made).
+    mean
+        By stage, (frame,): the mean over all kept pixels, in percent: ``"calcium"`` and
+        ``"reference"`` before blood is taken out, ``"corrected"`` after.
+    images
+        (row, column) each: ``"f0"`` of the calcium channel; ``"before"`` and ``"after"``, each
+        pixel's SD over time.
+    blood
+        What taking blood out did, of images (row, column); None where it was left in.
+    """
+
+    traces: NDArray[np.float32]
+    mean: dict[str, NDArray[np.float64]]
+    images: dict[str, NDArray[np.float64]]
+    blood: CorrectionSummary | None
+
+
+@dataclass(frozen=True)
+class SecondPass:
+    """The second pass: F0 and blood, band by band of pixels.
+
+    Parameters
+    ----------
+    store
+        What the first pass laid out.
+    mask
+        (row, column): pixels that are kept.
+    steps
+        What is asked for.
+    frame_rate_hz
+        Of the binned frames; None where it is not known.
+    fit
+        (frame,): frames on which F0 and slopes are fitted.
+    blood_fit
+        (frame,): the same for the slopes of blood.
+    """
+
+    store: Scratch
+    mask: NDArray[np.bool_]
+    steps: Steps
+    frame_rate_hz: float | None
+    fit: NDArray[np.bool_]
+    blood_fit: NDArray[np.bool_]
+
+    def run(self, outputs: _Outputs) -> Corrected:
+        """Correct all bands, and write them to `outputs`.
+
+        Raises
+        ------
+        DataError
+            The session is too short for a filter.
+        """
+        method = self.steps.blood.method
+        variant = VARIANTS[method]
+        terms = 3 if variant.fitted == "heart" else len(variant.terms)
+        fitted = np.full((terms, *self.mask.shape), np.nan)
+        images = {name: np.full(self.mask.shape, np.nan) for name in IMAGES}
+        summaries: list[tuple[NDArray[np.intp], CorrectionSummary]] = []
+        means = _Means(self.store, int(self.mask.sum()))
+        if variant.fitted == "heart":
+            for band in self._bands():
+                means.add(band)
+            pair = np.stack([means.of(CALCIUM), means.of(REFERENCE)], axis=1)
+            for band in self._bands():
+                put(fitted, band.kept, self._fit(band, pair))
+            fitted = finish_coefficients(method, fitted, mask=self.mask)
+            means = _Means(self.store, means.n_pixels)
+        for band in self._bands():
+            means.add(band)
+            if variant.fitted != "heart":
+                put(fitted, band.kept, self._fit(band))
+            coefficients = fitted.reshape(len(fitted), self.mask.size)[:, band.kept]
+            values = self._correct(band, coefficients)
+            if method != "none":
+                summaries.append((band.kept, self._summary(band, values, coefficients)))
+            self._describe(band, values, images)
+            outputs.put(band.kept, values * np.float32(100 if self.steps.baseline else 1))
+        of_stage = {name: 100 * means.of(name) for name in self.store.arrays}
+        of_stage["corrected"] = outputs.mean / max(1, outputs.n_pixels)
+        return Corrected(outputs.traces(), of_stage, images, self._joined(summaries))
+
+    def _summary(
+        self, band: "_Band", values: NDArray[Any], coefficients: NDArray[np.float64]
+    ) -> CorrectionSummary:
+        sums = CorrectionSums()
+        sums.add(band.dff[CALCIUM], band.dff[REFERENCE], values)
+        return sums.summary(self._blood(coefficients))
+
+    def _joined(
+        self, parts: Sequence[tuple[NDArray[np.intp], CorrectionSummary]]
+    ) -> CorrectionSummary | None:
+        """The summaries of all bands as one, of images (row, column); None without a correction."""
+        if not parts:
+            return None
+        whole: dict[str, NDArray[np.float64]] = {}
+        for name in ("slope", "variance_taken", "correlation_before", "correlation_after"):
+            whole[name] = np.full(self.mask.shape, np.nan)
+            for kept, summary in parts:
+                put(whole[name], kept, getattr(summary, name))
+        first = parts[0][1]
+        return CorrectionSummary(
+            first.variant,
+            first.fitted_on,
+            first.is_transductive,
+            whole["slope"],
+            odd_slopes(whole["slope"]),
+            whole["variance_taken"],
+            whole["correlation_before"],
+            whole["correlation_after"],
+        )
+
+    def _blood(self, coefficients: NDArray[np.float64]) -> BloodFit:
+        return BloodFit(
+            self.steps.blood.method,
+            coefficients,
+            fitted_on(self.steps),
+            self.frame_rate_hz,
+            self.steps.causal,
+        )
+
+    def _bands(self) -> Iterator["_Band"]:
+        for number, pixels in enumerate(self.store.pixels()):
+            kept = pixels.start + np.flatnonzero(self.mask.ravel()[pixels])
+            if not kept.size:
+                continue
+            band = _Band(kept, {}, {})
+            for name in self.store.arrays:
+                counts = self.store.band(name, number, pixels)[:, kept - pixels.start]
+                band.f0[name], band.dff[name] = self._dff(counts)
+            yield band
+
+    def _dff(self, counts: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """F0, one value a pixel (its mean where it follows the session), and dF/F."""
+        asked = self.steps.baseline
+        if asked is None:
+            return counts[self.fit].mean(axis=0), counts
+        baseline = dff_of(asked, self.frame_rate_hz, causal=self.steps.causal)
+        if baseline.is_static:
+            f0 = fit_f0(counts, baseline, frames=self.fit)
+            return f0, dff(counts, f0)
+        course = f0_course(counts, baseline)
+        return np.nanmean(course[self.fit], axis=0), dff(counts, course)
+
+    def _fit(self, band: "_Band", means: NDArray[Any] | None = None) -> NDArray[np.float64]:
+        if self.steps.blood.method == "none":
+            return np.zeros((0, band.kept.size))
+        return fit_blood(
+            self.steps.blood.method,
+            band.dff[CALCIUM],
+            band.dff[REFERENCE],
+            frame_rate_hz=self.frame_rate_hz,
+            frames=self.blood_fit,
+            means=means,
+            causal=self.steps.causal,
+        )
+
+    def _correct(self, band: "_Band", coefficients: NDArray[np.float64]) -> NDArray[Any]:
+        if self.steps.blood.method == "none":
+            return band.dff[CALCIUM]
+        return correct_blood(self._blood(coefficients), band.dff[CALCIUM], band.dff[REFERENCE])
+
+    def _describe(
+        self, band: "_Band", values: NDArray[Any], images: dict[str, NDArray[np.float64]]
+    ) -> None:
+        """F0, and SDs over time before and after blood is taken out."""
+        put(images["f0"], band.kept, band.f0[CALCIUM])
+        scale = 100 if self.steps.baseline else 1
+        for name, course in (("before", band.dff[CALCIUM]), ("after", values)):
+            used = course[np.isfinite(course[:, 0])]
+            put(images[name], band.kept, scale * used.std(axis=0, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class _Band:
+    """A band of kept pixels, by channel: F0 (pixel,) in counts, dF/F (frame, pixel)."""
+
+    kept: NDArray[np.intp]
+    f0: dict[str, NDArray[Any]]
+    dff: dict[str, NDArray[np.float32]]
+
+
+class _Means:
+    """Means over all kept pixels, by channel, as bands come."""
+
+    def __init__(self, store: Scratch, n_pixels: int) -> None:
+        n_frames = next(iter(store.arrays.values())).shape[1]
+        self.total = {name: np.zeros(n_frames) for name in store.arrays}
+        self.n_pixels = n_pixels
+
+    def add(self, band: _Band) -> None:
+        """Add a band."""
+        for name, values in band.dff.items():
+            self.total[name] += values.sum(axis=1, dtype=np.float64)
+
+    def of(self, channel: str) -> NDArray[np.float64]:
+        """(frame,)."""
+        return self.total[channel] / max(1, self.n_pixels)
+
+
+def put(image: NDArray[Any], pixels: NDArray[np.intp], values: NDArray[Any]) -> None:
+    """Set pixels, numbered along rows, of an image or of several, (..., row, column)."""
+    n_pixels = image.shape[-2] * image.shape[-1]
+    image.reshape(*image.shape[:-2], n_pixels)[..., pixels] = values
+
+
+def dff_of(asked: Baseline, frame_rate_hz: float | None, *, causal: bool) -> dff_module.Baseline:
+    """What F0 is, with its length in frames."""
+    if asked.kind != "running":
+        return dff_module.Baseline(asked.kind, asked.percentile)
+    if frame_rate_hz is None:
+        raise DataError(
+            "a running baseline has its length in seconds, and the frame rate is not known; fill "
+            "the catalogue's column 'frame_rate_hz' or 'frame_times'"
+        )
+    length = max(1, round(asked.length_s * frame_rate_hz))
+    return dff_module.Baseline("running", window_frames=length, causal=causal)
+
+
+def fitted_on(steps: Steps) -> str:
+    """Where slopes come from, as `corticode.data.preprocessing.blood.BloodFit` calls it."""
+    if steps.causal:
+        return "warm-up"
+    return "session" if steps.blood.fit_s is None else "calibration"
+
+
+PutBack = Callable[
+    [dict[str, NDArray[np.float32]], slice],
+    tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]],
+]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What was found on the way, for the page of a cohort.
+
+    Parameters
+    ----------
+    numbers
+        By name: counts, sizes, shares; None where there is none.
+    images
+        By name, (row, column).
+    courses
+        By name, (frame,) or (frame, axis): shift in pixels, means in percent.
+    findings
+        What looks odd.
+    """
+
+    numbers: dict[str, float | None]
+    images: dict[str, NDArray[Any]]
+    courses: dict[str, NDArray[Any]]
+    findings: tuple[Finding, ...] = ()
+
+
+def preprocess_session(
+    raw: RawSession,
+    steps: Steps,
+    folder: Path,
+    *,
+    regions: Regions | None = None,
+    movie: Callable[[tuple[int, ...]], NDArray[Any]] | None = None,
+) -> tuple[NDArray[np.float32], Quality]:
+    """All steps on one session.
+
+    Parameters
+    ----------
+    raw
+        As the camera gave it.
+    steps
+        What is asked for.
+    folder
+        Where scratch files may lie; they are gone afterwards.
+    regions
+        Of binned frames; None: no traces are wanted.
+    movie
+        Makes room for the movie (frame, row, column) that comes out; None: none is wanted.
+
+    Returns
+    -------
+    traces
+        (frame, region), dF/F in percent; NaN where a frame cannot be used.
+    quality
+        What was found on the way.
+
+    Raises
+    ------
+    DataError
+        Frames, dark frames or masks do not fit, a step needs a frame rate that is not known, or
+        the session is too short for it.
+    """
+    check_raw(raw, steps)
+    shape = binned_shape(moved_shape(raw, steps), steps.bins)
+    n_frames = raw.n_frames // steps.bins.frames
+    rate_hz = None if raw.frame_rate_hz is None else raw.frame_rate_hz / steps.bins.frames
+    put_back, motion = motion_of(raw, steps)
+    channels = list(raw.channels) if steps.blood.method != "none" else [CALCIUM]
+    with scratch(folder, n_frames, shape, channels) as store:
+        found = first_pass(raw, steps, put_back, store)
+        odd = _odd_shifts(raw, motion, found)
+        mask, findings = kept_pixels(raw, steps, found)
+        fit = fit_frames(raw, steps, found.left_out)
+        work = SecondPass(store, mask, steps, rate_hz, fit, blood_frames(raw, steps, fit))
+        room = None if movie is None else movie((n_frames, *shape))
+        if room is not None:
+            room[:] = np.nan
+        outputs = _Outputs(room, regions, n_frames)
+        made = work.run(outputs)
+    traces = made.traces
+    if steps.causal:
+        warm_up = np.arange(n_frames) < warm_up_frames(raw, steps) // steps.bins.frames
+        traces[warm_up] = np.nan
+        if room is not None:
+            room[warm_up] = np.nan
+    return traces, quality_of(raw, steps, found, made, mask, motion, odd + findings)
+
+
+def binned_shape(shape: tuple[int, ...], bins: Bins) -> tuple[int, int]:
+    """Rows and columns of binned frames.
+
+    Raises
+    ------
+    StudyError
+        Nothing would be left.
+    """
+    n_rows, n_columns = (side // bins.pixels for side in shape)
+    if min(n_rows, n_columns) < 1:
+        raise StudyError(
+            f"preprocess.bin pixels is {bins.pixels}, and frames have {shape[0]} x {shape[1]} "
+            "pixels; take smaller bins"
+        )
+    return n_rows, n_columns
+
+
+def check_raw(raw: RawSession, steps: Steps) -> None:
+    """Refuse dark frames, masks and lengths that do not fit the movie.
+
+    Raises
+    ------
+    DataError
+        As `preprocess_session`.
+    """
+    movie = raw.channels[CALCIUM]
+    shape = movie.shape[1:]
+    if raw.mask is not None and raw.mask.shape != shape:
+        raise DataError(
+            f"the mask has {raw.mask.shape[0]} x {raw.mask.shape[1]} pixels, the movie's frames "
+            f"{shape[0]} x {shape[1]}; draw it on a frame of this movie"
+        )
+    if steps.mask in ("image", "both") and raw.mask is None:
+        raise DataError(
+            f"preprocess.mask is {steps.mask!r}, and no mask is named; fill the catalogue's column "
+            "'mask'"
+        )
+    sample = np.linspace(0, raw.n_frames - 1, min(raw.n_frames, 20)).astype(np.intp)
+    for name, dark in raw.dark.items():
+        if not np.any(dark):
+            continue
+        frames = raw.channels[name][sample]
+        check_dark(dark, np.asarray(frames.mean(axis=0, dtype=np.float64)))
+    if steps.atlas is not None and raw.onto is None:
+        raise DataError(
+            "preprocess.atlas asks for the atlas, and no transform is named; fill the catalogue's "
+            "column 'landmarks' with the transform.json that 'corticode regions' wrote"
+        )
+    if steps.bins.frames > raw.n_frames:
+        raise DataError(
+            f"preprocess.bin frames is {steps.bins.frames}, and the session has {raw.n_frames}"
+        )
+    if steps.causal:
+        n_warm = warm_up_frames(raw, steps)
+        if n_warm >= raw.n_frames:
+            raise DataError(
+                f"the warm-up of {steps.warm_up_s:g} s is {n_warm:,} frames, and the session has "
+                f"{raw.n_frames:,}; give a shorter warm_up_s"
+            )
+
+
+def fit_frames(raw: RawSession, steps: Steps, left_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Binned frames on which F0 is fitted: those of the warm-up where causal; (frame,)."""
+    fit = ~left_out
+    if steps.causal:
+        fit[warm_up_frames(raw, steps) // steps.bins.frames :] = False
+    if not fit.any():
+        raise DataError("every frame of the warm-up is left out; give a longer warm_up_s")
+    return fit
+
+
+def blood_frames(raw: RawSession, steps: Steps, fit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Binned frames on which slopes are fitted; missing ones in between are bridged; (frame,)."""
+    chosen = np.zeros(fit.size, np.bool_)
+    if steps.causal or steps.blood.fit_s is None:
+        used = np.flatnonzero(fit)
+        chosen[used[0] : used[-1] + 1] = True
+        return chosen
+    first, last = (raw.seconds(s, "blood fit_s") if s else 0 for s in steps.blood.fit_s)
+    chosen[first // steps.bins.frames : last // steps.bins.frames] = True
+    if not (chosen & fit).any():
+        raise DataError(
+            f"no frame that can be used lies in seconds {steps.blood.fit_s[0]:g} to "
+            f"{steps.blood.fit_s[1]:g}; give another blood fit_s"
+        )
+    return chosen
+
+
+def kept_pixels(
+    raw: RawSession, steps: Steps, found: FirstPass
+) -> tuple[NDArray[np.bool_], list[Finding]]:
+    """Which binned pixels are kept: seen in every frame, bright, and in the mask."""
+    findings = []
+    mask = found.seen.copy()
+    for image in found.mean.values():
+        mask &= image > 0 if steps.baseline is not None else np.isfinite(image)
+    if steps.mask in ("image", "both"):
+        mask &= binned_mask(moved_mask(raw, steps), steps.bins)
+    if steps.mask in ("brain", "both"):
+        brain, separation = find_brain(np.where(found.seen, found.mean[CALCIUM], np.nan))
+        mask &= brain
+        if separation < LEAST_SEPARATION:
+            findings.append(
+                Finding(
+                    "session",
+                    f"the brain stands out little in the mean image (separation {separation:.2f}; "
+                    f"{LEAST_SEPARATION:g} or more is clear): look at the mask",
+                )
+            )
+    if not mask.any():
+        raise DataError(
+            "no pixel is left: none is bright, in the mask, and seen in every frame; look at the "
+            "mask and at dark frames"
+        )
+    return mask, findings
+
+
+def warm_up_frames(raw: RawSession, steps: Steps) -> int:
+    """Frames of the warm-up, as recorded."""
+    return raw.seconds(steps.warm_up_s, "warm_up_s")
+
+
+def motion_of(raw: RawSession, steps: Steps) -> tuple[PutBack, "MotionOf"]:
+    """What puts the frames of a session back, and the shifts that it finds as it does."""
+    found = MotionOf("", np.zeros((raw.n_frames, 2)))
+    if steps.motion.channel == "none":
+        return partial(_as_they_lie, raw.onto, steps.atlas), found
+    name = REFERENCE if steps.motion.channel == REFERENCE and REFERENCE in raw.channels else CALCIUM
+    shape = raw.channels[CALCIUM].shape[1:]
+    if min(shape) < SMALLEST_SIDE:
+        raise DataError(
+            f"frames have {shape[0]} x {shape[1]} pixels, and motion needs {SMALLEST_SIDE} x "
+            f'{SMALLEST_SIDE} or more; give motion = {{ channel = "none" }}'
+        )
+    n_fit = warm_up_frames(raw, steps) if steps.causal else raw.n_frames
+    usable = np.flatnonzero(~raw.left_out[:n_fit])
+    if not usable.size:
+        raise DataError("no frame can be used, so that there is no template for motion")
+    chosen = usable[np.unique(np.linspace(0, usable.size - 1, TEMPLATE_FRAMES).astype(np.intp))]
+    sample = np.concatenate([raw.counts(name, slice(k, k + 1)) for k in chosen])
+    template = register_template(sample)
+    found = MotionOf(name, np.full((raw.n_frames, 2), np.nan))
+
+    def put_back(
+        frames: dict[str, NDArray[np.float32]], rows: slice
+    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+        shifts = find_shifts(frames[name], template.template)
+        found.shifts[rows] = shifts
+        lost = unregistered(shifts, shape)
+        shifts = np.where(lost[:, None], 0, shifts)
+        moved = {
+            key: move_frames(block, shifts, raw.onto, steps.atlas) for key, block in frames.items()
+        }
+        return moved, lost
+
+    return put_back, found
+
+
+@dataclass(frozen=True)
+class MotionOf:
+    """Shifts of a session's frames, found on a channel (empty: motion was left as it is)."""
+
+    channel: str
+    shifts: NDArray[np.float64]
+
+
+def _odd_shifts(raw: RawSession, motion: MotionOf, found: FirstPass) -> list[Finding]:
+    """What looks odd about shifts; an error where they are too large."""
+    if not motion.channel:
+        return []
+    shape = raw.channels[CALCIUM].shape[1:]
+    light = found.brightness[motion.channel]
+    return check_shifts(motion.shifts, raw.left_out, light, (shape[0], shape[1]))
+
+
+def _as_they_lie(
+    onto: NDArray[np.float64] | None,
+    shape: tuple[int, int] | None,
+    frames: dict[str, NDArray[np.float32]],
+    rows: slice,
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+    lost = np.zeros(rows.stop - rows.start, np.bool_)
+    if onto is None:
+        return frames, lost
+    still = np.zeros((lost.size, 2))
+    return {key: move_frames(block, still, onto, shape) for key, block in frames.items()}, lost
+
+
+def moved_shape(raw: RawSession, steps: Steps) -> tuple[int, int]:
+    """Rows and columns of frames once they were moved."""
+    if steps.atlas is not None:
+        return steps.atlas
+    n_rows, n_columns = raw.channels[CALCIUM].shape[1:]
+    return n_rows, n_columns
+
+
+def moved_mask(raw: RawSession, steps: Steps) -> NDArray[np.bool_]:
+    """The user's mask where frames are moved to; all pixels where there is none."""
+    if raw.mask is None:
+        return np.ones(moved_shape(raw, steps), np.bool_)
+    if raw.onto is None:
+        return raw.mask
+    lit = move_frames(raw.mask[None].astype(np.float32), np.zeros((1, 2)), raw.onto, steps.atlas)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(lit[0] > 0.5)
+
+
+def quality_of(
+    raw: RawSession,
+    steps: Steps,
+    found: FirstPass,
+    made: Corrected,
+    mask: NDArray[np.bool_],
+    motion: MotionOf,
+    findings: Sequence[Finding],
+) -> Quality:
+    """What was found on the way, for the page of a cohort."""
+    odd = list(findings)
+    numbers: dict[str, float | None] = {
+        "n_frames": raw.n_frames,
+        "n_left_out": int(found.left_out.sum()),
+        "frame_rate_hz": raw.frame_rate_hz,
+        "look_ahead_frames": look_ahead_frames(steps, raw.frame_rate_hz or math.nan),
+        "kept_pixels": float(mask.mean()),
+        "sd_before": _mean_of(made.images["before"], mask),
+        "sd_after": _mean_of(made.images["after"], mask),
+    }
+    images = {"mean": found.mean[CALCIUM], "mask": mask, **made.images}
+    if REFERENCE in found.mean:
+        images["mean_reference"] = found.mean[REFERENCE]
+    if made.blood is not None:
+        blood = made.blood
+        of_blood = {
+            "slope": blood.slope,
+            "variance_taken": blood.variance_taken,
+            "correlation_before": blood.correlation_before,
+            "correlation_after": blood.correlation_after,
+        }
+        images |= of_blood
+        numbers |= {name: _median_of(image) for name, image in of_blood.items()}
+        numbers |= {"odd_slopes": blood.odd_slopes, "is_transductive": blood.is_transductive}
+        odd += check_correction(blood)
+    courses: dict[str, NDArray[Any]] = dict(made.mean)
+    courses |= {f"brightness_{name}": course for name, course in found.brightness.items()}
+    if motion.channel:
+        used = np.isfinite(motion.shifts).all(axis=1) & ~raw.left_out
+        away = motion.shifts[used] - np.median(motion.shifts[used], axis=0)
+        size = np.hypot(*away.T)
+        numbers |= {
+            "shift_rms": float(np.sqrt(np.mean(size**2))),
+            "shift_most": float(size.max(initial=0)),
+        }
+        courses["shift"] = motion.shifts
+    return Quality(numbers, images, courses, tuple(odd))
+
+
+def _mean_of(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> float | None:
+    values = image[mask & np.isfinite(image)]
+    return float(values.mean()) if values.size else None
+
+
+def _median_of(image: NDArray[np.float64]) -> float | None:
+    values = image[np.isfinite(image)]
+    return float(np.median(values)) if values.size else None

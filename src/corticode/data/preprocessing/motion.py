@@ -1,0 +1,215 @@
+"""Brain motion estimated against a template and taken out, the image interpolated once.
+
+Shifts are found by `corticode.data.movies.motion`: phases of spatial frequencies vote, outlines
+above all, so that activity and light hardly move the estimate. The template is the mean of sampled
+frames, made anew once after these were put back.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from corticode.data.movies.motion import Template, find_shifts, make_template
+from corticode.errors import DataError, Finding
+
+TEMPLATE_FRAMES = 120
+MOST_SHIFT = 0.10  # of the frame's height or width
+MOST_LOST, LEAST_FRAMES = 0.05, 50
+WITH_BRIGHTNESS = 0.9
+
+
+@dataclass(frozen=True)
+class MotionTemplate:
+    """What frames of a session are registered to.
+
+    Parameters
+    ----------
+    template
+        As `corticode.data.movies.motion.find_shifts` compares frames with.
+    mean
+        (row, column): the mean of the sampled frames, put back.
+    """
+
+    template: Template
+    mean: NDArray[np.float64]
+
+
+def register_template(sample: NDArray[Any]) -> MotionTemplate:
+    """The template of a session: of a sample of its frames, made anew once these were put back.
+
+    Parameters
+    ----------
+    sample
+        (frame, row, column), counts; NaN where there is no value.
+
+    Raises
+    ------
+    DataError
+        The frames have no structure.
+
+    Examples
+    --------
+    >>> from scipy import ndimage
+    >>> image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(64, 64)), 1.5)
+    >>> made = register_template(np.stack([image] * 3))
+    >>> made.mean.shape, np.abs(find_shifts(image[None], made.template)).max() < 0.01
+    ((64, 64), np.True_)
+    """
+    first = make_template(_mean(sample), [sample])
+    shifts = find_shifts(sample, first)
+    known = np.isfinite(shifts).all(axis=1)
+    if not known.any():
+        raise DataError("no sampled frame can be registered: all are blank")
+    moved = move_frames(sample[known].astype(np.float32), shifts[known])
+    mean = _mean(moved)
+    mean = np.where(np.isfinite(mean), mean, _mean(sample))
+    return MotionTemplate(make_template(mean, [np.where(np.isfinite(moved), moved, mean)]), mean)
+
+
+def move_frames(
+    frames: NDArray[np.float32],
+    shifts: NDArray[np.floating[Any]],
+    transform: NDArray[np.float64] | None = None,
+    shape: tuple[int, int] | None = None,
+) -> NDArray[np.float32]:
+    """Frames with the brain put back to where the template has it, interpolated once.
+
+    Parameters
+    ----------
+    frames
+        (frame, row, column); not changed.
+    shifts
+        (frame, 2), rows and columns: how far the brain lies from the template.
+    transform
+        3 x 3, from a pixel (column, row, 1) of what comes out to one of the template; None: the
+        same pixels.
+    shape
+        Rows and columns of what comes out; None: those of the frames.
+
+    Returns
+    -------
+    NDArray
+        (frame, row, column), linear interpolation; NaN where a pixel lies outside the frame, or a
+        pixel that it needs is NaN.
+
+    Examples
+    --------
+    >>> frames = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    >>> move_frames(frames, np.array([[1.0, 0.0]]))[0].tolist()[:2]
+    [[4.0, 5.0, 6.0, 7.0], [8.0, 9.0, 10.0, 11.0]]
+    """
+    if transform is None:
+        return _shifted(frames, shifts)
+    n_rows, n_columns = frames.shape[1:] if shape is None else shape
+    column, row = np.meshgrid(np.arange(n_columns), np.arange(n_rows))
+    x, y = (transform[k, 0] * column + transform[k, 1] * row + transform[k, 2] for k in range(2))
+    moved = np.empty((len(frames), n_rows, n_columns), np.float32)
+    for frame, shift, out in zip(frames, shifts, moved, strict=True):
+        scipy.ndimage.map_coordinates(
+            frame, (y + shift[0], x + shift[1]), out, order=1, cval=np.nan, prefilter=False
+        )
+    return moved
+
+
+def _shifted(frames: NDArray[np.float32], shifts: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Frames moved by parts of a pixel along rows, then along columns."""
+    moved = np.full(frames.shape, np.nan, np.float32)
+    n_rows, n_columns = frames.shape[1:]
+    for frame, (down, right), out in zip(frames, shifts, moved, strict=True):
+        if not (np.isfinite(down) and np.isfinite(right)):
+            continue
+        rows, lines = _along(frame, float(down), n_rows)
+        columns, values = _along(lines.T, float(right), n_columns)
+        out[rows, columns] = values.T
+    return moved
+
+
+def _along(
+    values: NDArray[np.float32], shift: float, size: int
+) -> tuple[slice, NDArray[np.float32]]:
+    """Values at k + shift along the first axis, and the k that lie within."""
+    whole = int(np.floor(shift))
+    part = np.float32(shift - whole)
+    first = max(0, -whole)
+    stop = min(size, size - whole - (1 if part else 0))
+    if stop <= first:
+        return slice(0, 0), values[:0]
+    low = values[first + whole : stop + whole]
+    if not part:
+        return slice(first, stop), low
+    return slice(first, stop), low + part * (values[first + whole + 1 : stop + whole + 1] - low)
+
+
+def unregistered(shifts: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Frames without a shift, or that lie at the limit of what is looked for: (frame,)."""
+    lost = ~np.isfinite(shifts).all(axis=1)
+    limit = np.array(shape) * MOST_SHIFT
+    with np.errstate(invalid="ignore"):
+        lost |= (np.abs(shifts) > limit).any(axis=1)
+    return np.asarray(lost)
+
+
+def check_shifts(
+    shifts: NDArray[np.float64],
+    left_out: NDArray[np.bool_],
+    brightness: NDArray[np.float64],
+    shape: tuple[int, int],
+) -> list[Finding]:
+    """What looks odd about a session's shifts.
+
+    Parameters
+    ----------
+    shifts
+        (frame, 2), pixels.
+    left_out
+        (frame,): frames that are left out anyhow.
+    brightness
+        (frame,): mean of each frame of the channel that was registered.
+    shape
+        Rows and columns of a frame.
+
+    Raises
+    ------
+    DataError
+        The brain moves by more than a tenth of the frame in most of the frames that cannot be
+        registered, or 5 % of frames cannot be.
+    """
+    lost = unregistered(shifts, shape) & ~left_out
+    n_lost, n_frames = int(lost.sum()), int((~left_out).sum())
+    if n_lost > MOST_LOST * n_frames:
+        raise DataError(
+            f"{n_lost:,} of {n_frames:,} frames lie more than {100 * MOST_SHIFT:g} % of the frame "
+            "from the others, or show no outlines; the recording moves too far to be put back: "
+            'cut it into parts, or give motion = { channel = "none" }'
+        )
+    findings = []
+    if n_lost:
+        findings.append(Finding("frames", "could not be registered and are left out", count=n_lost))
+    used = ~left_out & ~lost & np.isfinite(brightness)
+    for axis, name in enumerate(("rows", "columns")):
+        course, light = shifts[used, axis], brightness[used]
+        if used.sum() < LEAST_FRAMES or course.std() == 0 or light.std() == 0:
+            continue
+        r = float(np.corrcoef(course, light)[0, 1])
+        if abs(r) > WITH_BRIGHTNESS:
+            findings.append(
+                Finding(
+                    "session",
+                    f"the shift along {name} follows the frame's brightness (r = {r:.2f}): it may "
+                    "be light or activity, not motion; estimate it on another channel",
+                )
+            )
+    return findings
+
+
+def _mean(frames: NDArray[Any]) -> NDArray[np.float64]:
+    """(row, column): NaN where no frame has a value."""
+    finite = np.isfinite(frames)
+    count = finite.sum(axis=0)
+    total = np.where(finite, frames, 0).sum(axis=0, dtype=np.float64)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean

@@ -1,0 +1,522 @@
+"""A catalogue of raw movies through all steps: resumable by session, over workers."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corticode.data.alignment import read_times
+from corticode.data.atlas.files import read_alignment
+from corticode.data.atlas.maps import (
+    canvas_transform,
+    find_regions,
+    read_atlas,
+    to_atlas_transform,
+)
+from corticode.data.catalogue import MOVIE_AXES, TRACES_AXES, Recording, write_catalogue
+from corticode.data.checks import Examined, check_choice, examine_all, with_bad_frames
+from corticode.data.clocks import frame_period
+from corticode.data.extraction import (
+    find_region_pixels,
+    labels_of,
+    name_labels,
+    pixels_of_labels,
+    read_label_image,
+)
+from corticode.data.files import fingerprint, holds_files, write_text, write_with
+from corticode.data.preprocessing.chain import (
+    CALCIUM,
+    REFERENCE,
+    Quality,
+    RawSession,
+    Regions,
+    bin_regions,
+    moved_shape,
+    preprocess_session,
+)
+from corticode.data.preprocessing.steps import MOVIES, Steps, describe
+from corticode.data.readers.arrays import (
+    ArrayLocation,
+    list_signals,
+    read_array,
+    read_signal,
+)
+from corticode.data.regions import RegionTable, regions_beside
+from corticode.data.session import Session, read_imaging
+from corticode.errors import CorticodeError, DataError, Finding, RunError, StudyError
+from corticode.run.folder import hash_of, slug
+from corticode.run.worker import machine_errors, start_worker
+
+# Sessions are made anew whenever this changes.
+FORMAT = 1
+STATE = "preprocess.json"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to come out of every session.
+
+    Parameters
+    ----------
+    movies
+        ``"float16"`` or ``"float32"``: how movies are kept; ``"none"``: not at all.
+    labels, table, radius_pixels
+        Where regions lie in raw frames, as `corticode.data.extraction.extract_catalogue` takes
+        them. Movies that are warped onto the atlas take its regions.
+    """
+
+    movies: str = "float16"
+    labels: ArrayLocation | None = None
+    table: RegionTable | None = None
+    radius_pixels: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.movies not in MOVIES:
+            raise StudyError(f"movies is {self.movies!r}; it must be one of {', '.join(MOVIES)}")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a catalogue.
+
+    Parameters
+    ----------
+    catalogue
+        The new sessions.csv.
+    findings
+        What looks odd.
+    n_made, n_kept
+        Sessions made now, and those that an earlier call had made of the same files and steps.
+    """
+
+    catalogue: Path
+    findings: tuple[Finding, ...]
+    n_made: int
+    n_kept: int
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One session: what is read, what is done, where it goes, and what it is known by."""
+
+    recording: Recording
+    found: Examined
+    steps: Steps
+    wanted: Wanted
+    bad_frames: str
+    folder: Path
+    name: str
+    key: str
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "quality" / f"{self.name}.json"
+
+
+def preprocess_catalogue(
+    recordings: Sequence[Recording],
+    destination: Path,
+    steps: Steps,
+    wanted: Wanted,
+    *,
+    resynchronise: bool = False,
+    bad_frames: str = "exclude",
+    n_workers: int = 1,
+    on_session: Callable[[str], None] = lambda _: None,
+) -> Summary:
+    """All steps on every recording; a catalogue of what comes out.
+
+    A second call goes on where the first stopped; a session whose files, steps and regions are the
+    same is kept.
+
+    Parameters
+    ----------
+    recordings
+        Recordings with movies.
+    destination
+        A new folder, or one that an earlier call made.
+    steps, wanted
+        What is done, and what is to come out.
+    resynchronise, bad_frames
+        As in `corticode.data.extraction.extract_catalogue`.
+    n_workers
+        Processes, of one thread each.
+    on_session
+        Told each session's name when it is done.
+
+    Raises
+    ------
+    DataError
+        Lists every recording that cannot be preprocessed; the others are done first.
+    RunError
+        The destination holds something else, or cannot be written.
+    """
+    check_choice(bad_frames)
+    _check_wanted(steps, wanted)
+    _check_destination(destination)
+    looked = examine_all(recordings, resynchronise=resynchronise)
+    tasks = [
+        _task(one, looked[one.name], steps, wanted, bad_frames, destination) for one in recordings
+    ]
+    write_text(
+        destination / STATE, json.dumps({"format": FORMAT, "steps": asdict(steps)}, indent=1)
+    )
+    waiting = [task for task in tasks if not _is_done(task)]
+    faults = []
+    for task, fault in _run(waiting, n_workers):
+        if fault is not None:
+            faults.append(f"session {task.recording.name}: {fault}")
+        else:
+            on_session(task.recording.name)
+    if faults:
+        listed = "\n".join(faults)
+        raise DataError(f"{listed}\nwhat was made of the other sessions is kept")
+    rows, findings = zip(*(_row(task) for task in tasks), strict=True)
+    path = destination / "sessions.csv"
+    write_catalogue(path, rows)
+    told = tuple(finding for some in findings for finding in some)
+    return Summary(path, told, len(waiting), len(tasks) - len(waiting))
+
+
+def _check_wanted(steps: Steps, wanted: Wanted) -> None:
+    """Refuse regions that do not fit the steps, and to make nothing."""
+    has_regions = wanted.labels is not None or wanted.table is not None
+    if steps.atlas is not None and has_regions:
+        raise StudyError(
+            "regions (--labels, --regions) lie in raw frames, and preprocess.atlas warps these "
+            "onto the atlas, whose own regions are taken; leave one of them out"
+        )
+    if wanted.movies == "none" and not has_regions and steps.atlas is None:
+        raise StudyError("nothing would come out: give regions (--labels or --regions), or movies")
+
+
+def _check_destination(destination: Path) -> None:
+    """Refuse a folder that holds anything but what this command made."""
+    if holds_files(destination) and not (destination / STATE).is_file():
+        raise DataError(
+            f"{destination} holds files that corticode preprocess did not write; name another "
+            "folder, or move them away"
+        )
+
+
+def _task(
+    recording: Recording,
+    found: Examined,
+    steps: Steps,
+    wanted: Wanted,
+    bad_frames: str,
+    destination: Path,
+) -> _Task:
+    if recording.movie is None:
+        raise DataError(
+            f"session {recording.name} has no movie; name one in the catalogue's column 'movie'"
+        )
+    files = [recording.movie, recording.movie_reference, recording.dark, recording.mask]
+    if recording.landmarks is not None and steps.atlas is not None:
+        files.append(ArrayLocation(recording.landmarks))
+    if wanted.labels is not None:
+        own = labels_of(recording, wanted.labels)
+        beside = regions_beside(own.path)
+        files += [own] if beside is None else [own, ArrayLocation(beside)]
+    content = {
+        "format": FORMAT,
+        "files": [None if one is None else [fingerprint(one.path), one.dataset] for one in files],
+        "axes": recording.movie_axes,
+        "channels": recording.channels,
+        "rate": recording.frame_rate_hz,
+        "times": None if recording.frame_times is None else fingerprint(recording.frame_times.path),
+        "steps": asdict(steps),
+        "movies": wanted.movies,
+        "table": None if wanted.table is None else asdict(wanted.table),
+        "radius": wanted.radius_pixels,
+        "bad_frames": bad_frames,
+        "flips": list(found.flips),
+    }
+    return _Task(
+        recording,
+        found,
+        steps,
+        wanted,
+        bad_frames,
+        destination,
+        slug(recording.name),
+        hash_of(content),
+    )
+
+
+def _is_done(task: _Task) -> bool:
+    try:
+        state = json.loads(task.state_path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    made = [task.folder / name for name in state.get("files", ())]
+    return bool(state.get("key") == task.key and all(path.is_file() for path in made))
+
+
+def _run(tasks: Sequence[_Task], n_workers: int) -> Iterator[tuple[_Task, str | None]]:
+    """Each task as it ends, and why it could not be done; None where it was."""
+    if n_workers == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield task, _attempt(task)
+        return
+    pool = ProcessPoolExecutor(
+        n_workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
+    )
+    with pool:
+        futures = {pool.submit(_attempt, task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def _attempt(task: _Task) -> str | None:
+    """Preprocess one session; why it cannot be, in words."""
+    try:
+        with machine_errors():
+            _preprocess(task)
+    except RunError:
+        raise
+    except CorticodeError as error:
+        return str(error)
+    return None
+
+
+def _preprocess(task: _Task) -> None:
+    recording, steps = task.recording, task.steps
+    raw, clocks, findings = open_raw(recording, task.found, steps, task.bad_frames)
+    regions = _regions_of(task, moved_shape(raw, steps))
+    task.folder.mkdir(parents=True, exist_ok=True)
+    files: list[str] = []
+    with _movie_file(task) as (room, movie_name):
+        traces, quality = preprocess_session(raw, steps, task.folder, regions=regions, movie=room)
+    files += [movie_name] if movie_name else []
+    if regions is not None:
+        files.append(f"traces/{task.name}.npy")
+        write_with(task.folder / files[-1], partial(_save, traces))
+        write_text(task.folder / "traces" / "regions.txt", "\n".join(regions.names) + "\n")
+    for column, times in clocks.items():
+        files.append(f"{column}/{task.name}.npy")
+        write_with(task.folder / files[-1], partial(_save, times))
+    quality = replace(quality, findings=(*findings, *quality.findings))
+    _write_quality(task, quality, files)
+
+
+def _save(values: NDArray[Any], file: IO[bytes]) -> None:
+    np.save(file, values)
+
+
+def open_raw(
+    recording: Recording, found: Examined, steps: Steps, bad_frames: str
+) -> tuple[RawSession, dict[str, NDArray[np.float64]], list[Finding]]:
+    """A recording as the camera gave it; times of frames where they change; what looks odd."""
+    imaging, cut = read_imaging(replace(recording, traces=None), flips=found.flips)
+    movie = np.asarray(imaging["movie"])
+    whole = imaging.get("whole")
+    times = read_times(recording.frame_times)
+    clocks: dict[str, NDArray[np.float64]] = {}
+    if found.flips and times is not None:
+        n_kept = min(len(movie), times.size)
+        if n_kept < len(movie):
+            first = np.asarray(imaging["first"])[:n_kept]
+            times = np.interp(first, 2 * np.arange(n_kept), times)
+            clocks["frame_times"] = times
+            imaging = {name: array[:n_kept] for name, array in imaging.items()}
+            movie, whole = imaging["movie"], imaging.get("whole")
+    lost = None if whole is None else ~np.asarray(whole, np.bool_)
+    segment = np.zeros(len(movie), np.int32)
+    session = Session(
+        recording.animal,
+        recording.session,
+        None,
+        (),
+        {},
+        segment,
+        movie=movie,
+        left_out=lost,
+        findings=tuple(cut),
+    )
+    session = with_bad_frames(session, found, bad_frames)
+    channels = {CALCIUM: movie}
+    if "reference" in imaging:
+        channels[REFERENCE] = np.asarray(imaging["reference"])
+    if len({len(array) for array in channels.values()}) > 1:
+        raise DataError(
+            f"the movie has {len(movie):,} frames and its reference "
+            f"{len(channels[REFERENCE]):,}; both need as many"
+        )
+    rate_hz = recording.frame_rate_hz
+    if rate_hz is None and times is not None:
+        rate_hz = 1 / frame_period(times)
+    dark = _dark_of(recording, steps, movie.shape[1:])
+    raw = RawSession(
+        channels,
+        np.zeros(len(movie), np.bool_) if session.left_out is None else session.left_out,
+        rate_hz,
+        dict.fromkeys(channels, dark),
+        _mask_of(recording),
+        _onto_atlas(recording, steps),
+    )
+    if steps.bins.frames > 1:
+        clocks = _binned_clocks(recording, raw, times, steps.bins.frames)
+    return raw, clocks, list(session.findings)
+
+
+def _dark_of(
+    recording: Recording, steps: Steps, shape: tuple[int, ...]
+) -> NDArray[np.float32] | float:
+    """Counts without light: the mean of the recording's own dark frames, or the steps' number."""
+    if recording.dark is None:
+        return steps.dark
+    frames = np.asarray(read_array(recording.dark), np.float32)
+    image = frames.mean(axis=0) if frames.ndim == 3 else frames
+    if image.shape != shape:
+        raise DataError(
+            f"dark frames {recording.dark} have shape {frames.shape}, the movie's frames {shape}; "
+            "record them with the same camera settings"
+        )
+    return np.asarray(image, np.float32)
+
+
+def _mask_of(recording: Recording) -> NDArray[np.bool_] | None:
+    if recording.mask is None:
+        return None
+    return np.asarray(read_label_image(recording.mask) != 0)
+
+
+def _onto_atlas(recording: Recording, steps: Steps) -> NDArray[np.float64] | None:
+    if steps.atlas is None or recording.landmarks is None:
+        return None
+    alignment = read_alignment(recording.landmarks)
+    return to_atlas_transform(alignment.transform, read_atlas(alignment.atlas), steps.atlas)
+
+
+def _binned_clocks(
+    recording: Recording, raw: RawSession, times: NDArray[np.float64] | None, n_frames: int
+) -> dict[str, NDArray[np.float64]]:
+    """When bins of frames began, and when behaviour was sampled if it was frame by frame.
+
+    Behaviour is then brought onto the bins by the rules of its clock, as any is.
+    """
+    n_bins = raw.n_frames // n_frames
+    if times is not None:
+        return {"frame_times": times[: n_bins * n_frames : n_frames]}
+    if recording.behavior is None:
+        return {}
+    if raw.frame_rate_hz is None:
+        raise DataError(
+            "bins of frames need the frame rate, so that behaviour can follow; fill the "
+            "catalogue's column 'frame_rate_hz'"
+        )
+    signals = list_signals(recording.behavior)
+    n_samples = len(read_signal(recording.behavior, signals[0])) if signals else raw.n_frames
+    return {
+        "frame_times": np.arange(n_bins) * n_frames / raw.frame_rate_hz,
+        "behavior_times": np.arange(n_samples) / raw.frame_rate_hz,
+    }
+
+
+def _regions_of(task: _Task, shape: tuple[int, int]) -> Regions | None:
+    """Regions of the binned frames: the atlas's where frames are warped onto it."""
+    bins, wanted = task.steps.bins, task.wanted
+    if task.steps.atlas is not None:
+        atlas = read_atlas()
+        onto_canvas = np.asarray(np.linalg.inv(canvas_transform(atlas, shape)), np.float64)
+        labels, _, _ = find_regions(atlas, onto_canvas, shape)
+        pixels, numbers = pixels_of_labels(labels, shape)
+        return bin_regions(pixels, name_labels(numbers, atlas.regions), shape, bins)
+    if wanted.labels is None and wanted.table is None:
+        return None
+    pixels, names = find_region_pixels(
+        task.recording,
+        shape,
+        labels=wanted.labels,
+        table=wanted.table,
+        radius_pixels=wanted.radius_pixels,
+    )
+    return bin_regions(pixels, names, shape, bins)
+
+
+@contextmanager
+def _movie_file(
+    task: _Task,
+) -> Iterator[tuple[Callable[[tuple[int, ...]], NDArray[Any]] | None, str]]:
+    """Room for a movie on the disk, and its name; it takes its place when the block ends well."""
+    kind = task.wanted.movies
+    if kind == "none":
+        yield None, ""
+        return
+    name = f"movies/{task.name}.npy"
+    path = task.folder / name
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Counts can lie above what half floats hold.
+    dtype = np.dtype("float32" if task.steps.baseline is None else kind)
+
+    def room(shape: tuple[int, ...]) -> NDArray[Any]:
+        made: NDArray[Any] = np.lib.format.open_memmap(part, "w+", dtype, shape)
+        return made
+
+    try:
+        yield room, name
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_quality(task: _Task, quality: Quality, files: Sequence[str]) -> None:
+    """What was found on the way; written last, it says that the session is done."""
+    arrays = {f"image_{name}": value for name, value in quality.images.items()}
+    arrays |= {f"course_{name}": value for name, value in quality.courses.items()}
+    place = task.state_path.with_suffix(".npz")
+    write_with(place, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
+    state = {
+        "key": task.key,
+        "animal": task.recording.animal,
+        "session": task.recording.session,
+        "files": list(files),
+        "numbers": quality.numbers,
+        "findings": [asdict(finding) for finding in quality.findings],
+        "steps": describe(task.steps),
+    }
+    write_text(task.state_path, json.dumps(state, indent=1, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _row(task: _Task) -> tuple[Recording, list[Finding]]:
+    """A session's row of the new catalogue, and what looks odd about it."""
+    state = json.loads(task.state_path.read_text("utf-8"))
+    made = {Path(name).parts[0]: task.folder / name for name in state["files"]}
+    own = task.recording
+    row = replace(
+        own,
+        movie=ArrayLocation(made["movies"]) if "movies" in made else None,
+        movie_reference=None,
+        movie_axes=MOVIE_AXES,
+        channels=(),
+        traces=ArrayLocation(made["traces"]) if "traces" in made else None,
+        traces_axes=TRACES_AXES,
+        regions=task.folder / "traces" / "regions.txt" if "traces" in made else None,
+        history=state["steps"],
+        dark=None,
+        mask=None,
+        landmarks=None if task.steps.atlas is not None else own.landmarks,
+    )
+    rate_hz = own.frame_rate_hz
+    if rate_hz is not None:
+        row = replace(row, frame_rate_hz=rate_hz / task.steps.bins.frames)
+    if "frame_times" in made:
+        row = replace(row, frame_times=ArrayLocation(made["frame_times"]))
+    if "behavior_times" in made:
+        row = replace(row, behavior_times=ArrayLocation(made["behavior_times"]))
+    findings = [Finding(**one) for one in state["findings"]]
+    return row, [replace(one, animal=own.animal, session=own.session) for one in findings]

@@ -1,0 +1,134 @@
+"""Brain motion: shifts found against a template, and frames put back."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from corticode.data.movies.motion import find_shifts
+from corticode.data.preprocessing.motion import (
+    check_shifts,
+    move_frames,
+    register_template,
+    unregistered,
+)
+from corticode.errors import DataError
+
+VECTOR = Path(__file__).parents[4] / "shared" / "formats" / "files" / "motion_vector.npz"
+
+
+def vessels(side=96, seed=0):
+    rng = np.random.default_rng(seed)
+    fine = ndimage.gaussian_filter(rng.normal(size=(side, side)), 1.5)
+    broad = ndimage.gaussian_filter(rng.normal(size=(side, side)), 10)
+    return 2000 * (1 + 0.08 * fine / fine.std() + 0.15 * broad / broad.std())
+
+
+def moved_by(image, walk, rng, *, side=64):
+    """Frames of the middle of an image that moves down and right, with photon noise."""
+    low = (len(image) - side) // 2
+    frames = [
+        ndimage.shift(image, step, order=3)[low : low + side, low : low + side] for step in walk
+    ]
+    return rng.poisson(np.maximum(frames, 0)).astype(np.float32)
+
+
+def away(values):
+    return values - values.mean(axis=0)
+
+
+class TestShifts:
+    def test_a_walk_is_found_to_less_than_a_tenth_of_a_pixel(self):
+        rng = np.random.default_rng(3)
+        walk = np.cumsum(rng.normal(size=(60, 2)) * 0.3, axis=0)
+        frames = moved_by(vessels(), 2.5 * walk / np.abs(walk).max(), rng)
+        found = find_shifts(frames, register_template(frames[::3]).template)
+        wanted = 2.5 * walk / np.abs(walk).max()
+        assert np.sqrt(np.mean((away(found) - away(wanted)) ** 2)) < 0.07
+
+    def test_activity_is_no_motion(self):
+        """A region that brightens by 5 % with running moves no frame."""
+        rng = np.random.default_rng(4)
+        running = np.arange(60) // 10 % 2
+        image = vessels(seed=5)[:64, :64]
+        rows, columns = np.mgrid[:64, :64]
+        region = np.exp(-((rows - 20) ** 2 + (columns - 40) ** 2) / (2 * 6**2))
+        frames = rng.poisson(image * (1 + 0.05 * running[:, None, None] * region))
+        found = find_shifts(frames.astype(np.float32), register_template(frames[::3]).template)
+        locked = found[running == 1].mean(axis=0) - found[running == 0].mean(axis=0)
+        assert np.abs(locked).max() < 0.02
+
+    @pytest.mark.skipif(not VECTOR.exists(), reason="needs the shared motion vector")
+    def test_the_shared_vector(self):
+        with np.load(VECTOR) as kept:
+            frames, wanted = kept["frames"], kept["true_shift_rows_cols"]
+        found = find_shifts(frames, register_template(frames).template)
+        assert np.sqrt(np.mean((away(found) - away(wanted)) ** 2)) < 0.07
+
+    def test_blank_and_far_frames_are_marked(self):
+        shifts = np.array([[0.0, 1.0], [np.nan, np.nan], [7.0, 0.0]])
+        assert unregistered(shifts, (64, 64)).tolist() == [False, True, True]
+
+    def test_no_structure(self):
+        with pytest.raises(DataError, match="no structure"):
+            register_template(np.full((4, 32, 32), 7.0, np.float32))
+
+
+class TestMoveFrames:
+    def test_linear_interpolation_by_hand(self):
+        frames = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
+        moved = move_frames(frames, np.array([[0.5, 0.0]]))
+        np.testing.assert_allclose(moved[0, :2], [[1.5, 2.5, 3.5], [4.5, 5.5, 6.5]])
+        assert np.isnan(moved[0, 2]).all()
+
+    @pytest.mark.parametrize("shift", [(0.3, -1.7), (-2.2, 0.0), (0.0, 3.0), (-1.0, -0.5)])
+    def test_equals_scipy(self, shift):
+        frame = np.random.default_rng(0).normal(size=(20, 24)).astype(np.float32)
+        rows, columns = np.mgrid[:20, :24].astype(float)
+        wanted = ndimage.map_coordinates(
+            frame, (rows + shift[0], columns + shift[1]), order=1, cval=np.nan
+        )
+        moved = move_frames(frame[None], np.array([shift]))[0]
+        np.testing.assert_allclose(moved, wanted, atol=1e-5)
+        by_transform = move_frames(frame[None], np.array([shift]), np.eye(3))[0]
+        np.testing.assert_allclose(by_transform, wanted, atol=1e-5)
+
+    def test_motion_and_transform_are_interpolated_once(self):
+        """Half a pixel of motion that a transform takes back leaves the frame as it was."""
+        frame = np.random.default_rng(1).normal(size=(12, 12)).astype(np.float32)
+        back = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
+        moved = move_frames(frame[None], np.array([[0.5, 0.5]]), back, (12, 12))
+        np.testing.assert_allclose(moved[0], frame, atol=1e-6)
+
+    def test_wrong_direction_doubles_the_motion(self):
+        """The fault of a widely used tool, and that ours lowers SD / mean over time."""
+        rng = np.random.default_rng(7)
+        walk = np.cumsum(rng.normal(size=(40, 2)) * 0.3, axis=0)
+        frames = moved_by(vessels(seed=8), walk - walk.mean(axis=0), rng)
+        shifts = find_shifts(frames, register_template(frames[::2]).template)
+        spread = [
+            np.nanmean((one.std(axis=0) / one.mean(axis=0))[10:-10, 10:-10])
+            for one in (frames, move_frames(frames, shifts), move_frames(frames, -shifts))
+        ]
+        assert spread[1] < 0.7 * spread[0]
+        assert spread[2] > 1.15 * spread[0]
+
+
+class TestCheckShifts:
+    def test_motion_over_a_tenth_of_the_frame_is_refused(self):
+        shifts = np.zeros((100, 2))
+        shifts[:20, 0] = 9
+        with pytest.raises(DataError, match="20 of 100 frames"):
+            check_shifts(shifts, np.zeros(100, bool), np.ones(100), (64, 64))
+
+    def test_a_shift_that_follows_brightness_is_told(self):
+        light = np.sin(np.arange(100) / 5)
+        shifts = np.stack([0.3 * light, np.zeros(100)], axis=1)
+        (finding,) = check_shifts(shifts, np.zeros(100, bool), 1000 + light, (64, 64))
+        assert "rows follows the frame's brightness (r = 1.00)" in finding.reason
+
+    def test_a_still_brain_is_nothing_to_tell(self):
+        rng = np.random.default_rng(0)
+        shifts = rng.normal(size=(100, 2)) * 0.05
+        assert not check_shifts(shifts, np.zeros(100, bool), rng.normal(size=100), (64, 64))

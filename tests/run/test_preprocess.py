@@ -1,0 +1,218 @@
+"""A catalogue of raw movies through all steps: what comes out can be studied, and is kept."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import ndimage
+
+from corticode.data.catalogue import read_catalogue
+from corticode.data.preprocessing.steps import Bins, Blood, Motion, Steps
+from corticode.data.readers.arrays import ArrayLocation
+from corticode.data.session import read_session
+from corticode.errors import DataError, StudyError
+from corticode.run.preprocess import Wanted, preprocess_catalogue
+
+STILL = Steps(motion=Motion("none"), blood=Blood("regression"))
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Two sessions of two wavelengths in turn, of which behaviour is sampled frame by frame."""
+    rng = np.random.default_rng(0)
+    image = 1000 + 1000 * ndimage.gaussian_filter(rng.normal(size=(24, 24)), 1.5)
+    rows = []
+    for k in range(2):
+        light = 1 + 0.02 * rng.normal(size=(120, 1, 1))
+        light[1::2] *= 0.6
+        np.save(tmp_path / f"{k}.npy", rng.poisson(image * light).astype(np.uint16))
+        run = (np.arange(60) // 7 % 2).astype(int)
+        pd.DataFrame({"run": run, "n": np.arange(60)}).to_csv(tmp_path / f"{k}.csv", index=False)
+        rows.append(
+            {
+                "animal": f"m{k}",
+                "session": "a",
+                "movie": f"{k}.npy",
+                "behavior": f"{k}.csv",
+                "frame_rate_hz": 10,
+                "channels": "calcium,reference",
+            }
+        )
+    pd.DataFrame(rows).to_csv(tmp_path / "sessions.csv", index=False)
+    labels = np.zeros((24, 24), np.int16)
+    labels[2:8, 2:8], labels[12:20, 3:9] = 4, 7
+    np.save(tmp_path / "labels.npy", labels)
+    return tmp_path
+
+
+def made_of(raw, steps=STILL, wanted=None, **options):
+    return preprocess_catalogue(
+        read_catalogue(raw / "sessions.csv"),
+        raw / "made",
+        steps,
+        wanted or Wanted(labels=ArrayLocation(raw / "labels.npy")),
+        **options,
+    )
+
+
+class TestPreprocessCatalogue:
+    def test_what_comes_out_is_a_catalogue_of_one_wavelength(self, raw):
+        summary = made_of(raw)
+        first = read_catalogue(summary.catalogue)[0]
+        session = read_session(first)
+        assert first.channels == () and "regression" in first.history
+        assert session.regions == ("4", "7")
+        assert session.traces.shape == (60, 2) and session.movie.shape == (60, 24, 24)
+        assert session.movie.dtype == np.float16
+        np.testing.assert_allclose(
+            session.traces[:, 0],
+            np.asarray(session.movie, float)[:, 2:8, 2:8].mean(axis=(1, 2)),
+            atol=0.01,
+        )
+        assert session.behavior["n"].tolist() == list(range(60))
+
+    def test_a_second_call_keeps_what_is_there(self, raw):
+        assert (made_of(raw).n_made, made_of(raw).n_made, made_of(raw).n_kept) == (2, 0, 2)
+
+    @pytest.mark.parametrize("change", ["steps", "movie", "lost"])
+    def test_what_changed_is_made_again(self, raw, change):
+        made_of(raw)
+        if change == "movie":
+            movie = np.load(raw / "1.npy")
+            np.save(raw / "1.npy", np.roll(movie, 2, axis=0))
+        if change == "lost":
+            next((raw / "made" / "movies").glob("m0*")).unlink()
+        steps = Steps(motion=Motion("none"), blood=Blood("ratio")) if change == "steps" else STILL
+        assert made_of(raw, steps).n_made == (2 if change == "steps" else 1)
+
+    def test_behaviour_follows_bins_of_frames(self, raw):
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), bins=Bins(2, 3))
+        session = read_session(
+            read_catalogue(made_of(raw, steps).catalogue)[0], on_frames={"n": "mean"}
+        )
+        assert session.movie.shape == (20, 12, 12)
+        assert session.frame_rate_hz == pytest.approx(10 / 3)
+        np.testing.assert_allclose(session.behavior["n"], np.arange(20) * 3 + 1)
+
+    def test_traces_alone(self, raw):
+        wanted = Wanted("none", labels=ArrayLocation(raw / "labels.npy"))
+        first = read_catalogue(made_of(raw, wanted=wanted).catalogue)[0]
+        assert first.movie is None and not (raw / "made" / "movies").exists()
+
+    def test_frames_that_cannot_be_used_are_nan_and_told(self, raw):
+        movie = np.load(raw / "0.npy")
+        movie[40] = 0
+        np.save(raw / "0.npy", movie)
+        summary = made_of(raw)
+        session = read_session(read_catalogue(summary.catalogue)[0])
+        assert np.flatnonzero(np.isnan(session.traces[:, 0])).tolist() == [20]
+        assert any("dark" in str(finding) for finding in summary.findings)
+
+    def test_dark_frames_and_masks_of_the_catalogue(self, raw):
+        table = pd.read_csv(raw / "sessions.csv")
+        np.save(raw / "dark.npy", np.full((5, 24, 24), 100, np.uint16))
+        mask = np.zeros((24, 24), np.uint8)
+        mask[2:10, 2:10] = 1
+        np.save(raw / "mask.npy", mask)
+        table["dark"], table["mask"] = "dark.npy", "mask.npy"
+        table.to_csv(raw / "sessions.csv", index=False)
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), mask="image")
+        made = read_catalogue(made_of(raw, steps).catalogue)[0]
+        movie = np.asarray(read_session(made).movie, float)
+        assert np.array_equal(np.isfinite(movie).all(axis=0), mask == 1)
+        counts = np.load(raw / "0.npy")[::2, 5, 5].astype(float) - 100
+        np.testing.assert_allclose(movie[:, 5, 5], 100 * (counts / counts.mean() - 1), atol=0.02)
+
+    def test_quality_is_kept_beside_it(self, raw):
+        summary = made_of(raw)
+        states = sorted((summary.catalogue.parent / "quality").glob("*.json"))
+        numbers = json.loads(states[0].read_text())["numbers"]
+        assert numbers["n_frames"] == 60 and numbers["sd_after"] > 0
+        with np.load(states[0].with_suffix(".npz")) as kept:
+            assert kept["image_slope"].shape == (24, 24)
+            assert kept["course_corrected"].shape == (60,)
+
+    def test_onto_the_atlas(self, raw):
+        """A spot at one place of the atlas lies there in frames of another pose too."""
+        from corticode.data.atlas.alignment import align, check_alignment
+        from corticode.data.atlas.files import write_alignment
+        from corticode.data.atlas.landmarks import Landmarks
+        from corticode.data.atlas.maps import find_regions, read_atlas
+
+        atlas, table = read_atlas(), pd.read_csv(raw / "sessions.csv")
+        names = ("front-left", "front-right", "back", "bregma")
+        for k, turn in enumerate((0.0, 0.12)):
+            c, s = 0.12 * np.cos(turn), 0.12 * np.sin(turn)
+            pose = np.array([[c, -s, 1 + 8 * turn], [s, c, 2 - 9 * turn], [0, 0, 1]])
+            on_atlas = np.array([atlas.landmarks[name] for name in names])
+            points = np.c_[on_atlas, np.ones(4)] @ pose[:2].T
+            found = align(atlas, Landmarks(names, points), (64, 64))
+            labels, regions, _ = find_regions(atlas, found.transform, (64, 64))
+            checks, _ = check_alignment(atlas, found, 1.0 * (labels > 0), labels)
+            write_alignment(raw / f"atlas{k}", found, labels, regions, checks)
+            lit = 1000 + 500 * (labels == regions.names.index("MOs_left") + 1)
+            light = np.ones((120, 1, 1))
+            light[1::2] = 0.6
+            np.save(raw / f"{k}.npy", (lit * light).astype(np.uint16))
+        table["landmarks"] = ["atlas0/transform.json", "atlas1/transform.json"]
+        table.to_csv(raw / "sessions.csv", index=False)
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), baseline=None, atlas=(128, 128))
+        made = [
+            read_session(one) for one in read_catalogue(made_of(raw, steps, Wanted()).catalogue)
+        ]
+        first, second = (np.asarray(one.movie[0]) > 1250 for one in made)
+        assert first.sum() > 200
+        assert (first & second).sum() / (first | second).sum() > 0.8
+        assert made[0].traces[0, made[0].regions.index("MOs_left")] > 1350
+        assert made[0].traces[0, made[0].regions.index("MOs_right")] < 1050
+
+    @pytest.mark.study
+    def test_two_workers_give_the_same_bytes(self, raw):
+        made_of(raw)
+        files = sorted((raw / "made").rglob("*.npy"))
+        alone = [path.read_bytes() for path in files]
+        (raw / "made").rename(raw / "before")
+        made_of(raw, n_workers=2)
+        assert [path.read_bytes() for path in sorted((raw / "made").rglob("*.npy"))] == alone
+
+    def test_one_session_that_cannot_be_done_leaves_the_others(self, raw):
+        table = pd.read_csv(raw / "sessions.csv")
+        np.save(raw / "dark.npy", np.full((5, 24, 20), 100, np.uint16))
+        table["dark"] = ["dark.npy", None]
+        table.to_csv(raw / "sessions.csv", index=False)
+        with pytest.raises(DataError, match=r"m0/a.*dark\.npy.*24, 20") as error:
+            made_of(raw)
+        assert "kept" in str(error.value)
+        assert [path.name[:2] for path in (raw / "made" / "movies").iterdir()] == ["m1"]
+        assert not list((raw / "made").glob(".scratch*"))
+        assert not (raw / "made" / "sessions.csv").exists()
+
+
+class TestRefusals:
+    def test_a_folder_of_something_else(self, raw):
+        (raw / "made").mkdir()
+        (raw / "made" / "thesis.txt").write_text("mine")
+        with pytest.raises(DataError, match="did not write"):
+            made_of(raw)
+
+    def test_nothing_to_come_out(self, raw):
+        with pytest.raises(StudyError, match="nothing would come out"):
+            made_of(raw, wanted=Wanted("none"))
+
+    def test_regions_of_raw_frames_on_the_atlas(self, raw):
+        with pytest.raises(StudyError, match="whose own regions"):
+            made_of(raw, Steps(atlas=(64, 64)))
+
+    def test_an_atlas_without_a_transform(self, raw):
+        with pytest.raises(DataError, match="column 'landmarks'"):
+            made_of(raw, Steps(atlas=(64, 64), motion=Motion("none")), Wanted())
+
+    def test_no_such_kind_of_movie(self):
+        with pytest.raises(StudyError, match="float16, float32, none"):
+            Wanted("uint8")
+
+    def test_labels_of_another_size(self, raw):
+        np.save(raw / "labels.npy", np.ones((5, 5), np.int16))
+        with pytest.raises(DataError, match="24, 24"):
+            made_of(raw)
