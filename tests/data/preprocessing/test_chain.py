@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from corticode.data.preprocessing import chain
+from corticode.data.preprocessing.blood import VARIANTS
 from corticode.data.preprocessing.chain import (
     CALCIUM,
     REFERENCE,
@@ -68,8 +69,17 @@ class TestSteps:
         np.testing.assert_allclose(movie[:, 3, 4], 100 * residual, atol=1e-3)
         assert quality.images["slope"][3, 4] == pytest.approx(coefficients[0], abs=1e-4)
 
-    def test_bands_of_pixels_change_nothing(self, tmp_path, monkeypatch):
-        raw, steps = made_raw(), Steps(motion=STILL, blood=Blood("heartbeat"))
+    def test_every_method_goes_through(self, tmp_path):
+        raw = made_raw()
+        plain, _, _ = movie_of(raw, PLAIN, tmp_path)
+        for method in set(VARIANTS) - {"none"}:
+            movie, _, _ = movie_of(raw, Steps(motion=STILL, blood=Blood(method)), tmp_path)
+            assert np.isfinite(movie).all(), method
+            assert np.abs(movie - plain).mean() > 0.1, method
+
+    @pytest.mark.parametrize("method", ["heartbeat", "mean-reference", "regression-ramp"])
+    def test_bands_of_pixels_change_nothing(self, method, tmp_path, monkeypatch):
+        raw, steps = made_raw(), Steps(motion=STILL, blood=Blood(method))
         whole, _, _ = movie_of(raw, steps, tmp_path)
         monkeypatch.setattr(chain, "BAND_VALUES", 120 * 7)
         monkeypatch.setattr(chain, "BLOCK_VALUES", 400 * 9)

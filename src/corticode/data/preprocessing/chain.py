@@ -24,6 +24,7 @@ from corticode.data.preprocessing import dff as dff_module
 from corticode.data.preprocessing.blood import (
     VARIANTS,
     BloodFit,
+    blur_frames,
     correct_blood,
     finish_coefficients,
     fit_blood,
@@ -253,7 +254,7 @@ def first_pass(raw: RawSession, steps: Steps, put_back: "PutBack", store: Scratc
     """
     sums = _Sums(list(raw.channels), store.shape)
     brightness = {name: np.full(raw.n_frames, np.nan) for name in raw.channels}
-    per_bin = steps.bins.frames
+    per_bin, blur = steps.bins.frames, VARIANTS[steps.blood.method].blur_pixels
     n_fit = raw.n_frames if not steps.causal else warm_up_frames(raw, steps) // per_bin
     lost = np.ones(raw.n_frames // per_bin, np.bool_)
     shape = raw.channels[CALCIUM].shape[1:]
@@ -271,7 +272,10 @@ def first_pass(raw: RawSession, steps: Steps, put_back: "PutBack", store: Scratc
         at = slice(first, first + len(binned[CALCIUM]))
         lost[at] = sums.add(binned, n_fit - first)
         for name in store.arrays:
-            store.put(name, at, binned[name])
+            frames_in = binned[name]
+            if name == REFERENCE and blur:
+                frames_in = blur_frames(frames_in, blur).astype(np.float32)
+            store.put(name, at, frames_in)
     if not sums.n_frames:
         raise DataError("no frame can be used: all are left out or could not be registered")
     mean = {name: total / sums.n_frames for name, total in sums.total.items()}
@@ -410,25 +414,23 @@ class SecondPass:
             The session is too short for a filter.
         """
         method = self.steps.blood.method
-        variant = VARIANTS[method]
-        terms = 3 if variant.fitted == "heart" else len(variant.terms)
-        fitted = np.full((terms, *self.mask.shape), np.nan)
+        of_means = VARIANTS[method].fitted in ("heart", "shared")
+        fitted: NDArray[np.float64] = np.zeros((0, *self.mask.shape))
         images = {name: np.full(self.mask.shape, np.nan) for name in IMAGES}
         summaries: list[tuple[NDArray[np.intp], CorrectionSummary]] = []
         means = _Means(self.store, int(self.mask.sum()))
-        if variant.fitted == "heart":
+        if of_means:
             for band in self._bands():
                 means.add(band)
             pair = np.stack([means.of(CALCIUM), means.of(REFERENCE)], axis=1)
-            for band in self._bands():
-                put(fitted, band.kept, self._fit(band, pair))
-            fitted = finish_coefficients(method, fitted, mask=self.mask)
+            fitted = self._fit_all(pair)
             means = _Means(self.store, means.n_pixels)
         for band in self._bands():
             means.add(band)
-            if variant.fitted != "heart":
-                put(fitted, band.kept, self._fit(band))
-            coefficients = fitted.reshape(len(fitted), self.mask.size)[:, band.kept]
+            if of_means:
+                coefficients = fitted.reshape(len(fitted), self.mask.size)[:, band.kept]
+            else:
+                coefficients = self._fit(band)
             values = self._correct(band, coefficients)
             if method != "none":
                 summaries.append((band.kept, self._summary(band, values, coefficients)))
@@ -499,6 +501,18 @@ class SecondPass:
             return f0, dff(counts, f0)
         course = f0_course(counts, baseline)
         return np.nanmean(course[self.fit], axis=0), dff(counts, course)
+
+    def _fit_all(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Coefficients of all pixels, finished as an image: (coefficient, row, column)."""
+        found: NDArray[np.float64] | None = None
+        for band in self._bands():
+            part = self._fit(band, means)
+            if found is None:
+                found = np.full((len(part), *self.mask.shape), np.nan)
+            put(found, band.kept, part)
+        if found is None:
+            return np.zeros((0, *self.mask.shape))
+        return finish_coefficients(self.steps.blood.method, found, mask=self.mask)
 
     def _fit(self, band: "_Band", means: NDArray[Any] | None = None) -> NDArray[np.float64]:
         if self.steps.blood.method == "none":
