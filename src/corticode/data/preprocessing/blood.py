@@ -35,7 +35,7 @@ BAND_HZ, BAND_ORDER, BAND_PAD = (0.01, 10.0), 5, 33
 WFIELD_FLOOR = 1e-10  # wfield adds it to the reference's sum of squares
 FLAT_VARIANCE = 1e-16  # of dF/F: an SD of 1e-8, far below one count of 16 bits
 STRETCH_FRAMES = 256
-SHARED_HZ, SHARED_CYCLES = 1.0, 1 / 30  # a second; a frame, where no frame rate is given
+SHARED_HZ, SHARED_CYCLES = 3.0, 0.1  # a second; a frame, where no frame rate is given
 RAMP_FRAMES = 10_000.0  # the unit of the ramp's coefficient; keeps sums of squares near 1
 SLOPE_RANGE = (0.0, 5.0)
 FITTED_ON = ("session", "training", "calibration", "warm-up")
@@ -154,7 +154,7 @@ VARIANTS: Mapping[str, Variant] = {
         ("slope",),
     ),
     "mean-reference": Variant(
-        "the slope is how strongly the fluctuations of the brain's mean reference above 1 Hz show "
+        "the slope is how strongly the fluctuations of the brain's mean reference above 3 Hz show "
         "in a pixel's calcium channel, over how strongly in its reference (an instrumental "
         "variable, Fuller 1987, doi:10.1002/9780470316665: a single pixel's noise does not lower "
         "the slope); nothing is filtered",
@@ -182,6 +182,9 @@ class BloodFit:
         Frames per second; ``None`` where no filter needs it.
     causal
         Whether it is the variant's causal form.
+    delay_frames
+        How long after the calcium channel's frame the reference's is exposed, see
+        `align_reference`: 0.5 where wavelengths take turns.
 
     Raises
     ------
@@ -194,8 +197,10 @@ class BloodFit:
     fitted_on: str = "session"
     frame_rate_hz: float | None = None
     causal: bool = False
+    delay_frames: float = 0.0
 
     def __post_init__(self) -> None:
+        _check_delay(self.delay_frames)
         if self.fitted_on not in FITTED_ON:
             raise StudyError(
                 f"fitted_on is {self.fitted_on!r}; it must be one of {', '.join(FITTED_ON)}"
@@ -210,8 +215,11 @@ class BloodFit:
     @property
     def look_ahead_frames(self) -> float:
         """The latest frame used, minus the frame corrected; infinite for a whole session."""
-        filters = VARIANTS[self.variant].calcium_filters
-        return np.inf if self.is_transductive or (filters and not self.causal) else 0.0
+        variant = VARIANTS[self.variant]
+        if self.is_transductive or (variant.calcium_filters and not self.causal):
+            return np.inf
+        waits = self.delay_frames < 0 and not self.causal and variant.needs_reference
+        return 1.0 if waits else 0.0
 
 
 def check_variant(
@@ -282,6 +290,7 @@ def fit_blood(
     frames: NDArray[np.bool_] | None = None,
     means: NDArray[Any] | None = None,
     causal: bool = False,
+    delay_frames: float = 0.0,
 ) -> Array:
     """Coefficients of a variant for each column, before `finish_coefficients`.
 
@@ -296,7 +305,7 @@ def fit_blood(
     frames
         (frame,), True for the frames to fit on; ``None``: all. Filters run over each unbroken
         stretch of them by itself, so that no other frame has a say.
-    means, causal
+    means, causal, delay_frames
         As in `sum_products`.
 
     Returns
@@ -318,10 +327,22 @@ def fit_blood(
     >>> fit_blood("regression", 1.3 * v + 0.01, v).round(4).ravel().tolist()
     [1.3, 0.01]
     """
-    sums = sum_products(
-        name, b, v, frame_rate_hz=frame_rate_hz, frames=frames, means=means, causal=causal
-    )
-    return solve_products(name, sums)
+    check_variant(name, frame_rate_hz=frame_rate_hz, causal=causal)
+    _check_alike(b, v)
+    total = np.zeros((1, 1))
+    chosen = np.ones(len(b), np.bool_) if frames is None else frames
+    for rows in _stretches(name, chosen, causal):
+        total = total + sum_products(
+            name,
+            b[rows],
+            v[rows],
+            frame_rate_hz=frame_rate_hz,
+            first_frame=rows.start,
+            means=None if means is None else means[rows],
+            causal=causal,
+            delay_frames=delay_frames,
+        )
+    return solve_products(name, total)
 
 
 def sum_products(
@@ -330,20 +351,20 @@ def sum_products(
     v: NDArray[Any],
     *,
     frame_rate_hz: float | None = None,
-    frames: NDArray[np.bool_] | None = None,
     first_frame: int = 0,
     means: NDArray[Any] | None = None,
     causal: bool = False,
+    delay_frames: float = 0.0,
 ) -> Array:
-    """What coefficients are found from; sums of several sessions or stretches may be added.
+    """What coefficients are found from; sums of several stretches or sessions may be added.
 
     Blocks of frames may be added too where nothing is filtered; blocks of the variants "heartbeat"
     and "mean-reference" are best 256 frames long, or a multiple.
 
     Parameters
     ----------
-    name, b, v, frame_rate_hz, frames
-        As in `fit_blood`.
+    name, b, v, frame_rate_hz
+        As in `fit_blood`; the frames are one unbroken stretch.
     first_frame
         The number of the first frame within its session (for a ramp).
     means
@@ -352,6 +373,10 @@ def sum_products(
         when all are given, never for SVD components.
     causal
         For the variant's causal form: its filters run forward only.
+    delay_frames
+        How long after the calcium channel's frame the reference's is exposed, see
+        `align_reference`. Give `v` as it was recorded: straight lines between frames would lower a
+        heart beat, so that slopes found in it would be too large.
 
     Returns
     -------
@@ -364,26 +389,24 @@ def sum_products(
         As in `fit_blood`.
     """
     check_variant(name, frame_rate_hz=frame_rate_hz, causal=causal)
+    _check_delay(delay_frames)
     _check_alike(b, v)
     variant = VARIANTS[name]
-    stretches = _stretches(name, np.ones(len(b), np.bool_) if frames is None else frames, causal)
+    _stretches(name, np.ones(len(b), np.bool_), causal)
     if variant.fitted == "none":
         return np.zeros((0, b.shape[1]))
     if variant.fitted == "heart":
-        return _sum_fast(b, v, stretches, means, fast_cycles(frame_rate_hz))
+        return _sum_fast(b, v, means, fast_cycles(frame_rate_hz), delay_frames)
     if variant.fitted == "shared":
         slowest = SHARED_CYCLES if frame_rate_hz is None else SHARED_HZ / frame_rate_hz
-        return _sum_fast(b, v, stretches, means, slowest)
-    total = np.zeros((len(SUMS), b.shape[1]))
-    for rows in stretches:
-        calcium, reference = filter_channels(
-            name, b[rows], v[rows], frame_rate_hz=frame_rate_hz, causal=causal
-        )
-        if variant.fitted == "origin":
-            calcium, reference = _without_mean(calcium), _without_mean(reference)
-        frame = first_frame + np.arange(rows.start, rows.stop)
-        total += _sum_regression(calcium, reference, frame / RAMP_FRAMES)
-    return total
+        return _sum_fast(b, v, means, slowest, delay_frames)
+    calcium, reference = filter_channels(
+        name, b, v, frame_rate_hz=frame_rate_hz, causal=causal, delay_frames=delay_frames
+    )
+    if variant.fitted == "origin":
+        calcium, reference = _without_mean(calcium), _without_mean(reference)
+    frame = first_frame + np.arange(len(b))
+    return _sum_regression(calcium, reference, frame / RAMP_FRAMES)
 
 
 def solve_products(name: str, sums: Array) -> Array:
@@ -410,7 +433,7 @@ def solve_products(name: str, sums: Array) -> Array:
     if variant.fitted == "none":
         return np.ones((len(variant.terms), n_columns))
     if variant.fitted in ("heart", "shared"):
-        if n_columns and np.nanmax(sums[7], initial=0) == 0 and not np.isnan(sums).all():
+        if n_columns and not sums[7].any():
             raise DataError(
                 f"blood = {name!r} looks for fast fluctuations and needs {LEAST_FRAMES} frames in "
                 "one piece; no stretch is so long. Give a longer session or segment, or take "
@@ -431,6 +454,7 @@ def filter_channels(
     *,
     frame_rate_hz: float | None = None,
     causal: bool = False,
+    delay_frames: float = 0.0,
 ) -> tuple[Array, Array]:
     """Both channels as a variant compares them, after its filters and before its subtraction.
 
@@ -442,8 +466,8 @@ def filter_channels(
         (frame, column): all frames of a stretch.
     frame_rate_hz
         Frames per second.
-    causal
-        For the variant's causal form: filters run forward only.
+    causal, delay_frames
+        As in `sum_products`.
 
     Returns
     -------
@@ -457,9 +481,8 @@ def filter_channels(
     [1.0, 3.0]
     """
     variant = VARIANTS[name]
-    channels = [np.asarray(b, np.float64), np.asarray(v, np.float64)]
-    if variant.half_frame and len(v):
-        channels[1] = np.concatenate([channels[1][:1], (channels[1][1:] + channels[1][:-1]) / 2])
+    delay = _delay(variant, delay_frames, causal)
+    channels = [np.asarray(b, np.float64), align_reference(np.asarray(v, np.float64), delay)]
     filters = (variant.calcium_filters, variant.reference_filters)
     if causal:
         calcium, reference = (
@@ -471,6 +494,66 @@ def filter_channels(
             _both_ways(x, each, frame_rate_hz) for each, x in zip(filters, channels, strict=True)
         )
     return calcium, reference
+
+
+def align_reference(v: NDArray[Any], delay_frames: float) -> NDArray[Any]:
+    """The reference channel at the times of the calcium channel, on straight lines between frames.
+
+    Where wavelengths take turns the reference is exposed half a frame after (or before) the calcium
+    channel, which is 60 degrees of a heart beat of 10 Hz at 30 frames a second.
+
+    Parameters
+    ----------
+    v
+        (frame, ...): dF/F or counts of the reference.
+    delay_frames
+        How long after the calcium channel's frame the reference's is exposed, -1 to 1. Where it
+        comes before it (below 0), each frame needs the next one.
+
+    Returns
+    -------
+    NDArray
+        (frame, ...); a frame that has no other beside it (the first, or the last; one beside a
+        missing sample) as it is.
+
+    Raises
+    ------
+    StudyError
+        A longer delay.
+
+    References
+    ----------
+    wfield interpolates so: Couto et al. (2021), doi:10.1038/s41596-021-00527-z.
+
+    Examples
+    --------
+    >>> align_reference(np.array([0.0, 1.0, 2.0]), 0.5).tolist()
+    [0.0, 0.5, 1.5]
+    """
+    _check_delay(delay_frames)
+    aligned = np.array(v, _kind_of(v))
+    share = abs(delay_frames)
+    if not share:
+        return aligned
+    here, beside = (slice(1, None), slice(None, -1))[:: 1 if delay_frames >= 0 else -1]
+    other = np.where(np.isfinite(v[beside]), v[beside], v[here])
+    aligned[here] = (1 - share) * v[here] + share * other
+    return aligned
+
+
+def _check_delay(delay_frames: float) -> None:
+    """Refuse, with a `StudyError`, a delay that another frame would be nearer for."""
+    if not -1 <= delay_frames <= 1:
+        raise StudyError(
+            f"the reference's delay is {delay_frames:g} frames; it must be -1 to 1: pair each "
+            "frame with the nearest of the other channel first"
+        )
+
+
+def _delay(variant: Variant, delay_frames: float, causal: bool) -> float:
+    """The delay that is evened out: a variant's own; none where each frame would need the next."""
+    delay = 0.5 if variant.half_frame else delay_frames
+    return max(delay, 0.0) if causal else delay
 
 
 def blur_frames(
@@ -566,7 +649,7 @@ def correct_blood(
         Finished coefficients, (coefficient, column).
     b, v
         dF/F of both channels as fractions, (frame, column). Where the variant filters in both
-        directions: the whole session; else any block of it.
+        directions, or the reference has a delay: the whole session; else any block of it.
     first_frame
         The number of the first frame within its session.
 
@@ -594,7 +677,9 @@ def correct_blood(
     variant = VARIANTS[fit.variant]
     if variant.calcium_filters:
         _stretches(fit.variant, np.ones(len(b), np.bool_), False)
-    calcium, reference = filter_channels(fit.variant, b, v, frame_rate_hz=fit.frame_rate_hz)
+    calcium, reference = filter_channels(
+        fit.variant, b, v, frame_rate_hz=fit.frame_rate_hz, delay_frames=fit.delay_frames
+    )
     if variant.fitted == "origin":
         calcium, reference = _without_mean(calcium), _without_mean(reference)
     return _subtracted(fit, calcium, reference, first_frame).astype(_kind_of(b))
@@ -605,7 +690,8 @@ class CausalBlood:
 
     Slopes are those of a warm-up or of other sessions. High-passes run forward only, on both
     channels alike, so that what they share stays shared; they start as if the first value had held
-    for ever. Where a sample is missing the last one is held inside the filter.
+    for ever. Where a sample is missing the last one is held inside the filter. A reference that is
+    exposed before the calcium channel is not brought onto its times.
 
     Parameters
     ----------
@@ -628,6 +714,8 @@ class CausalBlood:
         check_variant(fit.variant, frame_rate_hz=fit.frame_rate_hz, causal=True)
         self.fit = fit
         variant = VARIANTS[fit.variant]
+        self._delay = _delay(variant, fit.delay_frames, True)
+        self._last: Array | None = None
         self._passes = [
             _ForwardFilter(filters, fit.frame_rate_hz)
             for filters in (variant.calcium_filters, variant.reference_filters)
@@ -647,10 +735,17 @@ class CausalBlood:
             (frame, column), as `correct_blood` gives.
         """
         _check_alike(b, v)
-        calcium, reference = (
-            one.take(np.asarray(x, np.float64)) for one, x in zip(self._passes, (b, v), strict=True)
-        )
+        channels = (np.asarray(b, np.float64), self._aligned(np.asarray(v, np.float64)))
+        calcium, reference = (one.take(x) for one, x in zip(self._passes, channels, strict=True))
         return _subtracted(self.fit, calcium, reference, 0).astype(_kind_of(b))
+
+    def _aligned(self, v: Array) -> Array:
+        """The reference at the calcium channel's times, by the last frame of the call before."""
+        if not self._delay or not len(v):
+            return v
+        before = v[:0] if self._last is None else self._last
+        self._last = v[-1:].copy()
+        return align_reference(np.concatenate([before, v]), self._delay)[len(before) :]
 
 
 class _ForwardFilter:
@@ -731,53 +826,60 @@ def _solve_regression(sums: Array, *, has_ramp: bool) -> Array:
 def _sum_fast(
     b: NDArray[Any],
     v: NDArray[Any],
-    stretches: list[slice],
     means: NDArray[Any] | None,
     slowest: float,
+    delay_frames: float,
 ) -> Array:
-    """Products with the fast part of the reference's mean, powers of both means, frames used."""
-    total = np.zeros((8, b.shape[1]))
-    for rows in [part for stretch in stretches for part in _parts(stretch)]:
+    """Products with the fast part of the reference's mean, powers of both means, frames used.
+
+    Rows: the calcium channel's products with the mean at its own times (real, imaginary), the
+    reference's with the mean as recorded, power of the mean reference and of the mean calcium
+    channel, their product (real, imaginary), frames, values of the column.
+    """
+    total = np.zeros((9, b.shape[1]))
+    for first in range(0, len(b) - LEAST_FRAMES + 1, STRETCH_FRAMES):
+        rows = slice(first, min(first + STRETCH_FRAMES, len(b)))
         calcium, reference = (_bridged(x[rows])[0] for x in (b, v))
         pair = np.stack([calcium.mean(axis=1), reference.mean(axis=1)], axis=1)
         if means is not None:
             pair = _bridged(np.asarray(means[rows]))[0]
         own, other = (fast_part(trace, slowest) for trace in pair.T)
-        shared = complex((own * other.conj()).sum())
+        cycles = np.fft.fftfreq(len(other))
+        earlier = np.fft.ifft(np.fft.fft(other) * np.exp(-2j * np.pi * cycles * delay_frames))
+        shared = complex((own * earlier.conj()).sum())
         powers = [(np.abs(other) ** 2).sum(), (np.abs(own) ** 2).sum(), shared.real, shared.imag]
-        total[:3] += np.stack([other.real @ calcium, -other.imag @ calcium, other.real @ reference])
-        total[3:] += np.array([*powers, len(pair)])[:, None]
-    # A column that has no value at all: NaN.
-    total[:, ~(np.isfinite(b).any(axis=0) & np.isfinite(v).any(axis=0))] = np.nan
+        total[:2] += np.stack([earlier.real, -earlier.imag]) @ calcium
+        total[2] += other.real @ reference
+        total[3:8] += np.array([*powers, len(pair)])[:, None]
+        total[8] += (np.isfinite(b[rows]) & np.isfinite(v[rows])).sum(axis=0)
     return total
-
-
-def _parts(stretch: slice) -> list[slice]:
-    """A stretch of frames cut to pieces of 256, the last one shorter; none below 64 frames."""
-    edges = range(stretch.start, stretch.stop, STRETCH_FRAMES)
-    parts = [slice(first, min(first + STRETCH_FRAMES, stretch.stop)) for first in edges]
-    return [part for part in parts if part.stop - part.start >= LEAST_FRAMES]
 
 
 def _solve_heart_beat(sums: Array) -> Array:
     """Both channels' products and how many frames tell of them: 0 where channels do not agree."""
-    shared = sums[5] + 1j * sums[6]
-    power = sums[3] * sums[4]
-    size = np.abs(shared)
-    is_coherent = size**2 >= LEAST_COHERENCE * power
-    turn = np.divide(np.conj(shared), size, out=np.zeros(shared.shape, complex), where=size > 0)
-    n_frames = np.where(is_coherent & (power > 0), sums[7], 0)
-    coefficients = np.stack([((sums[0] + 1j * sums[1]) * turn).real, sums[2], n_frames])
-    coefficients[:, np.isnan(sums[0])] = np.nan
+    turned, is_coherent = _turned(sums)
+    coefficients = np.stack([turned, sums[2], np.where(is_coherent, sums[7], 0)])
+    coefficients[:, sums[8] == 0] = np.nan
     return coefficients
 
 
 def _solve_shared(sums: Array) -> Array:
     """The ratio of both channels' products with the mean reference; (1, column)."""
+    turned, is_coherent = _turned(sums)
+    in_calcium = np.where(is_coherent, turned, sums[0])
     is_flat = sums[2] <= FLAT_VARIANCE * sums[7]
-    slope = np.divide(sums[0], sums[2], out=np.zeros(len(sums[0])), where=~is_flat)
-    slope[np.isnan(sums[2])] = np.nan
+    slope = np.divide(in_calcium, sums[2], out=np.zeros(len(sums[0])), where=~is_flat)
+    slope[sums[8] == 0] = np.nan
     return np.asarray(slope[None])
+
+
+def _turned(sums: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Products of the calcium channel less its delay, and whether channels agree enough for one."""
+    shared, power = sums[5] + 1j * sums[6], sums[3] * sums[4]
+    size = np.abs(shared)
+    turn = np.divide(np.conj(shared), size, out=np.zeros(shared.shape, complex), where=size > 0)
+    is_coherent = (size**2 >= LEAST_COHERENCE * power) & (power > 0)
+    return ((sums[0] + 1j * sums[1]) * turn).real, is_coherent
 
 
 def _heart_beat_slope(coefficients: Array, lit: NDArray[np.bool_]) -> Array:
@@ -844,12 +946,12 @@ def _bridged(values: NDArray[Any]) -> tuple[Array, NDArray[np.bool_]]:
     filled = np.array(values, np.float64)
     missing = ~np.isfinite(filled)
     frame = np.arange(len(filled))
-    for column in np.flatnonzero(missing.any(axis=0)):
+    has_none = missing.all(axis=0)
+    filled[:, has_none] = 0
+    for column in np.flatnonzero(missing.any(axis=0) & ~has_none):
         gap = missing[:, column]
         known = np.flatnonzero(~gap)
-        filled[gap, column] = (
-            np.interp(frame[gap], known, filled[known, column]) if known.size else 0
-        )
+        filled[gap, column] = np.interp(frame[gap], known, filled[known, column])
     return filled, missing
 
 
