@@ -25,6 +25,12 @@ from corticode.data.movies.reference import (
     fast_part,
     slope_of_shares,
 )
+from corticode.data.preprocessing.filters import (
+    Filter,
+    ForwardFilter,
+    bridge_gaps,
+    filter_both_ways,
+)
 from corticode.errors import DataError, StudyError
 
 Array = NDArray[np.float64]
@@ -39,25 +45,6 @@ SHARED_HZ, SHARED_CYCLES = 3.0, 0.1  # a second; a frame, where no frame rate is
 RAMP_FRAMES = 10_000.0  # the unit of the ramp's coefficient; keeps sums of squares near 1
 SLOPE_RANGE = (0.0, 5.0)
 FITTED_ON = ("session", "training", "calibration", "warm-up")
-
-
-@dataclass(frozen=True)
-class Filter:
-    """A filter that runs over each column in both directions.
-
-    Parameters
-    ----------
-    order, edges_hz, kind
-        Of the Butterworth filter: ``"high"``, ``"low"`` or ``"band"``. Edges at half the frame
-        rate or above are dropped.
-    pad_frames
-        How many frames are mirrored at each end; a session needs more.
-    """
-
-    order: int
-    edges_hz: tuple[float, ...]
-    kind: str
-    pad_frames: int
 
 
 HIGH_PASS = Filter(HIGH_PASS_ORDER, (HIGH_PASS_HZ,), "high", HIGH_PASS_PAD)
@@ -486,12 +473,13 @@ def filter_channels(
     filters = (variant.calcium_filters, variant.reference_filters)
     if causal:
         calcium, reference = (
-            _ForwardFilter(each, frame_rate_hz).take(x)
+            ForwardFilter(each, frame_rate_hz).take(x)
             for each, x in zip(filters, channels, strict=True)
         )
     else:
         calcium, reference = (
-            _both_ways(x, each, frame_rate_hz) for each, x in zip(filters, channels, strict=True)
+            filter_both_ways(x, each, frame_rate_hz)
+            for each, x in zip(filters, channels, strict=True)
         )
     return calcium, reference
 
@@ -717,7 +705,7 @@ class CausalBlood:
         self._delay = _delay(variant, fit.delay_frames, True)
         self._last: Array | None = None
         self._passes = [
-            _ForwardFilter(filters, fit.frame_rate_hz)
+            ForwardFilter(filters, fit.frame_rate_hz)
             for filters in (variant.calcium_filters, variant.reference_filters)
         ]
 
@@ -746,49 +734,6 @@ class CausalBlood:
         before = v[:0] if self._last is None else self._last
         self._last = v[-1:].copy()
         return align_reference(np.concatenate([before, v]), self._delay)[len(before) :]
-
-
-class _ForwardFilter:
-    """High-passes run forward over the frames of a channel, their state kept between calls."""
-
-    def __init__(self, filters: tuple[Filter, ...], frame_rate_hz: float | None) -> None:
-        # A low-pass run forward would delay one channel against the other.
-        self.sections = [_sections(each, frame_rate_hz) for each in filters if each.kind == "high"]
-        self.states: list[Array] = []
-        self.held: Array | None = None
-
-    def take(self, values: Array) -> Array:
-        """The next frames, filtered; NaN where a value is missing."""
-        if not self.sections or not len(values):
-            return values
-        missing = ~np.isfinite(values)
-        filled = self._hold(values, missing)
-        for k, sections in enumerate(self.sections):
-            filled, self.states[k] = scipy.signal.sosfilt(
-                sections, filled, axis=0, zi=self.states[k]
-            )
-        filled[missing] = np.nan
-        return filled
-
-    def _hold(self, values: Array, missing: NDArray[np.bool_]) -> Array:
-        """Values with the last one held where one is missing; starts filters of new columns."""
-        frame = np.where(missing, 0, np.arange(1, len(values) + 1)[:, None])
-        last = np.maximum.accumulate(frame, axis=0)
-        held = np.full(values.shape[1], np.nan) if self.held is None else self.held
-        padded = np.concatenate([held[None], np.where(missing, 0, values)])
-        filled = np.take_along_axis(padded, last, axis=0)
-        self.held = filled[-1].copy()
-        new = np.isnan(held) & np.isfinite(self.held)
-        first = filled[np.isfinite(filled).argmax(axis=0), np.arange(values.shape[1])]
-        before = np.isnan(filled)
-        filled = np.where(before, first, filled)
-        filled[np.isnan(filled)] = 0
-        if not self.states:
-            shapes = [(len(each), 2, values.shape[1]) for each in self.sections]
-            self.states = [np.zeros(shape) for shape in shapes]
-        for state, sections in zip(self.states, self.sections, strict=True):
-            state[:, :, new] = scipy.signal.sosfilt_zi(sections)[:, :, None] * first[new]
-        return filled
 
 
 SUMS = ("n", "b", "v", "t", "vv", "vb", "tt", "tv", "tb")
@@ -839,10 +784,10 @@ def _sum_fast(
     total = np.zeros((9, b.shape[1]))
     for first in range(0, len(b) - LEAST_FRAMES + 1, STRETCH_FRAMES):
         rows = slice(first, min(first + STRETCH_FRAMES, len(b)))
-        calcium, reference = (_bridged(x[rows])[0] for x in (b, v))
+        calcium, reference = (bridge_gaps(x[rows])[0] for x in (b, v))
         pair = np.stack([calcium.mean(axis=1), reference.mean(axis=1)], axis=1)
         if means is not None:
-            pair = _bridged(np.asarray(means[rows]))[0]
+            pair = bridge_gaps(np.asarray(means[rows]))[0]
         own, other = (fast_part(trace, slowest) for trace in pair.T)
         cycles = np.fft.fftfreq(len(other))
         earlier = np.fft.ifft(np.fft.fft(other) * np.exp(-2j * np.pi * cycles * delay_frames))
@@ -913,46 +858,6 @@ def _subtracted(fit: BloodFit, b: Array, v: Array, first_frame: int) -> Array:
             corrected -= np.outer(frame / RAMP_FRAMES, terms["ramp"])
     corrected[~np.isfinite(corrected)] = np.nan
     return corrected
-
-
-def _both_ways(values: Array, filters: tuple[Filter, ...], frame_rate_hz: float | None) -> Array:
-    """Columns filtered forward and backward; missing values are bridged and stay missing."""
-    if not filters:
-        return values
-    filled, missing = _bridged(values)
-    for each in filters:
-        sections = _sections(each, frame_rate_hz)
-        if len(sections):
-            filled = scipy.signal.sosfiltfilt(sections, filled, axis=0, padlen=each.pad_frames)
-    filled[missing] = np.nan
-    return filled
-
-
-def _sections(each: Filter, frame_rate_hz: float | None) -> Array:
-    """Second-order sections; none for a low-pass that lets everything through."""
-    half = (frame_rate_hz or 0.0) / 2
-    edges = [edge for edge in each.edges_hz if edge < half]
-    if each.kind == "low" and not edges:
-        return np.zeros((0, 6))
-    kind = "high" if each.kind == "band" and len(edges) == 1 else each.kind
-    corner = edges if len(edges) > 1 else edges[0]
-    return np.asarray(
-        scipy.signal.butter(each.order, corner, kind, output="sos", fs=frame_rate_hz), np.float64
-    )
-
-
-def _bridged(values: NDArray[Any]) -> tuple[Array, NDArray[np.bool_]]:
-    """A copy with straight lines over missing values (0 where a column has none), and where."""
-    filled = np.array(values, np.float64)
-    missing = ~np.isfinite(filled)
-    frame = np.arange(len(filled))
-    has_none = missing.all(axis=0)
-    filled[:, has_none] = 0
-    for column in np.flatnonzero(missing.any(axis=0) & ~has_none):
-        gap = missing[:, column]
-        known = np.flatnonzero(~gap)
-        filled[gap, column] = np.interp(frame[gap], known, filled[known, column])
-    return filled, missing
 
 
 def _without_mean(values: Array) -> Array:
