@@ -58,6 +58,8 @@ from corticode.run.worker import machine_errors, start_worker
 # Sessions are made anew whenever this changes.
 FORMAT = 1
 STATE = "preprocess.json"
+# Of the reference's frame behind its calcium frame, where they take turns, in frames of either.
+DELAYS: dict[tuple[str, ...], float] = {(CALCIUM, REFERENCE): 0.5, (REFERENCE, CALCIUM): -0.5}
 
 
 @dataclass(frozen=True)
@@ -362,6 +364,7 @@ def open_raw(
         dict.fromkeys(channels, dark),
         _mask_of(recording),
         _onto_atlas(recording, steps),
+        DELAYS.get(recording.channels, 0.0),
     )
     if steps.bins.frames > 1:
         clocks = _binned_clocks(recording, raw, times, steps.bins.frames)

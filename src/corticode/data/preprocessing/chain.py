@@ -72,6 +72,9 @@ class RawSession:
     onto
         3 x 3, from a pixel (column, row, 1) of the atlas canvas to one of the frames; None where
         frames keep their place.
+    delay_frames
+        How much later each reference frame was exposed than its calcium frame: half a frame where
+        two wavelengths take turns, calcium first.
     """
 
     channels: dict[str, NDArray[Any]]
@@ -80,6 +83,7 @@ class RawSession:
     dark: dict[str, NDArray[np.float32] | float] = field(default_factory=dict)
     mask: NDArray[np.bool_] | None = None
     onto: NDArray[np.float64] | None = None
+    delay_frames: float = 0.0
 
     @property
     def n_frames(self) -> int:
@@ -396,6 +400,8 @@ class SecondPass:
         (frame,): frames on which F0 and slopes are fitted.
     blood_fit
         (frame,): the same for the slopes of blood.
+    delay_frames
+        How much later the reference was exposed, in binned frames.
     """
 
     store: Scratch
@@ -404,6 +410,7 @@ class SecondPass:
     frame_rate_hz: float | None
     fit: NDArray[np.bool_]
     blood_fit: NDArray[np.bool_]
+    delay_frames: float = 0.0
 
     def run(self, outputs: _Outputs) -> Corrected:
         """Correct all bands, and write them to `outputs`.
@@ -477,6 +484,7 @@ class SecondPass:
             fitted_on(self.steps),
             self.frame_rate_hz,
             self.steps.causal,
+            self.delay_frames,
         )
 
     def _bands(self) -> Iterator["_Band"]:
@@ -525,6 +533,7 @@ class SecondPass:
             frames=self.blood_fit,
             means=means,
             causal=self.steps.causal,
+            delay_frames=self.delay_frames,
         )
 
     def _correct(self, band: "_Band", coefficients: NDArray[np.float64]) -> NDArray[Any]:
@@ -671,7 +680,15 @@ def preprocess_session(
         odd = _odd_shifts(raw, motion, found)
         mask, findings = kept_pixels(raw, steps, found)
         fit = fit_frames(raw, steps, found.left_out)
-        work = SecondPass(store, mask, steps, rate_hz, fit, blood_frames(raw, steps, fit))
+        work = SecondPass(
+            store,
+            mask,
+            steps,
+            rate_hz,
+            fit,
+            blood_frames(raw, steps, fit),
+            raw.delay_frames / steps.bins.frames,
+        )
         room = None if movie is None else movie((n_frames, *shape))
         if room is not None:
             room[:] = np.nan
