@@ -24,7 +24,6 @@ from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
 from corticode.data.catalogue import Recording
-from corticode.data.movies.motion import find_shifts
 from corticode.data.preprocessing.motion import move_frames, register_template
 from corticode.data.preprocessing.steps import Blood, Steps
 from corticode.data.readers.arrays import ArrayLocation
@@ -104,7 +103,7 @@ def motion() -> Rows:
         frames, planted = walks(seed)
         before = time.process_time()
         template = register_template(frames[::2])
-        found = find_shifts(frames, template.template)
+        found = template.find(frames)
         costs.append(1000 * (time.process_time() - before) / len(frames))
         errors.append(rms(found - planted))
         before = time.process_time()
@@ -121,14 +120,14 @@ def motion() -> Rows:
                 session, own = session_of(seed, mouse, {"motion": dial})
                 movie = np.concatenate(list(blocks_of(session, own, seed)))[1::2]
                 planted = session.physiology.movement.shift * SIDE / PIXELS_OF_TRUTH
-                found = find_shifts(movie, register_template(movie[::20].astype(float)).template)
+                found = register_template(movie[::20].astype(float)).find(movie)
                 running = session.behavior.is_running
                 ratio = locked(planted - found, running) / locked(planted, running)
                 left.setdefault(dial, []).append(ratio)
             session, own = session_of(seed, mouse, STILL)
             both = np.concatenate(list(blocks_of(session, own, seed)))
             for name, movie in (("calcium", both[::2]), ("reference", both[1::2])):
-                found = find_shifts(movie, register_template(movie[::20].astype(float)).template)
+                found = register_template(movie[::20].astype(float)).find(movie)
                 still[name].append(locked(found, session.behavior.is_running))
     for dial, ratios in left.items():
         what = f"shift locked to running, after / before, motion dial {dial:g}, reference channel"

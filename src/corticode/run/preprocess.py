@@ -35,13 +35,13 @@ from corticode.data.files import fingerprint, holds_files, write_text, write_wit
 from corticode.data.preprocessing.chain import (
     CALCIUM,
     REFERENCE,
-    Quality,
     RawSession,
     Regions,
     bin_regions,
     moved_shape,
     preprocess_session,
 )
+from corticode.data.preprocessing.quality import Quality, with_behavior
 from corticode.data.preprocessing.steps import MOVIES, Steps, describe
 from corticode.data.readers.arrays import (
     ArrayLocation,
@@ -50,7 +50,7 @@ from corticode.data.readers.arrays import (
     read_signal,
 )
 from corticode.data.regions import RegionTable, regions_beside
-from corticode.data.session import Session, read_imaging
+from corticode.data.session import Session, read_imaging, read_session
 from corticode.errors import CorticodeError, DataError, Finding, RunError, StudyError
 from corticode.run.folder import hash_of, slug
 from corticode.run.worker import machine_errors, start_worker
@@ -307,7 +307,22 @@ def _preprocess(task: _Task) -> None:
         files.append(f"{column}/{task.name}.npy")
         write_with(task.folder / files[-1], partial(_save, times))
     quality = replace(quality, findings=(*findings, *quality.findings))
+    quality = _with_behavior(task, quality, raw)
     _write_quality(task, quality, files)
+
+
+def _with_behavior(task: _Task, quality: Quality, raw: RawSession) -> Quality:
+    """What was found, with behaviour where it can be brought onto the frames."""
+    if task.recording.behavior is None:
+        return quality
+    try:
+        session = read_session(replace(task.recording, traces=None), flips=task.found.flips)
+    except CorticodeError as error:
+        reason = f"behaviour could not be set against motion and onsets: {error}"
+        return replace(quality, findings=(*quality.findings, Finding("session", reason)))
+    if session.n_frames != raw.n_frames:
+        return quality
+    return with_behavior(quality, session.behavior, task.steps.bins.frames, raw.frame_rate_hz)
 
 
 def _save(values: NDArray[Any], file: IO[bytes]) -> None:
@@ -485,6 +500,7 @@ def _write_quality(task: _Task, quality: Quality, files: Sequence[str]) -> None:
         "session": task.recording.session,
         "files": list(files),
         "numbers": quality.numbers,
+        "state": quality.state,
         "findings": [asdict(finding) for finding in quality.findings],
         "steps": describe(task.steps),
     }

@@ -173,7 +173,11 @@ def steps_of(keys: StepKeys, *, has_reference: bool) -> Steps:
     fit_s = keys.blood.fit_s
     return Steps(
         dark=keys.dark,
-        motion=Motion(keys.motion.channel),
+        motion=Motion(
+            "calcium"
+            if keys.motion.channel == "reference" and not has_reference
+            else keys.motion.channel
+        ),
         mask=keys.mask,
         bins=Bins(keys.bin.pixels, keys.bin.frames),
         baseline=Baseline(keys.dff.baseline, keys.dff.percentile, keys.dff.baseline_s)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from corticode.data.movies.motion import find_shifts
 from corticode.data.preprocessing.motion import (
     check_shifts,
     move_frames,
+    odd_pixels,
     register_template,
     unregistered,
 )
@@ -43,7 +43,7 @@ class TestShifts:
         rng = np.random.default_rng(3)
         walk = np.cumsum(rng.normal(size=(60, 2)) * 0.3, axis=0)
         frames = moved_by(vessels(), 2.5 * walk / np.abs(walk).max(), rng)
-        found = find_shifts(frames, register_template(frames[::3]).template)
+        found = register_template(frames[::3]).find(frames)
         wanted = 2.5 * walk / np.abs(walk).max()
         assert np.sqrt(np.mean((away(found) - away(wanted)) ** 2)) < 0.07
 
@@ -55,7 +55,7 @@ class TestShifts:
         rows, columns = np.mgrid[:64, :64]
         region = np.exp(-((rows - 20) ** 2 + (columns - 40) ** 2) / (2 * 6**2))
         frames = rng.poisson(image * (1 + 0.05 * running[:, None, None] * region))
-        found = find_shifts(frames.astype(np.float32), register_template(frames[::3]).template)
+        found = register_template(frames[::3]).find(frames.astype(np.float32))
         locked = found[running == 1].mean(axis=0) - found[running == 0].mean(axis=0)
         assert np.abs(locked).max() < 0.02
 
@@ -63,7 +63,7 @@ class TestShifts:
     def test_the_shared_vector(self):
         with np.load(VECTOR) as kept:
             frames, wanted = kept["frames"], kept["true_shift_rows_cols"]
-        found = find_shifts(frames, register_template(frames).template)
+        found = register_template(frames).find(frames)
         assert np.sqrt(np.mean((away(found) - away(wanted)) ** 2)) < 0.07
 
     def test_blank_and_far_frames_are_marked(self):
@@ -106,7 +106,7 @@ class TestMoveFrames:
         rng = np.random.default_rng(7)
         walk = np.cumsum(rng.normal(size=(40, 2)) * 0.3, axis=0)
         frames = moved_by(vessels(seed=8), walk - walk.mean(axis=0), rng)
-        shifts = find_shifts(frames, register_template(frames[::2]).template)
+        shifts = register_template(frames[::2]).find(frames)
         spread = [
             np.nanmean((one.std(axis=0) / one.mean(axis=0))[10:-10, 10:-10])
             for one in (frames, move_frames(frames, shifts), move_frames(frames, -shifts))
@@ -132,3 +132,19 @@ class TestCheckShifts:
         rng = np.random.default_rng(0)
         shifts = rng.normal(size=(100, 2)) * 0.05
         assert not check_shifts(shifts, np.zeros(100, bool), rng.normal(size=100), (64, 64))
+
+
+class TestOddPixels:
+    def test_what_stands_still_on_the_camera_has_no_say(self):
+        """Saturated and dead pixels in a moving image: the image is followed, not they."""
+        rng = np.random.default_rng(11)
+        walk = np.cumsum(rng.normal(size=(40, 2)) * 0.2, axis=0)
+        frames = moved_by(vessels(seed=12), walk - walk.mean(axis=0), rng)
+        frames[:, [10, 30, 50], [40, 20, 9]] = 65_535
+        frames[:, [22, 41], [33, 50]] = 0
+        template = register_template(frames[::2])
+        assert template.odd.size == 5
+        assert np.sqrt(np.mean((away(template.find(frames)) - away(walk)) ** 2)) < 0.1
+
+    def test_vessels_are_not_odd(self):
+        assert not odd_pixels(vessels(seed=13))[0].size

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
-from corticode.data.movies.motion import SMALLEST_SIDE, find_shifts
+from corticode.data.movies.motion import SMALLEST_SIDE
 from corticode.data.preprocessing import dff as dff_module
 from corticode.data.preprocessing.blood import (
     VARIANTS,
@@ -43,11 +43,14 @@ from corticode.data.preprocessing.motion import (
     register_template,
     unregistered,
 )
+from corticode.data.preprocessing.quality import Quality
 from corticode.data.preprocessing.steps import Baseline, Bins, Steps, look_ahead_frames
 from corticode.errors import DataError, Finding, StudyError
 
 BLOCK_VALUES = 2**20
 BAND_VALUES = 2**21
+# Frames of each block whose shift is looked for once more when they were put back.
+LOOKED_AGAIN = 4
 CALCIUM, REFERENCE = "calcium", "reference"
 IMAGES = ("f0", "before", "after")
 
@@ -611,28 +614,6 @@ PutBack = Callable[
 ]
 
 
-@dataclass(frozen=True)
-class Quality:
-    """What was found on the way, for the page of a cohort.
-
-    Parameters
-    ----------
-    numbers
-        By name: counts, sizes, shares; None where there is none.
-    images
-        By name, (row, column).
-    courses
-        By name, (frame,) or (frame, axis): shift in pixels, means in percent.
-    findings
-        What looks odd.
-    """
-
-    numbers: dict[str, float | None]
-    images: dict[str, NDArray[Any]]
-    courses: dict[str, NDArray[Any]]
-    findings: tuple[Finding, ...] = ()
-
-
 def preprocess_session(
     raw: RawSession,
     steps: Steps,
@@ -827,7 +808,7 @@ def warm_up_frames(raw: RawSession, steps: Steps) -> int:
 
 def motion_of(raw: RawSession, steps: Steps) -> tuple[PutBack, "MotionOf"]:
     """What puts the frames of a session back, and the shifts that it finds as it does."""
-    found = MotionOf("", np.zeros((raw.n_frames, 2)))
+    found = MotionOf("", *np.zeros((2, raw.n_frames, 2)))
     if steps.motion.channel == "none":
         return partial(_as_they_lie, raw.onto, steps.atlas), found
     name = REFERENCE if steps.motion.channel == REFERENCE and REFERENCE in raw.channels else CALCIUM
@@ -844,18 +825,24 @@ def motion_of(raw: RawSession, steps: Steps) -> tuple[PutBack, "MotionOf"]:
     chosen = usable[np.unique(np.linspace(0, usable.size - 1, TEMPLATE_FRAMES).astype(np.intp))]
     sample = np.concatenate([raw.counts(name, slice(k, k + 1)) for k in chosen])
     template = register_template(sample)
-    found = MotionOf(name, np.full((raw.n_frames, 2), np.nan))
+    found = MotionOf(name, *np.full((2, raw.n_frames, 2), np.nan))
 
     def put_back(
         frames: dict[str, NDArray[np.float32]], rows: slice
     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
-        shifts = find_shifts(frames[name], template.template)
+        shifts = template.find(frames[name])
         found.shifts[rows] = shifts
         lost = unregistered(shifts, shape)
         shifts = np.where(lost[:, None], 0, shifts)
         moved = {
             key: move_frames(block, shifts, raw.onto, steps.atlas) for key, block in frames.items()
         }
+        again = slice(0, LOOKED_AGAIN)
+        put = move_frames(frames[name][again], shifts[again])
+        put = np.where(np.isfinite(put), put, template.mean).astype(np.float32)
+        left = template.find(put)
+        left[lost[again]] = np.nan
+        found.residual[rows.start : rows.start + len(left)] = left
         return moved, lost
 
     return put_back, found
@@ -863,10 +850,14 @@ def motion_of(raw: RawSession, steps: Steps) -> tuple[PutBack, "MotionOf"]:
 
 @dataclass(frozen=True)
 class MotionOf:
-    """Shifts of a session's frames, found on a channel (empty: motion was left as it is)."""
+    """Shifts of a session's frames, found on a channel (empty: motion was left as it is).
+
+    `residual` is what a second look at some of the frames found once these were put back.
+    """
 
     channel: str
     shifts: NDArray[np.float64]
+    residual: NDArray[np.float64]
 
 
 def _odd_shifts(raw: RawSession, motion: MotionOf, found: FirstPass) -> list[Finding]:
@@ -954,6 +945,7 @@ def quality_of(
         numbers |= {
             "shift_rms": float(np.sqrt(np.mean(size**2))),
             "shift_most": float(size.max(initial=0)),
+            "shift_left": float(np.sqrt(np.nanmean(np.sum(motion.residual**2, axis=1)))),
         }
         courses["shift"] = motion.shifts
     return Quality(numbers, images, courses, tuple(odd))
