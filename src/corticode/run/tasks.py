@@ -42,6 +42,7 @@ from corticode.data.leaks import (
     same_recordings,
     target_among_regions,
 )
+from corticode.data.movies.motion import odd_pixels_of
 from corticode.data.movies.statistics import load_statistics
 from corticode.data.on_frames import lost_bouts
 from corticode.data.prepared import (
@@ -107,7 +108,7 @@ MAP_FORMAT = 2
 
 # Columns of a catalogue that change no fit; the order that dates give is that of the rows here.
 # Trials enter where a study decodes them (`trials_key`).
-NOT_DECODED = ("group", "date", "trials")
+NOT_DECODED = ("mask", "dark", "landmarks", "group", "date", "trials")
 
 
 # Of a condition: what it starts from enters a fit's key by that fit's own key, and what says who
@@ -591,6 +592,7 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             rules = (
                 *rules_at_gaps(condition.preprocessing, their_sessions),
                 *rules_of_target(condition.target, their_sessions),
+                *rules_of_motion(condition, their_sessions),
             )
             prepared = load_sessions(folder)
             plan.findings += prepared.findings
@@ -717,7 +719,10 @@ def _prepare(
     stored: Sequence[StoredStatistics],
 ) -> Path:
     """The folder of prepared sessions, made where it is not there."""
-    rules = rules_at_gaps(condition.preprocessing, sessions)
+    rules = (
+        *rules_at_gaps(condition.preprocessing, sessions),
+        *rules_of_motion(condition, sessions),
+    )
     key = prepared_key(study, keys, condition, rules)
     folder = run.prepared_folder(key)
     if condition.pixels is not None:
@@ -1011,6 +1016,17 @@ def rules_of_target(target: Target, sessions: Sequence[Session]) -> tuple[str, .
     ):
         rules.append("values in float64")
     return tuple(rules)
+
+
+def rules_of_motion(condition: Condition, sessions: Sequence[Session]) -> tuple[str, ...]:
+    """The same of brain motion where a camera's own pixels had a say in it up to 60f4e28."""
+    reads = condition.input in ("brain-motion", "cues", "confounds")
+    if not reads and condition.preprocessing.regress_out == "none":
+        return ()
+    movies = [np.asarray(one.movie) for one in sessions if one.movie is not None]
+    if any(odd_pixels_of(movie)[0].size for movie in movies):
+        return ("brain motion without odd pixels",)
+    return ()
 
 
 def unknown_rules(findings: Sequence[Finding], fold: Fold) -> tuple[str, ...]:

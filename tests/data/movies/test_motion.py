@@ -89,3 +89,18 @@ def test_refusals():
     for value in (1.0, np.nan):
         with pytest.raises(DataError, match="the mean image has no structure"):
             measure_motion(np.full((5, 20, 20), value))
+
+
+class TestOddPixels:
+    def test_dead_and_saturated_pixels_do_not_hold_the_image(self):
+        """They stay on the camera while the brain moves; one of each hid all motion before."""
+        rng = np.random.default_rng(3)
+        image = 2000 + 600 * ndimage.gaussian_filter(rng.normal(size=(80, 80)), 1.5)
+        down = np.repeat([0, 1], 40)
+        movie = np.stack([image[8 - k : 72 - k, 8:72] for k in down])
+        movie = rng.poisson(movie).astype(np.uint16)
+        clean = measure_motion(movie)
+        movie[:, 20, 30], movie[:, 44, 12] = 65_535, 0
+        shift = measure_motion(movie)
+        assert shift[down == 1, 0].mean() - shift[down == 0, 0].mean() > 0.9
+        np.testing.assert_allclose(shift, clean, atol=0.03)

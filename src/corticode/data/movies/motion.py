@@ -17,6 +17,7 @@ SAMPLE_FRAMES = 64
 GREATEST_WEIGHT = 10.0  # so that many frequencies have a say where there is little noise
 FARTHEST = 1 / 8  # of the image's height and width
 STEP = 1 / 8  # pixel
+ODD_SDS, ODD_SHARE = 12.0, 0.25
 OFFSETS = np.arange(-1, 1 + STEP, STEP)
 
 
@@ -48,7 +49,9 @@ def measure_motion(movie: NDArray[Any]) -> NDArray[np.float64]:
     Phase correlation: each spatial frequency of a frame votes with its phase against the mean
     image's, whatever its strength, and counts by the mean image's power over that of the frames'
     deviations from it (the maximum-likelihood weight), at most 10. Frequencies below 2.5 cycles
-    an image have no vote, since activity, blood and light change there. The peak is looked for
+    an image have no vote, since activity, blood and light change there. Single pixels that stand
+    out of the image (dead, hot, saturated) stay where they are on the camera: they are replaced by
+    what lies around. The peak is looked for
     within 1/8 of the image, to the pixel, then on a grid of 1/8 pixel, then by a parabola.
 
     Parameters
@@ -85,12 +88,23 @@ def measure_motion(movie: NDArray[Any]) -> NDArray[np.float64]:
             f"frames have {movie.shape[1]} x {movie.shape[2]} pixels; brain motion needs "
             f"{SMALLEST_SIDE} x {SMALLEST_SIDE} or more"
         )
-    sample = np.unique(np.linspace(0, len(movie) - 1, SAMPLE_FRAMES).astype(np.int64))
-    template = make_template(mean_image(movie), (movie[k : k + 1] for k in sample))
+    odd = odd_pixels_of(movie)
+    mean = repaired(mean_image(movie)[None], *odd)[0]
+    sample = (repaired(movie[k : k + 1], *odd) for k in _sampled(movie))
+    template = make_template(mean, sample)
     shifts = np.empty((movie.shape[0], 2))
     for rows in frame_blocks(movie):
-        shifts[rows] = find_shifts(movie[rows], template)
+        shifts[rows] = find_shifts(repaired(movie[rows], *odd), template)
     return shifts
+
+
+def odd_pixels_of(movie: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """As `odd_pixels`, of the mean of evenly spaced frames of a movie."""
+    return odd_pixels(movie[_sampled(movie)].mean(axis=0, dtype=np.float64))
+
+
+def _sampled(movie: NDArray[Any]) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, len(movie) - 1, SAMPLE_FRAMES).astype(np.int64))
 
 
 def make_template(mean: NDArray[np.floating[Any]], sample: Iterable[NDArray[Any]]) -> Template:
@@ -207,3 +221,56 @@ def _fine_peaks(surface: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         part = np.divide(low - high, 2 * bend, out=np.zeros(len(frame)), where=bend < 0)
         fine.append(OFFSETS[place] + STEP * np.clip(part, -1, 1))
     return np.stack(fine, axis=1)
+
+
+def odd_pixels(mean: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Single pixels that stand out of their surround in the mean image: dead, hot, saturated.
+
+    Parameters
+    ----------
+    mean
+        (row, column).
+
+    Returns
+    -------
+    odd
+        (pixel,), numbered along rows: those that differ from the median of the 3 x 3 pixels around
+        by more than 12 robust SDs of that difference and by a quarter: vessels are wider, and
+        paler.
+    around
+        (pixel, 24): the pixels of the 5 x 5 around each, those beyond the border mirrored.
+
+    Examples
+    --------
+    >>> image = np.random.default_rng(0).normal(100, 1, size=(20, 20))
+    >>> image[4, 7] = 4000
+    >>> odd_pixels(image)[0].tolist() == [4 * 20 + 7]
+    True
+    """
+    seen = np.isfinite(mean)
+    known = np.where(seen, mean, np.median(mean[seen]) if seen.any() else 0.0)
+    middle = scipy.ndimage.median_filter(known, 3, mode="mirror")
+    beyond = known - middle
+    spread = 1.4826 * float(np.median(np.abs(beyond - np.median(beyond))))
+    odd = np.flatnonzero(np.abs(beyond) > np.maximum(ODD_SDS * spread, ODD_SHARE * np.abs(middle)))
+    rows, columns = np.unravel_index(odd, mean.shape)
+    steps = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]
+    near = [
+        _mirrored(rows + i, mean.shape[0]) * mean.shape[1] + _mirrored(columns + j, mean.shape[1])
+        for i, j in steps
+    ]
+    return odd, np.stack(near, axis=1)
+
+
+def _mirrored(place: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    inside = np.abs(place)
+    return np.where(inside >= size, 2 * (size - 1) - inside, inside)
+
+
+def repaired(frames: NDArray[Any], odd: NDArray[np.intp], around: NDArray[np.intp]) -> NDArray[Any]:
+    """Frames with odd pixels replaced by the median of those around; the same where none is."""
+    if not odd.size:
+        return frames
+    flat = frames.reshape(len(frames), -1).copy()
+    flat[:, odd] = np.median(flat[:, around], axis=2)
+    return flat.reshape(frames.shape)

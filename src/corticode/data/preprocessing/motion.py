@@ -12,12 +12,17 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from corticode.data.movies.motion import Template, find_shifts, make_template
+from corticode.data.movies.motion import (
+    Template,
+    find_shifts,
+    make_template,
+    odd_pixels,
+    repaired,
+)
 from corticode.errors import DataError, Finding
 
 TEMPLATE_FRAMES = 120
 MOST_SHIFT = 0.10  # of the frame's height or width
-ODD_SDS, ODD_SHARE = 12.0, 0.25
 MOST_LOST, LEAST_FRAMES = 0.05, 50
 WITH_BRIGHTNESS = 0.9
 
@@ -82,58 +87,6 @@ def register_template(sample: NDArray[Any]) -> MotionTemplate:
     mean = np.where(np.isfinite(mean), mean, _mean(sample))
     made = make_template(mean, [np.where(np.isfinite(moved), moved, mean)])
     return MotionTemplate(made, mean, odd, around)
-
-
-def odd_pixels(mean: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Single pixels that stand out of their surround in the mean image: dead, hot, saturated.
-
-    Parameters
-    ----------
-    mean
-        (row, column).
-
-    Returns
-    -------
-    odd
-        (pixel,), numbered along rows: those that differ from the median of the 3 x 3 pixels around
-        by more than 12 robust SDs of that difference and by a quarter: vessels are wider, and
-        paler.
-    around
-        (pixel, 24): the pixels of the 5 x 5 around each, those beyond the border mirrored.
-
-    Examples
-    --------
-    >>> image = np.random.default_rng(0).normal(100, 1, size=(20, 20))
-    >>> image[4, 7] = 4000
-    >>> odd_pixels(image)[0].tolist() == [4 * 20 + 7]
-    True
-    """
-    known = np.where(np.isfinite(mean), mean, np.nanmedian(mean))
-    middle = scipy.ndimage.median_filter(known, 3, mode="mirror")
-    beyond = known - middle
-    spread = 1.4826 * float(np.median(np.abs(beyond - np.median(beyond))))
-    odd = np.flatnonzero(np.abs(beyond) > np.maximum(ODD_SDS * spread, ODD_SHARE * np.abs(middle)))
-    rows, columns = np.unravel_index(odd, mean.shape)
-    steps = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]
-    near = [
-        _mirrored(rows + i, mean.shape[0]) * mean.shape[1] + _mirrored(columns + j, mean.shape[1])
-        for i, j in steps
-    ]
-    return odd, np.stack(near, axis=1)
-
-
-def _mirrored(place: NDArray[np.intp], size: int) -> NDArray[np.intp]:
-    inside = np.abs(place)
-    return np.where(inside >= size, 2 * (size - 1) - inside, inside)
-
-
-def repaired(frames: NDArray[Any], odd: NDArray[np.intp], around: NDArray[np.intp]) -> NDArray[Any]:
-    """Frames with odd pixels replaced by the median of those around; the same where none is."""
-    if not odd.size:
-        return frames
-    flat = frames.reshape(len(frames), -1).copy()
-    flat[:, odd] = np.median(flat[:, around], axis=2)
-    return flat.reshape(frames.shape)
 
 
 def move_frames(
