@@ -187,6 +187,25 @@ class TestRegions:
         pairs = mirror_pairs(session.regions, np.flatnonzero(visual), table)
         assert len(pairs) == 1
 
+    def test_preprocess_takes_its_labels_and_writes_a_page(self, command_line, movie, tmp_path):
+        from corticode.data.catalogue import read_catalogue
+
+        out, made = tmp_path / "atlas", tmp_path / "made"
+        command_line("regions", movie, "--landmarks", self.POINTS, "--out", out)
+        (tmp_path / "steps.toml").write_text('preprocess.motion.channel = "none"\n')
+        arguments = ("preprocess", tmp_path / "sessions.csv", made, "--labels", out / "labels.npy",
+                     "--steps", tmp_path / "steps.toml")  # fmt: skip
+        code, printed, told = command_line(*arguments)
+        assert code == 0
+        assert printed.startswith("steps: dF/F, F0: mean (whole session)")
+        assert "done" in told
+        (recording,) = read_catalogue(made / "sessions.csv")
+        assert "VISp_left" in recording.regions.read_text()
+        assert "1 session" in (made / "quality.html").read_text("utf-8")
+        _, printed, told = command_line(*arguments)
+        assert "1 session was kept" in printed
+        assert "done" not in told
+
     def test_another_session_is_laid_over_the_first(self, command_line, movie, tmp_path):
         """Its camera looked two rows higher and a column further left."""
         other = np.roll(np.load(movie), (2, 1), axis=(1, 2))

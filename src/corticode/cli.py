@@ -378,6 +378,7 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     from corticode.data.preprocessing.steps import describe
     from corticode.data.readers.arrays import parse_location
     from corticode.data.regions import read_regions
+    from corticode.report.quality import write_quality
     from corticode.run.preprocess import Wanted, preprocess_catalogue
     from corticode.study.steps import read_steps
 
@@ -404,8 +405,11 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     )
     _show_findings(list(summary.findings))
     if summary.n_kept:
-        _say(f"{summary.n_kept} sessions were kept from an earlier call")
+        kept = "1 session was" if summary.n_kept == 1 else f"{summary.n_kept} sessions were"
+        _say(f"{kept} kept from an earlier call")
+    page = write_quality(destination)
     _say(f"{summary.catalogue} names what came out; corticode check reads it like any catalogue")
+    _say(f"{page} shows how good it is: look at it before anything is decoded")
 
 
 @app.command(short_help="Find faults and leaks, without training.")

@@ -42,7 +42,7 @@ from corticode.data.preprocessing.chain import (
     preprocess_session,
 )
 from corticode.data.preprocessing.quality import Quality, with_behavior
-from corticode.data.preprocessing.steps import MOVIES, Steps, describe
+from corticode.data.preprocessing.steps import MOVIES, STEPS, Steps, describe
 from corticode.data.readers.arrays import (
     ArrayLocation,
     list_signals,
@@ -168,9 +168,13 @@ def preprocess_catalogue(
     tasks = [
         _task(one, looked[one.name], steps, wanted, bad_frames, destination) for one in recordings
     ]
-    write_text(
-        destination / STATE, json.dumps({"format": FORMAT, "steps": asdict(steps)}, indent=1)
-    )
+    words = [
+        [row.name, row.words(steps), row.fitted_on(steps)]
+        for row in STEPS.values()
+        if row.is_used(steps)
+    ]
+    state = {"format": FORMAT, "steps": asdict(steps), "words": words}
+    write_text(destination / STATE, json.dumps(state, indent=1))
     waiting = [task for task in tasks if not _is_done(task)]
     faults = []
     for task, fault in _run(waiting, n_workers):
