@@ -9,8 +9,7 @@ causal form all is fitted on the first seconds, the warm-up; no later frame chan
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,6 +37,7 @@ from corticode.data.preprocessing.correction import (
 from corticode.data.preprocessing.dff import check_dark, dff, f0_course, fit_f0
 from corticode.data.preprocessing.motion import (
     TEMPLATE_FRAMES,
+    MotionTemplate,
     check_shifts,
     move_frames,
     register_template,
@@ -52,7 +52,7 @@ BAND_VALUES = 2**21
 # Frames of each block whose shift is looked for once more when they were put back.
 LOOKED_AGAIN = 4
 CALCIUM, REFERENCE = "calcium", "reference"
-IMAGES = ("f0", "before", "after")
+IMAGES = ("before", "after")
 
 
 @dataclass(frozen=True)
@@ -220,12 +220,15 @@ class FirstPass:
         By channel, (frame,): mean counts above dark of each frame as recorded.
     left_out
         (frame,): frames, binned, that hold no value.
+    motion
+        Where frames lay.
     """
 
     mean: dict[str, NDArray[np.float64]]
     seen: NDArray[np.bool_]
     brightness: dict[str, NDArray[np.float64]]
     left_out: NDArray[np.bool_]
+    motion: "MotionOf"
 
 
 class _Sums:
@@ -249,7 +252,7 @@ class _Sums:
         return lost
 
 
-def first_pass(raw: RawSession, steps: Steps, put_back: "PutBack", store: Scratch) -> FirstPass:
+def first_pass(raw: RawSession, steps: Steps, mover: "Mover", store: Scratch) -> FirstPass:
     """Read every frame once: dark level off, motion out, binned, laid out by pixels.
 
     Where causal, the mean and what is seen are those of the warm-up.
@@ -265,15 +268,21 @@ def first_pass(raw: RawSession, steps: Steps, put_back: "PutBack", store: Scratc
     n_fit = raw.n_frames if not steps.causal else warm_up_frames(raw, steps) // per_bin
     lost = np.ones(raw.n_frames // per_bin, np.bool_)
     shape = raw.channels[CALCIUM].shape[1:]
+    motion = MotionOf(mover.channel, *np.full((2, raw.n_frames, 2), np.nan))
     for rows in frame_blocks(raw.n_frames, shape[0] * shape[1], per_bin):
         frames = {name: raw.counts(name, rows) for name in raw.channels}
         for name, block in frames.items():
             with np.errstate(invalid="ignore"):
                 brightness[name][rows] = block.mean(axis=(1, 2), dtype=np.float64)
         left_out = raw.left_out[rows]
-        frames, unregistered = put_back(frames, rows)
+        shifts, unfound = mover.shifts_of(frames)
+        motion.shifts[rows] = shifts
+        again = slice(rows.start, min(rows.start + LOOKED_AGAIN, rows.stop))
+        few = {name: block[:LOOKED_AGAIN] for name, block in frames.items()}
+        motion.residual[again] = mover.left(few, shifts[:LOOKED_AGAIN], unfound[:LOOKED_AGAIN])
+        frames = mover.move(frames, shifts, unfound)
         for block in frames.values():
-            block[left_out | unregistered] = np.nan
+            block[left_out | unfound] = np.nan
         binned = {name: bin_frames(block, steps.bins) for name, block in frames.items()}
         first = rows.start // per_bin
         at = slice(first, first + len(binned[CALCIUM]))
@@ -286,7 +295,7 @@ def first_pass(raw: RawSession, steps: Steps, put_back: "PutBack", store: Scratc
     if not sums.n_frames:
         raise DataError("no frame can be used: all are left out or could not be registered")
     mean = {name: total / sums.n_frames for name, total in sums.total.items()}
-    return FirstPass(mean, sums.seen, brightness, lost)
+    return FirstPass(mean, sums.seen, brightness, lost, motion)
 
 
 @dataclass(frozen=True)
@@ -377,12 +386,18 @@ class Corrected:
         pixel's SD over time.
     blood
         What taking blood out did, of images (row, column); None where it was left in.
+    f0
+        By channel, (row, column): F0 in counts, its mean where it follows the session.
+    coefficients
+        (coefficient, row, column), as `corticode.data.preprocessing.blood.BloodFit` takes them.
     """
 
     traces: NDArray[np.float32]
     mean: dict[str, NDArray[np.float64]]
     images: dict[str, NDArray[np.float64]]
     blood: CorrectionSummary | None
+    f0: dict[str, NDArray[np.float64]]
+    coefficients: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -425,7 +440,8 @@ class SecondPass:
         """
         method = self.steps.blood.method
         of_means = VARIANTS[method].fitted in ("heart", "shared")
-        fitted: NDArray[np.float64] = np.zeros((0, *self.mask.shape))
+        fitted = np.full((len(VARIANTS[method].terms), *self.mask.shape), np.nan)
+        f0 = {name: np.full(self.mask.shape, np.nan) for name in self.store.arrays}
         images = {name: np.full(self.mask.shape, np.nan) for name in IMAGES}
         summaries: list[tuple[NDArray[np.intp], CorrectionSummary]] = []
         means = _Means(self.store, int(self.mask.sum()))
@@ -441,6 +457,9 @@ class SecondPass:
                 coefficients = fitted.reshape(len(fitted), self.mask.size)[:, band.kept]
             else:
                 coefficients = self._fit(band)
+                put(fitted, band.kept, coefficients)
+            for name, level in band.f0.items():
+                put(f0[name], band.kept, level)
             values = self._correct(band, coefficients)
             if method != "none":
                 summaries.append((band.kept, self._summary(band, values, coefficients)))
@@ -448,7 +467,9 @@ class SecondPass:
             outputs.put(band.kept, values * np.float32(100 if self.steps.baseline else 1))
         of_stage = {name: 100 * means.of(name) for name in self.store.arrays}
         of_stage["corrected"] = outputs.mean / max(1, outputs.n_pixels)
-        return Corrected(outputs.traces(), of_stage, images, self._joined(summaries))
+        images["f0"] = f0[CALCIUM]
+        summary = self._joined(summaries)
+        return Corrected(outputs.traces(), of_stage, images, summary, f0, fitted)
 
     def _summary(
         self, band: "_Band", values: NDArray[Any], coefficients: NDArray[np.float64]
@@ -547,8 +568,7 @@ class SecondPass:
     def _describe(
         self, band: "_Band", values: NDArray[Any], images: dict[str, NDArray[np.float64]]
     ) -> None:
-        """F0, and SDs over time before and after blood is taken out."""
-        put(images["f0"], band.kept, band.f0[CALCIUM])
+        """SDs over time before and after blood is taken out."""
         scale = 100 if self.steps.baseline else 1
         for name, course in (("before", band.dff[CALCIUM]), ("after", values)):
             used = course[np.isfinite(course[:, 0])]
@@ -608,12 +628,6 @@ def fitted_on(steps: Steps) -> str:
     return "session" if steps.blood.fit_s is None else "calibration"
 
 
-PutBack = Callable[
-    [dict[str, NDArray[np.float32]], slice],
-    tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]],
-]
-
-
 def preprocess_session(
     raw: RawSession,
     steps: Steps,
@@ -654,11 +668,11 @@ def preprocess_session(
     shape = binned_shape(moved_shape(raw, steps), steps.bins)
     n_frames = raw.n_frames // steps.bins.frames
     rate_hz = None if raw.frame_rate_hz is None else raw.frame_rate_hz / steps.bins.frames
-    put_back, motion = motion_of(raw, steps)
+    mover = mover_of(raw, steps)
     channels = list(raw.channels) if steps.blood.method != "none" else [CALCIUM]
     with scratch(folder, n_frames, shape, channels) as store:
-        found = first_pass(raw, steps, put_back, store)
-        odd = _odd_shifts(raw, motion, found)
+        found = first_pass(raw, steps, mover, store)
+        odd = _odd_shifts(raw, found)
         mask, findings = kept_pixels(raw, steps, found)
         fit = fit_frames(raw, steps, found.left_out)
         work = SecondPass(
@@ -681,7 +695,7 @@ def preprocess_session(
         traces[warm_up] = np.nan
         if room is not None:
             room[warm_up] = np.nan
-    return traces, quality_of(raw, steps, found, made, mask, motion, odd + findings)
+    return traces, quality_of(raw, steps, found, made, mask, odd + findings)
 
 
 def binned_shape(shape: tuple[int, ...], bins: Bins) -> tuple[int, int]:
@@ -806,46 +820,94 @@ def warm_up_frames(raw: RawSession, steps: Steps) -> int:
     return raw.seconds(steps.warm_up_s, "warm_up_s")
 
 
-def motion_of(raw: RawSession, steps: Steps) -> tuple[PutBack, "MotionOf"]:
-    """What puts the frames of a session back, and the shifts that it finds as it does."""
-    found = MotionOf("", *np.zeros((2, raw.n_frames, 2)))
+@dataclass(frozen=True)
+class Mover:
+    """Puts frames back to where a template has the brain, or warps them alone.
+
+    Parameters
+    ----------
+    channel
+        On which motion is estimated; empty: frames lie as they are.
+    template
+        What they are registered to; None without a channel.
+    onto, shape
+        The transform onto the atlas and the size of its canvas; None: frames keep their place.
+    frame_shape
+        Rows and columns of raw frames.
+    """
+
+    channel: str
+    template: MotionTemplate | None
+    onto: NDArray[np.float64] | None
+    shape: tuple[int, int] | None
+    frame_shape: tuple[int, int]
+
+    def shifts_of(
+        self, frames: dict[str, NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How far frames are shifted, (frame, 2), and which cannot be registered, (frame,)."""
+        n_frames = len(next(iter(frames.values())))
+        if self.template is None:
+            return np.zeros((n_frames, 2)), np.zeros(n_frames, np.bool_)
+        shifts = self.template.find(frames[self.channel])
+        return shifts, unregistered(shifts, self.frame_shape)
+
+    def move(
+        self,
+        frames: dict[str, NDArray[np.float32]],
+        shifts: NDArray[np.float64],
+        lost: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float32]]:
+        """Frames of all channels put back by the same shifts; those that are lost lie still."""
+        if self.template is None and self.onto is None:
+            return frames
+        known = np.where(lost[:, None], 0, shifts)
+        return {
+            name: move_frames(block, known, self.onto, self.shape) for name, block in frames.items()
+        }
+
+    def left(
+        self,
+        frames: dict[str, NDArray[np.float32]],
+        shifts: NDArray[np.float64],
+        lost: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """What a second look finds once frames were put back: (frame, 2)."""
+        if self.template is None:
+            return np.zeros((len(shifts), 2))
+        known = np.where(lost[:, None], 0, shifts)
+        again = move_frames(frames[self.channel], known)
+        again = np.where(np.isfinite(again), again, self.template.mean).astype(np.float32)
+        found = self.template.find(again)
+        found[lost] = np.nan
+        return found
+
+
+def mover_of(raw: RawSession, steps: Steps) -> Mover:
+    """What puts the frames of a session back.
+
+    Raises
+    ------
+    DataError
+        Frames are too small, or none can be used.
+    """
+    n_rows, n_columns = raw.channels[CALCIUM].shape[1:]
+    still = Mover("", None, raw.onto, steps.atlas, (n_rows, n_columns))
     if steps.motion.channel == "none":
-        return partial(_as_they_lie, raw.onto, steps.atlas), found
+        return still
     name = REFERENCE if steps.motion.channel == REFERENCE and REFERENCE in raw.channels else CALCIUM
-    shape = raw.channels[CALCIUM].shape[1:]
-    if min(shape) < SMALLEST_SIDE:
+    if min(n_rows, n_columns) < SMALLEST_SIDE:
         raise DataError(
-            f"frames have {shape[0]} x {shape[1]} pixels, and motion needs {SMALLEST_SIDE} x "
+            f"frames have {n_rows} x {n_columns} pixels, and motion needs {SMALLEST_SIDE} x "
             f'{SMALLEST_SIDE} or more; give motion = {{ channel = "none" }}'
         )
-    n_fit = warm_up_frames(raw, steps) if steps.causal else raw.n_frames
+    n_fit = min(raw.n_frames, warm_up_frames(raw, steps)) if steps.causal else raw.n_frames
     usable = np.flatnonzero(~raw.left_out[:n_fit])
     if not usable.size:
         raise DataError("no frame can be used, so that there is no template for motion")
     chosen = usable[np.unique(np.linspace(0, usable.size - 1, TEMPLATE_FRAMES).astype(np.intp))]
     sample = np.concatenate([raw.counts(name, slice(k, k + 1)) for k in chosen])
-    template = register_template(sample)
-    found = MotionOf(name, *np.full((2, raw.n_frames, 2), np.nan))
-
-    def put_back(
-        frames: dict[str, NDArray[np.float32]], rows: slice
-    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
-        shifts = template.find(frames[name])
-        found.shifts[rows] = shifts
-        lost = unregistered(shifts, shape)
-        shifts = np.where(lost[:, None], 0, shifts)
-        moved = {
-            key: move_frames(block, shifts, raw.onto, steps.atlas) for key, block in frames.items()
-        }
-        again = slice(0, LOOKED_AGAIN)
-        put = move_frames(frames[name][again], shifts[again])
-        put = np.where(np.isfinite(put), put, template.mean).astype(np.float32)
-        left = template.find(put)
-        left[lost[again]] = np.nan
-        found.residual[rows.start : rows.start + len(left)] = left
-        return moved, lost
-
-    return put_back, found
+    return replace(still, channel=name, template=register_template(sample))
 
 
 @dataclass(frozen=True)
@@ -860,26 +922,14 @@ class MotionOf:
     residual: NDArray[np.float64]
 
 
-def _odd_shifts(raw: RawSession, motion: MotionOf, found: FirstPass) -> list[Finding]:
+def _odd_shifts(raw: RawSession, found: FirstPass) -> list[Finding]:
     """What looks odd about shifts; an error where they are too large."""
+    motion = found.motion
     if not motion.channel:
         return []
     shape = raw.channels[CALCIUM].shape[1:]
     light = found.brightness[motion.channel]
     return check_shifts(motion.shifts, raw.left_out, light, (shape[0], shape[1]))
-
-
-def _as_they_lie(
-    onto: NDArray[np.float64] | None,
-    shape: tuple[int, int] | None,
-    frames: dict[str, NDArray[np.float32]],
-    rows: slice,
-) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
-    lost = np.zeros(rows.stop - rows.start, np.bool_)
-    if onto is None:
-        return frames, lost
-    still = np.zeros((lost.size, 2))
-    return {key: move_frames(block, still, onto, shape) for key, block in frames.items()}, lost
 
 
 def moved_shape(raw: RawSession, steps: Steps) -> tuple[int, int]:
@@ -907,11 +957,10 @@ def quality_of(
     found: FirstPass,
     made: Corrected,
     mask: NDArray[np.bool_],
-    motion: MotionOf,
     findings: Sequence[Finding],
 ) -> Quality:
     """What was found on the way, for the page of a cohort."""
-    odd = list(findings)
+    odd, motion = list(findings), found.motion
     numbers: dict[str, float | None] = {
         "n_frames": raw.n_frames,
         "n_left_out": int(found.left_out.sum()),
