@@ -37,11 +37,10 @@ from corticode.data.preprocessing.correction import (
 from corticode.data.preprocessing.dff import check_dark, dff, f0_course, fit_f0
 from corticode.data.preprocessing.motion import (
     TEMPLATE_FRAMES,
-    MotionTemplate,
+    Mover,
     check_shifts,
     move_frames,
     register_template,
-    unregistered,
 )
 from corticode.data.preprocessing.quality import Quality
 from corticode.data.preprocessing.steps import Baseline, Bins, Steps, look_ahead_frames
@@ -207,6 +206,18 @@ def binned_mask(mask: NDArray[np.bool_], bins: Bins) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
+class MotionOf:
+    """Shifts of a session's frames, found on a channel (empty: motion was left as it is).
+
+    `residual` is what a second look at some of the frames found once these were put back.
+    """
+
+    channel: str
+    shifts: NDArray[np.float64]
+    residual: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class FirstPass:
     """What the first pass found beside the frames that it laid out.
 
@@ -228,7 +239,7 @@ class FirstPass:
     seen: NDArray[np.bool_]
     brightness: dict[str, NDArray[np.float64]]
     left_out: NDArray[np.bool_]
-    motion: "MotionOf"
+    motion: MotionOf
 
 
 class _Sums:
@@ -252,7 +263,7 @@ class _Sums:
         return lost
 
 
-def first_pass(raw: RawSession, steps: Steps, mover: "Mover", store: Scratch) -> FirstPass:
+def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> FirstPass:
     """Read every frame once: dark level off, motion out, binned, laid out by pixels.
 
     Where causal, the mean and what is seen are those of the warm-up.
@@ -476,7 +487,7 @@ class SecondPass:
     ) -> CorrectionSummary:
         sums = CorrectionSums()
         sums.add(band.dff[CALCIUM], band.dff[REFERENCE], values)
-        return sums.summary(self._blood(coefficients))
+        return sums.summary(self.blood_of(coefficients))
 
     def _joined(
         self, parts: Sequence[tuple[NDArray[np.intp], CorrectionSummary]]
@@ -501,7 +512,8 @@ class SecondPass:
             whole["correlation_after"],
         )
 
-    def _blood(self, coefficients: NDArray[np.float64]) -> BloodFit:
+    def blood_of(self, coefficients: NDArray[np.float64]) -> BloodFit:
+        """The correction with the coefficients of some pixels, (coefficient, pixel)."""
         return BloodFit(
             self.steps.blood.method,
             coefficients,
@@ -563,7 +575,7 @@ class SecondPass:
     def _correct(self, band: "_Band", coefficients: NDArray[np.float64]) -> NDArray[Any]:
         if self.steps.blood.method == "none":
             return band.dff[CALCIUM]
-        return correct_blood(self._blood(coefficients), band.dff[CALCIUM], band.dff[REFERENCE])
+        return correct_blood(self.blood_of(coefficients), band.dff[CALCIUM], band.dff[REFERENCE])
 
     def _describe(
         self, band: "_Band", values: NDArray[Any], images: dict[str, NDArray[np.float64]]
@@ -665,6 +677,70 @@ def preprocess_session(
         the session is too short for it.
     """
     check_raw(raw, steps)
+    with _laid_out(raw, steps, folder) as (found, _, work):
+        findings = _odd_shifts(raw, found) + _doubtful_brain(steps, found)
+        n_frames = len(found.left_out)
+        room = None if movie is None else movie((n_frames, *work.mask.shape))
+        if room is not None:
+            room[:] = np.nan
+        made = work.run(_Outputs(room, regions, n_frames))
+    traces = made.traces
+    if steps.causal:
+        warm_up = np.arange(n_frames) < warm_up_frames(raw, steps) // steps.bins.frames
+        traces[warm_up] = np.nan
+        if room is not None:
+            room[warm_up] = np.nan
+    return traces, quality_of(raw, steps, found, made, work.mask, findings)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a session, or its warm-up, taught.
+
+    Parameters
+    ----------
+    mover
+        Puts frames back.
+    mask
+        (row, column): pixels that are kept.
+    f0
+        By channel that is used, (row, column), counts.
+    blood
+        Coefficients of the kept pixels; None where blood is left in.
+    frame_rate_hz
+        Of binned frames; None where it is not known.
+    """
+
+    mover: Mover
+    mask: NDArray[np.bool_]
+    f0: dict[str, NDArray[np.float64]]
+    blood: BloodFit | None
+    frame_rate_hz: float | None
+
+
+def fit_session(raw: RawSession, steps: Steps, folder: Path) -> Fitted:
+    """What is fitted on a session, or on frames that are its warm-up; nothing is written.
+
+    Raises
+    ------
+    DataError
+        As `preprocess_session`.
+    """
+    check_raw(raw, replace(steps, causal=False))
+    with _laid_out(raw, steps, folder) as (found, mover, work):
+        _odd_shifts(raw, found)
+        made = work.run(_Outputs(None, None, len(found.left_out)))
+    coefficients = made.coefficients.reshape(len(made.coefficients), work.mask.size)
+    kept = work.mask.ravel()
+    blood = None if steps.blood.method == "none" else work.blood_of(coefficients[:, kept])
+    return Fitted(mover, work.mask, made.f0, blood, work.frame_rate_hz)
+
+
+@contextmanager
+def _laid_out(
+    raw: RawSession, steps: Steps, folder: Path
+) -> Iterator[tuple[FirstPass, Mover, SecondPass]]:
+    """A session's frames laid out by pixels, and what is ready to correct them."""
     shape = binned_shape(moved_shape(raw, steps), steps.bins)
     n_frames = raw.n_frames // steps.bins.frames
     rate_hz = None if raw.frame_rate_hz is None else raw.frame_rate_hz / steps.bins.frames
@@ -672,30 +748,20 @@ def preprocess_session(
     channels = list(raw.channels) if steps.blood.method != "none" else [CALCIUM]
     with scratch(folder, n_frames, shape, channels) as store:
         found = first_pass(raw, steps, mover, store)
-        odd = _odd_shifts(raw, found)
-        mask, findings = kept_pixels(raw, steps, found)
         fit = fit_frames(raw, steps, found.left_out)
-        work = SecondPass(
-            store,
-            mask,
-            steps,
-            rate_hz,
-            fit,
-            blood_frames(raw, steps, fit),
-            raw.delay_frames / steps.bins.frames,
+        yield (
+            found,
+            mover,
+            SecondPass(
+                store,
+                kept_pixels(raw, steps, found),
+                steps,
+                rate_hz,
+                fit,
+                blood_frames(raw, steps, fit),
+                raw.delay_frames / steps.bins.frames,
+            ),
         )
-        room = None if movie is None else movie((n_frames, *shape))
-        if room is not None:
-            room[:] = np.nan
-        outputs = _Outputs(room, regions, n_frames)
-        made = work.run(outputs)
-    traces = made.traces
-    if steps.causal:
-        warm_up = np.arange(n_frames) < warm_up_frames(raw, steps) // steps.bins.frames
-        traces[warm_up] = np.nan
-        if room is not None:
-            room[warm_up] = np.nan
-    return traces, quality_of(raw, steps, found, made, mask, odd + findings)
 
 
 def binned_shape(shape: tuple[int, ...], bins: Bins) -> tuple[int, int]:
@@ -786,101 +852,46 @@ def blood_frames(raw: RawSession, steps: Steps, fit: NDArray[np.bool_]) -> NDArr
     return chosen
 
 
-def kept_pixels(
-    raw: RawSession, steps: Steps, found: FirstPass
-) -> tuple[NDArray[np.bool_], list[Finding]]:
-    """Which binned pixels are kept: seen in every frame, bright, and in the mask."""
-    findings = []
+def kept_pixels(raw: RawSession, steps: Steps, found: FirstPass) -> NDArray[np.bool_]:
+    """Which binned pixels are kept: seen in every frame, bright, and in the mask; (row, column).
+
+    Raises
+    ------
+    DataError
+        None is.
+    """
     mask = found.seen.copy()
     for image in found.mean.values():
         mask &= image > 0 if steps.baseline is not None else np.isfinite(image)
     if steps.mask in ("image", "both"):
         mask &= binned_mask(moved_mask(raw, steps), steps.bins)
     if steps.mask in ("brain", "both"):
-        brain, separation = find_brain(np.where(found.seen, found.mean[CALCIUM], np.nan))
-        mask &= brain
-        if separation < LEAST_SEPARATION:
-            findings.append(
-                Finding(
-                    "session",
-                    f"the brain stands out little in the mean image (separation {separation:.2f}; "
-                    f"{LEAST_SEPARATION:g} or more is clear): look at the mask",
-                )
-            )
+        mask &= find_brain(np.where(found.seen, found.mean[CALCIUM], np.nan))[0]
     if not mask.any():
         raise DataError(
             "no pixel is left: none is bright, in the mask, and seen in every frame; look at the "
             "mask and at dark frames"
         )
-    return mask, findings
+    return mask
+
+
+def _doubtful_brain(steps: Steps, found: FirstPass) -> list[Finding]:
+    """That the brain stands out little, where it is looked for."""
+    if steps.mask not in ("brain", "both"):
+        return []
+    _, separation = find_brain(np.where(found.seen, found.mean[CALCIUM], np.nan))
+    if separation >= LEAST_SEPARATION:
+        return []
+    reason = (
+        f"the brain stands out little in the mean image (separation {separation:.2f}; "
+        f"{LEAST_SEPARATION:g} or more is clear): look at the mask"
+    )
+    return [Finding("session", reason)]
 
 
 def warm_up_frames(raw: RawSession, steps: Steps) -> int:
     """Frames of the warm-up, as recorded."""
     return raw.seconds(steps.warm_up_s, "warm_up_s")
-
-
-@dataclass(frozen=True)
-class Mover:
-    """Puts frames back to where a template has the brain, or warps them alone.
-
-    Parameters
-    ----------
-    channel
-        On which motion is estimated; empty: frames lie as they are.
-    template
-        What they are registered to; None without a channel.
-    onto, shape
-        The transform onto the atlas and the size of its canvas; None: frames keep their place.
-    frame_shape
-        Rows and columns of raw frames.
-    """
-
-    channel: str
-    template: MotionTemplate | None
-    onto: NDArray[np.float64] | None
-    shape: tuple[int, int] | None
-    frame_shape: tuple[int, int]
-
-    def shifts_of(
-        self, frames: dict[str, NDArray[np.float32]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """How far frames are shifted, (frame, 2), and which cannot be registered, (frame,)."""
-        n_frames = len(next(iter(frames.values())))
-        if self.template is None:
-            return np.zeros((n_frames, 2)), np.zeros(n_frames, np.bool_)
-        shifts = self.template.find(frames[self.channel])
-        return shifts, unregistered(shifts, self.frame_shape)
-
-    def move(
-        self,
-        frames: dict[str, NDArray[np.float32]],
-        shifts: NDArray[np.float64],
-        lost: NDArray[np.bool_],
-    ) -> dict[str, NDArray[np.float32]]:
-        """Frames of all channels put back by the same shifts; those that are lost lie still."""
-        if self.template is None and self.onto is None:
-            return frames
-        known = np.where(lost[:, None], 0, shifts)
-        return {
-            name: move_frames(block, known, self.onto, self.shape) for name, block in frames.items()
-        }
-
-    def left(
-        self,
-        frames: dict[str, NDArray[np.float32]],
-        shifts: NDArray[np.float64],
-        lost: NDArray[np.bool_],
-    ) -> NDArray[np.float64]:
-        """What a second look finds once frames were put back: (frame, 2)."""
-        if self.template is None:
-            return np.zeros((len(shifts), 2))
-        known = np.where(lost[:, None], 0, shifts)
-        again = move_frames(frames[self.channel], known)
-        again = np.where(np.isfinite(again), again, self.template.mean).astype(np.float32)
-        found = self.template.find(again)
-        found[lost] = np.nan
-        return found
 
 
 def mover_of(raw: RawSession, steps: Steps) -> Mover:
@@ -908,18 +919,6 @@ def mover_of(raw: RawSession, steps: Steps) -> Mover:
     chosen = usable[np.unique(np.linspace(0, usable.size - 1, TEMPLATE_FRAMES).astype(np.intp))]
     sample = np.concatenate([raw.counts(name, slice(k, k + 1)) for k in chosen])
     return replace(still, channel=name, template=register_template(sample))
-
-
-@dataclass(frozen=True)
-class MotionOf:
-    """Shifts of a session's frames, found on a channel (empty: motion was left as it is).
-
-    `residual` is what a second look at some of the frames found once these were put back.
-    """
-
-    channel: str
-    shifts: NDArray[np.float64]
-    residual: NDArray[np.float64]
 
 
 def _odd_shifts(raw: RawSession, found: FirstPass) -> list[Finding]:

@@ -163,6 +163,69 @@ def _along(
     return slice(first, stop), low + part * (values[first + whole + 1 : stop + whole + 1] - low)
 
 
+@dataclass(frozen=True)
+class Mover:
+    """Puts frames back to where a template has the brain, or warps them alone.
+
+    Parameters
+    ----------
+    channel
+        On which motion is estimated; empty: frames lie as they are.
+    template
+        What they are registered to; None without a channel.
+    onto, shape
+        The transform onto the atlas and the size of its canvas; None: frames keep their place.
+    frame_shape
+        Rows and columns of raw frames.
+    """
+
+    channel: str
+    template: MotionTemplate | None
+    onto: NDArray[np.float64] | None
+    shape: tuple[int, int] | None
+    frame_shape: tuple[int, int]
+
+    def shifts_of(
+        self, frames: dict[str, NDArray[np.float32]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """How far frames are shifted, (frame, 2), and which cannot be registered, (frame,)."""
+        n_frames = len(next(iter(frames.values())))
+        if self.template is None:
+            return np.zeros((n_frames, 2)), np.zeros(n_frames, np.bool_)
+        shifts = self.template.find(frames[self.channel])
+        return shifts, unregistered(shifts, self.frame_shape)
+
+    def move(
+        self,
+        frames: dict[str, NDArray[np.float32]],
+        shifts: NDArray[np.float64],
+        lost: NDArray[np.bool_],
+    ) -> dict[str, NDArray[np.float32]]:
+        """Frames of all channels put back by the same shifts; those that are lost lie still."""
+        if self.template is None and self.onto is None:
+            return frames
+        known = np.where(lost[:, None], 0, shifts)
+        return {
+            name: move_frames(block, known, self.onto, self.shape) for name, block in frames.items()
+        }
+
+    def left(
+        self,
+        frames: dict[str, NDArray[np.float32]],
+        shifts: NDArray[np.float64],
+        lost: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """What a second look finds once frames were put back: (frame, 2)."""
+        if self.template is None:
+            return np.zeros((len(shifts), 2))
+        known = np.where(lost[:, None], 0, shifts)
+        again = move_frames(frames[self.channel], known)
+        again = np.where(np.isfinite(again), again, self.template.mean).astype(np.float32)
+        found = self.template.find(again)
+        found[lost] = np.nan
+        return found
+
+
 def unregistered(shifts: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Frames without a shift, or that lie at the limit of what is looked for: (frame,)."""
     lost = ~np.isfinite(shifts).all(axis=1)
