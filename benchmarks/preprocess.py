@@ -9,7 +9,8 @@ BigTIFF to a corrected movie and region traces by one core: time a pair of frame
 memory that is the process's own (RssAnon). ``decode``: five mice with raw 470/405 movies of 64 x 64
 pixels; region traces as recorded and preprocessed, decoded by `linear-window` in mice that it never
 saw. Of cohorts without any signal but what brain motion, or blood, carries of running nothing
-should be left to decode; of a cohort with neural signal nothing should be lost. Cohort seeds were not used while developing.
+should be left to decode; of a cohort with neural signal nothing should be lost. Cohort seeds were
+not used while developing.
 """
 
 import resource

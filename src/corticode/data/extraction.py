@@ -96,7 +96,7 @@ def extract_traces(
         )
     if baseline == "none":
         return brightness.astype(np.float32), _invalid(finite, left_out)
-    _refuse_ratios(brightness, whole=_holds_whole_numbers(movie))
+    refuse_ratios(brightness, whole=holds_whole_numbers(movie))
     level = _level(brightness, baseline, percentile, baseline_frames)
     low = ~(level > 0) & np.isfinite(level)
     if low.any():
@@ -354,7 +354,7 @@ def _level(
     return np.broadcast_to(level, brightness.shape)
 
 
-def _holds_whole_numbers(movie: NDArray[Any]) -> bool:
+def holds_whole_numbers(movie: NDArray[Any]) -> bool:
     """Whether values are counts by their type, or by what the middle frame holds."""
     if movie.dtype.kind != "f":
         return True
@@ -363,8 +363,24 @@ def _holds_whole_numbers(movie: NDArray[Any]) -> bool:
     return bool((known == np.round(known)).all())
 
 
-def _refuse_ratios(brightness: NDArray[np.float64], *, whole: bool) -> None:
+WITHOUT_F0 = (
+    "take the regions' means as they are, with baseline none (corticode extract --baseline none)"
+)
+
+
+def refuse_ratios(
+    brightness: NDArray[np.float64], *, whole: bool, way_out: str = WITHOUT_F0
+) -> None:
     """Refuse a movie of dF/F: its regions lie around 0, where counts lie far above their changes.
+
+    Parameters
+    ----------
+    brightness
+        (frame, region): means over pixels.
+    whole
+        Whether the movie holds whole numbers.
+    way_out
+        What to do with such a movie.
 
     Raises
     ------
@@ -386,8 +402,7 @@ def _refuse_ratios(brightness: NDArray[np.float64], *, whole: bool) -> None:
     raise DataError(
         f"the movie looks like dF/F, not counts: its regions lie around {np.nanmedian(level):.2g}, "
         f"change by {np.nanmedian(spread):.2g} (SD), and are below 0 in {100 * negative:.0f} % of "
-        "frames, so that there is no F0 to divide by. Give the movie as recorded; or take the "
-        "regions' means as they are, with baseline none (corticode extract --baseline none)"
+        f"frames, so that there is no F0 to divide by. Give the movie as recorded; or {way_out}"
     )
 
 

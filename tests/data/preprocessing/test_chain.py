@@ -223,3 +223,13 @@ class TestBadInput:
         steps = Steps(motion=STILL, blood=Blood("regression", (100.0, 200.0)))
         with pytest.raises(DataError, match="seconds 100 to 200"):
             movie_of(made_raw(), steps, tmp_path)
+
+    def test_a_movie_of_dff(self, tmp_path):
+        raw = made_raw()
+        raw.channels[CALCIUM] = np.random.default_rng(0).normal(0, 0.02, (120, 20, 20))
+        with pytest.raises(DataError, match=r'looks like dF/F.*baseline = "none"'):
+            movie_of(raw, PLAIN, tmp_path)
+        movie, _, _ = movie_of(
+            raw, Steps(motion=STILL, blood=Blood("none"), baseline=None), tmp_path
+        )
+        np.testing.assert_allclose(movie, raw.channels[CALCIUM], atol=1e-6)

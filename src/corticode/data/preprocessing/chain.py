@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corticode.data.extraction import holds_whole_numbers, refuse_ratios
 from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
 from corticode.data.movies.motion import SMALLEST_SIDE
 from corticode.data.preprocessing import dff as dff_module
@@ -48,6 +49,7 @@ from corticode.errors import DataError, Finding, StudyError
 
 BLOCK_VALUES = 2**20
 BAND_VALUES = 2**21
+CHECKED_FRAMES, CHECKED_CELLS = 60, 8
 # Frames of each block whose shift is looked for once more when they were put back.
 LOOKED_AGAIN = 4
 CALCIUM, REFERENCE = "calcium", "reference"
@@ -812,6 +814,8 @@ def check_raw(raw: RawSession, steps: Steps) -> None:
             "preprocess.atlas asks for the atlas, and no transform is named; fill the catalogue's "
             "column 'landmarks' with the transform.json that 'corticode regions' wrote"
         )
+    if steps.baseline is not None:
+        check_counts(raw)
     if steps.bins.frames > raw.n_frames:
         raise DataError(
             f"preprocess.bin frames is {steps.bins.frames}, and the session has {raw.n_frames}"
@@ -823,6 +827,28 @@ def check_raw(raw: RawSession, steps: Steps) -> None:
                 f"the warm-up of {steps.warm_up_s:g} s is {n_warm:,} frames, and the session has "
                 f"{raw.n_frames:,}; give a shorter warm_up_s"
             )
+
+
+def check_counts(raw: RawSession) -> None:
+    """Refuse a movie that holds dF/F already.
+
+    Raises
+    ------
+    DataError
+        Its cells lie around 0 and not far above their changes.
+    """
+    used = np.flatnonzero(~raw.left_out)
+    if not used.size:
+        return
+    chosen = used[np.unique(np.linspace(0, used.size - 1, CHECKED_FRAMES).astype(np.intp))]
+    movie = raw.channels[CALCIUM]
+    cell = max(1, min(movie.shape[1:]) // CHECKED_CELLS)
+    cells = [bin_frames(raw.counts(CALCIUM, slice(k, k + 1)), Bins(cell)).ravel() for k in chosen]
+    brightness = np.array(cells, np.float64)
+    brightness = brightness[:, np.isfinite(brightness).all(axis=0)]
+    if brightness.size:
+        way_out = 'leave F0 out, with dff = { baseline = "none" } in [preprocess]'
+        refuse_ratios(brightness, whole=holds_whole_numbers(movie), way_out=way_out)
 
 
 def fit_frames(raw: RawSession, steps: Steps, left_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
