@@ -221,7 +221,12 @@ name = "linear"
 network = { kind = "linear-window" }
 """
 COHORTS = {
-    "motion alone, five times the usual": {"signal": 0.0, "motion": 5.0, "haemodynamics": 0.0},
+    "rigid motion alone, five times the usual": {
+        "signal": 0.0,
+        "motion": 5.0,
+        "haemodynamics": 0.0,
+        "defocus": 0.0,
+    },
     "blood alone, three times the usual": {"signal": 0.0, "haemodynamics": 3.0} | STILL,
     "neural signal, motion and blood": {},
 }
