@@ -86,3 +86,10 @@ def test_nothing_done_is_still_a_text():
 
 def test_simulated(make_values):
     assert "simulated" in methods_text(make_values(provenance={"simulated": True}))
+
+
+def test_what_was_done_before_the_recordings_came_here(make_values):
+    values = make_values(provenance={"histories": {"dF/F, F0: mean; blood: heartbeat": 3}})
+    told = "Before they came here (the catalogue says): dF/F, F0: mean; blood: heartbeat (3"
+    assert methods_text(values).count(told) >= 1
+    assert "no run can tell at which wavelengths" not in methods_text(values)

@@ -13,7 +13,7 @@ from corticode.errors import some
 from corticode.evaluate.intervals import FORMULA, detectable_difference
 from corticode.evaluate.scores import FEWEST_TRIALS, FEWEST_VALUES
 from corticode.report.headline import SIMULATED, headline
-from corticode.report.questions import answer_questions, checklist
+from corticode.report.questions import answer_questions, checklist, history_words
 from corticode.report.values import (
     RunValues,
     counted_by,
@@ -109,7 +109,7 @@ def _recordings(values: RunValues) -> Passage:
     elif rate:
         words += f", at {rate:g} frames a second ({n_windows / rate / 3600:.2f} h of labelled time)"
     data = values.study.get("data", {})
-    treated = []
+    treated = [history_words(values)] if history_words(values) else []
     if data.get("resample_hz"):
         treated.append(f"Recordings were resampled to {data['resample_hz']:g} Hz.")
     if data.get("trim_frames"):

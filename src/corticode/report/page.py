@@ -429,7 +429,7 @@ def _provenance(content: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for key, value in content.items():
         if key == "recordings":
             yield "recordings", f"{len(value)} (their hashes are in provenance.json)"
-        elif key in ("recordings_by_samples", "keys"):
+        elif key in ("recordings_by_samples", "keys", "histories"):
             continue
         elif key == "known_by_samples":
             if value:

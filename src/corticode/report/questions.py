@@ -73,6 +73,19 @@ def excluded_words(values: RunValues, name: str) -> str:
     return f"findings by what they are about: {told}; each with its reason in excluded.csv"
 
 
+def history_words(values: RunValues) -> str:
+    """What the catalogue says was done to recordings before, as a sentence; empty: nothing.
+
+    Examples
+    --------
+    >>> history_words(RunValues("run", provenance={"histories": {"dF/F, F0: mean": 4}}))
+    'Before they came here (the catalogue says): dF/F, F0: mean (4 recordings).'
+    """
+    told = values.provenance.get("histories", {})
+    parts = [f"{what} ({n} {'recording' if n == 1 else 'recordings'})" for what, n in told.items()]
+    return f"Before they came here (the catalogue says): {'; '.join(parts)}." if parts else ""
+
+
 def blood_words(values: RunValues, name: str) -> str:
     """What is known of wavelengths and of the correction for blood."""
     condition = values.condition(name)
@@ -84,6 +97,8 @@ def blood_words(values: RunValues, name: str) -> str:
     if condition.get("input") == "movie":
         said = CORRECTIONS.get(str(preprocess.get("correction")), "not told")
         return f"movies: {said}{beside}"
+    if told := history_words(values):
+        return f"{told}{beside}"
     return _not_done(
         "traces come as they were given, and no run can tell at which wavelengths or "
         f"how corrected; say so in the text{beside}"

@@ -72,6 +72,7 @@ PROVENANCE: Mapping[str, tuple[type, Any]] = {
     **dict.fromkeys(
         ("recordings", "recordings_by_samples", "known_by_samples", "keys"), (dict, str)
     ),
+    "histories": (dict, int),
     "seeds": (list, int),
 }
 DAMAGED = "{path} is damaged ({error}); it is left out of this page"

@@ -297,6 +297,7 @@ def _begin(
         known_by_samples=plan.content.as_before,
         keys={task.folder.relative_to(run.folder).as_posix(): task.key for task in plan.tasks},
         is_simulated=plan.is_simulated,
+        histories=plan.content.histories,
     )
     write_text(run.provenance_path, json.dumps(content, indent=1))
     return work

@@ -575,6 +575,7 @@ def provenance(
     known_by_samples: Mapping[str, str] | None = None,
     keys: Mapping[str, str] | None = None,
     is_simulated: bool = False,
+    histories: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What a run was made with: versions, commit, machine, seeds and what the recordings held.
 
@@ -592,6 +593,8 @@ def provenance(
         Of each fit that is asked for, by its folder: what else lies in the run is of other calls.
     is_simulated
         Whether recordings are simulated: every page that shows their results says so.
+    histories
+        What the catalogue says was done to recordings before, and of how many it says so.
     """
     return {
         "format": FORMAT,
@@ -607,6 +610,7 @@ def provenance(
         "seeds": list(seeds),
         "simulated": is_simulated,
         "recordings": dict(recordings),
+        "histories": dict(histories or {}),
         "recordings_by_samples": dict(by_samples or {}),
         "known_by_samples": dict(known_by_samples or {}),
         "keys": dict(keys or {}),

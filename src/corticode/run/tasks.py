@@ -332,12 +332,15 @@ class KnownContent:
         The same as versions up to 60f4e28 made it, by which their runs are compared with.
     as_before
         Hash of a file's samples by that of its bytes, where an older version's fits are kept.
+    histories
+        What the catalogue says was done to recordings before, and of how many it says so.
     """
 
     files: Mapping[Path, str] = field(default_factory=dict)
     recordings: Mapping[str, str] = field(default_factory=dict)
     by_samples: Mapping[str, str] = field(default_factory=dict)
     as_before: Mapping[str, str] = field(default_factory=dict)
+    histories: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -563,7 +566,11 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         cross_temporal=study.cross_temporal,
         trial_times=study.trial_times,
         content=KnownContent(
-            files, hashes_by(files.__getitem__), hashes_by(fingerprint_of_samples), known
+            files,
+            hashes_by(files.__getitem__),
+            hashes_by(fingerprint_of_samples),
+            known,
+            Counter(one.history for one in content.recordings if one.history),
         ),
         redone=changed,
         is_simulated=any(map(is_simulated, content.recordings)),
