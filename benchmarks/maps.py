@@ -79,7 +79,7 @@ from corticode.study.study import REGION_DROPOUT, read_study
 
 UNSEEN = (111, 222, 333)
 # Of `sets`, fresh ones; `ranks` compares two ways of judging, on one that need not be.
-SEEDS = {"when": (444, 555, 666), "sets": (4101, 4202, 4303), "ranks": (7,)}
+SEEDS = {"sets": (4101, 4202, 4303), "ranks": (7,)}
 # A map needs a decoder that has learned, not one that took long: few epochs, in large steps.
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 2, 64, 3e-3
 GRU = f"""
@@ -107,10 +107,10 @@ LAG_FOLDS = tuple(f"test-m{k}_valid-m{k % 5 + 1}" for k in range(1, 6))
 # frames of a window: with another 0.3 s that has to lie well within. Only the two regions are
 # decoded, without the fluctuation that all share, and in larger steps: what else there is, and a
 # gru that has learned little, smear maps over the window. Neighbouring windows are alike, so every
-# other one trains. With four epochs 6 of 12 were determined on three cohorts (111, 222, 333), two
-# of them 2.1 and 2.4 frames off; twelve were chosen on seed 12.
+# other one trains. Twelve epochs are no better: on seed 444 two of four were determined, one of them
+# 6 frames off.
 LAG_WINDOW, LAG_WINDOW_BACKWARDS, TRAIN_EVERY = WindowShape(25, 35), WindowShape(35, 25), 2
-LAG_TRAINING = Training(epochs=12, batch_size=256, learning_rate=1e-2)
+LAG_TRAINING = Training(epochs=4, batch_size=256, learning_rate=1e-2)
 FRAME_RATE_HZ = 30.0
 # What is planted in the sets, and what cues tell, a linear decoder of the window reads as well.
 LINE = """
