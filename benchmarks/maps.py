@@ -107,8 +107,8 @@ LAG_FOLDS = tuple(f"test-m{k}_valid-m{k % 5 + 1}" for k in range(1, 6))
 # frames of a window: with another 0.3 s that has to lie well within. Only the two regions are
 # decoded, without the fluctuation that all share, and in larger steps: what else there is, and a
 # gru that has learned little, smear maps over the window. Neighbouring windows are alike, so every
-# other one trains. Twelve epochs are no better: on seed 444 two of four were determined, one of them
-# 6 frames off.
+# other one trains. Twelve epochs are no better: on seed 444 two of four were determined, one of
+# them 6 frames off.
 LAG_WINDOW, LAG_WINDOW_BACKWARDS, TRAIN_EVERY = WindowShape(25, 35), WindowShape(35, 25), 2
 LAG_TRAINING = Training(epochs=4, batch_size=256, learning_rate=1e-2)
 FRAME_RATE_HZ = 30.0
