@@ -29,7 +29,7 @@ class TestReadSteps:
         mask = "brain"
         causal = true
         warm_up_s = 30.0
-        motion = { channel = "calcium" }
+        motion = { channel = "calcium", rotation = true }
         bin = { pixels = 2, frames = 3 }
         dff = { baseline = "running", baseline_s = 20.0, percentile = 5.0 }
         blood = { method = "regression", fit_s = [0.0, 60.0] }
@@ -37,7 +37,7 @@ class TestReadSteps:
         """
         assert asked(tmp_path, text) == Steps(
             dark=100.0,
-            motion=Motion("calcium"),
+            motion=Motion("calcium", rotation=True),
             mask="brain",
             bins=Bins(2, 3),
             baseline=Baseline("running", 5.0, 20.0),

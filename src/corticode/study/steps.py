@@ -48,6 +48,7 @@ class MotionKeys(_Keys):
         description="On which channel it is estimated (the calcium channel where there is no "
         "other); none: frames are taken as they lie.",
     )
+    rotation: bool = Field(False, description="Frames are turned too, by small angles.")
 
 
 class BinKeys(_Keys):
@@ -176,7 +177,8 @@ def steps_of(keys: StepKeys, *, has_reference: bool) -> Steps:
         motion=Motion(
             "calcium"
             if keys.motion.channel == "reference" and not has_reference
-            else keys.motion.channel
+            else keys.motion.channel,
+            keys.motion.rotation,
         ),
         mask=keys.mask,
         bins=Bins(keys.bin.pixels, keys.bin.frames),

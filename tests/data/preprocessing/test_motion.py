@@ -148,3 +148,38 @@ class TestOddPixels:
 
     def test_vessels_are_not_odd(self):
         assert not odd_pixels(vessels(seed=13))[0].size
+
+
+class TestRotation:
+    def test_turns_are_found_and_undone(self):
+        rng = np.random.default_rng(5)
+        image = vessels(128, seed=6)
+        turns = np.radians(rng.uniform(-1, 1, 30))
+        walk = rng.normal(size=(30, 2))
+        # What puts a frame back, the other way round: the same motion seen from the image.
+        frames = move_frames(
+            np.repeat(image[None], 30, axis=0).astype(np.float32), np.c_[-walk, -turns]
+        )[:, 20:108, 20:108]
+        frames = rng.poisson(np.nan_to_num(frames, nan=1.0)).astype(np.float32)
+        template = register_template(frames, rotation=True)
+        found = template.turns(frames)
+        # Of turns of up to a degree; the halves of 88 pixels are 44 apart.
+        assert np.degrees(np.sqrt(np.mean((away(found) - away(turns)) ** 2))) < 0.12
+        shifts = template.find(frames)
+        spread = [
+            np.nanmean(one.std(axis=0)[16:-16, 16:-16])
+            for one in (move_frames(frames, shifts), move_frames(frames, np.c_[shifts, found]))
+        ]
+        assert spread[1] < 0.9 * spread[0]
+
+    def test_a_turn_by_hand(self):
+        """A quarter turn: what comes out at the right was at the bottom."""
+        frame = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
+        turned = move_frames(frame, np.array([[0, 0, np.pi / 2]]))
+        np.testing.assert_allclose(turned[0, 1, 1:], [4, 7], atol=1e-5)
+
+    def test_equal_without_a_turn(self):
+        frame = np.random.default_rng(0).normal(size=(1, 20, 24)).astype(np.float32)
+        plain = move_frames(frame, np.array([[0.3, -1.2]]))
+        turned = move_frames(frame, np.array([[0.3, -1.2, 1e-9]]))
+        np.testing.assert_allclose(turned, plain, atol=1e-5)

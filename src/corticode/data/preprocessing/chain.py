@@ -211,12 +211,14 @@ def binned_mask(mask: NDArray[np.bool_], bins: Bins) -> NDArray[np.bool_]:
 class MotionOf:
     """Shifts of a session's frames, found on a channel (empty: motion was left as it is).
 
-    `residual` is what a second look at some of the frames found once these were put back.
+    `residual` is what a second look at some of the frames found once these were put back; `turns`
+    are rotations in radians, 0 where none are looked for.
     """
 
     channel: str
     shifts: NDArray[np.float64]
     residual: NDArray[np.float64]
+    turns: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,8 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
     n_fit = raw.n_frames if not steps.causal else warm_up_frames(raw, steps) // per_bin
     lost = np.ones(raw.n_frames // per_bin, np.bool_)
     shape = raw.channels[CALCIUM].shape[1:]
-    motion = MotionOf(mover.channel, *np.full((2, raw.n_frames, 2), np.nan))
+    shifts_of_all, residual = np.full((2, raw.n_frames, 2), np.nan)
+    motion = MotionOf(mover.channel, shifts_of_all, residual, np.zeros(raw.n_frames))
     for rows in frame_blocks(raw.n_frames, shape[0] * shape[1], per_bin):
         frames = {name: raw.counts(name, rows) for name in raw.channels}
         for name, block in frames.items():
@@ -289,7 +292,8 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
                 brightness[name][rows] = block.mean(axis=(1, 2), dtype=np.float64)
         left_out = raw.left_out[rows]
         shifts, unfound = mover.shifts_of(frames)
-        motion.shifts[rows] = shifts
+        motion.shifts[rows] = shifts[:, :2]
+        motion.turns[rows] = shifts[:, 2] if shifts.shape[1] > 2 else 0
         again = slice(rows.start, min(rows.start + LOOKED_AGAIN, rows.stop))
         few = {name: block[:LOOKED_AGAIN] for name, block in frames.items()}
         motion.residual[again] = mover.left(few, shifts[:LOOKED_AGAIN], unfound[:LOOKED_AGAIN])
@@ -938,13 +942,19 @@ def mover_of(raw: RawSession, steps: Steps) -> Mover:
             f"frames have {n_rows} x {n_columns} pixels, and motion needs {SMALLEST_SIDE} x "
             f'{SMALLEST_SIDE} or more; give motion = {{ channel = "none" }}'
         )
+    rotation = steps.motion.rotation
+    if rotation and min(n_rows, n_columns) < 2 * SMALLEST_SIDE:
+        raise DataError(
+            f"frames have {n_rows} x {n_columns} pixels, and a rotation is seen in frames of "
+            f"{2 * SMALLEST_SIDE} x {2 * SMALLEST_SIDE} or more; leave rotation out of motion"
+        )
     n_fit = min(raw.n_frames, warm_up_frames(raw, steps)) if steps.causal else raw.n_frames
     usable = np.flatnonzero(~raw.left_out[:n_fit])
     if not usable.size:
         raise DataError("no frame can be used, so that there is no template for motion")
     chosen = usable[np.unique(np.linspace(0, usable.size - 1, TEMPLATE_FRAMES).astype(np.intp))]
     sample = np.concatenate([raw.counts(name, slice(k, k + 1)) for k in chosen])
-    return replace(still, channel=name, template=register_template(sample))
+    return replace(still, channel=name, template=register_template(sample, rotation=rotation))
 
 
 def _odd_shifts(raw: RawSession, found: FirstPass) -> list[Finding]:
@@ -1022,6 +1032,9 @@ def quality_of(
             "shift_left": float(np.sqrt(np.nanmean(np.sum(motion.residual**2, axis=1)))),
         }
         courses["shift"] = motion.shifts
+        if motion.turns.any():
+            numbers["turn_most"] = float(np.degrees(np.abs(motion.turns[used]).max()))
+            courses["turn"] = np.degrees(motion.turns)
     return Quality(numbers, images, courses, tuple(odd))
 
 

@@ -42,25 +42,58 @@ class MotionTemplate:
         where they are while the brain moves, so that they have no say.
     around
         (odd, neighbour): the pixels whose median stands for each of them.
+    halves
+        Templates of the left, right, upper and lower half, by which a rotation is seen; empty:
+        none is looked for.
     """
 
     template: Template
     mean: NDArray[np.float64]
     odd: NDArray[np.intp]
     around: NDArray[np.intp]
+    halves: tuple[Template, ...] = ()
 
     def find(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """How far each frame is shifted, rows and columns: (frame, 2); NaN for blank ones."""
         return find_shifts(repaired(frames, self.odd, self.around), self.template)
 
+    def turns(self, frames: NDArray[Any]) -> NDArray[np.float64]:
+        """How far each frame is turned, radians, (frame,): by what its halves are shifted apart.
 
-def register_template(sample: NDArray[Any]) -> MotionTemplate:
+        Above 0: what is right of the middle lies lower.
+        """
+        frames = repaired(frames, self.odd, self.around)
+        left, right, upper, lower = (
+            find_shifts(frames[:, rows, columns], one)
+            for one, (rows, columns) in zip(self.halves, _halves(frames.shape[1:]), strict=True)
+        )
+        n_rows, n_columns = frames.shape[1:]
+        by_rows = (right[:, 0] - left[:, 0]) / (n_columns / 2)
+        by_columns = (upper[:, 1] - lower[:, 1]) / (n_rows / 2)
+        return np.asarray((by_rows + by_columns) / 2)
+
+
+def _halves(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
+    """The left, right, upper and lower half of an image."""
+    row, column = shape[0] // 2, shape[1] // 2
+    whole = slice(None)
+    return [
+        (whole, slice(column)),
+        (whole, slice(column, None)),
+        (slice(row), whole),
+        (slice(row, None), whole),
+    ]
+
+
+def register_template(sample: NDArray[Any], *, rotation: bool = False) -> MotionTemplate:
     """The template of a session: of a sample of its frames, made anew once these were put back.
 
     Parameters
     ----------
     sample
         (frame, row, column), counts; NaN where there is no value.
+    rotation
+        Whether rotations are to be seen too; frames need 32 x 32 pixels for that.
 
     Raises
     ------
@@ -85,8 +118,10 @@ def register_template(sample: NDArray[Any]) -> MotionTemplate:
     moved = move_frames(sample[known].astype(np.float32), shifts[known])
     mean = _mean(moved)
     mean = np.where(np.isfinite(mean), mean, _mean(sample))
-    made = make_template(mean, [np.where(np.isfinite(moved), moved, mean)])
-    return MotionTemplate(made, mean, odd, around)
+    moved = np.where(np.isfinite(moved), moved, mean)
+    parts = [(slice(None), slice(None)), *(_halves(mean.shape) if rotation else ())]
+    made, *halves = (make_template(mean[part], [moved[:, *part]]) for part in parts)
+    return MotionTemplate(made, mean, odd, around, tuple(halves))
 
 
 def move_frames(
@@ -102,7 +137,8 @@ def move_frames(
     frames
         (frame, row, column); not changed.
     shifts
-        (frame, 2), rows and columns: how far the brain lies from the template.
+        (frame, 2), rows and columns: how far the brain lies from the template; or (frame, 3) with
+        how far it is turned about the middle of the frame, radians.
     transform
         3 x 3, from a pixel (column, row, 1) of what comes out to one of the template; None: the
         same pixels.
@@ -121,16 +157,23 @@ def move_frames(
     >>> move_frames(frames, np.array([[1.0, 0.0]]))[0].tolist()[:2]
     [[4.0, 5.0, 6.0, 7.0], [8.0, 9.0, 10.0, 11.0]]
     """
-    if transform is None:
-        return _shifted(frames, shifts)
+    turns = shifts[:, 2] if shifts.shape[1] > 2 else np.zeros(len(shifts))
+    if transform is None and not turns.any():
+        return _shifted(frames, shifts[:, :2])
     n_rows, n_columns = frames.shape[1:] if shape is None else shape
-    column, row = np.meshgrid(np.arange(n_columns), np.arange(n_rows))
-    x, y = (transform[k, 0] * column + transform[k, 1] * row + transform[k, 2] for k in range(2))
+    x, y = (axis.astype(np.float64) for axis in np.meshgrid(range(n_columns), range(n_rows)))
+    if transform is not None:
+        x, y = (transform[k, 0] * x + transform[k, 1] * y + transform[k, 2] for k in range(2))
+    middle_y, middle_x = ((side - 1) / 2 for side in frames.shape[1:])
+    x, y = x - middle_x, y - middle_y
     moved = np.empty((len(frames), n_rows, n_columns), np.float32)
-    for frame, shift, out in zip(frames, shifts, moved, strict=True):
-        scipy.ndimage.map_coordinates(
-            frame, (y + shift[0], x + shift[1]), out, order=1, cval=np.nan, prefilter=False
+    for frame, shift, turn, out in zip(frames, shifts, turns, moved, strict=True):
+        cosine, sine = np.cos(turn), np.sin(turn)
+        at = (
+            sine * x + cosine * y + (middle_y + shift[0]),
+            cosine * x - sine * y + (middle_x + shift[1]),
         )
+        scipy.ndimage.map_coordinates(frame, at, out, order=1, cval=np.nan, prefilter=False)
     return moved
 
 
@@ -188,12 +231,19 @@ class Mover:
     def shifts_of(
         self, frames: dict[str, NDArray[np.float32]]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """How far frames are shifted, (frame, 2), and which cannot be registered, (frame,)."""
+        """How far frames are shifted, and turned where that is asked, and which are lost.
+
+        (frame, 2) or (frame, 3) as `move_frames` takes it, and (frame,).
+        """
         n_frames = len(next(iter(frames.values())))
         if self.template is None:
             return np.zeros((n_frames, 2)), np.zeros(n_frames, np.bool_)
         shifts = self.template.find(frames[self.channel])
-        return shifts, unregistered(shifts, self.frame_shape)
+        lost = unregistered(shifts, self.frame_shape)
+        if self.template.halves:
+            turns = self.template.turns(frames[self.channel])
+            shifts = np.column_stack([shifts, np.nan_to_num(turns)])
+        return shifts, lost
 
     def move(
         self,

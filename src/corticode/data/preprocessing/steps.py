@@ -29,9 +29,12 @@ class Motion:
         The channel on which it is estimated: ``"reference"`` (the calcium channel where there is no
         other), since activity moves an estimate that is made on the calcium channel; ``"calcium"``;
         or ``"none"``: frames are taken as they lie.
+    rotation
+        Whether frames are turned too, about their middle, by a few degrees at most.
     """
 
     channel: str = "reference"
+    rotation: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("preprocess.motion channel", self.channel, CHANNELS)
@@ -230,7 +233,10 @@ STEPS: Mapping[str, Step] = {
         ),
         Step(
             "motion",
-            lambda steps: f"brain motion estimated on the {steps.motion.channel} channel",
+            lambda steps: (
+                f"brain motion estimated on the {steps.motion.channel} channel"
+                + (", with rotation" if steps.motion.rotation else "")
+            ),
             lambda steps: steps.motion.channel != "none",
             _of_fit,
             _span,
