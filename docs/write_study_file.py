@@ -96,6 +96,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("Top level", "", keys.StudyKeys, None),
     ("`[data]`", "data", keys.DataKeys, "data"),
     ("`[target]`, also in a condition", "target", keys.TargetKeys, "target"),
+    ("`exclude` in a `[target]`", "exclude", keys.ExcludeKeys, None),
     ("`[trials]`", "trials", keys.TrialKeys, None),
     ("`[folds]`", "folds", keys.FoldKeys, None),
     ("`[[condition]]`", "condition", keys.ConditionKeys, "condition"),

@@ -117,7 +117,7 @@ PENALTIES = (
             "absolute, hysteresis, minimum_bout_frames, minimum_bout_s, minimum_gap_frames, "
             "minimum_gap_s, exclude_transition_frames, exclude_transition_s, smooth_frames, "
             "smooth_s, on_frames, events, event_at, times_in, "
-            "label_after_frames, label_after_s)",
+            "label_after_frames, label_after_s, match, exclude)",
         ),
         ({"training": {"epochs": "30"}}, ', training: epochs = "30": a whole number is needed'),
         (

@@ -21,6 +21,8 @@ FLOAT32_SHARE = 1e-4
 HOW = ("sessions", "segments", "blocks", "frames", "trials")
 # What begins a trial in a signal: it rises from 0 to 1, or changes to another trial's number.
 EVENT_AT = ("rise", "change")
+# Of another signal: which of its frames get no target.
+EXCLUDED_AT = ("on", "onset", "offset", "steady")
 OF_TRIALS = ("events", "event_at", "times_in", "label_after_frames")
 # What has no meaning where one frame of a trial is asked for its label.
 CONTINUOUS = (
@@ -119,6 +121,51 @@ def covered_rows(
 
 
 @dataclass(frozen=True)
+class Exclude:
+    """Frames that get no target for what another signal does there.
+
+    Parameters
+    ----------
+    signal
+        Name of the signal.
+    above
+        It is on where it is above this, in its unit.
+    at
+        Which frames: ``"on"``, those on and `within_frames` around them; ``"onset"`` or
+        ``"offset"``, those `within_frames` before and after it goes on or off; ``"steady"``, those
+        on for longer than `within_frames`, so that onsets are left.
+    within_frames
+        Frames.
+
+    Raises
+    ------
+    StudyError
+        An unknown `at`, a negative length, or none where nothing would be left out.
+    """
+
+    signal: str
+    above: float = 0.5
+    at: str = "on"
+    within_frames: int = 0
+
+    def __post_init__(self) -> None:
+        if self.at not in EXCLUDED_AT:
+            raise StudyError(
+                f"target exclude at is {self.at!r}; it must be one of {', '.join(EXCLUDED_AT)}"
+            )
+        if not 0 <= self.within_frames <= MOST_FRAMES:
+            raise StudyError(
+                f"target exclude within_frames is {self.within_frames}; it must be 0 or more, and "
+                f"no session has more than {MOST_FRAMES:,} frames"
+            )
+        if self.at in ("onset", "offset") and not self.within_frames:
+            raise StudyError(
+                f"target exclude at = {self.at!r} leaves nothing out without a length; "
+                "give within_s"
+            )
+
+
+@dataclass(frozen=True)
 class Target:
     """What is to be decoded, and how it is made from a signal of the behaviour file.
 
@@ -164,6 +211,11 @@ class Target:
         `corticode.data.trials.TrialTimes`.
     label_after_frames
         A trial's label is what the signal holds so many frames after the event.
+    match
+        Another signal: of the frames with a target so many are kept that all classes have the same
+        distribution of it within each session (`corticode.data.chosen_frames.matched_frames`).
+    exclude
+        Frames that get no target for what another signal does; before `match`.
 
     Raises
     ------
@@ -186,6 +238,14 @@ class Target:
     event_at: str = "rise"
     times_in: str = "seconds"
     label_after_frames: int = 0
+    match: str | None = None
+    exclude: Exclude | None = None
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The other signals by which frames are chosen."""
+        named = (self.match, None if self.exclude is None else self.exclude.signal)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @property
     def frame_rule(self) -> str:
@@ -228,6 +288,7 @@ class Target:
             raise StudyError(f"target above is {self.above}; give a finite number")
         self._check_rule()
         self._check_trials()
+        self._check_match()
         if self.kind != "binary" or self.above is not None:
             return
         for name in ("absolute", "hysteresis", "smooth_frames"):
@@ -256,6 +317,20 @@ class Target:
                     "stretches of frames, and a trial has one label: leave it out"
                 )
 
+    def _check_match(self) -> None:
+        if self.match is None:
+            return
+        if self.kind == "value":
+            raise StudyError(
+                f"target match = {self.match!r} matches classes, and a target of kind 'value' has "
+                "none; leave match out"
+            )
+        if self.match == self.signal:
+            raise StudyError(
+                f"target match names {self.match!r}, which is what is decoded: classes of it share "
+                "no value; name another signal"
+            )
+
     def _check_rule(self) -> None:
         rule, signal = self.on_frames, self.signal
         if rule is None:
@@ -282,7 +357,9 @@ class Target:
 
 
 def without_trials(described: Mapping[str, Any]) -> dict[str, Any]:
-    """A target's fields by name, without those of trials where it has none: as before them.
+    """A target's fields by name, without those of trials, or of chosen frames, where it has none.
+
+    So targets without them are what they were before there were such fields.
 
     Examples
     --------
@@ -291,7 +368,8 @@ def without_trials(described: Mapping[str, Any]) -> dict[str, Any]:
     False
     """
     of_trials = () if described["events"] is not None else OF_TRIALS
-    return {name: value for name, value in described.items() if name not in of_trials}
+    unused = {name for name in ("match", "exclude") if described[name] is None}
+    return {k: v for k, v in described.items() if k not in of_trials and k not in unused}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from corticode.data.chosen_frames import choose_frames
 from corticode.data.clocks import is_same_rate
 from corticode.data.cues import WHOLE_SESSION_INPUTS, cue_session, without_cues
 from corticode.data.movies.normalise import (
@@ -305,7 +306,9 @@ def _cut_by_recipe(sessions: Sequence[Session] | PreparedSessions, recipe: Recip
         prepared = prepare_sessions(sessions, recipe.preprocessing)
     targets = None
     if all(recipe.target.signal in session.behavior for session in sessions):
-        targets = session_targets(prepared, recipe.target)
+        # Frames are chosen to train and to test; a new recording is predicted on all of them.
+        whole = replace(recipe.target, match=None, exclude=None)
+        targets = session_targets(prepared, whole)
     kept: NDArray[np.bool_] = np.asarray(recipe.kept_regions)
     windows = windows_of(prepared, recipe.target, targets, recipe.window, kept, input=recipe.input)
     if targets is None and recipe.target.events in prepared.behavior:
@@ -523,26 +526,20 @@ def session_targets(
         )
     names = [f"{a}/{s}" for a, s in zip(prepared.animals, prepared.sessions, strict=True)]
     rows = [prepared.rows(k) for k in range(prepared.n_sessions)]
-    signal, events = prepared.behavior[target.signal], prepared.behavior.get(str(target.events))
-    return _made(
-        [signal[own] for own in rows],
-        [None if events is None else events[own] for own in rows],
-        [prepared.segment[own] for own in rows],
-        names,
-        target,
-        classes,
-    )
+    signals = [{k: values[own] for k, values in prepared.behavior.items()} for own in rows]
+    return _made(signals, [prepared.segment[own] for own in rows], names, target, classes)
 
 
 def _made(
-    signals: Sequence[NDArray[Any]],
-    events: Sequence[NDArray[Any] | None],
+    behavior: Sequence[Mapping[str, NDArray[Any]]],
     segments: Sequence[NDArray[Any]],
     names: Sequence[str],
     target: Target,
     classes: Sequence[str] | None = None,
 ) -> list[TargetTrace]:
-    """The target of each session, its signals at hand; an error names the session."""
+    """The target of each session, its behaviour at hand; an error names the session."""
+    signals = [own[target.signal] for own in behavior]
+    events = [own.get(str(target.events)) for own in behavior]
     labels, made = [], []
     for signal, event, segment, name in zip(signals, events, segments, names, strict=True):
         with _naming(name):
@@ -559,7 +556,7 @@ def _made(
             f"trial, or {target.signal!r} holds nothing there; check both, and [trials] "
             "label_after_frames"
         )
-    return made
+    return choose_frames(made, target, behavior, segments, names)
 
 
 @contextmanager
@@ -579,8 +576,7 @@ def targets_of(sessions: Sequence[Session], target: Target) -> list[TargetTrace]
         The signal does not fit the kind of target.
     """
     return _made(
-        [session.behavior[target.signal] for session in sessions],
-        [session.behavior.get(str(target.events)) for session in sessions],
+        [session.behavior for session in sessions],
         [session.segment for session in sessions],
         [session.name for session in sessions],
         target,

@@ -19,7 +19,7 @@ from corticode.data.folds import Part
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.lookup import LIBRARY_ERRORS
-from corticode.data.targets import Target, is_lost_in_float32, without_trials
+from corticode.data.targets import Exclude, Target, is_lost_in_float32, without_trials
 from corticode.data.windows import Recipe, WindowShape
 from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
 from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
@@ -345,7 +345,7 @@ def _recipe(described: Mapping[str, Any]) -> Recipe:
         tuple(described["kept_regions"]),
         Preprocessing(**described["preprocessing"]),
         WindowShape(**described["window"]),
-        Target(**described["target"]),
+        _target(described["target"]),
         tuple(described["classes"]),
         described["frame_rate_hz"],
         described.get("input", "traces"),
@@ -353,6 +353,11 @@ def _recipe(described: Mapping[str, Any]) -> Recipe:
         PixelPreprocessing(**pixels) if pixels else None,
         (int(shape[0]), int(shape[1])) if shape else None,
     )
+
+
+def _target(described: Mapping[str, Any]) -> Target:
+    exclude = described.get("exclude")
+    return Target(**{**described, "exclude": None if exclude is None else Exclude(**exclude)})
 
 
 def _load_weights(network: ScaledNetwork, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,26 @@ def label_rule(target: Mapping[str, Any]) -> str:
         given = length(target, key, "_frames")
         if given:
             words.append(said.format(given))
-    return "; ".join(words)
+    return "; ".join([*words, *_chosen(target)])
+
+
+def _chosen(target: Mapping[str, Any]) -> Iterator[str]:
+    """Which frames are left out, or drawn."""
+    if exclude := target.get("exclude"):
+        reach = length(exclude, "within", "_frames")
+        around = f"within {reach} of " if reach else ""
+        state = f"“{exclude['signal']}” above {exclude.get('above', 0.5):g}"
+        where = {
+            "onset": f"{around}an onset of {state}",
+            "offset": f"{around}the end of {state}",
+            "steady": f"more than {reach or '0 frames'} after an onset of {state}",
+        }.get(exclude.get("at", "on"), f"{around}frames with {state}")
+        yield f"frames {where} have no label"
+    if target.get("match"):
+        yield (
+            f"frames are drawn so that within each session classes have the same distribution of "
+            f"“{target['match']}”"
+        )
 
 
 def _of_trial(target: Mapping[str, Any]) -> str:

@@ -585,11 +585,11 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         plan.findings += odd_about(study, content, one)
         for members, own_folds in one.groups:
             own = [
-                keys[k] | rules_key(sessions[k], (*study.signals, *condition.behavior))
+                keys[k] | rules_key(sessions[k], (*study.signals, *condition.beside))
                 for k in members
             ]
             their_sessions = [
-                _with_signals(sessions[k], (*study.signals, *condition.behavior)) for k in members
+                _with_signals(sessions[k], (*study.signals, *condition.beside)) for k in members
             ]
             recordings = [content.recordings[k] for k in members]
             stored = _stored_statistics(
@@ -1076,8 +1076,8 @@ def prepared_key(
     if condition.preprocessing.regress_out == "confounds":
         # What is decoded is a covariate of the cleaning.
         newer["target"] = without_trials(asdict(condition.target))
-    if condition.behavior:
-        newer["behavior"] = list(condition.behavior)
+    if condition.beside:
+        newer["behavior"] = list(condition.beside)
     return hash_of(
         {
             "recordings": list(recordings),

@@ -36,6 +36,11 @@ class Condition:
     train_groups: tuple[str, ...] | None = None
     test_groups: tuple[str, ...] | None = None
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Signals of the behaviour files that it reads beside what it decodes."""
+        return tuple(dict.fromkeys((*self.behavior, *self.target.beside)))
+
     def __post_init__(self) -> None:
         check_network(self.network, self.target.kind, self.input)
         if self.network.kind == "cnn" and self.window.n_frames != 1:

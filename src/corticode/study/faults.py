@@ -174,6 +174,7 @@ def unit_faults(raw: Mapping[str, Any], groups: Sequence[str]) -> Iterator[str]:
     tables = [(f"[{name}]", raw.get(name)) for name in ("target", "folds", "trials")]
     for condition in _named_conditions(raw):
         tables += [(f"condition {condition['name']!r}, {g}", condition.get(g)) for g in groups]
+    tables += [(f"{w}, exclude", t.get("exclude")) for w, t in tables if isinstance(t, Mapping)]
     for where, table in tables:
         given = set(table) if isinstance(table, Mapping) else set()
         for key in sorted(given):

@@ -95,6 +95,20 @@ class DataKeys(_Keys):
     )
 
 
+class ExcludeKeys(_Keys):
+    """Frames that get no target for what another signal of the behaviour files does there."""
+
+    signal: str = Field(description="An array or column of numbers of the behaviour files.")
+    above: float = Field(0.5, description="It is on where it is above this.")
+    at: Literal["on", "onset", "offset", "steady"] = Field(
+        "on",
+        description="Frames that are left out: where it is on and those around, those before and "
+        "after it goes on (or off), or those where it is on for longer: onsets are left.",
+    )
+    within_frames: int | None = Field(None, ge=0, description="How far around (frames).")
+    within_s: float | None = Field(None, ge=0, description="The same in seconds.")
+
+
 class TargetKeys(_Keys):
     """What is decoded."""
 
@@ -141,6 +155,17 @@ class TargetKeys(_Keys):
     times_in: Literal["seconds", "frames"] | None = Field(None, description="As under `[trials]`.")
     label_after_frames: int | None = Field(None, description="As under `[trials]`.")
     label_after_s: float | None = Field(None, description="The same in seconds.")
+    match: str | None = Field(
+        None,
+        description="Another signal of the behaviour files, `speed` say: frames are drawn so that "
+        "within each session every class has the same distribution of it (20 bins at its "
+        "quantiles); the others get no target.",
+    )
+    exclude: ExcludeKeys | None = Field(
+        None,
+        description="Frames that get no target, as `{ signal = 'licks', above = 0.5, within_s = 1 "
+        "}`; before `match`.",
+    )
 
 
 class TrialKeys(_Keys):

@@ -19,7 +19,7 @@ from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.arrays import ArrayLocation, parse_location
 from corticode.data.readers.lookup import is_file
-from corticode.data.targets import Target
+from corticode.data.targets import Exclude, Target
 from corticode.data.trials import TrialTimes
 from corticode.data.windows import WindowShape
 from corticode.decode.settings import LINEAR, Augment, Network, Training
@@ -158,8 +158,12 @@ class Study:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every behaviour signal that some condition is decoded from."""
-        return tuple(dict.fromkeys(name for c in self.conditions for name in c.behavior or ()))
+        """Every behaviour signal that some condition is decoded from, or chooses frames by."""
+        return tuple(
+            dict.fromkeys(
+                name for c in self.conditions for name in (*(c.behavior or ()), *_chosen_by(c))
+            )
+        )
 
     @property
     def all_signals(self) -> tuple[str, ...]:
@@ -172,11 +176,19 @@ class Study:
 
         What is decoded comes as its target asks, what is decoded from as the mean.
         """
-        rules = dict.fromkeys(self.columns, "mean") | {
-            str(c.target.signal): rule
-            for c in self.conditions
-            if c.target is not None and (rule := _rule_of(c.target)) is not None
-        }
+        # Of what excludes frames a short event must not fall between two of them.
+        excluding = [
+            c.target.exclude.signal for c in self.conditions if c.target and c.target.exclude
+        ]
+        rules = (
+            dict.fromkeys(self.columns, "mean")
+            | dict.fromkeys(excluding, "any")
+            | {
+                str(c.target.signal): rule
+                for c in self.conditions
+                if c.target is not None and (rule := _rule_of(c.target)) is not None
+            }
+        )
         if self.trials is not None:
             # A short event must not fall between two frames.
             rule = "any" if self.trials.event_at == "rise" else "middle"
@@ -321,6 +333,15 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         trials=keys.trials,
         trial_times=tuple(keys.trial_time),
     )
+
+
+def _chosen_by(keys: ConditionKeys) -> Iterator[str]:
+    """The signals by which a condition's frames are chosen."""
+    target = keys.target or TargetKeys()
+    if target.match is not None:
+        yield target.match
+    if target.exclude is not None:
+        yield target.exclude.signal
 
 
 def _with_preset(keys: StudyKeys) -> DataKeys:
@@ -1062,6 +1083,15 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
                 events=target.events,
                 event_at=target.event_at,
                 times_in=target.times_in,
+                match=target.match,
+                exclude=None
+                if target.exclude is None
+                else Exclude(
+                    **_given(
+                        **target.exclude.model_dump(include={"signal", "above", "at"}),
+                        within_frames=frames(target.exclude, "within"),
+                    )
+                ),
                 **{f"{name}_frames": frames(target, name) for name in lengths},
             )
         ),
@@ -1117,6 +1147,7 @@ def _lengths_of_no_frame(keys: ConditionKeys, frame_rate_hz: float | None) -> It
         (keys.window, ""),
         (keys.target, "_frames"),
         (keys.preprocess, "_frames"),
+        (keys.target and keys.target.exclude, "_frames"),
     ):
         for name, seconds in {} if group is None else group.model_dump(exclude_none=True).items():
             if name.endswith("_s") and seconds and not round(seconds * frame_rate_hz):
