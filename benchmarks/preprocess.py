@@ -6,13 +6,7 @@ the shift that is locked to running, against the planted truth (never by the est
 corrected it); and the same mice lying still, whose activity, blood and light alone move the
 estimate. ``chain``: one session of 18,000 frames of 128 x 128 pixels in two wavelengths, from a
 BigTIFF to a corrected movie and region traces by one core: time a pair of frames, and the largest
-memory that is the process's own (RssAnon). ``decode``: five mice with raw 470/405 movies of 64 x 64
-pixels; region traces as recorded and preprocessed, decoded by `linear-window` in mice that it never
-saw, and by how much running differs from rest (percent dF/F, mean size over regions and sessions).
-Of cohorts without any signal but what brain motion, or blood, carries of running little should be
-left; of a cohort with neural signal nothing should be lost. A decoder averages over regions and
-frames, so that a tenth of an artefact can be read as well as all of it. Cohort seeds were not used
-while developing.
+memory that is the process's own (RssAnon). Cohort seeds were not used while developing.
 """
 
 import resource
@@ -21,7 +15,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,21 +23,16 @@ from results_file import write_result
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
-from corticode.data.catalogue import Recording, read_catalogue
-from corticode.data.extraction import extract_catalogue
+from corticode.data.catalogue import Recording
 from corticode.data.preprocessing.motion import move_frames, register_template
 from corticode.data.preprocessing.steps import Blood, Steps
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.regions import RegionTable
-from corticode.data.session import read_session
-from corticode.run.execute import execute_study
 from corticode.run.preprocess import Wanted, preprocess_catalogue
-from corticode.simulate.cohort import simulate_cohort
 from corticode.simulate.dials import resolve_dials
 from corticode.simulate.movie import bad_pixels, movie_blocks, write_movie
 from corticode.simulate.optics import region_centres
 from corticode.simulate.session import SimulatedSession, simulate_mouse, simulate_session, stream
-from corticode.study.study import read_study
 
 SEEDS = (9101, 9202, 9303)
 SIDE, N_FRAMES = 128, 2400
@@ -211,84 +199,9 @@ def chain() -> Rows:
     return rows
 
 
-STUDY = """
-preset = "recommended"
-[data]
-catalogue = "sessions.csv"
-[target]
-signal = "runrest"
-[folds]
-only = ["test-m1_valid-m2", "test-m2_valid-m3", "test-m3_valid-m4", "test-m4_valid-m5",
-        "test-m5_valid-m1"]
-[[condition]]
-name = "linear"
-network = { kind = "linear-window" }
-"""
-COHORTS = {
-    "rigid motion alone, five times the usual": {
-        "signal": 0.0,
-        "motion": 5.0,
-        "haemodynamics": 0.0,
-        "defocus": 0.0,
-    },
-    "blood alone, three times the usual": {"signal": 0.0, "haemodynamics": 3.0} | STILL,
-    "neural signal, motion and blood": {},
-}
-
-
-def auc_of(folder: Path) -> str:
-    """AUC of the linear decoder in mice that it never saw: mean and range over the five."""
-    (folder / "study.toml").write_text(STUDY, encoding="utf-8")
-    summary = execute_study(read_study(folder / "study.toml"), folder / "run", n_workers=1)
-    scores = summary.animal_scores["value"]
-    sizes = []
-    for recording in read_catalogue(folder / "sessions.csv"):
-        session = read_session(replace(recording, movie=None, channels=()))
-        running = session.behavior["runrest"] == 1
-        traces = np.asarray(session.traces)
-        sizes.append(np.abs(traces[running].mean(axis=0) - traces[~running].mean(axis=0)).mean())
-    auc = f"{scores.mean():.3f} [{scores.min():.3f}, {scores.max():.3f}]"
-    return f"AUC {auc}; running - rest {np.mean(sizes):.3f} %"
-
-
-def decode() -> list[list[str]]:
-    """What a decoder reads before and after."""
-    rows = []
-    for seed in SEEDS[:1]:
-        for name, dials in COHORTS.items():
-            with tempfile.TemporaryDirectory() as place:
-                folder = Path(place)
-                simulate_cohort(
-                    folder / "mice", size="small", seed=seed, dials=dials, reference_channel=True
-                )
-                recordings = read_catalogue(folder / "mice" / "sessions.csv")
-                for animal in sorted({one.animal for one in recordings}):
-                    mouse = simulate_mouse(int(animal[1:]), 4, seed, resolve_dials(dials))
-                    image = np.zeros((64, 64), np.int16)
-                    at = np.moveaxis(np.indices(image.shape), 0, -1)
-                    for k, centre in enumerate(region_centres(mouse.anatomy.pose, 64)):
-                        image[np.hypot(*np.moveaxis(at - centre, -1, 0)) <= 2] = k + 1
-                    np.save(folder / f"{animal}.npy", image)
-                labels = ArrayLocation(folder / "{animal}.npy")
-                found = []
-                extract_catalogue(recordings, folder / "raw", labels=labels)
-                found.append(auc_of(folder / "raw"))
-                for steps in (Steps(blood=Blood("none")), Steps()):
-                    made = folder / steps.blood.method
-                    preprocess_catalogue(recordings, made, steps, Wanted("none", labels))
-                    found.append(auc_of(made))
-                rows.append([str(seed), name, *found])
-                print(rows[-1], flush=True)
-    return rows
-
-
 def main() -> None:
     """Measure one part, and write its table."""
     part = sys.argv[1] if len(sys.argv) > 1 else "motion"
-    if part == "decode":
-        heads = ["cohort seed", "simulated mice", "as recorded", "motion out", "motion, blood out"]
-        write_result("preprocess_decode_simulated", heads, decode())
-        return
     write_result(f"preprocess_{part}_simulated", HEADS, {"motion": motion, "chain": chain}[part]())
 
 

@@ -31,6 +31,7 @@ from .report.write import write_report as write_report
 from .run.check import check_study as check_study
 from .run.execute import run_study as run_study
 from .run.folder import Run as Run
+from .run.preprocess import preprocess as preprocess
 from .simulate.cohort import simulate_sessions as simulate_sessions
 
 __version__: str

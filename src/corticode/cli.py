@@ -374,35 +374,23 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     ] = "exclude",
 ) -> None:
     """Take dark level, brain motion, F0 and blood out of movies, in the order of the steps file."""
-    from corticode.data.catalogue import read_catalogue
-    from corticode.data.preprocessing.steps import describe
-    from corticode.data.readers.arrays import parse_location
-    from corticode.data.regions import read_regions
     from corticode.report.quality import write_quality
-    from corticode.run.preprocess import Wanted, preprocess_catalogue
-    from corticode.study.steps import read_steps
+    from corticode.run.preprocess import preprocess as preprocess_movies
 
-    recordings = read_catalogue(catalogue)
-    has_reference = all(
-        one.movie_reference is not None or "reference" in one.channels for one in recordings
-    )
-    asked = read_steps(steps, has_reference=has_reference)
-    _say(f"steps: {describe(asked)}")
-    summary = preprocess_catalogue(
-        recordings,
+    summary = preprocess_movies(
+        catalogue,
         destination,
-        asked,
-        Wanted(
-            movies,
-            None if labels is None else parse_location(labels, Path()),
-            None if regions is None else read_regions(regions),
-            radius,
-        ),
+        steps=steps,
+        labels=labels,
+        regions=regions,
+        radius_pixels=radius,
+        movies=movies,
         resynchronise=resynchronise,
         bad_frames=bad_frames,
         n_workers=workers,
         on_session=lambda name: _say(f"{name} done", err=True),
     )
+    _say(f"steps: {summary.steps}")
     _show_findings(list(summary.findings))
     if summary.n_kept:
         kept = "1 session was" if summary.n_kept == 1 else f"{summary.n_kept} sessions were"

@@ -21,7 +21,13 @@ from corticode.data.atlas.maps import (
     read_atlas,
     to_atlas_transform,
 )
-from corticode.data.catalogue import MOVIE_AXES, TRACES_AXES, Recording, write_catalogue
+from corticode.data.catalogue import (
+    MOVIE_AXES,
+    TRACES_AXES,
+    Recording,
+    read_catalogue,
+    write_catalogue,
+)
 from corticode.data.checks import Examined, check_choice, examine_all, with_bad_frames
 from corticode.data.clocks import frame_period
 from corticode.data.extraction import (
@@ -46,14 +52,16 @@ from corticode.data.preprocessing.steps import MOVIES, STEPS, Steps, describe
 from corticode.data.readers.arrays import (
     ArrayLocation,
     list_signals,
+    parse_location,
     read_array,
     read_signal,
 )
-from corticode.data.regions import RegionTable, regions_beside
+from corticode.data.regions import RegionTable, read_regions, regions_beside
 from corticode.data.session import Session, read_imaging, read_session
 from corticode.errors import CorticodeError, DataError, Finding, RunError, StudyError
 from corticode.run.folder import hash_of, slug
 from corticode.run.worker import machine_errors, start_worker
+from corticode.study.steps import read_steps
 
 # Sessions are made anew whenever this changes.
 FORMAT = 1
@@ -97,12 +105,15 @@ class Summary:
         What looks odd.
     n_made, n_kept
         Sessions made now, and those that an earlier call had made of the same files and steps.
+    steps
+        What was done, in words.
     """
 
     catalogue: Path
     findings: tuple[Finding, ...]
     n_made: int
     n_kept: int
+    steps: str
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,83 @@ class _Task:
     @property
     def state_path(self) -> Path:
         return self.folder / "quality" / f"{self.name}.json"
+
+
+def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
+    catalogue: Path | str,
+    destination: Path | str,
+    *,
+    steps: Steps | Path | str | None = None,
+    labels: str | None = None,
+    regions: Path | str | None = None,
+    radius_pixels: float = 4.0,
+    movies: str = "float16",
+    resynchronise: bool = False,
+    bad_frames: str = "exclude",
+    n_workers: int = 1,
+    on_session: Callable[[str], None] = lambda _: None,
+) -> Summary:
+    r"""Dark level, brain motion, F0 and blood taken out of the movies of a catalogue.
+
+    Parameters
+    ----------
+    catalogue
+        A sessions.csv.
+    destination
+        A new folder, or one that an earlier call made: that is gone on with.
+    steps
+        What is done, or a TOML file that says it; None: motion, mean F0, and blood by the heart
+        beat where every recording has a reference channel.
+    labels, regions, radius_pixels
+        An image of numbered regions and a region table, as files: traces are written too.
+    movies
+        ``"float16"`` or ``"float32"``: how movies are kept; ``"none"``: not at all.
+    resynchronise, bad_frames, n_workers, on_session
+        As in `preprocess_catalogue`.
+
+    Returns
+    -------
+    Summary
+        The new catalogue, what looks odd, and how many sessions were made.
+
+    Raises
+    ------
+    DataError, StudyError, RunError
+        As `preprocess_catalogue` and `corticode.study.steps.read_steps`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> image = 1000 + 300 * np.sin(np.arange(32) / 2)[:, None] * np.cos(np.arange(32) / 3)
+    >>> np.save(folder / "m1.npy", np.random.default_rng(0).poisson(image, (60, 32, 32)))
+    >>> _ = (folder / "sessions.csv").write_text("animal,session,movie\nm1,a,m1.npy\n")
+    >>> preprocess(folder / "sessions.csv", folder / "made").n_made
+    1
+    """
+    recordings = read_catalogue(catalogue)
+    if not isinstance(steps, Steps):
+        has_reference = all(
+            one.movie_reference is not None or REFERENCE in one.channels for one in recordings
+        )
+        path = None if steps is None else Path(steps)
+        steps = read_steps(path, has_reference=has_reference)
+    wanted = Wanted(
+        movies,
+        None if labels is None else parse_location(labels, Path()),
+        None if regions is None else read_regions(Path(regions)),
+        radius_pixels,
+    )
+    return preprocess_catalogue(
+        recordings,
+        Path(destination),
+        steps,
+        wanted,
+        resynchronise=resynchronise,
+        bad_frames=bad_frames,
+        n_workers=n_workers,
+        on_session=on_session,
+    )
 
 
 def preprocess_catalogue(
@@ -183,13 +271,13 @@ def preprocess_catalogue(
         else:
             on_session(task.recording.name)
     if faults:
-        listed = "\n".join(faults)
-        raise DataError(f"{listed}\nwhat was made of the other sessions is kept")
+        kept = "\nwhat was made of the other sessions is kept" if len(tasks) > len(faults) else ""
+        raise DataError("\n".join(faults) + kept)
     rows, findings = zip(*(_row(task) for task in tasks), strict=True)
     path = destination / "sessions.csv"
     write_catalogue(path, rows)
     told = tuple(finding for some in findings for finding in some)
-    return Summary(path, told, len(waiting), len(tasks) - len(waiting))
+    return Summary(path, told, len(waiting), len(tasks) - len(waiting), describe(steps))
 
 
 def _check_wanted(steps: Steps, wanted: Wanted) -> None:
