@@ -20,7 +20,8 @@ NEEDED = {
     "string_too_short": "it must not be empty",
     "bool_type": "true or false is needed",
     "list_type": "a list in [brackets] is needed",
-    "too_short": "at least one is needed",
+    "too_short": "at least {min_length} {are} needed",
+    "too_long": "no more than {max_length} may be given",
     "model_type": "a table is needed, as in {{ key = value }}",
     "greater_than_equal": "it must be {ge:g} or more",
     "greater_than": "it must be above {gt:g}",
@@ -324,7 +325,10 @@ def _wrong(
     elif detail["type"] == "model_type" and place[-1] == "network" and isinstance(value, str):
         needed = f"a table is needed, as in network = {{ kind = {shown} }}"
     else:
-        needed = NEEDED.get(detail["type"], _as_clause(detail["msg"])).format(**context)
+        is_one = context.get("min_length") == 1
+        words = context | {"are": "is" if is_one else "are"}
+        words |= {"min_length": "one"} if is_one else {}
+        needed = NEEDED.get(detail["type"], _as_clause(detail["msg"])).format(**words)
         if detail["type"] == "literal_error":
             needed += guess(str(value), str(context["expected"]).split("'"))
     return f"{_where(named, raw)}{named[-1]}{entry} = {shown}: {needed}"
