@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,23 @@ class TestRegions:
         _, printed, told = command_line(*arguments)
         assert "1 session was kept" in printed
         assert "done" not in told
+
+    def test_a_session_that_still_lies_apart_is_told(
+        self, command_line, movie, tmp_path, monkeypatch
+    ):
+        from corticode.report import atlas_overlay
+
+        def missed(images):
+            found, findings = register(images)
+            return replace(found, transforms=np.stack([np.eye(3)] * len(images))), findings
+
+        register = atlas_overlay.register_sessions
+        monkeypatch.setattr(atlas_overlay, "register_sessions", missed)
+        np.save(tmp_path / "other.npy", np.roll(np.load(movie), 5, axis=1))
+        _, _, told = command_line("regions", movie, "--landmarks", self.POINTS,
+                                  "--out", tmp_path / "atlas",
+                                  "--session", f"day2={tmp_path / 'other.npy'}")  # fmt: skip
+        assert "session 'day2': lies 5.0 pixels from the animal's first session" in told
 
     def test_another_session_is_laid_over_the_first(self, command_line, movie, tmp_path):
         """Its camera looked two rows higher and a column further left."""

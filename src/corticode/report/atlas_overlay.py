@@ -12,7 +12,7 @@ from corticode.data.atlas.alignment import Alignment, align, check_alignment, ch
 from corticode.data.atlas.files import write_alignment
 from corticode.data.atlas.landmarks import read_landmarks
 from corticode.data.atlas.maps import Atlas, find_regions, read_atlas
-from corticode.data.atlas.sessions import register_sessions
+from corticode.data.atlas.sessions import check_sessions, register_sessions
 from corticode.data.atlas.transforms import apply_transform
 from corticode.data.files import holds_files
 from corticode.data.regions import RegionTable
@@ -108,6 +108,9 @@ def _on_others(
     found, findings = register_sessions([image, *others.values()])
     names = ["", *others]
     findings = [replace(one, session=names[int(one.item) - 1], item="") for one in findings]
+    # Looked at once more when all are warped: what was missed lies apart.
+    _, apart = check_sessions([image, *others.values()], [*found.transforms], names)
+    findings += [replace(one, session=one.item, item="") for one in apart]
     moved = {}
     for k, name in enumerate(others, start=1):
         transform = found.transforms[k]
