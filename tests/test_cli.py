@@ -582,6 +582,7 @@ class TestOwnFilesAreSafe:
         assert "holds files and is no demonstration" in told
         assert self.unchanged(own_cohort) == before
 
+    @pytest.mark.study
     def test_an_edited_methods_text(self, own_run, command_line):
         path, beside = own_run.folder / "methods.md", own_run.folder / "methods.new.md"
         command_line("report", own_run.folder)

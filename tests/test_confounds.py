@@ -232,6 +232,7 @@ def beside_behavior(tmp_path_factory, run_inline):
     return folder
 
 
+@pytest.mark.study
 def test_behaviour_columns_are_a_block_of_confounds_of_any_target(beside_behavior):
     table = Run(beside_behavior / "run").read_table("confounds")
     assert table["confounds"].unique().tolist() == ["whisk, lick"]
@@ -254,6 +255,7 @@ def test_behaviour_columns_are_a_block_of_confounds_of_any_target(beside_behavio
     assert "decoding is not separable from them" in said
 
 
+@pytest.mark.study
 def test_columns_come_onto_frames_as_means_and_change_no_other_fit(
     beside_behavior, tmp_path, run_inline
 ):

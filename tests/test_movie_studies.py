@@ -208,6 +208,7 @@ n_orders = 2
 """
 
 
+@pytest.mark.study
 def test_squares_have_a_map_and_tell_what_they_took(finished, own_movies, run_inline, tmp_path):
     path = own_movies / "study.toml"
     path.write_text(path.read_text("utf-8") + CUT_OUT, "utf-8")

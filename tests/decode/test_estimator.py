@@ -25,7 +25,10 @@ def planted():
     "estimator",
     [
         RegionDecoder("linear-window"),
-        RegionDecoder("gru", units=8, epochs=20, batch_size=16, learning_rate=0.01),
+        pytest.param(
+            RegionDecoder("gru", units=8, epochs=20, batch_size=16, learning_rate=0.01),
+            marks=pytest.mark.study,
+        ),
     ],
     ids=["linear-window", "gru"],
 )
