@@ -45,7 +45,7 @@ class TestLimits:
     def test_a_good_session_has_nothing_red(self):
         page = page_of(GOOD)
         assert 'class="number bad"' not in page
-        assert "no limit is passed" in page
+        assert "nothing is beyond a limit" in page
 
     @pytest.mark.parametrize("title", FAULTS)
     def test_each_fault_is_red_and_says_what_to_do(self, title):
@@ -55,7 +55,7 @@ class TestLimits:
         warning = re.search(r'<p class="warning"><b>(.*?)</p>', page).group(1)
         assert title in warning and "m1/a" in warning and "m0/a" not in warning
         assert means[:40] in page
-        assert "1 of 2 sessions" in page
+        assert "1 of 2 sessions is beyond a limit" in page
 
     def test_every_column_that_can_be_red_is_tried(self):
         able = {one.title for one in COLUMNS if one.means} - {"frames"}
@@ -64,6 +64,10 @@ class TestLimits:
     def test_a_session_without_a_number_has_an_empty_cell(self):
         page = page_of(GOOD, {"n_frames": 100, "n_left_out": 0})
         assert page.count('<td class="number"></td>') == 9
+
+    def test_numbers_have_a_true_minus_and_nothing_has_no_sign(self):
+        page = page_of(GOOD | {"correlation_before": -0.001, "correlation_after": -0.21})
+        assert ">0.00<" in page and ">−0.21<" in page
 
 
 class TestWriteQuality:

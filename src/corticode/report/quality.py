@@ -288,11 +288,11 @@ def render_quality(name: str, sessions: list[Session], steps: list[tuple[str, st
 def _headline(n_sessions: int, red: list[dict[str, Any]]) -> str:
     sessions = "1 session" if n_sessions == 1 else f"{n_sessions} sessions"
     if not red:
-        return f"{sessions}: no limit is passed. Look at the pictures all the same."
+        return f"{sessions}: nothing is beyond a limit. Look at the pictures all the same."
     concerned = {name for one in red for name in one["sessions"]}
     return (
-        f"{len(concerned)} of {sessions} pass a limit. What each red cell means, and what to do, "
-        "stands below the table."
+        f"{len(concerned)} of {sessions} {'is' if len(concerned) == 1 else 'are'} beyond a limit. "
+        "What each red cell means, and what to do, stands below the table."
     )
 
 
@@ -300,8 +300,10 @@ def _cell(session: Session, column: Column) -> dict[str, Any]:
     value = column.value(session)
     if value is None or not np.isfinite(value):
         return {"shown": "", "is_bad": False}
-    shown = column.shown.format(value).replace("-", "−")
-    return {"shown": shown, "is_bad": column.is_bad(value)}
+    shown = column.shown.format(value)
+    if not shown.strip("-0.%"):
+        shown = shown.removeprefix("-")  # what rounds to nothing has no sign
+    return {"shown": shown.replace("-", "−"), "is_bad": column.is_bad(value)}
 
 
 def _steps_of(folder: Path) -> list[tuple[str, str]]:
