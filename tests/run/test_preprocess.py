@@ -12,7 +12,7 @@ from corticode.data.preprocessing.steps import Bins, Blood, Motion, Steps
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import read_session
 from corticode.errors import DataError, StudyError
-from corticode.run.preprocess import Wanted, preprocess_catalogue
+from corticode.run.preprocess import Wanted, preprocess, preprocess_catalogue
 
 STILL = Steps(motion=Motion("none"), blood=Blood("regression"))
 
@@ -195,6 +195,20 @@ class TestRefusals:
         (raw / "made" / "thesis.txt").write_text("mine")
         with pytest.raises(DataError, match="did not write"):
             made_of(raw)
+
+    def test_some_recordings_without_a_reference(self, raw):
+        table = pd.read_csv(raw / "sessions.csv")
+        np.save(raw / "1.npy", np.load(raw / "1.npy")[::2])
+        table.loc[1, "channels"] = None
+        table.to_csv(raw / "sessions.csv", index=False)
+        still = 'preprocess.motion.channel = "none"\n'
+        (raw / "steps.toml").write_text(still)
+        with pytest.raises(StudyError, match=r"1 of 2 recordings have no reference.*m1/a"):
+            preprocess(raw / "sessions.csv", raw / "made", steps=raw / "steps.toml")
+        assert not (raw / "made").exists()
+        (raw / "steps.toml").write_text(still + 'preprocess.blood.method = "none"\n')
+        made = preprocess(raw / "sessions.csv", raw / "made", steps=raw / "steps.toml")
+        assert made.n_made == 2
 
     def test_nothing_to_come_out(self, raw):
         with pytest.raises(StudyError, match="nothing would come out"):

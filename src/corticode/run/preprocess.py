@@ -38,6 +38,7 @@ from corticode.data.extraction import (
     read_label_image,
 )
 from corticode.data.files import fingerprint, holds_files, write_text, write_with
+from corticode.data.preprocessing.blood import VARIANTS
 from corticode.data.preprocessing.chain import (
     CALCIUM,
     REFERENCE,
@@ -58,7 +59,14 @@ from corticode.data.readers.arrays import (
 )
 from corticode.data.regions import RegionTable, read_regions, regions_beside
 from corticode.data.session import Session, read_imaging, read_session
-from corticode.errors import CorticodeError, DataError, Finding, RunError, StudyError
+from corticode.errors import (
+    CorticodeError,
+    DataError,
+    Finding,
+    RunError,
+    StudyError,
+    some,
+)
 from corticode.run.folder import hash_of, slug
 from corticode.run.worker import machine_errors, start_worker
 from corticode.study.steps import read_steps
@@ -66,6 +74,7 @@ from corticode.study.steps import read_steps
 # Sessions are made anew whenever this changes.
 FORMAT = 1
 STATE = "preprocess.json"
+SHOWN_NAMES = 5
 # Of the reference's frame behind its calcium frame, where they take turns, in frames of either.
 DELAYS: dict[tuple[str, ...], float] = {(CALCIUM, REFERENCE): 0.5, (REFERENCE, CALCIUM): -0.5}
 
@@ -188,11 +197,7 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     """
     recordings = read_catalogue(catalogue)
     if not isinstance(steps, Steps):
-        has_reference = all(
-            one.movie_reference is not None or REFERENCE in one.channels for one in recordings
-        )
-        path = None if steps is None else Path(steps)
-        steps = read_steps(path, has_reference=has_reference)
+        steps = _asked(None if steps is None else Path(steps), recordings)
     wanted = Wanted(
         movies,
         None if labels is None else parse_location(labels, Path()),
@@ -209,6 +214,25 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
         n_workers=n_workers,
         on_session=on_session,
     )
+
+
+def _asked(path: Path | None, recordings: Sequence[Recording]) -> Steps:
+    """The steps of a file; whether blood is taken out must be said where only some could be."""
+    without = [
+        one.name
+        for one in recordings
+        if one.movie_reference is None and REFERENCE not in one.channels
+    ]
+    is_mixed = 0 < len(without) < len(recordings)
+    steps = read_steps(path, has_reference=is_mixed or not without)
+    if is_mixed and VARIANTS[steps.blood.method].needs_reference:
+        raise StudyError(
+            f"{len(without)} of {len(recordings)} recordings have no reference channel "
+            f"({some(without, SHOWN_NAMES)}), by which blood is taken out of the others: a decoder "
+            "would be trained on both kinds. Take them out of the catalogue, or give "
+            'blood = { method = "none" } in [preprocess]'
+        )
+    return steps
 
 
 def preprocess_catalogue(

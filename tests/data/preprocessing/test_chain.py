@@ -224,6 +224,12 @@ class TestBadInput:
         with pytest.raises(DataError, match="seconds 100 to 200"):
             movie_of(made_raw(), steps, tmp_path)
 
+    def test_no_reference_for_a_method_that_needs_one(self, tmp_path):
+        raw = made_raw()
+        del raw.channels[REFERENCE]
+        with pytest.raises(StudyError, match="needs a reference channel"):
+            movie_of(raw, Steps(motion=STILL), tmp_path)
+
     def test_a_movie_of_dff(self, tmp_path):
         raw = made_raw()
         raw.channels[CALCIUM] = np.random.default_rng(0).normal(0, 0.02, (120, 20, 20))

@@ -25,6 +25,7 @@ from corticode.data.preprocessing.blood import (
     VARIANTS,
     BloodFit,
     blur_frames,
+    check_variant,
     correct_blood,
     finish_coefficients,
     fit_blood,
@@ -813,6 +814,13 @@ def check_raw(raw: RawSession, steps: Steps) -> None:
             continue
         frames = raw.channels[name][sample]
         check_dark(dark, np.asarray(frames.mean(axis=0, dtype=np.float64)))
+    rate_hz = None if raw.frame_rate_hz is None else raw.frame_rate_hz / steps.bins.frames
+    check_variant(
+        steps.blood.method,
+        has_reference=REFERENCE in raw.channels,
+        frame_rate_hz=rate_hz,
+        causal=steps.causal,
+    )
     if steps.atlas is not None and raw.onto is None:
         raise DataError(
             "preprocess.atlas asks for the atlas, and no transform is named; fill the catalogue's "
