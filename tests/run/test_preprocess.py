@@ -5,14 +5,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from scipy import ndimage
 
 from corticode.data.catalogue import read_catalogue
 from corticode.data.preprocessing.steps import Bins, Blood, Motion, Steps
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import read_session
-from corticode.errors import DataError, StudyError
-from corticode.run.preprocess import Wanted, preprocess, preprocess_catalogue
+from corticode.errors import DataError, RunError, StudyError
+from corticode.run.preprocess import LOCK, Wanted, preprocess, preprocess_catalogue
 
 STILL = Steps(motion=Motion("none"), blood=Blood("regression"))
 
@@ -188,8 +189,22 @@ class TestPreprocessCatalogue:
         assert not list((raw / "made").glob(".scratch*"))
         assert not (raw / "made" / "sessions.csv").exists()
 
+    def test_what_a_killed_call_left_is_removed(self, raw):
+        made_of(raw)
+        made = raw / "made"
+        (made / ".scratch-ab12").mkdir()
+        (made / ".scratch-ab12" / "calcium.npy").touch()
+        (made / "movies" / ".m0.npy.part").touch()
+        assert made_of(raw).n_kept == 2
+        assert not [*made.glob(".*"), *(made / "movies").glob(".*")]
+
 
 class TestRefusals:
+    def test_a_folder_that_another_call_writes_into(self, raw):
+        made_of(raw)
+        with FileLock(raw / "made" / LOCK), pytest.raises(RunError, match="is in use"):
+            made_of(raw)
+
     def test_a_folder_of_something_else(self, raw):
         (raw / "made").mkdir()
         (raw / "made" / "thesis.txt").write_text("mine")

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from corticode.data.alignment import read_times
@@ -42,6 +44,7 @@ from corticode.data.preprocessing.blood import VARIANTS
 from corticode.data.preprocessing.chain import (
     CALCIUM,
     REFERENCE,
+    SCRATCH,
     RawSession,
     Regions,
     bin_regions,
@@ -74,6 +77,7 @@ from corticode.study.steps import read_steps
 # Sessions are made anew whenever this changes.
 FORMAT = 1
 STATE = "preprocess.json"
+LOCK = ".preprocess.lock"
 SHOWN_NAMES = 5
 # Of the reference's frame behind its calcium frame, where they take turns, in frames of either.
 DELAYS: dict[tuple[str, ...], float] = {(CALCIUM, REFERENCE): 0.5, (REFERENCE, CALCIUM): -0.5}
@@ -277,31 +281,73 @@ def preprocess_catalogue(
     _check_wanted(steps, wanted)
     _check_destination(destination)
     looked = examine_all(recordings, resynchronise=resynchronise)
-    tasks = [
-        _task(one, looked[one.name], steps, wanted, bad_frames, destination) for one in recordings
-    ]
-    words = [
-        [row.name, row.words(steps), row.fitted_on(steps)]
-        for row in STEPS.values()
-        if row.is_used(steps)
-    ]
-    state = {"format": FORMAT, "steps": asdict(steps), "words": words}
-    write_text(destination / STATE, json.dumps(state, indent=1))
-    waiting = [task for task in tasks if not _is_done(task)]
-    faults = []
-    for task, fault in _run(waiting, n_workers):
-        if fault is not None:
-            faults.append(f"session {task.recording.name}: {fault}")
-        else:
-            on_session(task.recording.name)
-    if faults:
-        kept = "\nwhat was made of the other sessions is kept" if len(tasks) > len(faults) else ""
-        raise DataError("\n".join(faults) + kept)
-    rows, findings = zip(*(_row(task) for task in tasks), strict=True)
-    path = destination / "sessions.csv"
-    write_catalogue(path, rows)
-    told = tuple(finding for some in findings for finding in some)
-    return Summary(path, told, len(waiting), len(tasks) - len(waiting), describe(steps))
+    with _held(destination):
+        tasks = [
+            _task(one, looked[one.name], steps, wanted, bad_frames, destination)
+            for one in recordings
+        ]
+        words = [
+            [row.name, row.words(steps), row.fitted_on(steps)]
+            for row in STEPS.values()
+            if row.is_used(steps)
+        ]
+        state = {"format": FORMAT, "steps": asdict(steps), "words": words}
+        write_text(destination / STATE, json.dumps(state, indent=1))
+        waiting = [task for task in tasks if not _is_done(task)]
+        faults = []
+        for task, fault in _run(waiting, n_workers):
+            if fault is not None:
+                faults.append(f"session {task.recording.name}: {fault}")
+            else:
+                on_session(task.recording.name)
+        if faults:
+            kept = (
+                "\nwhat was made of the other sessions is kept" if len(tasks) > len(faults) else ""
+            )
+            raise DataError("\n".join(faults) + kept)
+        rows, findings = zip(*(_row(task) for task in tasks), strict=True)
+        path = destination / "sessions.csv"
+        write_catalogue(path, rows)
+        told = tuple(finding for some in findings for finding in some)
+        return Summary(path, told, len(waiting), len(tasks) - len(waiting), describe(steps))
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep the folder to oneself while the block lasts; what a killed call left is removed first.
+
+    Raises
+    ------
+    RunError
+        Another process writes into it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"{folder} is in use by another corticode preprocess; wait for its end, stop it, or "
+            "name another folder"
+        ) from error
+    except (OSError, NotImplementedError):
+        pass  # a file system that knows no locks
+    try:
+        if lock.is_locked:
+            for left in folder.glob(f"{SCRATCH}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            for left in (folder / "movies").glob(".*.part"):
+                left.unlink(missing_ok=True)
+        yield
+    finally:
+        if lock.is_locked:
+            lock.release()
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def _check_wanted(steps: Steps, wanted: Wanted) -> None:

@@ -54,6 +54,7 @@ CHECKED_FRAMES, CHECKED_CELLS = 60, 8
 # Frames of each block whose shift is looked for once more when they were put back.
 LOOKED_AGAIN = 4
 CALCIUM, REFERENCE = "calcium", "reference"
+SCRATCH = ".scratch-"
 IMAGES = ("before", "after")
 
 
@@ -124,7 +125,7 @@ def scratch(
     """Room for a session's frames, laid out by pixels; gone when the block ends."""
     n_pixels = shape[0] * shape[1]
     width = max(1, min(n_pixels, BAND_VALUES // max(1, n_frames)))
-    with TemporaryDirectory(dir=folder, prefix=".scratch-") as place:
+    with TemporaryDirectory(dir=folder, prefix=SCRATCH) as place:
         n_bands = -(-n_pixels // width)
         arrays: dict[str, NDArray[np.float32]] = {
             name: np.lib.format.open_memmap(
