@@ -1,6 +1,8 @@
 """A catalogue of raw movies through all steps: what comes out can be studied, and is kept."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -200,6 +202,17 @@ class TestPreprocessCatalogue:
 
 
 class TestRefusals:
+    def test_a_disk_without_room(self, raw, monkeypatch):
+        """A mapped file without room would end the process without a word."""
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(RunError, match=r"needs 0\.0 GB: No space left on device; free some"):
+            made_of(raw)
+        assert not list((raw / "made").glob("*/.*")) + list((raw / "made").glob(".*"))
+
     def test_a_folder_that_another_call_writes_into(self, raw):
         made_of(raw)
         with FileLock(raw / "made" / LOCK), pytest.raises(RunError, match="is in use"):

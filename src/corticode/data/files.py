@@ -4,6 +4,7 @@ A recording is read whole once. What came of it (its hash, say) is kept in the u
 beside the file's size, inode and times of change, and is believed while these are the same.
 """
 
+import errno
 import glob
 import hashlib
 import json
@@ -16,10 +17,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from corticode.errors import MissingDataError, RunError
 
@@ -105,6 +109,55 @@ def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Let `write` fill a binary file that then appears at `path`, whole or not at all."""
     with writing(path) as file:
         write(file)
+
+
+def new_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A new NPY file, mapped, whose room on the disk is taken at once.
+
+    Of a mapped file without room a full disk ends the process without a word.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is there.
+    dtype, shape
+        Of the array; it holds 0.
+
+    Raises
+    ------
+    RunError
+        The disk has no room for it, or cannot be written.
+
+    Examples
+    --------
+    >>> array = new_mapped(Path(tempfile.mkdtemp()) / "a.npy", "float32", (2, 3))
+    >>> array[0, 0] = 1
+    >>> array.sum()
+    np.float32(1.0)
+    """
+    try:
+        made: NDArray[Any] = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file, _unless_full():
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        n_bytes = prod(shape) * np.dtype(dtype).itemsize
+        raise RunError(
+            f"cannot write {path}, which needs {n_bytes / 1e9:.1f} GB: {error.strerror or error}; "
+            "free some space or choose another folder, then run the same command again"
+        ) from error
+    return made
+
+
+@contextmanager
+def _unless_full() -> Iterator[None]:
+    """Pass over what a file system cannot do, but not that it is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", None), errno.EFBIG):
+            raise
 
 
 @contextmanager

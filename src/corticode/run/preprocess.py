@@ -39,7 +39,7 @@ from corticode.data.extraction import (
     pixels_of_labels,
     read_label_image,
 )
-from corticode.data.files import fingerprint, holds_files, write_text, write_with
+from corticode.data.files import fingerprint, holds_files, new_mapped, write_text, write_with
 from corticode.data.preprocessing.blood import VARIANTS
 from corticode.data.preprocessing.chain import (
     CALCIUM,
@@ -637,11 +637,10 @@ def _movie_file(
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Counts can lie above what half floats hold.
-    dtype = np.dtype("float32" if task.steps.baseline is None else kind)
+    dtype = "float32" if task.steps.baseline is None else kind
 
     def room(shape: tuple[int, ...]) -> NDArray[Any]:
-        made: NDArray[Any] = np.lib.format.open_memmap(part, "w+", dtype, shape)
-        return made
+        return new_mapped(part, dtype, shape)
 
     try:
         yield room, name

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corticode.data.extraction import holds_whole_numbers, refuse_ratios
+from corticode.data.files import new_mapped
 from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
 from corticode.data.movies.motion import SMALLEST_SIDE
 from corticode.data.preprocessing import dff as dff_module
@@ -128,9 +129,7 @@ def scratch(
     with TemporaryDirectory(dir=folder, prefix=SCRATCH) as place:
         n_bands = -(-n_pixels // width)
         arrays: dict[str, NDArray[np.float32]] = {
-            name: np.lib.format.open_memmap(
-                Path(place) / f"{name}.npy", "w+", np.float32, (n_bands, n_frames, width)
-            )
+            name: new_mapped(Path(place) / f"{name}.npy", "float32", (n_bands, n_frames, width))
             for name in channels
         }
         yield Scratch(arrays, shape)
