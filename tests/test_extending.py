@@ -132,6 +132,7 @@ def other_package(copy, monkeypatch):
     settings.load_profile(profile)
 
 
+@pytest.mark.study
 def test_what_they_add_works(other_package):
     for diff in DIFFS:
         apply_diff(diff, other_package)

@@ -114,6 +114,7 @@ def test_a_plan_tries_movies_and_writes_nothing(movie_cohort):
     assert cost.disk_gb > 4 * 4 * 3e6 / 1e9
 
 
+@pytest.mark.study
 class TestRun:
     def test_conditions_of_traces_and_movies_stand_side_by_side(self, finished):
         scores = finished[0].read_table("animal_scores")
@@ -226,6 +227,7 @@ def test_squares_have_a_map_and_tell_what_they_took(finished, own_movies, run_in
     assert done["details"]["cnn_passes"] == pytest.approx(2 * 37 * 65, abs=2 * 65)
 
 
+@pytest.mark.study
 class TestPredict:
     def test_says_what_the_run_said(self, finished, movie_cohort):
         _, _, tasks = finished
