@@ -17,12 +17,12 @@ HEAD = """# The study file
 A study is one TOML file. It is read strictly: an unknown key is an error that guesses the intended
 one, and all faults are told at once. Paths are relative to the file. A condition is made from the
 preset's defaults, the study's `[target]`, the condition it is `like`, and its own keys, the later
-winning; `preprocess`, `window`, `training` and `target` merge key by key, `network` and `regions`
-are replaced whole. Any length in frames may be given in seconds instead; then the catalogue needs
-`frame_rate_hz`. Conditions with `input = "movie"` take the preset's defaults for movies, which the
-tables give after `cnn:` and, where windows of images differ, `cnn-gru, cnn-lstm:`; they must state
-`preprocess = { correction = ... }`. `regions = "all"` and `permute_labels = "none"` undo what
-`like` brought.
+winning; `preprocess`, `steps`, `window`, `training` and `target` merge key by key, `network` and
+`regions` are replaced whole. Any length in frames may be given in seconds instead; then the
+catalogue needs `frame_rate_hz`. Conditions with `input = "movie"` take the preset's defaults for
+movies, which the tables give after `cnn:` and, where windows of images differ, `cnn-gru,
+cnn-lstm:`; they must state `preprocess = { correction = ... }`, but in a study with `[preprocess]`.
+`regions = "all"` and `permute_labels = "none"` undo what `like` brought.
 
 This page is written by `make docs` from the model that reads the file; do not edit it.
 
@@ -95,6 +95,7 @@ TABLES = {"condition": "", "movie": "cnn", "movie-recurrent": "cnn-gru, cnn-lstm
 SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("Top level", "", keys.StudyKeys, None),
     ("`[data]`", "data", keys.DataKeys, "data"),
+    ("`[preprocess]`", "preprocess", steps.PreprocessedKeys, None),
     ("`[target]`, also in a condition", "target", keys.TargetKeys, "target"),
     ("`exclude` in a `[target]`", "exclude", keys.ExcludeKeys, None),
     ("`[trials]`", "trials", keys.TrialKeys, None),

@@ -173,12 +173,12 @@ def _simulate_like(study_path: Path, destination: Path, seed: int) -> None:
     import tomli_w
 
     from corticode.data.files import write_bytes, write_text
-    from corticode.run.tasks import read_files
+    from corticode.run.study_files import read_content
     from corticode.simulate.like import adapt_study, simulate_like
     from corticode.study.study import read_study
 
     study = read_study(study_path)
-    content = read_files(study)
+    content = read_content(study, on_preprocessed=_say_preprocessed).main
     _show_findings([finding for session in content.sessions for finding in session.findings])
     simulate_like(content.sessions, destination, seed)
     regions = None if study.regions_path is None else study.regions_path.name
@@ -416,7 +416,8 @@ def _check(study: str, catalogue: Path | None = None, *, with_sessions: bool = T
     from corticode.run.check import check_study, session_table
     from corticode.study.shipped import open_study
 
-    report = check_study(open_study(study, catalogue))
+    report = check_study(open_study(study, catalogue), on_preprocessed=_say_preprocessed)
+    _write_quality(report.preprocessed)
     _show_findings(report.findings)
     if with_sessions:
         for line in session_table(report.sessions, shutil.get_terminal_size().columns):
@@ -777,6 +778,7 @@ def _run_study(
                 executor=executor,
                 on_plan=on_plan,
                 on_progress=on_progress,
+                on_preprocessed=_say_preprocessed,
                 part=part,
             )
         if summary.animal_scores is not None:
@@ -793,6 +795,18 @@ def _run_study(
         )
 
 
+def _say_preprocessed(name: str) -> None:
+    _say(f"{name} preprocessed", err=True)
+
+
+def _write_quality(folders: Sequence[Path]) -> None:
+    """Write the page of each folder of preprocessed recordings, and say where it is."""
+    for folder in folders:
+        from corticode.report.quality import write_quality
+
+        _say(f"{write_quality(folder)} shows how good the preprocessed recordings are", err=True)
+
+
 @contextmanager
 def _progress(
     out: Path,
@@ -805,6 +819,7 @@ def _progress(
         from corticode.run.folder import Run, other_fits
 
         _show_findings([*plan.redone, *plan.findings])
+        _write_quality(plan.made)
         maps = f" and {len(plan.maps)} maps" if plan.maps else ""
         _say(f"{len(plan.tasks)} fits{maps}, {n_kept} of them finished before", err=True)
         if n_changed:

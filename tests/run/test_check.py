@@ -15,7 +15,8 @@ from corticode.errors import CorticodeWarning, DataError, StudyError
 from corticode.run.check import SessionFacts, check_study, session_table
 from corticode.run.fits import predict_recordings
 from corticode.run.folder import Run
-from corticode.run.tasks import lay_out, read_files
+from corticode.run.study_files import read_files
+from corticode.run.tasks import lay_out
 from corticode.study.study import read_study
 
 HZ, BEHAVIOR_HZ = 10, 200

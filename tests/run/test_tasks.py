@@ -16,12 +16,12 @@ from corticode.errors import DataError, MissingDataError, StudyError
 from corticode.run.check import check_study
 from corticode.run.folder import Run
 from corticode.run.maps import MapTask
+from corticode.run.study_files import read_files
 from corticode.run.tasks import (
     fit_key,
     groups_of,
     lay_out,
     make_folds,
-    read_files,
     recording_key,
     rules_of_target,
     wanted_maps,

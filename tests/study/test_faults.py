@@ -65,7 +65,7 @@ def test_none():
         ),
         (
             {"maps": [{}]},
-            "unknown key 'maps'; did you mean 'map'? (known: preset, data, target, "
+            "unknown key 'maps'; did you mean 'map'? (known: preset, data, preprocess, target, "
             "trials, folds, condition, map, confounds, trial_time, region_set, learning_curve, "
             "generalisation, cross_temporal, comparison)",
         ),

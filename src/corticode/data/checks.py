@@ -54,7 +54,7 @@ MOST_CLIPPED = 0.5
 EXTREME_SDS, MOST_EXTREMES = 50.0, 1e-4
 BAD_FRAMES = ("report", "exclude")
 # What was learnt of a movie is learnt anew whenever this changes.
-EXAMINED = "frames 2"
+EXAMINED = "frames 3"
 WORDS = {
     DARK: "{frames} of the movie {are} dark, less than half as bright as the frames around",
     SATURATED: "{frames} of the movie {are} saturated",

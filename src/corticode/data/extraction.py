@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from corticode.data.catalogue import TRACES_AXES, Recording, write_catalogue
 from corticode.data.checks import Examined, check_choice, examine_all, with_bad_frames
 from corticode.data.files import holds_files, write_text, write_with
+from corticode.data.movies.frames import LEAST_LEVEL_SDS, MOST_BELOW
 from corticode.data.movies.passes import frame_blocks
 from corticode.data.preprocess import moving_mean
 from corticode.data.readers.arrays import ArrayLocation, read_array
@@ -22,8 +23,7 @@ from corticode.errors import CorticodeError, DataError, Finding, StudyError, som
 
 BASELINES = ("mean", "percentile", "running", "none")
 # Of a movie's fluctuation over time, in its own SDs: counts lie tens of SDs above 0.
-LEAST_LEVEL_SDS, LEAST_FRAMES = 2.5, 30
-NEGATIVE_SHARE = 0.01
+LEAST_FRAMES = 30
 RATIO_LEVEL = 0.05
 RADIUS_PIXELS = 4.0
 
@@ -397,7 +397,7 @@ def refuse_ratios(
         # Of nearly all regions: one that is dark does not speak for the others.
         negative = float(np.nanpercentile(below, 10, method="lower"))
         low = float(np.nanmedian(level / np.maximum(spread, 1e-300)))
-    if negative <= NEGATIVE_SHARE and (whole or low >= LEAST_LEVEL_SDS):
+    if negative <= MOST_BELOW and (whole or low >= LEAST_LEVEL_SDS):
         return
     raise DataError(
         f"the movie looks like dF/F, not counts: its regions lie around {np.nanmedian(level):.2g}, "

@@ -286,6 +286,10 @@ def _recording(folder: Path, study: Mapping[str, Any], trace: SessionTrace) -> R
     named = study.get("data", {}).get("catalogue")
     if not isinstance(named, str):
         raise MissingDataError("study.toml, which names the catalogue of movies, is missing")
+    if dict(study.get("preprocess", {})).get("bin", {}).get("frames", 1) > 1:
+        raise MissingDataError(
+            "[preprocess] joined frames in time, which movies of the camera do not"
+        )
     for recording in read_catalogue(folder / named):
         if (recording.animal, recording.session) == (trace.animal, trace.session):
             return recording

@@ -1,6 +1,6 @@
 """What is wrong or odd in a study, found before anything is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +23,14 @@ from corticode.data.signals import has_value
 from corticode.data.targets import Target, TargetTrace
 from corticode.data.windows import targets_of
 from corticode.errors import LEFT_OUT, CorticodeError, Finding
+from corticode.run.study_files import StudyFiles, read_content
 from corticode.run.tasks import (
     Asked,
-    StudyFiles,
     ask,
     check_start_weights,
     examine_folds,
     mixed_up,
     odd_about,
-    read_files,
     with_weights,
 )
 from corticode.study.conditions import Condition
@@ -80,17 +79,21 @@ class CheckReport:
     """What is wrong with a study (faults) and what is odd (findings), before any fit.
 
     `sessions` and `facts` say what there is: each recording, the rules by which behaviour comes
-    onto frames, the folds of each condition.
+    onto frames, the folds of each condition. `preprocessed` are folders of corrected recordings.
     """
 
     faults: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
     sessions: list[SessionFacts] = field(default_factory=list)
+    preprocessed: tuple[Path, ...] = ()
 
 
 def check_study(
-    study: Study | Path | str | Mapping[str, Any], *, catalogue: Path | str | None = None
+    study: Study | Path | str | Mapping[str, Any],
+    *,
+    catalogue: Path | str | None = None,
+    on_preprocessed: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """What is wrong or odd in a study's data and folds, found without training.
 
@@ -101,6 +104,9 @@ def check_study(
     ----------
     study, catalogue
         As of `corticode.run.execute.run_study`.
+    on_preprocessed
+        Told each session that was preprocessed, where the study starts from raw movies: that is
+        done here where it is not done yet, and kept.
 
     Raises
     ------
@@ -117,46 +123,64 @@ def check_study(
     study = open_study(study, catalogue)
     report = CheckReport(findings=list(study.unused))
     try:
-        study = with_weights(study)
-        content = read_files(study)
+        content = read_content(with_weights(study), on_preprocessed=on_preprocessed)
     except CorticodeError as error:
         report.faults.append(str(error))
         return report
-    _describe(report, study, content)
-    report.findings += [finding for session in content.sessions for finding in session.findings]
-    prepared: dict[tuple[str, tuple[int, ...]], PreparedSessions] = {}
+    study = content.study
+    _describe(report, study, content.main)
+    report.preprocessed = content.made
+    report.findings += content.findings
+    report.findings += [f for view in content.views for one in view.sessions for f in one.findings]
+    prepared: dict[tuple[str, str, tuple[int, ...]], PreparedSessions] = {}
     asked_before: list[Asked] = []
     for keys in study.conditions:
         try:
-            asked = ask(study, content, keys)
+            view = content.by_condition[keys.name]
+            asked = ask(study, view, keys)
             asked_before.append(asked)
             condition, folds = asked.condition, asked.folds
             check_start_weights([condition])
-            report.findings += odd_about(study, content, asked)
+            report.findings += odd_about(study, view, asked)
             for members, own_folds in asked.groups:
-                own = [content.sessions[k] for k in members]
-                group = (_input_of(condition), tuple(members))
-                if condition.pixels is not None:
-                    if group not in prepared:
-                        prepared[group] = stand_in_movies(own, condition.pixels)
-                else:
-                    if condition.preprocessing.regress_out != "none":
-                        check_input(own, "traces+cues")
-                    own = stand_ins(own, condition.input, condition.behavior)
-                    check_together(own, condition.preprocessing)
-                    if group not in prepared:
-                        prepared[group] = prepare_sessions(own)
-                report.findings += prepared[group].findings
-                found = examine_folds(prepared[group], condition, own_folds, content.table)
-                report.findings += found
-                report.faults += _no_fold_left(prepared[group], condition, own_folds, found)
+                _examine_group(report, prepared, view, condition, members, own_folds)
             report.facts.append(f"{condition.name}: {len(folds)} fold{'s' * (len(folds) != 1)}")
         except CorticodeError as error:
             report.faults.append(str(error))
-    report.findings[:0] = [*study.left_out, *mixed_up(study, content, asked_before)]
+    report.findings[:0] = [*study.left_out, *mixed_up(content, asked_before)]
     report.faults = list(dict.fromkeys(report.faults))
     report.findings = list(dict.fromkeys(report.findings))
     return report
+
+
+def _examine_group(
+    report: CheckReport,
+    prepared: dict[tuple[str, str, tuple[int, ...]], PreparedSessions],
+    view: StudyFiles,
+    condition: Condition,
+    members: Sequence[int],
+    folds: Sequence[Fold],
+) -> None:
+    """Cut the windows of sessions that are decoded together; what is odd goes into the report.
+
+    Stand-ins of prepared sessions are made once for all conditions of an input, in `prepared`.
+    """
+    own = [view.sessions[k] for k in members]
+    group = (view.view, _input_of(condition), tuple(members))
+    if condition.pixels is not None:
+        if group not in prepared:
+            prepared[group] = stand_in_movies(own, condition.pixels)
+    else:
+        if condition.preprocessing.regress_out != "none":
+            check_input(own, "traces+cues")
+        own = stand_ins(own, condition.input, condition.behavior)
+        check_together(own, condition.preprocessing)
+        if group not in prepared:
+            prepared[group] = prepare_sessions(own)
+    report.findings += prepared[group].findings
+    found = examine_folds(prepared[group], condition, folds, view.table)
+    report.findings += found
+    report.faults += _no_fold_left(prepared[group], condition, folds, found)
 
 
 def _input_of(condition: Condition) -> str:

@@ -185,6 +185,7 @@ def execute_study(  # noqa: PLR0913  where it runs, and who is told
     executor: Executor | None = None,
     on_plan: Callable[[Plan, int, int], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_preprocessed: Callable[[str], None] = lambda _: None,
     part: tuple[int, int] | None = None,
 ) -> RunSummary:
     """Every fit and map of a study, and the run folder's tables.
@@ -211,6 +212,8 @@ def execute_study(  # noqa: PLR0913  where it runs, and who is told
         Told the plan, and how many fits and maps are kept and redone, before the first.
     on_progress
         Told after each fit or map.
+    on_preprocessed
+        Told each session that was preprocessed, where the study starts from raw movies.
     part
         Which part of the fits and maps to do, from 1, and of how many; None: all of them.
 
@@ -226,7 +229,15 @@ def execute_study(  # noqa: PLR0913  where it runs, and who is told
     turn = nullcontext if part is None else partial(hold_between_parts, folder)
     with held:
         with turn():
-            work = _begin(study, run, n_seeds, device, part, on_plan)
+            plan = lay_out(
+                with_weights(study),
+                run,
+                n_seeds=n_seeds,
+                device=device,
+                n_workers=n_workers,
+                on_preprocessed=on_preprocessed,
+            )
+            work = _begin(study, plan, run, n_seeds, device, part, on_plan)
         for k, found in _run_tasks(
             work.tasks, work.waiting, n_workers, executor, len(work.results), on_progress
         ):
@@ -268,14 +279,14 @@ class _Work:
 
 def _begin(
     study: Study,
+    plan: Plan,
     run: Run,
     n_seeds: int,
     device: str,
     part: tuple[int, int] | None,
     on_plan: Callable[[Plan, int, int], None] | None,
 ) -> _Work:
-    """Lay a study out, say so, and write what it is made with."""
-    plan = lay_out(with_weights(study), run, n_seeds=n_seeds, device=device)
+    """Say what was laid out, and write what it is made with."""
     tasks: list[Task] = [*plan.tasks, *plan.maps]
     check_lengths(task.folder for task in tasks)
     if part is not None:
@@ -288,6 +299,9 @@ def _begin(
     work = _Work(plan, tasks, kept, n_changed, part is not None)
     if on_plan is not None:
         on_plan(plan if part is None else _part_of(plan, tasks), len(kept), n_changed)
+    # With conditions that are left out here, since another machine may have their weights.
+    settled = {keys.name: keys for keys in plan.conditions}
+    study = replace(study, conditions=tuple(settled.get(c.name, c) for c in study.conditions))
     write_text(run.study_path, write_resolved(study, run.folder))
     content = provenance(
         plan.content.recordings,

@@ -33,7 +33,8 @@ from corticode.evaluate.intervals import FORMULA, detectable_difference, smalles
 from corticode.evaluate.nulls import LEVEL, N_DRAWS, smallest_p
 from corticode.run.fits import condition_windows, has_one_class
 from corticode.run.maps import judged_every
-from corticode.run.tasks import ask, judged_sets, read_files, wanted_maps, with_weights
+from corticode.run.study_files import StudyFiles, read_content
+from corticode.run.tasks import ask_all, judged_sets, wanted_maps, with_weights
 from corticode.study.conditions import Condition
 from corticode.study.study import Study
 
@@ -342,20 +343,20 @@ def plan_study(
     CorticodeError
         Recordings, folds or conditions cannot be used, or no fold can be fitted.
     """
-    study = with_weights(study)
-    content = read_files(study)
+    content = read_content(with_weights(study))
+    study, main = content.study, content.main
     found = _Found()
-    for keys in study.conditions:
-        asked = ask(study, content, keys)
+    for asked in ask_all(content):
+        view = content.by_condition[asked.condition.name]
         for members, own_folds in asked.groups:
-            own = [content.sessions[k] for k in members]
-            _gather(found, asked.condition, own, own_folds, content.table)
+            own = [view.sessions[k] for k in members]
+            _gather(found, asked.condition, own, own_folds, view)
     if not found.counted:
         raise StudyError("no fold can be fitted; 'corticode check' says why")
     # Once all conditions are known to be possible: this takes the longest.
     for kind, one in found.tried.items():
         found.speeds[kind] = measure_speed(
-            one.sessions, one.prepared, one.condition, table=content.table, device=device
+            one.sessions, one.prepared, one.condition, table=main.table, device=device
         )
     kinds = tuple(_cost_by_kind(found, n_seeds))
     # Region sets have a note of their own.
@@ -365,7 +366,7 @@ def plan_study(
     }
     return StudyCost(
         n_conditions=len(study.conditions),
-        n_sessions=len(content.sessions),
+        n_sessions=len(main.sessions),
         n_fits=len(found.counted) * n_seeds,
         n_distinct=len({_training_of(one) for one in found.counted}) * n_seeds,
         n_maps=sum(len(wanted.get(one.condition.name, [])) for one in found.counted) * n_seeds,
@@ -376,11 +377,11 @@ def plan_study(
         memory_gb=_peak_gb(),
         notes=(
             *(f"{str(one)[:1].upper()}{str(one)[1:]}." for one in study.left_out),
-            *_unpacked_note(content.sessions),
+            *_unpacked_note(main.sessions),
             *_notes(found.counted, is_sd_given=sd is not None),
             *_judging_notes(study, found, n_seeds),
         ),
-        **_power(study, found.counted, content.sessions, sd),
+        **_power(study, found.counted, main.sessions, sd),
     )
 
 
@@ -389,13 +390,13 @@ def _gather(
     named: Condition,
     own: Sequence[Session],
     folds: Sequence[Fold],
-    table: RegionTable | None,
+    view: StudyFiles,
 ) -> None:
     """Count the windows of a condition's folds, and keep what its kind can be tried on."""
     # Labels in another order, or values after preprocessing, change no count and no time.
     condition = replace(named, permute_labels=None)
     names = tuple(session.name for session in own)
-    group = (condition.input, condition.behavior, condition.pixels, names)
+    group = (view.view, condition.input, condition.behavior, condition.pixels, names)
     if group not in found.prepared:
         found.prepared[group] = (
             prepare_sessions(stand_ins(own, condition.input, condition.behavior))
@@ -403,7 +404,7 @@ def _gather(
             else stand_in_movies(own, condition.pixels)
         )
     prepared = found.prepared[group]
-    windows = condition_windows(prepared, condition, table=table)
+    windows = condition_windows(prepared, condition, table=view.table)
     n_before = len(found.counted)
     for fold in folds:
         try:

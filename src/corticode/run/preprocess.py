@@ -201,7 +201,8 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     """
     recordings = read_catalogue(catalogue)
     if not isinstance(steps, Steps):
-        steps = _asked(None if steps is None else Path(steps), recordings)
+        path = None if steps is None else Path(steps)
+        steps = steps_for(lambda has: read_steps(path, has_reference=has), recordings)
     wanted = Wanted(
         movies,
         None if labels is None else parse_location(labels, Path()),
@@ -220,15 +221,28 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     )
 
 
-def _asked(path: Path | None, recordings: Sequence[Recording]) -> Steps:
-    """The steps of a file; whether blood is taken out must be said where only some could be."""
+def steps_for(asked: Callable[[bool], Steps], recordings: Sequence[Recording]) -> Steps:
+    """Steps for recordings with or without a reference channel.
+
+    Parameters
+    ----------
+    asked
+        The steps, told whether there is a reference channel.
+    recordings
+        What they are for.
+
+    Raises
+    ------
+    StudyError
+        Blood would be taken out of some of them alone.
+    """
     without = [
         one.name
         for one in recordings
         if one.movie_reference is None and REFERENCE not in one.channels
     ]
     is_mixed = 0 < len(without) < len(recordings)
-    steps = read_steps(path, has_reference=is_mixed or not without)
+    steps = asked(is_mixed or not without)
     if is_mixed and VARIANTS[steps.blood.method].needs_reference:
         raise StudyError(
             f"{len(without)} of {len(recordings)} recordings have no reference channel "

@@ -6,18 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corticode.data.catalogue import Recording, files_of, read_catalogue
-from corticode.data.checks import read_all
+from corticode.data.catalogue import Recording, files_of
 from corticode.data.confounds import check_columns, without_confounds
 from corticode.data.cues import cue_sessions, without_cues
-from corticode.data.extraction import pixels_of_labels, read_label_image
 from corticode.data.files import (
     SMALL_BYTES,
     fingerprint,
@@ -35,11 +32,9 @@ from corticode.data.folds import (
     with_less_training,
 )
 from corticode.data.leaks import (
-    Twice,
     alike_names,
     find_leaks,
     same_behavior,
-    same_recordings,
     target_among_regions,
 )
 from corticode.data.movies.motion import odd_pixels_of
@@ -55,7 +50,7 @@ from corticode.data.prepared import (
     store_sessions,
 )
 from corticode.data.preprocess import Preprocessing
-from corticode.data.regions import RegionTable, read_regions
+from corticode.data.regions import RegionTable
 from corticode.data.session import Session
 from corticode.data.targets import Target, event_frames, is_wide, without_trials
 from corticode.data.trials import TrialTimes
@@ -77,6 +72,7 @@ from corticode.explain.settings import KINDS, OCCLUSION, MapSettings, Selection
 from corticode.run.fits import FitTask, condition_windows, fold_findings, shortened_sessions
 from corticode.run.folder import Run, hash_of, known_by_samples, older_fits
 from corticode.run.maps import MapTask
+from corticode.run.study_files import StudyContent, StudyFiles, read_content
 from corticode.simulate.cohort import is_simulated
 from corticode.study.conditions import Condition
 from corticode.study.keys import (
@@ -273,33 +269,6 @@ def selection_leaks(condition: Condition) -> list[Finding]:
 
 
 @dataclass(frozen=True)
-class StudyFiles:
-    """What a study's files hold.
-
-    Parameters
-    ----------
-    recordings, sessions
-        The catalogue's rows and what they name, in the same order.
-    table
-        The study's region table, if it names one.
-    """
-
-    recordings: list[Recording]
-    sessions: list[Session]
-    table: RegionTable | None
-
-    @property
-    def frame_rate_hz(self) -> float | None:
-        """The frame rate of all sessions."""
-        return self.sessions[0].frame_rate_hz
-
-    @cached_property
-    def recorded_twice(self) -> tuple[Twice, ...]:
-        """Pairs of sessions that are one recording, found once."""
-        return tuple(same_recordings(self.sessions))
-
-
-@dataclass(frozen=True)
 class Asked:
     """What a study asks of one condition.
 
@@ -347,9 +316,12 @@ class KnownContent:
 class Plan:
     """The fits and maps of a study and what was found while they were laid out.
 
-    `redone` says which finished fits and maps of an earlier call are damaged.
+    `conditions` say what recordings settled; `made` are folders of preprocessed
+    recordings; `redone` says which finished fits and maps of an earlier call are damaged.
     """
 
+    conditions: Sequence[ConditionKeys] = ()
+    made: tuple[Path, ...] = ()
     tasks: list[FitTask] = field(default_factory=list)
     maps: list[MapTask] = field(default_factory=list)
     confounds: tuple[ConfoundKeys, ...] = ()
@@ -364,48 +336,6 @@ class Plan:
     redone: list[Finding] = field(default_factory=list)
     content: KnownContent = field(default_factory=KnownContent)
     is_simulated: bool = False
-
-
-def read_files(study: Study, *, examine: bool = True) -> StudyFiles:
-    """Everything that a study's catalogue names, read and checked, all faults at once.
-
-    Parameters
-    ----------
-    study
-        The study.
-    examine
-        Whether movies are read, and every frame of them looked at, see
-        `corticode.data.checks.read_all`; else those of recordings with traces are not opened.
-
-    Raises
-    ------
-    MissingDataError, DataError
-        The catalogue or sessions cannot be used as they are.
-    """
-    recordings = read_catalogue(study.catalogue_path)
-    table = None if study.regions_path is None else read_regions(study.regions_path)
-    if study.region_image is not None:
-        pixels_of_labels(read_label_image(study.region_image))
-    sessions = read_all(
-        recordings if examine else [_traces_alone(recording) for recording in recordings],
-        signals=study.all_signals,
-        trim_frames=study.data.trim_frames,
-        resample_hz=study.data.resample_hz,
-        regions=None if table is None else table.names,
-        on_frames=study.on_frames,
-        examine=examine,
-        resynchronise=study.data.resynchronise,
-        bad_frames=study.data.bad_frames or "report",
-        trials=study.events,
-    )
-    return StudyFiles(recordings, sessions, table)
-
-
-def _traces_alone(recording: Recording) -> Recording:
-    """A recording without its movies, where it has traces."""
-    if recording.traces is None:
-        return recording
-    return replace(recording, movie=None, movie_reference=None, channels=())
 
 
 def with_weights(study: Study) -> Study:
@@ -505,64 +435,84 @@ def _rule_of_no_clock(study: Study, sessions: Sequence[Session], target: Target)
     return [Finding("key", reason, item="target.on_frames")]
 
 
-def mixed_up(study: Study, content: StudyFiles, asked: Sequence[Asked]) -> list[Finding]:
+def ask_all(content: StudyContent) -> list[Asked]:
+    """What is asked of every condition of a study, see `ask`."""
+    study = content.study
+    return [ask(study, content.by_condition[keys.name], keys) for keys in study.conditions]
+
+
+def mixed_up(content: StudyContent, asked: Sequence[Asked]) -> list[Finding]:
     """What looks like a slip of the catalogue: names, one behaviour twice, a target as region.
 
     Parameters
     ----------
-    study, content
-        The study and what its files hold.
+    content
+        A study and what its files hold.
     asked
         Its conditions; of those that decode traces, each target is looked for among the regions.
     """
-    sessions = content.sessions
-    targets = dict.fromkeys(
-        one.condition.target for one in asked if one.condition.input in ("traces", "traces+cues")
-    )
-    findings = alike_names(content.recordings)
-    findings += same_behavior(sessions, study.signals, but_for=content.recorded_twice)
-    for target in targets:
-        with suppress(CorticodeError):  # what is wrong with it is said where windows are cut
-            traces = targets_of(sessions, target)
-            findings += target_among_regions(sessions, traces, target.signal)
-    return findings
+    main = content.main
+    findings = alike_names(main.recordings)
+    findings += same_behavior(main.sessions, content.study.signals, but_for=main.recorded_twice)
+    of_traces = [one for one in asked if one.condition.input in ("traces", "traces+cues")]
+    for view in content.views:
+        own = [one for one in of_traces if content.by_condition[one.condition.name] is view]
+        for target in dict.fromkeys(one.condition.target for one in own):
+            with suppress(CorticodeError):  # what is wrong with it is said where windows are cut
+                traces = targets_of(view.sessions, target)
+                findings += target_among_regions(view.sessions, traces, target.signal)
+    return list(dict.fromkeys(findings))
 
 
-def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") -> Plan:
+def lay_out(
+    study: Study,
+    run: Run,
+    *,
+    n_seeds: int = 1,
+    device: str = "cpu",
+    n_workers: int = 1,
+    on_preprocessed: Callable[[str], None] = lambda _: None,
+) -> Plan:
     """Read the recordings, prepare them where that is not done, and list the fits.
+
+    Parameters
+    ----------
+    study, run, n_seeds, device
+        What is fitted, where it goes, how often, and on what.
+    n_workers, on_preprocessed
+        As of `corticode.run.study_files.read_content`.
 
     Raises
     ------
     CorticodeError
         Whatever is wrong with recordings, folds or conditions, before anything is trained.
     """
-    content = read_files(study, examine=any(map(reads_movies, study.conditions)))
-    sessions = content.sessions
-    files = fingerprints(path for one in content.recordings for path in files_of(one))
-    known, changed = as_known_before(run, content.recordings, files)
-    bare = [
-        recording_key(recording, lambda path: known.get(files[path], files[path]))
-        for recording in content.recordings
-    ]
-    rules_of = [
-        rules_key(session, study.signals)
-        | frames_key(session)
-        | trials_key(recording, study.events, files)
-        for session, recording in zip(sessions, content.recordings, strict=True)
-    ]
-    keys = [key | rules for key, rules in zip(bare, rules_of, strict=True)]
+    content = read_content(
+        study,
+        examine=any(map(reads_movies, study.conditions)),
+        n_workers=n_workers,
+        on_preprocessed=on_preprocessed,
+    )
+    study, main = content.study, content.main
+    rows = [row for view in content.views for row in view.recordings]
+    files = fingerprints(path for row in rows for path in files_of(row))
+    known, changed = as_known_before(run, rows, files)
+    views = {view.view: _identified(view, study, files, known) for view in content.views}
+    rules_of = views[main.view].rules
 
     def hashes_by(known_by: Callable[[Path], str]) -> dict[str, str]:
-        rows = zip(content.recordings, rules_of, strict=True)
-        return {one.name: hash_of(recording_key(one, known_by) | rules) for one, rules in rows}
+        named = zip(main.recordings, rules_of, strict=True)
+        return {one.name: hash_of(recording_key(one, known_by) | rules) for one, rules in named}
 
     plan = Plan(
+        conditions=study.conditions,
+        made=content.made,
         confounds=study.confounds,
         region_sets=study.region_sets,
         comparisons=study.comparisons,
         curves=study.curves,
         generalisation=[(one.condition, tested_of(one, study)) for one in study.generalisation],
-        groups={(one.animal, one.session): one.group for one in content.recordings if one.group},
+        groups={(one.animal, one.session): one.group for one in main.recordings if one.group},
         cross_temporal=study.cross_temporal,
         trial_times=study.trial_times,
         content=KnownContent(
@@ -570,72 +520,25 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
             hashes_by(files.__getitem__),
             hashes_by(fingerprint_of_samples),
             known,
-            Counter(one.history for one in content.recordings if one.history),
+            Counter(row.history for row in main.recordings if row.history),
         ),
         redone=changed,
-        is_simulated=any(map(is_simulated, content.recordings)),
+        is_simulated=any(map(is_simulated, main.recordings)),
     )
     fit_keys: dict[tuple[str | None, str, int], str] = {}
     wanted = wanted_maps(study)
-    asked = [ask(study, content, condition_keys) for condition_keys in study.conditions]
+    asked = ask_all(content)
     check_start_weights([one.condition for one in asked])
-    plan.findings += [*study.left_out, *mixed_up(study, content, asked), *study.unused]
+    plan.findings += [*content.findings, *study.left_out, *mixed_up(content, asked), *study.unused]
     for one in asked:
         condition = one.condition
-        plan.findings += odd_about(study, content, one)
+        view = views[content.by_condition[condition.name].view]
+        plan.findings += odd_about(study, view.files, one)
         for members, own_folds in one.groups:
-            own = [
-                keys[k] | rules_key(sessions[k], (*study.signals, *condition.beside))
-                for k in members
-            ]
-            their_sessions = [
-                _with_signals(sessions[k], (*study.signals, *condition.beside)) for k in members
-            ]
-            recordings = [content.recordings[k] for k in members]
-            stored = _stored_statistics(
-                run, condition, recordings, their_sessions, [bare[k] for k in members]
-            )
-            folder = _prepare(run, study, condition, their_sessions, own, stored)
-            rules = (
-                *rules_at_gaps(condition.preprocessing, their_sessions),
-                *rules_of_target(condition.target, their_sessions),
-                *rules_of_motion(condition, their_sessions),
-            )
-            prepared = load_sessions(folder)
-            plan.findings += prepared.findings
-            examined = examine_folds(prepared, condition, own_folds, content.table, n_seeds)
-            plan.findings += examined
-            for fold in own_folds:
-                for seed in range(n_seeds):
-                    chosen = maps_chosen_from(condition, fold, seed, plan.maps)
-                    start_key = fit_keys.get((condition.start_from, fold.name, seed))
-                    before = (start_key, *(task.key for task in chosen))
-                    fit = FitTask(
-                        run.fit_folder(condition.name, fold.name, seed),
-                        folder,
-                        condition,
-                        fold,
-                        seed,
-                        fit_key(
-                            study,
-                            own,
-                            condition,
-                            fold,
-                            seed,
-                            content.table,
-                            before,
-                            rules + unknown_rules(examined, fold),
-                        ),
-                        content.table,
-                        device,
-                        stored,
-                        None
-                        if condition.start_from is None
-                        else run.fit_folder(condition.start_from, fold.name, seed),
-                        tuple(task.folder for task in chosen),
-                    )
-                    plan.tasks.append(fit)
-                    fit_keys[condition.name, fold.name, seed] = fit.key
+            group = _Group(view, tuple(members), tuple(own_folds))
+            for fit in _fits_of(study, run, plan, condition, group, fit_keys, n_seeds, device):
+                plan.tasks.append(fit)
+                fit_keys[condition.name, fit.fold.name, fit.seed] = fit.key
         own_fits = [task for task in plan.tasks if task.condition == condition]
         plan.tasks = [task for task in plan.tasks if task.condition != condition]
         own_fits = share_trainings(own_fits)
@@ -643,6 +546,103 @@ def lay_out(study: Study, run: Run, *, n_seeds: int = 1, device: str = "cpu") ->
         plan.maps += maps_of_fits(own_fits, wanted.get(condition.name, []), run)
     plan.findings = list(dict.fromkeys(plan.findings))
     return plan
+
+
+@dataclass(frozen=True)
+class _Identified:
+    """Recordings of one view, each with what identifies it.
+
+    Parameters
+    ----------
+    files
+        The recordings.
+    bare, rules
+        By recording: what its row and files hold, and what beside them changes what is decoded.
+    """
+
+    files: StudyFiles
+    bare: list[dict[str, Any]]
+    rules: list[dict[str, Any]]
+
+    def keys(self, k: int) -> dict[str, Any]:
+        """All that identifies a recording."""
+        return self.bare[k] | self.rules[k]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Recordings of a view that are decoded together, by their places, and their folds."""
+
+    view: _Identified
+    members: tuple[int, ...]
+    folds: tuple[Fold, ...]
+
+
+def _fits_of(
+    study: Study,
+    run: Run,
+    plan: Plan,
+    condition: Condition,
+    group: _Group,
+    fit_keys: Mapping[tuple[str | None, str, int], str],
+    n_seeds: int,
+    device: str,
+) -> Iterator[FitTask]:
+    """The fits of a condition in one group of recordings, prepared where they are not yet."""
+    view, members = group.view, group.members
+    sessions = [view.files.sessions[k] for k in members]
+    own = [
+        view.keys(k) | rules_key(session, (*study.signals, *condition.beside))
+        for k, session in zip(members, sessions, strict=True)
+    ]
+    sessions = [_with_signals(one, (*study.signals, *condition.beside)) for one in sessions]
+    stored = _stored_statistics(run, condition, view, members, sessions)
+    folder = _prepare(run, study, condition, sessions, own, stored)
+    rules = (
+        *rules_at_gaps(condition.preprocessing, sessions),
+        *rules_of_target(condition.target, sessions),
+        *rules_of_motion(condition, sessions),
+    )
+    prepared, table = load_sessions(folder), view.files.table
+    examined = examine_folds(prepared, condition, group.folds, table, n_seeds)
+    plan.findings += [*prepared.findings, *examined]
+    for fold in group.folds:
+        for seed in range(n_seeds):
+            chosen = maps_chosen_from(condition, fold, seed, plan.maps)
+            start_key = fit_keys.get((condition.start_from, fold.name, seed))
+            before = (start_key, *(task.key for task in chosen))
+            own_rules = rules + unknown_rules(examined, fold)
+            yield FitTask(
+                run.fit_folder(condition.name, fold.name, seed),
+                folder,
+                condition,
+                fold,
+                seed,
+                fit_key(study, own, condition, fold, seed, table, before, own_rules),
+                table,
+                device,
+                stored,
+                None
+                if condition.start_from is None
+                else run.fit_folder(condition.start_from, fold.name, seed),
+                tuple(task.folder for task in chosen),
+            )
+
+
+def _identified(
+    view: StudyFiles, study: Study, files: Mapping[Path, str], known: Mapping[str, str]
+) -> _Identified:
+    bare = [
+        recording_key(recording, lambda path: known.get(files[path], files[path]))
+        for recording in view.recordings
+    ]
+    rules = [
+        rules_key(session, study.signals)
+        | frames_key(session)
+        | trials_key(recording, study.events, files)
+        for session, recording in zip(view.sessions, view.recordings, strict=True)
+    ]
+    return _Identified(view, bare, rules)
 
 
 def _with_signals(session: Session, names: Sequence[str]) -> Session:
@@ -695,9 +695,9 @@ def check_start_weights(conditions: Sequence[Condition]) -> None:
 def _stored_statistics(
     run: Run,
     condition: Condition,
-    recordings: Sequence[Recording],
+    view: _Identified,
+    members: Sequence[int],
     sessions: Sequence[Session],
-    keys: Sequence[Mapping[str, Any]],
 ) -> tuple[StoredStatistics, ...]:
     """Where statistics of a condition's movies are kept; nothing where it decodes no movies."""
     pixels = condition.pixels
@@ -706,14 +706,16 @@ def _stored_statistics(
     steps = f"{pixels.correction}-{pixels.lowpass_frames}{'-causal' * pixels.causal}"
     if pixels.detrend_frames is not None:
         steps += f"-detrend-{pixels.detrend_frames}"
+    if view.files.view:
+        steps += f" {view.files.view}"
     return tuple(
         StoredStatistics(
-            recording,
-            run.movie_statistics_path(f"{recording.name} {steps}"),
-            hash_of({**key, **frames_key(session)}),
+            view.files.recordings[k],
+            run.movie_statistics_path(f"{view.files.recordings[k].name} {steps}"),
+            hash_of({**view.bare[k], **frames_key(session)}),
             session.flips,
         )
-        for recording, session, key in zip(recordings, sessions, keys, strict=True)
+        for k, session in zip(members, sessions, strict=True)
     )
 
 

@@ -11,6 +11,7 @@ from corticode.data.trials import START
 from corticode.decode.settings import GRID, LINEAR, MOVIE, NETWORKS
 from corticode.errors import Finding, some
 from corticode.explain.settings import ATTRIBUTIONS, KINDS, OCCLUSION
+from corticode.study.steps import PreprocessedKeys, StepKeys
 
 # Each is what its table has rows of: a key takes a new one by itself.
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class DataKeys(_Keys):
     region_image: str | None = Field(
         None,
         description="Path of an image (`file` or `file::array`) in which each pixel holds the "
-        "number of its region, 0 none: outlines in the report; decoders do not read it.",
+        "number of its region, 0 none: outlines in the report, and with `[preprocess]` the regions "
+        "whose traces are taken.",
     )
 
 
@@ -457,6 +459,11 @@ class ConditionKeys(_Keys):
         "averaged over a frame's exposure.",
     )
     preprocess: PreprocessKeys | None = None
+    steps: StepKeys | None = Field(
+        None,
+        description="Keys of the study's `[preprocess]` that are otherwise for this condition, as "
+        "`{ blood = { method = 'none' } }`: the same decoder before and after a correction.",
+    )
     window: WindowKeys | None = None
     network: NetworkKeys | None = None
     training: TrainingKeys | None = None
@@ -702,6 +709,9 @@ class StudyKeys(_Keys):
         "recommended", description="Where unnamed keys come from."
     )
     data: DataKeys = Field(description="The table that names the catalogue of recordings.")
+    preprocess: PreprocessedKeys | None = Field(
+        None, description="Start from raw movies: what is done before anything is decoded."
+    )
     target: TargetKeys | None = Field(None, description="What every condition decodes.")
     trials: TrialKeys | None = Field(
         None, description="Decode trials, one label each, instead of frames."

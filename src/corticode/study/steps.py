@@ -119,6 +119,28 @@ class StepKeys(_Keys):
     warm_up_s: float = Field(60.0, gt=0, description="Length of the warm-up, where causal.")
 
 
+class PreprocessedKeys(StepKeys):
+    """Start from raw movies: these steps come before everything else, once, into files.
+
+    Conditions of movies then decode the corrected movies, and those of traces the means of regions
+    over them: of `[data] region_image`, of the discs of `[data] regions`, or of the atlas. Measured
+    confounds are still those of the raw movies. `check`, `plan` and `run` make what is not there.
+    """
+
+    folder: str = Field(
+        "preprocessed",
+        min_length=1,
+        description="Where what is made is kept, relative to the study file: a folder for each way "
+        "of preprocessing, whose `quality.html` shows how good it is. Studies may share it.",
+    )
+    movies: Literal["float16", "float32"] = Field(
+        "float16", description="How corrected movies are kept, where a condition decodes movies."
+    )
+    radius_pixels: float = Field(
+        4.0, gt=0, description="Of the discs around the centres of a region table, raw pixels."
+    )
+
+
 class _File(_Keys):
     """A file with a table [preprocess]."""
 

@@ -63,6 +63,7 @@ from corticode.study.keys import (
     WindowKeys,
     unused_keys,
 )
+from corticode.study.steps import PreprocessedKeys, StepKeys, steps_of
 
 # Of `[[generalisation]]`: what is left out, the folds that do so, and in words; nearest first.
 WHERE_TESTED: Mapping[str, tuple[str, str]] = {
@@ -76,7 +77,7 @@ PRESETS = ("recommended", "online", "text", "code")
 # Of decoders that judge sets of regions: what needs whole windows to be found is learned from half
 # of them (with all of them dropped, a gru took several times the epochs to find it).
 REGION_DROPOUT = 0.5
-MERGED = ("preprocess", "window", "training", "target")
+MERGED = ("preprocess", "steps", "window", "training", "target")
 # At which trials are decoded, for one condition.
 MOST_LAGS = 200
 
@@ -115,6 +116,8 @@ class Study:
         Where trials begin, in a study that decodes trials.
     trial_times
         Conditions that are fitted at one lag after another from the events of trials.
+    preprocess
+        What is done to raw movies first, and where that is kept; None: nothing.
     """
 
     path: Path
@@ -132,6 +135,12 @@ class Study:
     left_out: tuple[Finding, ...] = field(default=(), compare=False)
     trials: TrialKeys | None = None
     trial_times: tuple[TrialTimeKeys, ...] = ()
+    preprocess: PreprocessedKeys | None = None
+
+    @property
+    def preprocessed_folder(self) -> Path | None:
+        """Where preprocessed recordings are kept, if the study starts from raw movies."""
+        return None if self.preprocess is None else self.path.parent / self.preprocess.folder
 
     @property
     def catalogue_path(self) -> Path:
@@ -305,6 +314,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     faults += lag_faults(keys, {c.name: c for c in conditions})
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += trial_faults(keys, conditions)
+    faults += step_faults(keys, conditions)
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
@@ -332,6 +342,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         unused,
         trials=keys.trials,
         trial_times=tuple(keys.trial_time),
+        preprocess=keys.preprocess,
     )
 
 
@@ -858,6 +869,29 @@ def trial_faults(keys: StudyKeys, conditions: Sequence[ConditionKeys]) -> Iterat
             yield f"condition {c.name!r} {fault}"
 
 
+def step_faults(keys: StudyKeys, conditions: Sequence[ConditionKeys]) -> Iterator[str]:
+    """Steps of preprocessing that cannot be, or that come before what does not fit them."""
+    for c in conditions:
+        if keys.preprocess is None and c.steps is not None:
+            yield (
+                f"condition {c.name!r} has steps, and the study has no [preprocess] that they "
+                "could change; add that table"
+            )
+        elif c.steps is not None:
+            try:
+                # Whether there is a reference channel is known with the recordings.
+                steps_of(c.steps, has_reference=True)
+            except StudyError as error:
+                yield f"condition {c.name!r}: {error}"
+        correction = None if c.preprocess is None else c.preprocess.correction
+        if c.steps is not None and correction == "reference-regression":
+            yield (
+                f"condition {c.name!r} takes blood out of corrected movies, which have no "
+                "reference channel any more; leave correction = 'reference-regression' out, or "
+                "give blood = { method = 'none' } in [preprocess] and correct before the study"
+            )
+
+
 def _trial_fault(keys: ConditionKeys, trials: TrialKeys | None) -> str | None:
     """What a condition says of trials that its study does not, or cannot be of trials."""
     events, permuted = (keys.target or TargetKeys()).events, keys.permute_labels
@@ -1222,7 +1256,8 @@ def _pixels(
         It is not stated what is done about blood.
     """
     preprocess = keys.preprocess or PreprocessKeys()
-    if preprocess.correction is None:
+    correction = preprocess.correction or (None if keys.steps is None else "done-elsewhere")
+    if correction is None:
         raise StudyError(
             "it decodes movies, so state what is done about blood: preprocess = { correction = "
             "'reference-regression' } where there is a reference channel, 'done-elsewhere' or "
@@ -1232,7 +1267,7 @@ def _pixels(
         **_given(
             scale=preprocess.pixel_scale,
             mask=preprocess.mask,
-            correction=preprocess.correction,
+            correction=correction,
             lowpass_frames=lowpass_frames,
             causal=preprocess.causal,
             detrend_frames=detrend_frames,
@@ -1284,6 +1319,9 @@ def write_resolved(study: Study, folder: Path) -> str:
         "cross_temporal": [one.model_dump() for one in study.cross_temporal],
         "comparison": [one.model_dump(exclude_none=True) for one in study.comparisons],
     }
+    if study.preprocess is not None and study.preprocessed_folder is not None:
+        own = study.preprocess.model_dump(exclude_none=True)
+        content["preprocess"] = own | {"folder": _relative(study.preprocessed_folder, folder)}
     if study.trials is not None:
         content["trials"] = study.trials.model_dump(exclude_none=True)
         content["trial_time"] = [one.model_dump(exclude_none=True) for one in study.trial_times]
@@ -1328,6 +1366,8 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
                 base = _preset_base(preset, own) | {
                     "target": _merge(preset.get("target", {}), raw.get("target", {}))
                 }
+                if "preprocess" in raw:
+                    base |= {"steps": _steps_alone(raw["preprocess"])}
                 if "trials" in raw:
                     base |= _of_trials(TrialKeys.model_validate(raw["trials"]), base)
             done[name] = {
@@ -1343,9 +1383,15 @@ def _resolve_all(raw: Mapping[str, Any]) -> list[ConditionKeys]:
     return [ConditionKeys.model_validate(resolved(name)) for name in given]
 
 
+def _steps_alone(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What `[preprocess]` says of steps, without where and how what comes out is kept."""
+    return {key: value for key, value in table.items() if key in StepKeys.model_fields}
+
+
 def _beside_movies(movies: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
     """What a condition of another input takes from one of movies: what is decoded, and where."""
-    base = dict(preset["condition"]) | {k: movies[k] for k in ("target", "folds") if k in movies}
+    taken = ("target", "folds", "steps")
+    base = dict(preset["condition"]) | {k: movies[k] for k in taken if k in movies}
     shift = {k: v for k, v in movies.get("window", {}).items() if k.startswith("shift")}
     return base | {"window": _merge(base.get("window", {}), shift)}
 

@@ -146,3 +146,15 @@ def test_numbers_in_words():
     assert listed_frames(np.array([4])) == "4"
     assert listed_frames(np.array([0, 2, 3, 4, 9])) == "0, 2 to 4, 9"
     assert listed_frames(np.arange(0, 40, 2)) == "0, 2, 4, 6, 8, 10 and 14 more"
+
+
+@pytest.mark.parametrize("level", [0.0, 1.5])
+def test_frames_of_df_over_f_are_not_dark(level):
+    """Around 0, or above a low percentile: half of them are less than half as bright as others."""
+    rng = np.random.default_rng(0)
+    slow = np.abs(level) + np.cumsum(rng.normal(size=(400, 1, 1)), axis=0) * 0.05
+    movie = (slow + 0.9 * rng.normal(size=(400, 1, 1)) + rng.normal(size=(400, 16, 16))).astype(
+        np.float32
+    )
+    movie[30] = np.nan
+    assert find_bad_frames(look_at_frames(movie)) == {}

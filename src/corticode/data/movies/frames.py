@@ -27,6 +27,8 @@ ROBUST = 1.4826
 DARK, FROZEN, SATURATED, CORRUPT, JUMP = "dark", "frozen", "saturated", "corrupt", "jump"
 KINDS = (DARK, SATURATED, FROZEN, CORRUPT, JUMP)
 
+# Counts lie so far above their changes; what lies lower, or below 0 in more frames, is dF/F.
+LEAST_LEVEL_SDS, MOST_BELOW = 2.5, 0.01
 DARK_SHARE = 0.5
 EDGE_SHARE = 0.3  # light that goes off or on does so within a frame; bleaching does not
 SATURATED_SHARE = 0.02
@@ -256,8 +258,8 @@ def find_bad_frames(
         if frames.size:
             found[kind] = frames
 
-    if not (level > 0).all():
-        # Not counts: no frame is darker than another by a fraction.
+    if not (level > 0).all() or not _are_counts(bright[~taken]):
+        # No frame is darker than another by a fraction.
         if repeated is not None:
             take(FROZEN, repeated)
         return found
@@ -301,6 +303,14 @@ def _around(values: NDArray[Any], good: NDArray[np.bool_]) -> NDArray[Any]:
         smooth = np.nanmedian(np.stack([medians[:-2], medians[1:-1], medians[2:]]), axis=0)
     smooth = np.where(np.isnan(smooth), overall, smooth)
     return np.repeat(smooth, [rows.stop - rows.start for rows in parts], axis=0)
+
+
+def _are_counts(bright: NDArray[np.float64]) -> bool:
+    """Whether frames are far brighter than their changes; those of dF/F lie around 0."""
+    if not bright.size:
+        return True
+    below = float(np.mean(bright < 0))
+    return below <= MOST_BELOW and float(np.median(bright)) >= LEAST_LEVEL_SDS * _spread(bright)
 
 
 def _spread(values: NDArray[Any]) -> float:
