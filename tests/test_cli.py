@@ -129,10 +129,11 @@ class TestUsage:
         assert told.startswith("error: cannot write ")
         assert "choose another folder" in told
 
-    def test_dials(self, command_line, tmp_path):
-        code, _, told = command_line("simulate", tmp_path / "mice", "--dial", "noise=loud")
+    @pytest.mark.parametrize("option", ["--set", "--dial"])
+    def test_parameters(self, option, command_line, tmp_path):
+        code, _, told = command_line("simulate", tmp_path / "mice", option, "noise=loud")
         assert code == 2
-        assert told == "error: --dial noise=loud: give NAME=VALUE with a number\n"
+        assert told == "error: --set noise=loud: give NAME=VALUE with a number\n"
         assert not (tmp_path / "mice").exists()
 
 

@@ -124,8 +124,15 @@ def simulate(
     seed: Annotated[
         int, typer.Option(min=0, metavar="K", help="The same seed gives the same arrays.")
     ] = 0,
-    dial: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Turn one feature up or down.")
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "--dial",
+            metavar="NAME=VALUE",
+            help="A simulation parameter, 0: off, 1: typical; may be given again. --dial: the "
+            "same, as it was called before.",
+        ),
     ] = None,
     movies: Annotated[
         bool | None,
@@ -146,10 +153,10 @@ def simulate(
 ) -> None:
     """Write simulated mice with a known truth, as the 2024 study's files."""
     if like is not None:
-        if movies is not None or reference or dial or size != "tiny":
+        if movies is not None or reference or parameters or size != "tiny":
             raise StudyError(
                 "--like takes everything but the seed from the study; leave --size, "
-                "--dial, --movies, --traces-only and --reference out"
+                "--set, --movies, --traces-only and --reference out"
             )
         _simulate_like(like, destination, seed)
         return
@@ -159,7 +166,7 @@ def simulate(
         destination,
         size=size,
         seed=seed,
-        dials=_dials(dial or []),
+        dials=_dials(parameters or []),
         traces_only=None if movies is None else not movies,
         reference_channel=reference,
     )
@@ -395,9 +402,10 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     if summary.n_kept:
         kept = "1 session was" if summary.n_kept == 1 else f"{summary.n_kept} sessions were"
         _say(f"{kept} kept from an earlier call")
-    page = write_quality(destination)
+    page, headline = write_quality(destination)
     _say(f"{summary.catalogue} names what came out; corticode check reads it like any catalogue")
     _say(f"{page} shows how good it is: look at it before anything is decoded")
+    _say(headline)
 
 
 @app.command(short_help="Find faults and leaks, without training.")
@@ -964,5 +972,5 @@ def _dials(given: Sequence[str]) -> dict[str, float]:
         try:
             dials[name] = float(value)
         except ValueError:
-            raise StudyError(f"--dial {text}: give NAME=VALUE with a number") from None
+            raise StudyError(f"--set {text}: give NAME=VALUE with a number") from None
     return dials

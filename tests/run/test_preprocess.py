@@ -15,6 +15,7 @@ from corticode.data.preprocessing.steps import Bins, Blood, Motion, Steps
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import read_session
 from corticode.errors import DataError, RunError, StudyError
+from corticode.report.quality import read_sessions
 from corticode.run.preprocess import LOCK, Wanted, preprocess, preprocess_catalogue
 
 STILL = Steps(motion=Motion("none"), blood=Blood("regression"))
@@ -135,6 +136,44 @@ class TestPreprocessCatalogue:
         with np.load(states[0].with_suffix(".npz")) as kept:
             assert kept["image_slope"].shape == (24, 24)
             assert kept["course_corrected"].shape == (60,)
+
+    def test_the_page_reads_strict_json(self, raw):
+        """JSON knows no infinity, which a look-ahead of the whole session is."""
+
+        def refuse(name):
+            raise AssertionError(f"{name} is not JSON")
+
+        made = made_of(raw).catalogue.parent
+        texts = [path.read_text() for path in (made / "quality").glob("*.json")]
+        states = [json.loads(text, parse_constant=refuse) for text in texts]
+        assert states[0]["numbers"]["look_ahead_frames"] == "whole session"
+        assert read_sessions(made)[0].numbers["look_ahead_frames"] == np.inf
+        # As it was written before, bare.
+        path = next((made / "quality").glob("*.json"))
+        path.write_text(path.read_text().replace('"whole session"', "Infinity"))
+        assert read_sessions(made)[0].numbers["look_ahead_frames"] == np.inf
+
+    def test_sessions_that_left_the_catalogue_leave_the_page(self, raw):
+        made_of(raw)
+        table = pd.read_csv(raw / "sessions.csv").iloc[1:]
+        table.to_csv(raw / "sessions.csv", index=False)
+        assert [one.name for one in read_sessions(made_of(raw).catalogue.parent)] == ["m1/a"]
+
+    def test_regions_of_each_session_have_their_own_names(self, raw):
+        labels = np.load(raw / "labels.npy")
+        for animal, numbers in {"m0": (4, 7), "m1": (1, 2)}.items():
+            (raw / animal).mkdir()
+            own = np.where(labels == 4, numbers[0], np.where(labels == 7, numbers[1], 0))
+            np.save(raw / animal / "labels.npy", own)
+        wanted = Wanted(labels=ArrayLocation(raw / "{animal}" / "labels.npy"))
+        made = read_catalogue(made_of(raw, wanted=wanted).catalogue)
+        assert [read_session(one).regions for one in made] == [("4", "7"), ("1", "2")]
+
+    def test_behaviour_that_does_not_fit_is_told(self, raw):
+        pd.read_csv(raw / "0.csv").iloc[:50].to_csv(raw / "0.csv", index=False)
+        summary = made_of(raw)
+        told = [str(one) for one in summary.findings if one.animal == "m0"]
+        assert any("could not be set against motion" in one and "50" in one for one in told)
 
     def test_onto_the_atlas(self, raw):
         """A spot at one place of the atlas lies there in frames of another pose too."""

@@ -151,7 +151,7 @@ def test_what_cannot_be_simulated_is_refused(tmp_path):
         simulate_cohort(tmp_path / "a", size="huge")
     with pytest.raises(StudyError, match="seed is -1"):
         simulate_cohort(tmp_path / "a", seed=-1)
-    with pytest.raises(StudyError, match="no dial 'limbs'"):
+    with pytest.raises(StudyError, match="no simulation parameter 'limbs'"):
         simulate_cohort(tmp_path / "a", dials={"limbs": 0})
     with pytest.raises(StudyError, match="reference channel is part of a movie"):
         simulate_cohort(tmp_path / "a", traces_only=True, reference_channel=True)
@@ -314,7 +314,7 @@ def test_as_many_mice_as_there_are(n_mice):
 
 @pytest.mark.parametrize("name", TIMED)
 def test_what_only_files_tell_is_refused(name):
-    with pytest.raises(StudyError, match=f"dial '{name}' needs files.*use simulate_cohort"):
+    with pytest.raises(StudyError, match=f"parameter '{name}' needs files.*use simulate_cohort"):
         simulate_sessions(200, dials={name: 1.0})
 
 

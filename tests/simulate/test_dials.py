@@ -52,11 +52,13 @@ def test_one_mouse_alone_has_a_signal():
 
 
 def test_dials_that_cannot_be_turned_are_refused():
-    with pytest.raises(StudyError, match=r"no dial 'limbs'; dials are signal, limb.*'limb'\?"):
+    with pytest.raises(
+        StudyError, match=r"no simulation parameter 'limbs'.*'limb'\?; there are signal"
+    ):
         resolve_dials({"limbs": 1})
-    with pytest.raises(StudyError, match="dial 'noise' is -1; it must be 0"):
+    with pytest.raises(StudyError, match="parameter 'noise' is -1; it must be 0"):
         resolve_dials({"noise": -1})
-    with pytest.raises(StudyError, match="dial 'noise' is nan"):
+    with pytest.raises(StudyError, match="parameter 'noise' is nan"):
         resolve_dials({"noise": float("nan")})
     assert resolve_dials({"lag_s": -0.3})["lag_s"] == -0.3
 

@@ -1,5 +1,7 @@
 """The page of a preprocessed cohort: a row a session, red where a limit is passed, and pictures."""
 
+import base64
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,13 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
+from PIL import Image
 
 from corticode.data.files import write_text
+from corticode.data.preprocessing.quality import WHOLE_SESSION
 from corticode.data.preprocessing.steps import STEPS
 from corticode.errors import DataError
-from corticode.report.canvas import PAGE_MM, Axes, Figure, colour_of, new_figure, styled
-from corticode.report.page import data_address, render
+from corticode.report.canvas import (
+    PAGE_MM,
+    Axes,
+    Figure,
+    colour_of,
+    new_figure,
+    picture,
+    styled,
+)
+from corticode.report.page import render
 
 PAGE = "quality.html"
 OPEN_SESSIONS = 2
@@ -22,10 +35,16 @@ ONSET_BEFORE_S = 1.0
 
 # What a pixel or a session may have before a cell is red. Motion: half a pixel moves the edge of a
 # vessel by as much light as strong activity; what is left should be little of that. Behaviour: a
-# shift that explains a tenth of its variance can be read instead of cortex.
-MOST_SHIFT_PX, MOST_LEFT_PX, MOST_WITH_BEHAVIOR = 2.0, 0.1, 0.3
+# shift that explains a tenth of its variance can be read instead of cortex, if it is large enough
+# to be seen: where light changes by 20 to 30 % a pixel, as at the edges of vessels (the sharpest
+# tenth of simulated images), 0.05 px change it by 1 to 1.5 %, as weak activity does.
+MOST_SHIFT_PX, MOST_LEFT_PX = 2.0, 0.1
+MOST_WITH_BEHAVIOR, LEAST_LOCKED_PX = 0.3, 0.05
+# Frames that were put back vary less: interpolation takes noise as well. 1 % is for rounding.
+MOST_SPREAD = 1.01
 MOST_LEFT_OUT, LEAST_KEPT, MOST_ODD = 0.01, 0.2, 0.05
 MOST_WITH_REFERENCE, LEAST_SUSTAINED = 0.5, 0.5
+SLOPES = (0.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -60,127 +79,199 @@ class Column:
     ----------
     title
         Its head.
-    value
-        The number of a session; None where there is none.
     shown
-        How it is written.
+        What a session's cell says; empty where there is nothing to say.
     is_bad
-        Whether the cell is red.
+        Whether a session's cell is red.
     means
-        What a red cell means and what to do, as a sentence.
+        What a red cell means and what to do; empty: it has no limit.
     """
 
     title: str
-    value: Callable[[Session], float | None]
-    shown: str
-    is_bad: Callable[[float], bool]
-    means: str
+    shown: Callable[[Session], str]
+    is_bad: Callable[[Session], bool] = lambda _: False
+    means: str = ""
 
 
-def _number(name: str) -> Callable[[Session], float | None]:
-    return lambda session: session.numbers.get(name)
+def _known(session: Session, *names: str) -> list[float]:
+    """These numbers of a session; none where one of them is not known."""
+    found = [session.numbers.get(name) for name in names]
+    known = [value for value in found if value is not None and not np.isnan(value)]
+    return known if len(known) == len(names) else []
 
 
-def _share_left_out(session: Session) -> float | None:
-    n_frames, n_left_out = (session.numbers.get(name) for name in ("n_frames", "n_left_out"))
-    return None if not n_frames or n_left_out is None else n_left_out / n_frames
+def _text(form: str, *names: str) -> Callable[[Session], str]:
+    """What a cell says of some numbers, with a true minus; an arrow stands between two."""
+
+    def shown(session: Session) -> str:
+        return " → ".join(_written(form, value) for value in _known(session, *names))
+
+    return shown
 
 
-def _with_behavior(session: Session) -> float | None:
-    found = [
-        value
-        for name, value in session.numbers.items()
-        if name.startswith("shift_with_") and value is not None
-    ]
-    return max(found, key=abs, default=None)
+def _written(form: str, value: float) -> str:
+    text = form.format(value)
+    if not text.strip("-0.%"):
+        text = text.removeprefix("-")  # what rounds to nothing has no sign
+    return text.replace("-", "−")
 
+
+def _beyond(name: str, is_bad: Callable[[float], bool]) -> Callable[[Session], bool]:
+    return lambda session: any(is_bad(value) for value in _known(session, name))
+
+
+def _fraction_left_out(session: Session) -> float:
+    known = _known(session, "n_frames", "n_left_out")
+    return known[1] / known[0] if known and known[0] else 0.0
+
+
+def _has_moved_again(session: Session) -> bool:
+    """Whether a movie moves that was said to be corrected for motion."""
+    known = _known(session, "shift_rms", "was_corrected")
+    return bool(known) and known[0] > MOST_LEFT_PX
+
+
+def _is_left(session: Session) -> bool:
+    left, rms = (_known(session, name) for name in ("shift_left", "shift_rms"))
+    is_worse = bool(left and rms) and left[0] > max(rms[0], LEAST_LOCKED_PX)
+    return bool(left) and (left[0] > MOST_LEFT_PX or is_worse)
+
+
+def _is_spread(session: Session) -> bool:
+    known = _known(session, "sd_over_mean_before", "sd_over_mean_after")
+    return bool(known) and known[1] > MOST_SPREAD * known[0]
+
+
+def _locked(session: Session) -> tuple[float, float, str] | None:
+    """Of the behaviour with which most of the shift goes: pixels, r, and its name."""
+    found = []
+    for key in session.numbers:
+        if key.startswith(R_WITH):
+            name = key.removeprefix(R_WITH)
+            if known := _known(session, LOCKED_WITH + name, key):
+                found.append((known[0], known[1], name))
+    return max(found, default=None)
+
+
+def _shown_locked(session: Session) -> str:
+    locked = _locked(session)
+    if locked is None:
+        return ""
+    px, r, name = locked
+    return f"{px:.2f} ({_written('{:.2f}', r)}, {name})"
+
+
+def _is_locked(session: Session) -> bool:
+    locked = _locked(session)
+    return (
+        locked is not None and locked[0] > LEAST_LOCKED_PX and abs(locked[1]) > MOST_WITH_BEHAVIOR
+    )
+
+
+def _shown_look_ahead(session: Session) -> str:
+    found = _known(session, "look_ahead_frames")
+    if not found or np.isinf(found[0]):
+        return WHOLE_SESSION if found else ""
+    return "none" if not found[0] else f"{found[0]:,.0f} frames"
+
+
+R_WITH, LOCKED_WITH = "shift_with_", "shift_locked_"
 
 COLUMNS = (
-    Column("frames", _number("n_frames"), "{:,.0f}", lambda n: n < 2, "There is no recording."),
+    Column(
+        "frames",
+        _text("{:,.0f}", "n_frames"),
+        _beyond("n_frames", lambda n: n < 2),
+        "There is no recording.",
+    ),
     Column(
         "left out",
-        _share_left_out,
-        "{:.1%}",
-        lambda share: share > MOST_LEFT_OUT,
+        lambda session: _written("{:.1%}", _fraction_left_out(session)),
+        lambda session: _fraction_left_out(session) > MOST_LEFT_OUT,
         "More than 1 % of frames are dark, saturated, frozen, corrupt or could not be registered. "
         "Look at the warnings of the session for which, and at the camera.",
     ),
     Column(
+        "shift, rms (px)",
+        _text("{:.2f}", "shift_rms"),
+        _has_moved_again,
+        "The catalogue (column history) says that motion was corrected before, and frames still "
+        "lie more than 0.1 pixel (root mean square) from their mean image. Shifts applied in the "
+        "wrong direction double the motion. Give the movie as the camera wrote it.",
+    ),
+    Column(
         "shift, largest (px)",
-        _number("shift_most"),
-        "{:.2f}",
-        lambda px: px > MOST_SHIFT_PX,
+        _text("{:.2f}", "shift_most"),
+        _beyond("shift_most", lambda px: px > MOST_SHIFT_PX),
         "The brain moved by more than 2 pixels. The frames were put back; the image's border is "
         "lost by as much. Look at the head fixation.",
     ),
     Column(
         "left after (px)",
-        _number("shift_left"),
-        "{:.3f}",
-        lambda px: px > MOST_LEFT_PX,
-        "Put back, frames still lie more than 0.1 pixel (root mean square) from the mean image: "
-        "motion within a frame, rotation, or too few vessels to see it by. Add brain motion to "
-        "the confounds of the study.",
+        _text("{:.3f}", "shift_left"),
+        _is_left,
+        "Frames still lie more than 0.1 pixel (root mean square) from the mean image, or further "
+        "from it than before: motion was not taken out, or it is motion within a frame, rotation, "
+        "or there are too few vessels to see it by. Add brain motion to the confounds of the "
+        "study.",
     ),
     Column(
-        "shift with behaviour (r)",
-        _with_behavior,
-        "{:.2f}",
-        lambda r: abs(r) > MOST_WITH_BEHAVIOR,
-        "The brain moves with what is decoded. What is left of motion could be read instead of "
-        "cortex: analyse it as a confound ([[confounds]] in the study).",
+        "SD/mean, before → after motion",
+        _text("{:.4f}", "sd_over_mean_before", "sd_over_mean_after"),
+        _is_spread,
+        "Pixels vary more once frames were put back: the correction made motion worse. Estimate "
+        'motion on the other channel, or leave it, with motion = { channel = "none" }.',
+    ),
+    Column(
+        "shift with behaviour, px (r)",
+        _shown_locked,
+        _is_locked,
+        "The brain moves with behaviour, by more than 0.05 pixel (root mean square; r above 0.3). "
+        "What is left of motion could be read instead of cortex: analyse it as a confound "
+        "([[confounds]] in the study).",
     ),
     Column(
         "pixels kept",
-        _number("kept_pixels"),
-        "{:.0%}",
-        lambda share: share < LEAST_KEPT,
+        _text("{:.0%}", "kept_pixels"),
+        _beyond("kept_pixels", lambda part: part < LEAST_KEPT),
         "Less than a fifth of the image is kept. Look at the mask and at the shift.",
     ),
     Column(
         "blood slope, median",
-        _number("slope"),
-        "{:.2f}",
-        lambda slope: not 0 <= slope <= 5,
+        _text("{:.2f}", "slope"),
+        _beyond("slope", lambda slope: not SLOPES[0] <= slope <= SLOPES[1]),
         "The reference is added instead of subtracted, or subtracted several times over. Are the "
         "wavelengths in the right order? Regression can do this where blood follows neurons: "
         "take the method heartbeat.",
     ),
     Column(
         "slopes outside 0 to 5",
-        _number("odd_slopes"),
-        "{:.0%}",
-        lambda share: share > MOST_ODD,
+        _text("{:.0%}", "odd_slopes"),
+        _beyond("odd_slopes", lambda part: part > MOST_ODD),
         "In more than 5 % of pixels the slope of blood is not plausible. Look at the slope map.",
     ),
+    Column("variance taken", _text("{:.0%}", "variance_taken")),
     Column(
-        "r with reference before",
-        _number("correlation_before"),
-        "{:.2f}",
-        lambda _: False,
-        "",
-    ),
-    Column(
-        "r with reference after",
-        _number("correlation_after"),
-        "{:.2f}",
-        lambda r: abs(r) > MOST_WITH_REFERENCE,
-        "What comes out still follows the reference channel, or its mirror image: too little or "
-        "too much was taken out, or noise of single pixels was put in.",
+        "r with reference, before → after",
+        _text("{:.2f}", "correlation_before", "correlation_after"),
+        # Below 0 it has no limit: calcium rises where blood darkens the image.
+        _beyond("correlation_after", lambda r: r > MOST_WITH_REFERENCE),
+        "What comes out still goes with the reference channel: too little blood was taken out, or "
+        "light and bleaching that both channels share are left. Look at slopes and traces.",
     ),
     Column(
         "sustained running kept",
-        _number("sustained_kept"),
-        "{:.0%}",
-        lambda share: share < LEAST_SUSTAINED,
-        "Of the difference between running that lasts over 5 s and rest, less than half is left: "
-        "a filter takes slow signals, neural ones too. Take a method without filters, or do not "
-        "decode running from this.",
+        _text("{:.0%}", "sustained_kept"),
+        _beyond("sustained_kept", lambda part: part < LEAST_SUSTAINED),
+        "Of a signal that lasts as long as running does, less than half is left after 5 s: "
+        "a filter takes slow signals, neural ones too. Take a method without filters and a "
+        "baseline that does not run, or do not decode running from this.",
     ),
+    Column("look-ahead", _shown_look_ahead),
 )
 
 
-def write_quality(folder: Path) -> Path:
+def write_quality(folder: Path) -> tuple[Path, str]:
     """The page of what `corticode preprocess` wrote into a folder.
 
     Parameters
@@ -190,8 +281,10 @@ def write_quality(folder: Path) -> Path:
 
     Returns
     -------
-    Path
+    path
         ``quality.html`` in it: one file that needs no other.
+    headline
+        How many sessions are beyond a limit, in a sentence.
 
     Raises
     ------
@@ -206,13 +299,13 @@ def write_quality(folder: Path) -> Path:
         )
     path = folder / PAGE
     write_text(path, render_quality(folder.name, sessions, _steps_of(folder)))
-    return path
+    return path, _headline(sessions)
 
 
 def read_sessions(folder: Path) -> list[Session]:
-    """What is kept of each session, in order of their names."""
+    """What is kept of each session, in the order of the catalogue."""
     found = []
-    for path in sorted((folder / "quality").glob("*.json")):
+    for path in _states_of(folder):
         state = json.loads(path.read_text("utf-8"))
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             parts: dict[str, dict[str, NDArray[Any]]] = {"image": {}, "course": {}}
@@ -224,7 +317,7 @@ def read_sessions(folder: Path) -> list[Session]:
         found.append(
             Session(
                 name,
-                state["numbers"],
+                {key: np.inf if x == WHOLE_SESSION else x for key, x in state["numbers"].items()},
                 parts["image"],
                 parts["course"],
                 odd,
@@ -232,6 +325,16 @@ def read_sessions(folder: Path) -> list[Session]:
             )
         )
     return found
+
+
+def _states_of(folder: Path) -> list[Path]:
+    """What was written of the sessions of the last call; others of the folder are older."""
+    kept = folder / "quality"
+    path = folder / "preprocess.json"
+    told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if "sessions" not in told:
+        return sorted(kept.glob("*.json"))
+    return [one for name in told["sessions"] if (one := kept / f"{name}.json").is_file()]
 
 
 def render_quality(name: str, sessions: list[Session], steps: list[tuple[str, str]]) -> str:
@@ -252,11 +355,15 @@ def render_quality(name: str, sessions: list[Session], steps: list[tuple[str, st
     >>> "m1/&lt;a&gt;" in page
     True
     """
-    columns = [
-        one for one in COLUMNS if any(one.value(session) is not None for session in sessions)
-    ]
+    columns = [one for one in COLUMNS if any(one.shown(session) for session in sessions)]
     rows: list[dict[str, Any]] = [
-        {"name": one.name, "cells": [_cell(one, column) for column in columns]} for one in sessions
+        {
+            "name": one.name,
+            "cells": [
+                {"shown": column.shown(one), "is_bad": column.is_bad(one)} for column in columns
+            ],
+        }
+        for one in sessions
     ]
     red: list[dict[str, Any]] = [
         {"title": column.title, "means": column.means, "sessions": names}
@@ -271,7 +378,7 @@ def render_quality(name: str, sessions: list[Session], steps: list[tuple[str, st
         titles=[column.title for column in columns],
         rows=rows,
         red=red,
-        headline=_headline(len(sessions), red),
+        headline=_headline(sessions),
         is_transductive=any("whole session" in on for _, on in steps),
         sessions=[
             {
@@ -285,25 +392,15 @@ def render_quality(name: str, sessions: list[Session], steps: list[tuple[str, st
     )
 
 
-def _headline(n_sessions: int, red: list[dict[str, Any]]) -> str:
-    sessions = "1 session" if n_sessions == 1 else f"{n_sessions} sessions"
-    if not red:
-        return f"{sessions}: nothing is beyond a limit. Look at the pictures all the same."
-    concerned = {name for one in red for name in one["sessions"]}
+def _headline(sessions: list[Session]) -> str:
+    n_sessions = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
+    n_red = sum(any(column.is_bad(one) for column in COLUMNS) for one in sessions)
+    if not n_red:
+        return f"{n_sessions}: nothing is beyond a limit. Look at the pictures all the same."
     return (
-        f"{len(concerned)} of {sessions} {'is' if len(concerned) == 1 else 'are'} beyond a limit. "
+        f"{n_red} of {n_sessions} {'is' if n_red == 1 else 'are'} beyond a limit. "
         "What each red cell means, and what to do, stands below the table."
     )
-
-
-def _cell(session: Session, column: Column) -> dict[str, Any]:
-    value = column.value(session)
-    if value is None or not np.isfinite(value):
-        return {"shown": "", "is_bad": False}
-    shown = column.shown.format(value)
-    if not shown.strip("-0.%"):
-        shown = shown.removeprefix("-")  # what rounds to nothing has no sign
-    return {"shown": shown.replace("-", "−"), "is_bad": column.is_bad(value)}
 
 
 def _steps_of(folder: Path) -> list[tuple[str, str]]:
@@ -320,7 +417,7 @@ def _pictures(session: Session) -> list[dict[str, str]]:
     if images := _shown_images(session):
         pictures.append(
             {
-                "address": data_address(draw_images(images)),
+                "address": _address(draw_images(images)),
                 "alt": f"{session.name}: " + ", ".join(title for title, _, _ in images),
                 "caption": "Each image on its own scale. SD: over time, in percent dF/F. Blank: "
                 "pixels that are not kept.",
@@ -329,7 +426,7 @@ def _pictures(session: Session) -> list[dict[str, str]]:
     if session.courses:
         pictures.append(
             {
-                "address": data_address(draw_courses(session)),
+                "address": _address(draw_courses(session)),
                 "alt": f"{session.name}: shift and mean traces over time, and around onsets",
                 "caption": "Means over all kept pixels, before (calcium, reference) and after "
                 "blood is taken out. " + (f"Onsets of {session.state!r}." if session.state else ""),
@@ -338,20 +435,45 @@ def _pictures(session: Session) -> list[dict[str, str]]:
     return pictures
 
 
+def _address(figure: Figure) -> str:
+    """A figure as the address of an image that holds itself, in 256 colours: a third of the size.
+
+    A page holds two of them a session.
+    """
+    with Image.open(io.BytesIO(picture(figure))) as whole:
+        few = whole.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
 def _shown_images(session: Session) -> list[tuple[str, NDArray[Any], str]]:
     wanted = (
         ("mean", "mean (counts)", "gray"),
+        ("regions", "regions", "gray"),
         ("mask", "kept pixels", "gray"),
         ("before", "SD before blood", "viridis"),
         ("after", "SD after", "viridis"),
         ("slope", "slope of blood", "viridis"),
         ("correlation_after", "r with reference, after", "coolwarm"),
     )
-    return [
-        (title, session.images[name], colours)
-        for name, title, colours in wanted
-        if name in session.images
-    ]
+    images = dict(session.images)
+    if "regions" in images and "mean" in images:
+        images["regions"] = _outlined(images["mean"], images["regions"])
+    return [(title, images[name], colours) for name, title, colours in wanted if name in images]
+
+
+def _outlined(mean: NDArray[Any], regions: NDArray[Any]) -> NDArray[np.float64]:
+    """A mean image as (row, column, colour) on which the edges of regions are drawn."""
+    known = mean[np.isfinite(mean)]
+    low, high = np.percentile(known, [1, 99]) if known.size else (0.0, 1.0)
+    gray = np.clip((np.nan_to_num(mean, nan=low) - low) / max(high - low, 1e-9), 0, 1)
+    image = np.repeat(gray[..., None], 3, axis=2)
+    edge = np.zeros(regions.shape, np.bool_)
+    edge[:-1] |= regions[:-1] != regions[1:]
+    edge[:, :-1] |= regions[:, :-1] != regions[:, 1:]
+    image[edge] = to_rgb(colour_of(1))
+    return image
 
 
 @styled
@@ -361,7 +483,7 @@ def draw_images(images: list[tuple[str, NDArray[Any], str]]) -> Figure:
     Parameters
     ----------
     images
-        Title, (row, column) and colour map of each.
+        Title, (row, column) or (row, column, colour), and colour map of each.
 
     Examples
     --------
@@ -371,6 +493,7 @@ def draw_images(images: list[tuple[str, NDArray[Any], str]]) -> Figure:
     figure, axes = new_figure(PAGE_MM, 34, columns=len(images))
     for drawn, (title, image, colours) in zip(axes[0], images, strict=True):
         values = np.asarray(image, np.float64)
+        is_plain = image.dtype == np.bool_ or values.ndim == 3  # such need no scale
         known = values[np.isfinite(values)]
         low, high = np.percentile(known, [1, 99]) if known.size else (0.0, 1.0)
         if image.dtype == np.bool_:
@@ -381,11 +504,10 @@ def draw_images(images: list[tuple[str, NDArray[Any], str]]) -> Figure:
         shown = drawn.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
         drawn.set_title(title, fontsize=6)
         drawn.set_axis_off()
-        if image.dtype == np.bool_:
-            continue  # yes or no needs no scale
         bar = figure.colorbar(shown, ax=drawn, orientation="horizontal", pad=0.02, aspect=14)
         bar.ax.tick_params(labelsize=5)
         bar.ax.locator_params(nbins=3)
+        bar.ax.set_visible(not is_plain)  # the room that it takes keeps all images as large
     return figure
 
 

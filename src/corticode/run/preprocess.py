@@ -50,8 +50,9 @@ from corticode.data.preprocessing.chain import (
     bin_regions,
     moved_shape,
     preprocess_session,
+    slow_kept,
 )
-from corticode.data.preprocessing.quality import Quality, with_behavior
+from corticode.data.preprocessing.quality import WHOLE_SESSION, Quality, with_behavior
 from corticode.data.preprocessing.steps import MOVIES, STEPS, Steps, describe
 from corticode.data.readers.arrays import (
     ArrayLocation,
@@ -75,8 +76,10 @@ from corticode.run.worker import machine_errors, start_worker
 from corticode.study.steps import read_steps
 
 # Sessions are made anew whenever this changes.
-FORMAT = 1
+FORMAT = 2
 STATE = "preprocess.json"
+# What a catalogue's column history has of a movie whose motion was corrected before.
+MOTION = "motion"
 LOCK = ".preprocess.lock"
 SHOWN_NAMES = 5
 # Of the reference's frame behind its calcium frame, where they take turns, in frames of either.
@@ -305,7 +308,12 @@ def preprocess_catalogue(
             for row in STEPS.values()
             if row.is_used(steps)
         ]
-        state = {"format": FORMAT, "steps": asdict(steps), "words": words}
+        state = {
+            "format": FORMAT,
+            "steps": asdict(steps),
+            "words": words,
+            "sessions": [task.name for task in tasks],
+        }
         write_text(destination / STATE, json.dumps(state, indent=1))
         waiting = [task for task in tasks if not _is_done(task)]
         faults = []
@@ -478,13 +486,24 @@ def _preprocess(task: _Task) -> None:
     if regions is not None:
         files.append(f"traces/{task.name}.npy")
         write_with(task.folder / files[-1], partial(_save, traces))
-        write_text(task.folder / "traces" / "regions.txt", "\n".join(regions.names) + "\n")
+        files.append(f"regions/{task.name}.txt")
+        write_text(task.folder / files[-1], "\n".join(regions.names) + "\n")
     for column, times in clocks.items():
         files.append(f"{column}/{task.name}.npy")
         write_with(task.folder / files[-1], partial(_save, times))
+    if regions is not None:
+        quality.images["regions"] = _region_image(regions, quality.images["mask"].shape)
     quality = replace(quality, findings=(*findings, *quality.findings))
+    if MOTION in recording.history.lower():
+        quality.numbers["was_corrected"] = 1.0
     quality = _with_behavior(task, quality, raw)
     _write_quality(task, quality, files)
+
+
+def _region_image(regions: Regions, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """(row, column): the number of the region, from 1, that has most of a pixel; 0 for none."""
+    numbers = np.where(regions.weights.any(axis=0), 1 + regions.weights.argmax(axis=0), 0)
+    return numbers.reshape(shape).astype(np.int16)
 
 
 def _with_behavior(task: _Task, quality: Quality, raw: RawSession) -> Quality:
@@ -497,8 +516,15 @@ def _with_behavior(task: _Task, quality: Quality, raw: RawSession) -> Quality:
         reason = f"behaviour could not be set against motion and onsets: {error}"
         return replace(quality, findings=(*quality.findings, Finding("session", reason)))
     if session.n_frames != raw.n_frames:
-        return quality
-    return with_behavior(quality, session.behavior, task.steps.bins.frames, raw.frame_rate_hz)
+        reason = (
+            f"behaviour covers {session.n_frames:,} of {raw.n_frames:,} frames, so that it could "
+            "not be set against motion and onsets"
+        )
+        return replace(quality, findings=(*quality.findings, Finding("session", reason)))
+    n_per_bin, rate_hz = task.steps.bins.frames, raw.frame_rate_hz
+    binned_hz = None if rate_hz is None else rate_hz / n_per_bin
+    keeps = partial(slow_kept, steps=task.steps, frame_rate_hz=binned_hz)
+    return with_behavior(quality, session.behavior, n_per_bin, rate_hz, keeps)
 
 
 def _save(values: NDArray[Any], file: IO[bytes]) -> None:
@@ -674,12 +700,20 @@ def _write_quality(task: _Task, quality: Quality, files: Sequence[str]) -> None:
         "animal": task.recording.animal,
         "session": task.recording.session,
         "files": list(files),
-        "numbers": quality.numbers,
+        "numbers": {name: _strict(value) for name, value in quality.numbers.items()},
         "state": quality.state,
         "findings": [asdict(finding) for finding in quality.findings],
         "steps": describe(task.steps),
     }
-    write_text(task.state_path, json.dumps(state, indent=1, default=_plain))
+    text = json.dumps(state, indent=1, default=_plain, allow_nan=False)
+    write_text(task.state_path, text)
+
+
+def _strict(value: float | None) -> float | str | None:
+    """A number as strict JSON has it, which knows no infinity and no NaN."""
+    if value is None or np.isnan(value):
+        return None
+    return WHOLE_SESSION if np.isinf(value) else value
 
 
 def _plain(value: Any) -> Any:
@@ -699,7 +733,7 @@ def _row(task: _Task) -> tuple[Recording, list[Finding]]:
         channels=(),
         traces=ArrayLocation(made["traces"]) if "traces" in made else None,
         traces_axes=TRACES_AXES,
-        regions=task.folder / "traces" / "regions.txt" if "traces" in made else None,
+        regions=made.get("regions"),
         history=state["steps"],
         dark=None,
         mask=None,

@@ -544,8 +544,8 @@ def simulate_sessions(
     timed = [name for name in TIMED if values[name]]
     if timed:
         raise StudyError(
-            f"dial {timed[0]!r} needs files, which tell the times; use simulate_cohort, or leave "
-            "it out"
+            f"simulation parameter {timed[0]!r} needs files, which tell the times; use "
+            "simulate_cohort, or leave it out"
         )
     mice = [simulate_mouse(number + 1, n_sessions, seed, values) for number in range(n_mice)]
     return [_session(mouse, day, n_frames, seed) for mouse in mice for day in range(n_sessions)]

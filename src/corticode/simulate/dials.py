@@ -104,12 +104,17 @@ def resolve_dials(dials: Mapping[str, float] | None) -> dict[str, float]:
         if name not in DIALS:
             near = get_close_matches(name, DIALS, n=1)
             guess = f"; did you mean {near[0]!r}?" if near else ""
-            raise StudyError(f"there is no dial {name!r}; dials are {', '.join(DIALS)}{guess}")
+            raise StudyError(
+                f"there is no simulation parameter {name!r}{guess}; there are {', '.join(DIALS)}"
+            )
         if not np.isfinite(value) or (value < 0 and name not in NEGATIVE_ALLOWED):
-            raise StudyError(f"dial {name!r} is {value}; it must be 0 (off) or more (1: typical)")
+            raise StudyError(
+                f"simulation parameter {name!r} is {value}; it must be 0 (off) or more (1: typical)"
+            )
         if name in MOUSE_NUMBERS and value not in range(N_MICE + 1):
             raise StudyError(
-                f"dial {name!r} is {value:g}; it names a mouse: 1 to {N_MICE}, or 0: no such mouse"
+                f"simulation parameter {name!r} is {value:g}; it names a mouse: 1 to "
+                f"{N_MICE}, or 0: no such mouse"
             )
         values[name] = float(value)
     if values["signal"] == 0 or values["redundant"] or values["nonlinear"]:

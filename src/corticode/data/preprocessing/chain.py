@@ -21,6 +21,7 @@ from corticode.data.extraction import holds_whole_numbers, refuse_ratios
 from corticode.data.files import new_mapped
 from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
 from corticode.data.movies.motion import SMALLEST_SIDE
+from corticode.data.preprocess import moving_mean
 from corticode.data.preprocessing import dff as dff_module
 from corticode.data.preprocessing.blood import (
     VARIANTS,
@@ -28,6 +29,7 @@ from corticode.data.preprocessing.blood import (
     blur_frames,
     check_variant,
     correct_blood,
+    filter_channels,
     finish_coefficients,
     fit_blood,
 )
@@ -238,6 +240,9 @@ class FirstPass:
         (frame,): frames, binned, that hold no value.
     motion
         Where frames lay.
+    sd_over_mean
+        SD over time over the mean, averaged over pixels, of the frames that were looked at twice:
+        as they were, and put back. Frames that were moved the wrong way have more afterwards.
     """
 
     mean: dict[str, NDArray[np.float64]]
@@ -245,6 +250,7 @@ class FirstPass:
     brightness: dict[str, NDArray[np.float64]]
     left_out: NDArray[np.bool_]
     motion: MotionOf
+    sd_over_mean: tuple[float, float] = (math.nan, math.nan)
 
 
 class _Sums:
@@ -268,6 +274,34 @@ class _Sums:
         return lost
 
 
+class _Spread:
+    """How much pixels vary over time, before and after frames were put back."""
+
+    def __init__(self) -> None:
+        self.n_frames = 0
+        self.total: NDArray[np.float64] | float = 0.0
+        self.squares: NDArray[np.float64] | float = 0.0
+
+    def add(self, *blocks: NDArray[np.float32]) -> None:
+        """Add the same frames as they were and as they are, (frame, row, column) each."""
+        both = np.stack(blocks).astype(np.float64)
+        self.n_frames += both.shape[1]
+        self.total = self.total + both.sum(axis=1)
+        self.squares = self.squares + (both**2).sum(axis=1)
+
+    def over_mean(self) -> tuple[float, float]:
+        """SD over the mean of both, averaged over pixels that are never missing, or NaN."""
+        if self.n_frames < 2:
+            return math.nan, math.nan
+        mean = np.asarray(self.total) / self.n_frames
+        variance = np.maximum(np.asarray(self.squares) / self.n_frames - mean**2, 0)
+        known = np.isfinite(mean).all(axis=0) & (mean > 0).all(axis=0)
+        if not known.any():
+            return math.nan, math.nan
+        before, after = (np.sqrt(variance[:, known]) / mean[:, known]).mean(axis=1)
+        return float(before), float(after)
+
+
 def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> FirstPass:
     """Read every frame once: dark level off, motion out, binned, laid out by pixels.
 
@@ -286,6 +320,7 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
     shape = raw.channels[CALCIUM].shape[1:]
     shifts_of_all, residual = np.full((2, raw.n_frames, 2), np.nan)
     motion = MotionOf(mover.channel, shifts_of_all, residual, np.zeros(raw.n_frames))
+    spread = _Spread()
     for rows in frame_blocks(raw.n_frames, shape[0] * shape[1], per_bin):
         frames = {name: raw.counts(name, rows) for name in raw.channels}
         for name, block in frames.items():
@@ -295,9 +330,12 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
         shifts, unfound = mover.shifts_of(frames)
         motion.shifts[rows] = shifts[:, :2]
         motion.turns[rows] = shifts[:, 2] if shifts.shape[1] > 2 else 0
-        again = slice(rows.start, min(rows.start + LOOKED_AGAIN, rows.stop))
-        few = {name: block[:LOOKED_AGAIN] for name, block in frames.items()}
-        motion.residual[again] = mover.left(few, shifts[:LOOKED_AGAIN], unfound[:LOOKED_AGAIN])
+        if mover.channel:
+            few = {name: block[:LOOKED_AGAIN] for name, block in frames.items()}
+            lying = unfound[:LOOKED_AGAIN] | left_out[:LOOKED_AGAIN]
+            again = mover.put_back(few, shifts[:LOOKED_AGAIN], lying)
+            motion.residual[rows.start : rows.start + len(again)] = mover.left(again, lying)
+            spread.add(few[mover.channel][~lying], again[~lying])
         frames = mover.move(frames, shifts, unfound)
         for block in frames.values():
             block[left_out | unfound] = np.nan
@@ -313,7 +351,7 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
     if not sums.n_frames:
         raise DataError("no frame can be used: all are left out or could not be registered")
     mean = {name: total / sums.n_frames for name, total in sums.total.items()}
-    return FirstPass(mean, sums.seen, brightness, lost, motion)
+    return FirstPass(mean, sums.seen, brightness, lost, motion, spread.over_mean())
 
 
 @dataclass(frozen=True)
@@ -957,12 +995,49 @@ def mover_of(raw: RawSession, steps: Steps) -> Mover:
             f"{2 * SMALLEST_SIDE} x {2 * SMALLEST_SIDE} or more; leave rotation out of motion"
         )
     n_fit = min(raw.n_frames, warm_up_frames(raw, steps)) if steps.causal else raw.n_frames
-    usable = np.flatnonzero(~raw.left_out[:n_fit])
+    sample = _sample(raw, name, n_fit)
+    return replace(still, channel=name, template=register_template(sample, rotation=rotation))
+
+
+def _sample(raw: RawSession, channel: str, n_frames: int) -> NDArray[np.float32]:
+    """Some of the first frames, evenly spaced, of those that can be used: (frame, row, column).
+
+    Raises
+    ------
+    DataError
+        None can be used.
+    """
+    usable = np.flatnonzero(~raw.left_out[:n_frames])
     if not usable.size:
         raise DataError("no frame can be used, so that there is no template for motion")
     chosen = usable[np.unique(np.linspace(0, usable.size - 1, TEMPLATE_FRAMES).astype(np.intp))]
-    sample = np.concatenate([raw.counts(name, slice(k, k + 1)) for k in chosen])
-    return replace(still, channel=name, template=register_template(sample, rotation=rotation))
+    return np.concatenate([raw.counts(channel, slice(k, k + 1)) for k in chosen])
+
+
+def motion_left_in(raw: RawSession) -> float | None:
+    """How far frames lie from their mean image where they are taken as they lie: rms of a sample.
+
+    Pixels; None where that cannot be seen.
+    """
+    name = REFERENCE if REFERENCE in raw.channels else CALCIUM
+    if min(raw.channels[name].shape[1:]) < SMALLEST_SIDE:
+        return None
+    try:
+        sample = _sample(raw, name, raw.n_frames)
+        shifts = register_template(sample).find(sample)
+    except DataError:  # frames without structure
+        return None
+    return _rms(_away(shifts[np.isfinite(shifts).all(axis=1)]))
+
+
+def _away(shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shifts (frame, 2) from where most frames lie."""
+    return shifts - np.median(shifts, axis=0) if len(shifts) else shifts
+
+
+def _rms(shifts: NDArray[np.float64]) -> float | None:
+    """The root mean square length of (frame, 2); None without a frame."""
+    return float(np.sqrt(np.mean(np.sum(shifts**2, axis=1)))) if len(shifts) else None
 
 
 def _odd_shifts(raw: RawSession, found: FirstPass) -> list[Finding]:
@@ -992,6 +1067,36 @@ def moved_mask(raw: RawSession, steps: Steps) -> NDArray[np.bool_]:
     lit = move_frames(raw.mask[None].astype(np.float32), np.zeros((1, 2)), raw.onto, steps.atlas)
     with np.errstate(invalid="ignore"):
         return np.asarray(lit[0] > 0.5)
+
+
+def slow_kept(
+    course: NDArray[np.floating[Any]], steps: Steps, frame_rate_hz: float | None
+) -> NDArray[np.float64]:
+    """What a running F0 and the filters of the blood step leave of a course.
+
+    Parameters
+    ----------
+    course
+        (frame,), a change of brightness that is small against F0, binned frames.
+    frame_rate_hz
+        Of binned frames.
+
+    Examples
+    --------
+    >>> course, running = np.repeat([0.0, 1.0], 300), Baseline("running", length_s=10.0)
+    >>> [float(slow_kept(course, Steps(baseline=one), 30.0)[310]) for one in (Baseline(), running)]
+    [1.0, 0.4666666666666667]
+    """
+    values = np.asarray(course, np.float64)[:, None]
+    if steps.baseline is not None:
+        baseline = dff_of(steps.baseline, frame_rate_hz, causal=steps.causal)
+        if baseline.kind == "running":
+            length = baseline.window_frames or 1
+            values = values - moving_mean(values, length, causal=steps.causal)
+    filtered, _ = filter_channels(
+        steps.blood.method, values, values, frame_rate_hz=frame_rate_hz, causal=steps.causal
+    )
+    return np.asarray(filtered[:, 0])
 
 
 def quality_of(
@@ -1032,17 +1137,21 @@ def quality_of(
     courses |= {f"brightness_{name}": course for name, course in found.brightness.items()}
     if motion.channel:
         used = np.isfinite(motion.shifts).all(axis=1) & ~raw.left_out
-        away = motion.shifts[used] - np.median(motion.shifts[used], axis=0)
-        size = np.hypot(*away.T)
+        away = _away(motion.shifts[used])
+        looked = used & np.isfinite(motion.residual).all(axis=1)
         numbers |= {
-            "shift_rms": float(np.sqrt(np.mean(size**2))),
-            "shift_most": float(size.max(initial=0)),
-            "shift_left": float(np.sqrt(np.nanmean(np.sum(motion.residual**2, axis=1)))),
+            "shift_rms": _rms(away),
+            "shift_most": float(np.hypot(*away.T).max(initial=0)),
+            "shift_left": _rms(motion.residual[looked]),
+            "sd_over_mean_before": found.sd_over_mean[0],
+            "sd_over_mean_after": found.sd_over_mean[1],
         }
         courses["shift"] = motion.shifts
         if motion.turns.any():
             numbers["turn_most"] = float(np.degrees(np.abs(motion.turns[used]).max()))
             courses["turn"] = np.degrees(motion.turns)
+    else:
+        numbers["shift_rms"] = numbers["shift_left"] = motion_left_in(raw)
     return Quality(numbers, images, courses, tuple(odd))
 
 

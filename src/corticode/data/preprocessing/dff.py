@@ -22,6 +22,11 @@ BASELINES = (*STATIC, "running", "trial")
 BAND_VALUES = 2**22  # sorted at once by medians and percentiles: 32 MB
 
 
+# No pixel gets less than no light: some percent are for dead ones, and a tenth for a camera whose
+# level drifts.
+DARK_TOLERANCE, MOST_DARKER = 0.1, 0.05
+
+
 @dataclass(frozen=True)
 class Baseline:
     """What F0 is.
@@ -105,8 +110,8 @@ def check_dark(dark: float | NDArray[Any], mean_image: NDArray[Any]) -> None:
     Raises
     ------
     DataError
-        Shapes differ, the level is not finite or below 0, or the movie is not brighter than it in
-        most of the pixels.
+        Shapes differ, the level is not finite or below 0, the movie is not brighter than it in most
+        of the pixels, or clearly darker in more than a few.
 
     Examples
     --------
@@ -128,6 +133,14 @@ def check_dark(dark: float | NDArray[Any], mean_image: NDArray[Any]) -> None:
             f"the dark level (median {np.median(level):.4g}) is not below the movie (median "
             f"{np.median(mean_image[seen]):.4g}) in most pixels; were dark frames taken with the "
             "light on, or was the dark level subtracted before? Then leave it out"
+        )
+    below = (mean_image < (1 - DARK_TOLERANCE) * level)[seen].mean()
+    if below > MOST_DARKER:
+        raise DataError(
+            f"{100 * below:.0f} % of the movie's pixels are darker than without light (by more "
+            f"than {100 * DARK_TOLERANCE:g} % of the dark level, median {np.median(level):.4g}): "
+            "that level is too high. Were dark frames taken with the light on, or was the dark "
+            "level subtracted before? Then leave it out"
         )
 
 

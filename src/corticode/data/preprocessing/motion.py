@@ -259,19 +259,21 @@ class Mover:
             name: move_frames(block, known, self.onto, self.shape) for name, block in frames.items()
         }
 
-    def left(
+    def put_back(
         self,
         frames: dict[str, NDArray[np.float32]],
         shifts: NDArray[np.float64],
         lost: NDArray[np.bool_],
-    ) -> NDArray[np.float64]:
-        """What a second look finds once frames were put back: (frame, 2)."""
+    ) -> NDArray[np.float32]:
+        """Frames of the channel that is registered, put back but not warped onto the atlas."""
+        return move_frames(frames[self.channel], np.where(lost[:, None], 0, shifts))
+
+    def left(self, again: NDArray[np.float32], lost: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What a second look finds in frames that `put_back` gave: (frame, 2)."""
         if self.template is None:
-            return np.zeros((len(shifts), 2))
-        known = np.where(lost[:, None], 0, shifts)
-        again = move_frames(frames[self.channel], known)
-        again = np.where(np.isfinite(again), again, self.template.mean).astype(np.float32)
-        found = self.template.find(again)
+            return np.zeros((len(again), 2))
+        known = np.where(np.isfinite(again), again, self.template.mean).astype(np.float32)
+        found = self.template.find(known)
         found[lost] = np.nan
         return found
 

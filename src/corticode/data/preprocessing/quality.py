@@ -1,6 +1,6 @@
 """What preprocessing found on its way through a session, and what it has to do with behaviour."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from corticode.errors import Finding
 
 BEFORE_S, AFTER_S = 1.0, 3.0
 LEAST_ONSETS = 5
+# How a look-ahead without an end is written down.
+WHOLE_SESSION = "whole session"
 STAGES = ("calcium", "reference", "corrected")
 
 
@@ -45,6 +47,7 @@ def with_behavior(
     behavior: Mapping[str, NDArray[Any]],
     n_per_bin: int,
     frame_rate_hz: float | None,
+    keeps: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda course: course,
 ) -> Quality:
     """The same, with what shifts and means have to do with behaviour.
 
@@ -58,13 +61,16 @@ def with_behavior(
         Frames that became one.
     frame_rate_hz
         Of frames as recorded; None: not known, and no onsets are looked at.
+    keeps
+        What the filters of the steps leave of a course (frame,), binned frames. They are run over
+        running itself: in the calcium channel it adds to blood, or cancels it.
 
     Examples
     --------
     >>> shift = np.stack([np.arange(8.0) % 2, np.zeros(8)], axis=1)
     >>> told = with_behavior(Quality({}, {}, {"shift": shift}), {"run": np.arange(8) % 2}, 1, None)
     >>> told.numbers
-    {'shift_with_run': 1.0}
+    {'shift_with_run': 1.0, 'shift_locked_run': 0.5}
     """
     signals = {
         name: np.asarray(values, np.float64)
@@ -75,8 +81,10 @@ def with_behavior(
     shift = courses.get("shift")
     for name, values in signals.items():
         if shift is not None and len(shift) == values.size:
-            r = [_correlation(axis, values) for axis in shift.T]
-            numbers[f"shift_with_{name}"] = max(r, key=abs)
+            r = np.array([_correlation(axis, values) for axis in shift.T])
+            numbers[f"shift_with_{name}"] = float(max(r, key=abs))
+            size = float(np.hypot(*(r * np.nanstd(shift, axis=0))))
+            numbers[f"shift_locked_{name}"] = round(size, 6)
     states = {name: values for name, values in signals.items() if _is_state(values)}
     if not states or frame_rate_hz is None or "corrected" not in courses:
         return replace(quality, numbers=numbers)
@@ -97,10 +105,10 @@ def with_behavior(
             if stage in courses:
                 courses[f"onset_{stage}"] = np.nanmean(courses[stage][frames], axis=0)
         numbers |= {"n_onsets": int(onsets.size), "onset_before": before}
-    if "calcium" in courses:
-        left = sustained_running(courses["calcium"], courses["corrected"], state, rate_hz)
-        if np.isfinite(left.difference_kept):
-            numbers["sustained_kept"] = left.difference_kept
+    running = state.astype(np.float64)
+    left = sustained_running(running, keeps(running), state, rate_hz)
+    if np.isfinite(left.difference_kept):
+        numbers["sustained_kept"] = left.difference_kept
     return replace(quality, numbers=numbers, courses=courses, state=name)
 
 
