@@ -812,7 +812,8 @@ def _write_quality(folders: Sequence[Path]) -> None:
     for folder in folders:
         from corticode.report.quality import write_quality
 
-        _say(f"{write_quality(folder)} shows how good the preprocessed recordings are", err=True)
+        page, headline = write_quality(folder)
+        _say(f"{page} shows how good the preprocessed recordings are. {headline}", err=True)
 
 
 @contextmanager
