@@ -369,7 +369,11 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     ] = None,
     radius: Annotated[float, typer.Option(metavar="PIXELS", help="Of the discs there.")] = 4.0,
     movies: Annotated[
-        str, typer.Option(help="How movies are kept: float16 or float32; none: traces alone.")
+        str,
+        typer.Option(
+            help="How movies are kept: float16 or float32 (NPY), tiff (BigTIFF, 32 bits); none: "
+            "traces alone."
+        ),
     ] = "float16",
     workers: Workers = 1,
     resynchronise: Annotated[

@@ -7,11 +7,12 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from filelock import FileLock
 from scipy import ndimage
 
 from corticode.data.catalogue import read_catalogue
-from corticode.data.preprocessing.steps import Bins, Blood, Motion, Steps
+from corticode.data.preprocessing.steps import Baseline, Bins, Blood, Motion, Steps
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import read_session
 from corticode.errors import DataError, RunError, StudyError
@@ -103,6 +104,42 @@ class TestPreprocessCatalogue:
         wanted = Wanted("none", labels=ArrayLocation(raw / "labels.npy"))
         first = read_catalogue(made_of(raw, wanted=wanted).catalogue)[0]
         assert first.movie is None and not (raw / "made" / "movies").exists()
+
+    def test_a_movie_as_bigtiff(self, raw):
+        made_of(raw, wanted=Wanted("float32"))
+        first = read_catalogue(raw / "made" / "sessions.csv")[0]
+        wanted = np.array(read_session(first).movie)
+        again = read_catalogue(made_of(raw, wanted=Wanted("tiff")).catalogue)[0]
+        assert again.movie.path.suffix == ".tif"
+        assert again.movie.path.read_bytes()[:4] == b"II\x2b\0"
+        np.testing.assert_array_equal(read_session(again).movie, wanted)
+        np.testing.assert_array_equal(tifffile.imread(again.movie.path), wanted)
+
+    def test_f0_before_each_trial(self, raw):
+        """dF/F against the second before the latest trial; nothing before the first."""
+        table = pd.read_csv(raw / "sessions.csv")
+        pd.DataFrame({"start_time": [1.5, 0.4, 4.0]}).to_csv(raw / "trials.csv", index=False)
+        table["trials"] = "trials.csv"
+        table.to_csv(raw / "sessions.csv", index=False)
+        asked = Baseline("trial", before_s=1.0)
+        for blood in ("none", "regression"):
+            steps = Steps(motion=Motion("none"), blood=Blood(blood), baseline=asked)
+            made = read_session(read_catalogue(made_of(raw, steps).catalogue)[0])
+            assert np.flatnonzero(np.isnan(made.traces[:, 0])).tolist() == list(range(15))
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), baseline=asked)
+        made = read_session(read_catalogue(made_of(raw, steps).catalogue)[0])
+        counts = np.load(raw / "0.npy")[::2, 5, 5].astype(float)
+        for rows, before in ((slice(15, 40), slice(5, 15)), (slice(40, 60), slice(30, 40))):
+            f0 = counts[before].mean()
+            expected = 100 * (counts[rows] / f0 - 1)
+            np.testing.assert_allclose(np.asarray(made.movie)[rows, 5, 5], expected, atol=0.02)
+
+    def test_trials_that_are_not_there(self, raw):
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), baseline=Baseline("trial"))
+        with pytest.raises(DataError, match="has no table of trials"):
+            made_of(raw, steps)
+        with pytest.raises(StudyError, match="'trial' has no causal form"):
+            Steps(baseline=Baseline("trial"), causal=True)
 
     def test_frames_that_cannot_be_used_are_nan_and_told(self, raw):
         movie = np.load(raw / "0.npy")
@@ -290,7 +327,7 @@ class TestRefusals:
             made_of(raw, Steps(atlas=(64, 64), motion=Motion("none")), Wanted())
 
     def test_no_such_kind_of_movie(self):
-        with pytest.raises(StudyError, match="float16, float32, none"):
+        with pytest.raises(StudyError, match="float16, float32, tiff, none"):
             Wanted("uint8")
 
     def test_labels_of_another_size(self, raw):

@@ -112,16 +112,16 @@ def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 
 def new_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A new NPY file, mapped, whose room on the disk is taken at once.
+    """A new NPY file, or a BigTIFF of frames, mapped, whose room on the disk is taken at once.
 
     Of a mapped file without room a full disk ends the process without a word.
 
     Parameters
     ----------
     path
-        The file; its folder is there.
+        The file, a BigTIFF where its name says ``.tif``; its folder is there.
     dtype, shape
-        Of the array; it holds 0.
+        Of the array; it holds 0. Of a TIFF (frame, row, column).
 
     Raises
     ------
@@ -136,7 +136,7 @@ def new_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     np.float32(1.0)
     """
     try:
-        made: NDArray[Any] = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+        made: NDArray[Any] = _create(path, np.dtype(dtype), shape)
         if hasattr(os, "posix_fallocate"):
             with path.open("r+b") as file, _unless_full():
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -148,6 +148,19 @@ def new_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
             "free some space or choose another folder, then run the same command again"
         ) from error
     return made
+
+
+def _create(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    if ".tif" not in path.suffixes:
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    import tifffile
+
+    options: dict[str, Any] = {
+        "bigtiff": True,
+        "photometric": "minisblack",
+        "metadata": {"axes": "TYX"},
+    }
+    return np.asarray(tifffile.memmap(path, shape=shape, dtype=dtype, **options))
 
 
 @contextmanager

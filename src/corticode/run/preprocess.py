@@ -63,6 +63,7 @@ from corticode.data.readers.arrays import (
 )
 from corticode.data.regions import RegionTable, read_regions, regions_beside
 from corticode.data.session import Session, read_imaging, read_session
+from corticode.data.trials import FrameClock, TrialTimes, trials_on_frames
 from corticode.errors import (
     CorticodeError,
     DataError,
@@ -93,7 +94,8 @@ class Wanted:
     Parameters
     ----------
     movies
-        ``"float16"`` or ``"float32"``: how movies are kept; ``"none"``: not at all.
+        How movies are kept: ``"float16"`` or ``"float32"``, as NPY; ``"tiff"``, as BigTIFF of 32
+        bits, which other programs read; ``"none"``: not at all.
     labels, table, radius_pixels
         Where regions lie in raw frames, as `corticode.data.extraction.extract_catalogue` takes
         them. Movies that are warped onto the atlas take its regions.
@@ -178,7 +180,7 @@ def preprocess(  # noqa: PLR0913  where regions lie, and what comes out
     labels, regions, radius_pixels
         An image of numbered regions and a region table, as files: traces are written too.
     movies
-        ``"float16"`` or ``"float32"``: how movies are kept; ``"none"``: not at all.
+        How movies are kept: ``"float16"``, ``"float32"``, ``"tiff"`` or ``"none"``, see `Wanted`.
     resynchronise, bad_frames, n_workers, on_session
         As in `preprocess_catalogue`.
 
@@ -406,6 +408,8 @@ def _task(
             f"session {recording.name} has no movie; name one in the catalogue's column 'movie'"
         )
     files = [recording.movie, recording.movie_reference, recording.dark, recording.mask]
+    if steps.baseline is not None and steps.baseline.kind == "trial":
+        files.append(recording.trials)
     if recording.landmarks is not None and steps.atlas is not None:
         files.append(ArrayLocation(recording.landmarks))
     if wanted.labels is not None:
@@ -583,9 +587,21 @@ def open_raw(
         _onto_atlas(recording, steps),
         DELAYS.get(recording.channels, 0.0),
     )
+    if steps.baseline is not None and steps.baseline.kind == "trial":
+        clock = FrameClock(raw.n_frames, rate_hz, times)
+        raw, odd = _with_trials(recording, raw, TrialTimes(steps.baseline.events), clock)
+        session = replace(session, findings=(*session.findings, *odd))
     if steps.bins.frames > 1:
         clocks = _binned_clocks(recording, raw, times, steps.bins.frames)
     return raw, clocks, list(session.findings)
+
+
+def _with_trials(
+    recording: Recording, raw: RawSession, times: TrialTimes, clock: FrameClock
+) -> tuple[RawSession, list[Finding]]:
+    """A recording with the frames at which its trials begin; trials that lie in none."""
+    placed, lost = trials_on_frames(recording, times, clock, [])
+    return replace(raw, events=np.flatnonzero(placed[times.column])), lost
 
 
 def _dark_of(
@@ -672,12 +688,12 @@ def _movie_file(
     if kind == "none":
         yield None, ""
         return
-    name = f"movies/{task.name}.npy"
+    name = f"movies/{task.name}.{'tif' if kind == 'tiff' else 'npy'}"
     path = task.folder / name
     part = path.with_name(f".{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Counts can lie above what half floats hold.
-    dtype = "float32" if task.steps.baseline is None else kind
+    dtype = "float32" if task.steps.baseline is None or kind == "tiff" else kind
 
     def room(shape: tuple[int, ...]) -> NDArray[Any]:
         return new_mapped(part, dtype, shape)

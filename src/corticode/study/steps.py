@@ -19,6 +19,7 @@ from corticode.data.preprocessing.steps import (
     Steps,
 )
 from corticode.data.readers.lookup import is_file
+from corticode.data.trials import START
 from corticode.errors import MissingDataError, StudyError
 from corticode.study.faults import listed, schema_faults, toml_fault
 
@@ -63,11 +64,17 @@ class DffKeys(_Keys):
 
     baseline: BaselineName = Field(
         "mean",
-        description="Mean, median or percentile over the session (or the warm-up), or a running "
-        "mean; none: counts, not dF/F, and no blood correction.",
+        description="Mean, median or percentile over the session (or the warm-up), a running mean, "
+        "or the mean before each trial; none: counts, not dF/F, and no blood correction.",
     )
     percentile: float = Field(10.0, ge=0, le=100, description="Which, for a percentile.")
     baseline_s: float = Field(60.0, gt=0, description="Length of a running mean.")
+    before_s: float = Field(1.0, gt=0, description="Length of the mean before each trial's event.")
+    events: str = Field(
+        START,
+        description="Of trials: the column of the catalogue's tables of trials that holds their "
+        "events' times (s).",
+    )
 
 
 class BloodKeys(_Keys):
@@ -133,8 +140,10 @@ class PreprocessedKeys(StepKeys):
         description="Where what is made is kept, relative to the study file: a folder for each way "
         "of preprocessing, whose `quality.html` shows how good it is. Studies may share it.",
     )
-    movies: Literal["float16", "float32"] = Field(
-        "float16", description="How corrected movies are kept, where a condition decodes movies."
+    movies: Literal["float16", "float32", "tiff"] = Field(
+        "float16",
+        description="How corrected movies are kept, where a condition decodes movies: NPY of so "
+        "many bits, or BigTIFF of 32.",
     )
     radius_pixels: float = Field(
         4.0, gt=0, description="Of the discs around the centres of a region table, raw pixels."
@@ -204,7 +213,13 @@ def steps_of(keys: StepKeys, *, has_reference: bool) -> Steps:
         ),
         mask=keys.mask,
         bins=Bins(keys.bin.pixels, keys.bin.frames),
-        baseline=Baseline(keys.dff.baseline, keys.dff.percentile, keys.dff.baseline_s)
+        baseline=Baseline(
+            keys.dff.baseline,
+            keys.dff.percentile,
+            keys.dff.baseline_s,
+            keys.dff.before_s,
+            keys.dff.events,
+        )
         if is_dff
         else None,
         blood=Blood(method, None if fit_s is None else (fit_s[0], fit_s[1])),

@@ -84,6 +84,8 @@ class RawSession:
     delay_frames
         How much later each reference frame was exposed than its calcium frame: half a frame where
         two wavelengths take turns, calcium first.
+    events
+        (trial,): frames at which trials begin, in order; None where they are not asked for.
     """
 
     channels: dict[str, NDArray[Any]]
@@ -93,6 +95,7 @@ class RawSession:
     mask: NDArray[np.bool_] | None = None
     onto: NDArray[np.float64] | None = None
     delay_frames: float = 0.0
+    events: NDArray[np.intp] | None = None
 
     @property
     def n_frames(self) -> int:
@@ -476,6 +479,8 @@ class SecondPass:
         (frame,): the same for the slopes of blood.
     delay_frames
         How much later the reference was exposed, in binned frames.
+    events
+        (trial,): binned frames at which trials begin, for F0 before each.
     """
 
     store: Scratch
@@ -485,6 +490,7 @@ class SecondPass:
     fit: NDArray[np.bool_]
     blood_fit: NDArray[np.bool_]
     delay_frames: float = 0.0
+    events: NDArray[np.intp] | None = None
 
     def run(self, outputs: _Outputs) -> Corrected:
         """Correct all bands, and write them to `outputs`.
@@ -588,7 +594,7 @@ class SecondPass:
         if baseline.is_static:
             f0 = fit_f0(counts, baseline, frames=self.fit)
             return f0, dff(counts, f0)
-        course = f0_course(counts, baseline)
+        course = f0_course(counts, baseline, events=self.events)
         return np.nanmean(course[self.fit], axis=0), dff(counts, course)
 
     def _fit_all(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -667,13 +673,16 @@ def put(image: NDArray[Any], pixels: NDArray[np.intp], values: NDArray[Any]) -> 
 
 def dff_of(asked: Baseline, frame_rate_hz: float | None, *, causal: bool) -> dff_module.Baseline:
     """What F0 is, with its length in frames."""
-    if asked.kind != "running":
+    if asked.kind not in ("running", "trial"):
         return dff_module.Baseline(asked.kind, asked.percentile)
     if frame_rate_hz is None:
         raise DataError(
-            "a running baseline has its length in seconds, and the frame rate is not known; fill "
-            "the catalogue's column 'frame_rate_hz' or 'frame_times'"
+            f"a {asked.kind} baseline has its length in seconds, and the frame rate is not known; "
+            "fill the catalogue's column 'frame_rate_hz' or 'frame_times'"
         )
+    if asked.kind == "trial":
+        before = max(1, round(asked.before_s * frame_rate_hz))
+        return dff_module.Baseline("trial", before_frames=before)
     length = max(1, round(asked.length_s * frame_rate_hz))
     return dff_module.Baseline("running", window_frames=length, causal=causal)
 
@@ -793,7 +802,12 @@ def _laid_out(
     channels = list(raw.channels) if steps.blood.method != "none" else [CALCIUM]
     with scratch(folder, n_frames, shape, channels) as store:
         found = first_pass(raw, steps, mover, store)
+        events = None if raw.events is None else np.unique(raw.events // steps.bins.frames)
         fit = fit_frames(raw, steps, found.left_out)
+        if events is not None and steps.baseline is not None:
+            # Before the first trial that has a baseline there is no dF/F.
+            before = dff_of(steps.baseline, rate_hz, causal=False).before_frames or 1
+            fit[: min(events[events >= before], default=n_frames)] = False
         yield (
             found,
             mover,
@@ -805,6 +819,7 @@ def _laid_out(
                 fit,
                 blood_frames(raw, steps, fit),
                 raw.delay_frames / steps.bins.frames,
+                events,
             ),
         )
 

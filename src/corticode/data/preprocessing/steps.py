@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from corticode.data.trials import START
 from corticode.errors import StudyError
 
 MASKS = ("none", "brain", "image", "both")
 CHANNELS = ("reference", "calcium", "none")
-BASELINES = ("mean", "median", "percentile", "running")
-MOVIES = ("float16", "float32", "none")
+BASELINES = ("mean", "median", "percentile", "running", "trial")
+MOVIES = ("float16", "float32", "tiff", "none")
 WARM_UP_S = 60.0
 SMALLEST_CANVAS = 16
 
@@ -66,17 +67,23 @@ class Baseline:
     Parameters
     ----------
     kind
-        ``"mean"``, ``"median"`` or ``"percentile"`` of the frames that it is fitted on, or
-        ``"running"``, a moving mean.
+        ``"mean"``, ``"median"`` or ``"percentile"`` of the frames that it is fitted on;
+        ``"running"``, a moving mean; or ``"trial"``, the mean before the latest trial's event.
     percentile
         Which, for ``"percentile"``.
     length_s
         Of the moving mean, in seconds.
+    before_s
+        Of the mean before an event, in seconds.
+    events
+        The column of the recordings' tables of trials that holds their events' times (s).
     """
 
     kind: str = "mean"
     percentile: float = 10.0
     length_s: float = 60.0
+    before_s: float = 1.0
+    events: str = START
 
     def __post_init__(self) -> None:
         _check_choice("preprocess.dff baseline", self.kind, BASELINES)
@@ -88,6 +95,11 @@ class Baseline:
             raise StudyError(
                 f"preprocess.dff baseline_s is {self.length_s}; it must be a number of seconds "
                 "above 0"
+            )
+        if not (math.isfinite(self.before_s) and self.before_s > 0):
+            raise StudyError(
+                f"preprocess.dff before_s is {self.before_s}; it must be a number of seconds above "
+                "0"
             )
 
 
@@ -172,6 +184,11 @@ class Steps:
                 f"preprocess.atlas size is {list(self.atlas)}; give rows and columns from "
                 f"{SMALLEST_CANVAS} on, as in [128, 128]"
             )
+        if self.causal and self.baseline is not None and self.baseline.kind == "trial":
+            raise StudyError(
+                "preprocess.dff baseline 'trial' has no causal form here, as frames come without "
+                "their trials; take 'running', or leave causal out"
+            )
         if self.baseline is None and self.blood.method != "none":
             raise StudyError(
                 "preprocess.blood needs dF/F of both channels: give a baseline, or "
@@ -210,6 +227,27 @@ def _span(steps: Steps) -> str:
 
 def _of_fit(steps: Steps, _: float) -> float:
     return 0.0 if steps.causal else math.inf
+
+
+def _follows(steps: Steps) -> bool:
+    """Whether F0 follows the session."""
+    return steps.baseline is not None and steps.baseline.kind in ("running", "trial")
+
+
+def _dff_words(steps: Steps) -> str:
+    if steps.baseline is None:
+        return ""
+    kind = steps.baseline.kind
+    if kind == "trial":
+        return f"dF/F, F0: mean of {steps.baseline.before_s:g} s before each trial"
+    return f"dF/F, F0: {kind}" + f" of {steps.baseline.length_s:g} s" * (kind == "running")
+
+
+def _dff_look_ahead(steps: Steps, rate_hz: float) -> float:
+    if not _follows(steps) or steps.baseline is None:
+        return _of_fit(steps, rate_hz)
+    is_centred = steps.baseline.kind == "running" and not steps.causal
+    return math.ceil(steps.baseline.length_s * rate_hz / 2) if is_centred else 0.0
 
 
 def _blood_span(steps: Steps) -> str:
@@ -268,10 +306,10 @@ STEPS: Mapping[str, Step] = {
         ),
         Step(
             "dff",
-            lambda steps: f"dF/F, F0: {'' if steps.baseline is None else steps.baseline.kind}",
+            _dff_words,
             lambda steps: steps.baseline is not None,
-            _of_fit,
-            _span,
+            _dff_look_ahead,
+            lambda steps: "" if _follows(steps) else _span(steps),
         ),
         Step(
             "blood",
