@@ -126,6 +126,7 @@ STEPS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`motion`", "motion", steps.MotionKeys, None),
     ("`bin`", "bin", steps.BinKeys, None),
     ("`dff`", "dff", steps.DffKeys, None),
+    ("`denoise`", "denoise", steps.DenoiseKeys, None),
     ("`blood`", "blood", steps.BloodKeys, None),
     ("`atlas`", "atlas", steps.AtlasKeys, None),
 ]

@@ -77,6 +77,14 @@ class DffKeys(_Keys):
     )
 
 
+class DenoiseKeys(_Keys):
+    """dF/F of each channel as few spatial components of the session, without photons' noise."""
+
+    components: int = Field(
+        0, ge=0, description="How many, as 200; fitted on means of 15 frames. 0: dF/F as it is."
+    )
+
+
 class BloodKeys(_Keys):
     """How the haemodynamic signal is taken out by the reference channel."""
 
@@ -118,6 +126,7 @@ class StepKeys(_Keys):
     )
     bin: BinKeys = Field(BinKeys(), description="Bins of pixels and frames.")
     dff: DffKeys = Field(DffKeys(), description="dF/F.")
+    denoise: DenoiseKeys = Field(DenoiseKeys(), description="Few spatial components.")
     blood: BloodKeys = Field(BloodKeys(), description="The haemodynamic signal.")
     atlas: AtlasKeys = Field(AtlasKeys(), description="The space that animals share.")
     causal: bool = Field(
@@ -222,6 +231,7 @@ def steps_of(keys: StepKeys, *, has_reference: bool) -> Steps:
         )
         if is_dff
         else None,
+        components=keys.denoise.components,
         blood=Blood(method, None if fit_s is None else (fit_s[0], fit_s[1])),
         atlas=None if keys.atlas.size is None else (keys.atlas.size[0], keys.atlas.size[1]),
         causal=keys.causal,

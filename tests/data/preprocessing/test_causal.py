@@ -46,6 +46,7 @@ class TestCausalChain:
         [
             {"baseline": Baseline("running", length_s=1.0)},
             {"bins": Bins(2, 3)},
+            {"components": 3},
             {"baseline": None, "blood": Blood("none")},
             {"motion": Motion("none"), "dark": 100.0},
         ],

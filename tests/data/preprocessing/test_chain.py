@@ -1,5 +1,7 @@
 """One session through all steps: each step's effect, worked out another way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -85,6 +87,46 @@ class TestSteps:
         monkeypatch.setattr(chain, "BLOCK_VALUES", 400 * 9)
         parts, _, _ = movie_of(raw, steps, tmp_path)
         np.testing.assert_allclose(parts, whole, atol=1e-4)
+
+    def test_few_components_leave_the_noise_behind(self, tmp_path):
+        """What all pixels share is kept, photons' noise is not; lost frames stay lost."""
+        raw = made_raw(n_frames=600)
+        raw.left_out[50] = True
+        noisy, _, _ = movie_of(raw, PLAIN, tmp_path)
+        movie, _, quality = movie_of(raw, replace(PLAIN, components=2), tmp_path)
+        used = np.delete(np.arange(600), 50)
+        shared = noisy[used].mean(axis=(1, 2), keepdims=True)
+        noise = np.std(noisy[used] - shared)
+        assert np.std(movie[used] - shared) < 0.3 * noise
+        assert np.isnan(movie[50]).all() and np.isfinite(np.delete(movie, 50, axis=0)).all()
+        assert quality.numbers["look_ahead_frames"] in (None, np.inf)
+
+    def test_components_are_singular_vectors_whatever_the_bands(self, tmp_path, monkeypatch):
+        raw = made_raw(n_frames=300)
+        whole, _, _ = movie_of(raw, PLAIN, tmp_path)
+        flat = whole.reshape(300, -1).astype(float)
+        _, _, vectors = np.linalg.svd(flat.reshape(20, 15, -1).mean(axis=1), full_matrices=False)
+        wanted = flat @ vectors[:3].T @ vectors[:3]
+        for values in (2**21, 300 * 37):
+            monkeypatch.setattr("corticode.data.preprocessing.chain.BAND_VALUES", values)
+            movie, _, _ = movie_of(raw, replace(PLAIN, components=3), tmp_path)
+            np.testing.assert_allclose(movie.reshape(300, -1), wanted, atol=2e-3)
+
+    def test_blood_is_taken_out_of_components(self, tmp_path):
+        raw = made_raw(n_frames=600)
+        steps = replace(PLAIN, blood=Blood("regression"), components=2)
+        blood = np.sin(np.arange(600) / 7)
+        left, there = (
+            abs(np.corrcoef(movie_of(raw, one, tmp_path)[0].mean(axis=(1, 2)), blood)[0, 1])
+            for one in (steps, replace(steps, blood=Blood("none")))
+        )
+        assert left < 0.5 * there
+
+    def test_more_components_than_there_can_be(self, tmp_path):
+        with pytest.raises(DataError, match="9 components were asked of 8 bins of 15 frames"):
+            movie_of(made_raw(), replace(PLAIN, components=9), tmp_path)
+        with pytest.raises(StudyError, match="give a baseline"):
+            replace(PLAIN, components=3, baseline=None)
 
     def test_dark_level_is_taken_off_before_f0(self, tmp_path):
         raw = made_raw(dark={CALCIUM: 100.0, REFERENCE: 100.0})

@@ -15,6 +15,7 @@ from corticode.data.preprocessing.chain import (
     dff_of,
     fit_session,
 )
+from corticode.data.preprocessing.components import project, rebuild
 from corticode.data.preprocessing.dff import RunningF0, dff
 from corticode.data.preprocessing.steps import Steps
 from corticode.errors import DataError, StudyError
@@ -112,6 +113,10 @@ class CausalChain:
             for name, block in binned.items()
         }
         changed = {name: self._dff(name, course[name]) for name in self._f0}
+        for name, few in self._fitted.components.items():
+            lost = ~np.isfinite(changed[name]).all(axis=1)
+            changed[name] = rebuild(project(changed[name], few), few)
+            changed[name][lost] = np.nan
         values = changed[CALCIUM]
         if self._blood is not None:
             values = self._blood.correct(values, changed[REFERENCE])

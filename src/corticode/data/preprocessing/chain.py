@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +34,7 @@ from corticode.data.preprocessing.blood import (
     finish_coefficients,
     fit_blood,
 )
+from corticode.data.preprocessing.components import Components, components_of_bands, rebuild
 from corticode.data.preprocessing.correction import (
     CorrectionSummary,
     CorrectionSums,
@@ -460,6 +462,22 @@ class Corrected:
 
 
 @dataclass(frozen=True)
+class Denoised:
+    """dF/F of the kept pixels of a channel as spatial components, and their strengths.
+
+    `strengths` is (frame, component).
+    """
+
+    components: Components
+    strengths: NDArray[np.float32]
+
+    def course(self, pixels: slice) -> NDArray[np.float32]:
+        """The course of some of the kept pixels, (frame, pixel)."""
+        few = replace(self.components, images=self.components.images[pixels])
+        return rebuild(self.strengths, few)
+
+
+@dataclass(frozen=True)
 class SecondPass:
     """The second pass: F0 and blood, band by band of pixels.
 
@@ -575,6 +593,31 @@ class SecondPass:
         )
 
     def _bands(self) -> Iterator["_Band"]:
+        """The bands of kept pixels, dF/F of each channel as components where that is asked for."""
+        first = 0
+        for band in self._bands_as_they_are():
+            pixels = slice(first, first + band.kept.size)
+            first = pixels.stop
+            if self.steps.components:
+                made = {name: few.course(pixels) for name, few in self.components.items()}
+                band = replace(band, dff=made)
+            yield band
+
+    @cached_property
+    def components(self) -> dict[str, "Denoised"]:
+        """By channel: dF/F of the kept pixels as few spatial components."""
+
+        def bands(name: str) -> Iterator[NDArray[np.float32]]:
+            return (band.dff[name] for band in self._bands_as_they_are())
+
+        return {
+            name: Denoised(
+                *components_of_bands(partial(bands, name), self.steps.components, fit=self.fit)
+            )
+            for name in self.store.arrays
+        }
+
+    def _bands_as_they_are(self) -> Iterator["_Band"]:
         for number, pixels in enumerate(self.store.pixels()):
             kept = pixels.start + np.flatnonzero(self.mask.ravel()[pixels])
             if not kept.size:
@@ -759,6 +802,8 @@ class Fitted:
         (row, column): pixels that are kept.
     f0
         By channel that is used, (row, column), counts.
+    components
+        By channel, of the kept pixels; empty where dF/F is taken as it is.
     blood
         Coefficients of the kept pixels; None where blood is left in.
     frame_rate_hz
@@ -768,6 +813,7 @@ class Fitted:
     mover: Mover
     mask: NDArray[np.bool_]
     f0: dict[str, NDArray[np.float64]]
+    components: dict[str, Components]
     blood: BloodFit | None
     frame_rate_hz: float | None
 
@@ -784,10 +830,13 @@ def fit_session(raw: RawSession, steps: Steps, folder: Path) -> Fitted:
     with _laid_out(raw, steps, folder) as (found, mover, work):
         _odd_shifts(raw, found)
         made = work.run(_Outputs(None, None, len(found.left_out)))
+        few = {}
+        if steps.components:
+            few = {name: one.components for name, one in work.components.items()}
     coefficients = made.coefficients.reshape(len(made.coefficients), work.mask.size)
     kept = work.mask.ravel()
     blood = None if steps.blood.method == "none" else work.blood_of(coefficients[:, kept])
-    return Fitted(mover, work.mask, made.f0, blood, work.frame_rate_hz)
+    return Fitted(mover, work.mask, made.f0, few, blood, work.frame_rate_hz)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ are fitted on training sessions in the same space. Blocks of bins are merged one
 that neither a movie nor all its bins are ever held.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ Array = NDArray[np.float64]
 BIN_FRAMES = 15
 SPARE = 50  # components kept beyond those asked for while blocks are merged
 BLOCK_BINS = 256
+MOST_BINS = 2000
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,80 @@ class ComponentFit:
         largest = mixed[:, ::-1][:, :n_kept]
         # Rows stay orthogonal, each as long as its singular value.
         self._found = largest.T @ both
+
+
+def components_of_bands(
+    bands: Callable[[], Iterable[NDArray[Any]]],
+    n_components: int,
+    *,
+    fit: NDArray[np.bool_],
+    bin_frames: int = BIN_FRAMES,
+) -> tuple[Components, NDArray[np.float32]]:
+    """Components of a movie that comes as bands of pixels, each with its whole course.
+
+    Parameters
+    ----------
+    bands
+        Gives the bands, (frame, pixel) each, dF/F; called twice.
+    n_components
+        How many.
+    fit
+        (frame,): frames that are finite in all pixels, on which components are fitted.
+    bin_frames
+        Frames averaged before the fit; more where there would be over 2,000 bins.
+
+    Returns
+    -------
+    components
+        Of the bands' pixels, one band behind the other.
+    strengths
+        (frame, component); NaN where a frame has no value.
+
+    Raises
+    ------
+    DataError
+        Fewer bins or pixels than components.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> frames = np.outer(rng.normal(size=60), [3.0, 4.0])
+    >>> found, strengths = components_of_bands(
+    ...     lambda: [frames[:, :1], frames[:, 1:]], 1, fit=np.ones(60, bool), bin_frames=2)
+    >>> np.abs(found.images.ravel()).round(2).tolist(), strengths.shape
+    ([0.6000000238418579, 0.800000011920929], (60, 1))
+    """
+    chosen = np.flatnonzero(fit)
+    bin_frames = max(bin_frames, -(-chosen.size // MOST_BINS))
+    n_bins = chosen.size // bin_frames
+
+    def binned(band: NDArray[Any]) -> Array:
+        used = np.asarray(band[chosen[: n_bins * bin_frames]], np.float64)
+        return np.asarray(used.reshape(n_bins, bin_frames, -1).mean(axis=1))
+
+    products, n_pixels = np.zeros((n_bins, n_bins)), 0
+    for band in bands():
+        course = binned(band)
+        products += course @ course.T
+        n_pixels += band.shape[1]
+    if min(n_bins, n_pixels) < n_components:
+        raise DataError(
+            f"{n_components} components were asked of {n_bins} bins of {bin_frames} frames and "
+            f"{n_pixels} pixels; there must be as many of either: ask for fewer components, or "
+            "give more frames"
+        )
+    power, mixed = np.linalg.eigh(products)
+    power, mixed = power[::-1][:n_components].clip(0), mixed[:, ::-1][:, :n_components]
+    strength = np.sqrt(power)
+    scale = np.divide(1.0, strength, out=np.zeros(n_components), where=strength > 0)
+    images, projected = [], np.zeros((fit.size, n_components), np.float32)
+    for band in bands():
+        own = ((binned(band).T @ mixed) * scale).astype(np.float32)
+        images.append(own)
+        projected += np.asarray(band, np.float32) @ own
+    total = float(np.trace(products))
+    kept = float(power.sum() / total) if total else 1.0
+    return Components(np.concatenate(images), strength, kept, n_bins), projected
 
 
 def project(frames: NDArray[Any], components: Components) -> NDArray[np.float32]:

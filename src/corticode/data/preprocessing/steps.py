@@ -1,7 +1,8 @@
 """Which steps stand between the camera and a signal, in what order, and what each of them uses.
 
-The order is fixed: dark frames, motion and atlas, mask, bins, dF/F, blood, then region means or a
-movie. Each step is a row of `STEPS`: its words, how far it looks ahead, what it was fitted on.
+The order is fixed: dark frames, motion and atlas, mask, bins, dF/F, components, blood, then region
+means or a movie. Each step is a row of `STEPS`: its words, how far it looks ahead, what it was
+fitted on.
 """
 
 import math
@@ -140,6 +141,9 @@ class Steps:
     mask
         Which pixels are kept: ``"none"`` (all), ``"brain"`` (found in the mean image), ``"image"``
         (the catalogue's column ``mask``) or ``"both"``. The others become NaN.
+    components
+        dF/F of each channel is kept as so many spatial components of its own, which leave most of
+        the photons' noise behind; 0: as it is.
     atlas
         Rows and columns of the atlas canvas onto which frames are warped, so that a pixel means
         the same place in every animal; None: frames keep their place. Motion and atlas are one
@@ -165,6 +169,7 @@ class Steps:
     bins: Bins = field(default_factory=Bins)
     baseline: Baseline | None = field(default_factory=Baseline)
     blood: Blood = field(default_factory=Blood)
+    components: int = 0
     atlas: tuple[int, int] | None = None
     causal: bool = False
     warm_up_s: float = WARM_UP_S
@@ -183,6 +188,11 @@ class Steps:
             raise StudyError(
                 f"preprocess.atlas size is {list(self.atlas)}; give rows and columns from "
                 f"{SMALLEST_CANVAS} on, as in [128, 128]"
+            )
+        if self.components < 0 or (self.components and self.baseline is None):
+            raise StudyError(
+                f"preprocess.denoise components is {self.components}; it must be 0 (none) or more, "
+                "and needs dF/F: give a baseline"
             )
         if self.causal and self.baseline is not None and self.baseline.kind == "trial":
             raise StudyError(
@@ -310,6 +320,13 @@ STEPS: Mapping[str, Step] = {
             lambda steps: steps.baseline is not None,
             _dff_look_ahead,
             lambda steps: "" if _follows(steps) else _span(steps),
+        ),
+        Step(
+            "denoise",
+            lambda steps: f"{steps.components} spatial components",
+            lambda steps: steps.components > 0,
+            _of_fit,
+            _span,
         ),
         Step(
             "blood",
