@@ -134,6 +134,29 @@ def test_batches_hold_each_windows_images(movie_windows, kind):
     assert n_seen == windows.n_windows
 
 
+@pytest.mark.parametrize("kind", ["shared", "independent"])
+def test_batches_leave_out_what_a_network_does_not_read(movie_windows, kind):
+    windows = movie_windows((60, 50), before=5, after=4)
+    training = Training(batch_size=16, windows=kind, run_windows=2)
+    settings = Network("cnn-gru", backbone="small", temporal_stride=4, bins=8)
+    torch.manual_seed(0)
+    network = build_network(settings, windows.recipe.window, n_regions=0, n_outputs=1).eval()
+    # Of images 0 to 9 around the centre, 5: those at 1, 5 and 9.
+    assert network.inner.places(10) == [1, 5, 9]
+    all_of_them = MovieBatches(windows, training, seed=0, device="cpu")
+    needed = MovieBatches(windows, training, seed=0, device="cpu", network=network.inner)
+    n_batches = needed.n_batches(1)
+    for ((images, index), _), ((few, small), _) in zip(
+        all_of_them.of_epoch(1, 0, n_batches), needed.of_epoch(1, 0, n_batches), strict=True
+    ):
+        assert small.shape == (len(index), 3)
+        assert few.shape[2:] == (8, 8)
+        torch.testing.assert_close(
+            network(few, small), network(images, index[:, [1, 5, 9]]), rtol=0, atol=1e-5
+        )
+        assert len(few) == (3 * len(index) if kind == "independent" else len(few)) < len(images)
+
+
 def test_batches_go_on_within_an_epoch(movie_windows):
     batches = MovieBatches(movie_windows(), Training(batch_size=16), seed=0, device="cpu")
     n_batches = batches.n_batches(3)
@@ -240,6 +263,14 @@ def test_batches_give_each_window_its_frames(movie_windows_once, given_runs):
     # Within a run each image is there once.
     assert len(batch.images) == sum(len(run) + 4 for run in runs)
     assert len(batch.rows) == sum(len(run) + 6 for run in runs)
+    assert batch.lengths.tolist() == [len(run) + 6 for run in runs]
+    ends = make_batch(windows, runs, [0, 4])
+    for k, images in zip(ends.chosen, ends.index, strict=True):
+        rows = ends.rows[ends.images[images]]
+        expected = windows.start[k] + np.array([[0], [4]]) + np.arange(3)
+        assert rows.tolist() == expected.tolist()
+    assert ends.lengths.sum() == len(ends.rows) <= len(batch.rows)
+    assert set(ends.images.ravel()) == set(range(len(ends.rows)))
 
 
 @pytest.fixture(scope="module")

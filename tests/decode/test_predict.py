@@ -24,37 +24,44 @@ def alone(decoder, windows):
     scores = []
     with torch.inference_mode():
         for k in range(windows.n_windows):
-            batch = make_batch(windows, [np.array([k])])
+            batch = make_batch(windows, [np.array([k])], decoder.network.inner.read)
             normalised = frames.normalise(batch.rows, frames.read(batch.rows))
             images = images_of(normalised, torch.from_numpy(batch.images))
             scores.append(torch.sigmoid(decoder.network(images, torch.from_numpy(batch.index)))[0])
     return torch.cat(scores).numpy()
 
 
-@pytest.mark.parametrize("kind", ["cnn", "cnn-gru", "cnn-lstm"])
-def test_each_windows_score_is_the_one_it_has_alone(movie_windows, monkeypatch, kind):
+SMALL = {"backbone": "small", "temporal_stride": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "backbone"),
+    [("cnn", LITE), ("cnn-gru", LITE), ("cnn-lstm", LITE), ("cnn", SMALL), ("cnn-gru", SMALL)],
+)
+def test_each_windows_score_is_the_one_it_has_alone(movie_windows, monkeypatch, kind, backbone):
     # Small batches, so that stretches end within, at and after them.
     monkeypatch.setattr(predict_module, "IMAGES_BATCH", 16)
     monkeypatch.setattr(predict_module, "MOVIE_WINDOWS_BATCH", 7)
     reach = 0 if kind == "cnn" else 2
     windows = movie_windows((41, 36), before=reach, after=reach, gaps=(11, 14, 22))
-    decoder = fit(windows, again(windows), Network(kind, units=8, **LITE), SHORT)
+    decoder = fit(windows, again(windows), Network(kind, units=8, **backbone), SHORT)
     said = predict(decoder, windows, part="train")
     np.testing.assert_allclose(said.score, alone(decoder, windows), atol=1e-4)
     assert said.frame.tolist() == windows.frame.tolist()
     assert len(np.unique(said.score)) > 10
 
 
-def test_each_frame_passes_the_cnn_once(movie_windows):
+@pytest.mark.parametrize("backbone", [LITE, SMALL, {"backbone": "grid"}])
+def test_each_frame_passes_the_cnn_once(movie_windows, backbone):
     windows = movie_windows((300,), before=5, after=5)
     decoder = fit(
         windows.where(np.arange(20)),
         again(windows.where(np.arange(20))),
-        Network("cnn-gru", **LITE),
+        Network("cnn-gru", **backbone),
         SHORT,
     )
     rows = []
-    hook = decoder.network.inner.cnn.features[0].register_forward_hook(
+    hook = decoder.network.inner.cnn.register_forward_hook(
         lambda _, inputs, __: rows.append(len(inputs[0]))
     )
     predict(decoder, windows, part=None)

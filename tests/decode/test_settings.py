@@ -5,12 +5,13 @@ from corticode.decode.networks.movies import HEADS
 from corticode.decode.networks.traces import CELLS
 from corticode.decode.settings import (
     BACKBONES,
-    GRID,
     MOVIE,
     NETWORKS,
+    Augment,
     Network,
     Training,
     check_network,
+    plain_network,
 )
 from corticode.errors import StudyError
 
@@ -19,13 +20,15 @@ def test_names_are_those_of_the_networks():
     recurrent = {name for name, kind in NETWORKS.items() if kind.build == "traces.build_recurrent"}
     assert recurrent == {*CELLS, *(f"bi-{cell}" for cell in CELLS)}
     assert set(MOVIE) == set(HEADS)
-    assert set(BACKBONES) == {*BUILT, GRID}
+    with_weights = {name for name, row in BACKBONES.items() if row.has_weights}
+    assert with_weights == set(BUILT)
 
 
 class TestNetwork:
     def test_usual_units_said_or_not_are_the_same(self):
         assert Network("gru") == Network("gru", 32)
         assert Network("cnn-gru") == Network("cnn-gru", 128)
+        assert Network("cnn-gru", backbone="small").units == 32
 
     @pytest.mark.parametrize(
         ("settings", "message"),
@@ -40,11 +43,44 @@ class TestNetwork:
             ),
             ({"kind": "cnn", "flavour": "jax"}, "must be one of torch, tensorflow"),
             ({"kind": "cnn", "drop_connect": 1.0}, "below 1"),
+            ({"kind": "cnn-gru", "temporal_stride": 0}, "temporal_stride = 0; a whole number of"),
+            ({"kind": "cnn", "backbone": "small", "bins": 3}, "bins = 3; .* at least 4"),
         ],
     )
     def test_refuses(self, settings, message):
         with pytest.raises(StudyError, match=message):
             Network(**settings)
+
+    def test_newer_settings_are_named_where_they_are_asked_for(self):
+        assert list(plain_network(Network())) == [
+            *("kind", "units", "backbone", "flavour", "weights", "drop_connect")
+        ]
+        asked = plain_network(Network("cnn-gru", backbone="small", temporal_stride=3, bins=16))
+        assert (asked["temporal_stride"], asked["bins"]) == (3, 16)
+
+
+class TestAugment:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"shift_pixels": -1}, "0 or more"),
+            ({"shift_pixels": 1.5}, "a whole number of pixels"),
+            ({"shift_fraction": 1.0}, "below 1"),
+            ({"shift_pixels": 1, "shift_fraction": 0.1}, "give one of them"),
+            ({"gain": -0.1}, "it is an SD"),
+        ],
+    )
+    def test_refuses(self, settings, message):
+        with pytest.raises(StudyError, match=message):
+            Augment(**settings)
+
+    def test_a_fraction_is_of_the_shorter_side(self):
+        assert Augment(shift_fraction=0.1).pixels_of_shift((64, 50)) == 5
+        assert Augment(shift_pixels=4).pixels_of_shift((64, 50)) == 4
+
+    def test_shifts_larger_than_the_image(self):
+        with pytest.raises(StudyError, match=r"up to 32 pixels, and the images have 64 x 32"):
+            Augment(shift_pixels=32).pixels_of_shift((64, 32))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from corticode.data.windows import WindowShape, cut_windows
 from corticode.decode.settings import Training
 from corticode.decode.trace_batches import (
     TraceBatches,
-    draw_region_sets,
     iterate_batches,
     order_of_epoch,
     random_start,
@@ -53,30 +52,6 @@ class TestOrder:
     def test_visits_each_window_once(self, n_windows, seed, epoch):
         order = order_of_epoch(n_windows, seed=seed, epoch=epoch)
         assert sorted(order.tolist()) == list(range(n_windows))
-
-
-class TestRegionSets:
-    def test_sizes_are_even_on_a_logarithmic_scale(self):
-        shown = draw_region_sets(6000, 7, 1.0, seed=0, epoch=1, batch=0)
-        sizes = shown.sum(axis=1)
-        # ln 2 / ln 8, ln (4 / 2) / ln 8 and ln (8 / 4) / ln 8 of them: a third each.
-        counts = [np.sum((low <= sizes) & (sizes < high)) for low, high in ((1, 2), (2, 4), (4, 8))]
-        assert np.abs(np.array(counts) / 6000 - 1 / 3).max() < 0.02
-        assert np.ptp(shown.mean(axis=0)) < 0.04
-
-    def test_the_others_show_all(self):
-        shown = draw_region_sets(4000, 50, 0.25, seed=0, epoch=1, batch=0)
-        # Of those drawn, ln (51 / 50) / ln 51 happen to show all too.
-        assert np.mean(~shown.all(axis=1)) == pytest.approx(0.25, abs=0.02)
-
-    def test_depend_on_seed_epoch_and_batch_alone(self):
-        def drawn(seed=1, epoch=2, batch=3):
-            return draw_region_sets(20, 10, 1.0, seed=seed, epoch=epoch, batch=batch).tobytes()
-
-        once = drawn()
-        np.random.seed(0)  # noqa: NPY002  the state that must not matter
-        assert drawn() == once
-        assert len({once, drawn(seed=2), drawn(epoch=1), drawn(batch=0)}) == 4
 
 
 def test_batches_by_hand(windows):

@@ -79,8 +79,8 @@ class Corner(nn.Module):
         return torch.stack([corner, corner**2], dim=1)
 
 
-@pytest.mark.parametrize("head", ["cnn", "cnn-gru"])
-def test_movies_are_explained_by_pixel(head):
+@pytest.mark.parametrize(("head", "read"), [("cnn", None), ("cnn-gru", None), ("cnn-gru", (0, 4))])
+def test_movies_are_explained_by_pixel(head, read):
     rng = np.random.default_rng(0)
     reach = 0 if head == "cnn" else 2
     shape = (20, 8, 8)
@@ -107,7 +107,8 @@ def test_movies_are_explained_by_pixel(head):
         input="movie",
     )
     torch.manual_seed(0)
-    network = ScaledNetwork(MovieNetwork(Corner(), head, n_features=2, n_units=4), 0).eval()
+    network = ScaledNetwork(MovieNetwork(Corner(), head, n_features=2, n_units=4, read=read), 0)
+    network.eval()
     decoder = Decoder(
         network, Network(head), Training(), 0, windows.recipe, "binary", (), 1, "", ("m1",)
     )
@@ -117,7 +118,10 @@ def test_movies_are_explained_by_pixel(head):
     assert found.absolute.shape == (n_frames, 8, 8)
     assert found.frames == tuple(range(-reach - 1, reach + 2))
     assert found.details["additivity_error"] < 1e-3
-    assert np.all(found.absolute[:, :4, :4] > 0)
+    # Of five images, the first and the last: the frame between them is in neither.
+    seen = np.arange(n_frames) != (3 if read else n_frames)
+    assert np.all(found.absolute[seen, :4, :4] > 0)
+    assert np.all(found.absolute[~seen] == 0)
     assert found.absolute.sum() == pytest.approx(found.absolute[:, :4, :4].sum())
     sampled = expected_gradients(decoder, windows, windows, n_draws=18)
     assert np.all(sampled.absolute[:, 4:, 4:] == 0)

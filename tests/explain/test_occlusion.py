@@ -137,6 +137,21 @@ class TestMovies:
         cells = summarise_squares([found.sessions], GRID)
         assert np.unravel_index(cells.mean.argmax(), cells.mean.shape) == (2, 5)
 
+    @pytest.mark.parametrize("backbone", ["small", "grid"])
+    def test_each_image_passes_every_backbone_once_a_mask(self, backbone):
+        windows = movie_windows(n_frames=122, reach=4, animals=("m1", "m2"))
+        train, valid = (windows.where(windows.animal == k) for k in range(2))
+        settings = Network("cnn-gru", 4, backbone=backbone, temporal_stride=3)
+        decoder = fit(train, valid, settings, Training(epochs=1, batch_size=64))
+        passed = []
+        hook = decoder.network.inner.cnn.register_forward_hook(
+            lambda _, inputs, __: passed.append(len(inputs[0]))
+        )
+        found = occlude(decoder, valid, SQUARES[:5])
+        hook.remove()
+        n_sessions = np.unique(valid.session).size
+        assert sum(passed) == found.cnn_passes == 120 * n_sessions * (1 + 5)
+
     @pytest.mark.parametrize(("head", "reach"), [("cnn", 0), ("cnn-gru", 2)])
     def test_base_is_what_predict_says_and_each_image_passes_once_a_mask(
         self, monkeypatch, head, reach

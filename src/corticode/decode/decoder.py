@@ -1,7 +1,7 @@
 """A fitted decoder: network, what went before it, how it came about; saved, loaded, described."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -21,14 +21,14 @@ from corticode.data.preprocess import Preprocessing
 from corticode.data.readers.lookup import LIBRARY_ERRORS
 from corticode.data.targets import Exclude, Target, is_lost_in_float32, without_trials
 from corticode.data.windows import Recipe, WindowShape
-from corticode.decode.networks.efficientnet import N_FEATURES, EfficientNet
-from corticode.decode.networks.movies import N_GRID_FEATURES, GridMeans, MovieNetwork
+from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.settings import (
-    GRID,
+    BACKBONES,
     NETWORKS,
     Augment,
     Network,
     Training,
+    plain_network,
     plain_training,
 )
 from corticode.errors import DecoderError, MissingDataError, StudyError
@@ -195,8 +195,12 @@ def roles_of_animals(decoder: Decoder) -> dict[str, str]:
 
 def _described_network(settings: Network) -> dict[str, Any]:
     """The settings that the network has: those of a CNN for decoders of movies alone."""
-    described = asdict(settings)
-    return described if settings.sees_movies else {k: described[k] for k in ("kind", "units")}
+    described = plain_network(settings)
+    if not settings.sees_movies:
+        return {k: described[k] for k in ("kind", "units")}
+    if settings.starts_from_weights:
+        return described
+    return {k: v for k, v in described.items() if k not in ("flavour", "weights", "drop_connect")}
 
 
 def _described_recipe(recipe: Recipe) -> dict[str, Any]:
@@ -212,18 +216,10 @@ def build_network(
     settings: Network, window: WindowShape, *, n_regions: int, n_outputs: int
 ) -> ScaledNetwork:
     """A network with fresh weights from torch's random state."""
-    inner: nn.Module
     if settings.sees_movies:
-        inner = MovieNetwork(
-            _build_cnn(settings),
-            settings.kind,
-            n_features=N_GRID_FEATURES if settings.backbone == GRID else N_FEATURES,
-            n_units=settings.n_units,
-            n_outputs=n_outputs,
-        )
+        inner = _build_movie_network(settings, window, n_outputs)
     else:
-        module, _, function = NETWORKS[settings.kind].build.partition(".")
-        inner = getattr(import_module(f"corticode.decode.networks.{module}"), function)(
+        inner = _made(NETWORKS[settings.kind].build)(
             settings.kind,
             before=window.before,
             n_frames=window.n_frames,
@@ -234,12 +230,32 @@ def build_network(
     return ScaledNetwork(inner, n_regions)
 
 
-def _build_cnn(settings: Network) -> nn.Module:
-    if settings.backbone == GRID:
-        return GridMeans()
-    return EfficientNet(
-        settings.backbone, flavour=settings.flavour, drop_connect=settings.drop_connect
+def _build_movie_network(settings: Network, window: WindowShape, n_outputs: int) -> nn.Module:
+    backbone = _made(BACKBONES[settings.backbone].build)(
+        settings.backbone,
+        flavour=settings.flavour,
+        drop_connect=settings.drop_connect,
+        bins=settings.bins,
     )
+    stride = settings.temporal_stride
+    return MovieNetwork(
+        backbone,
+        settings.kind,
+        n_features=backbone.n_features,
+        n_units=settings.n_units,
+        n_outputs=n_outputs,
+        # The centre is one of those that are read.
+        read=None if stride == 1 else range(window.before % stride, window.n_frames, stride),
+    )
+
+
+def _made(name: str) -> Callable[..., Any]:
+    """The function of a module of networks that a row of settings names."""
+    module, _, function = name.partition(".")
+    made: Callable[..., Any] = getattr(
+        import_module(f"corticode.decode.networks.{module}"), function
+    )
+    return made
 
 
 def check_device(device: str) -> None:

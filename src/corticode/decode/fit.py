@@ -20,7 +20,15 @@ from corticode.decode.linear import LinearProblem, fit_linear
 from corticode.decode.networks.efficientnet import EfficientNet
 from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.networks.traces import LinearNetwork
-from corticode.decode.settings import LINEAR, Augment, Network, Training, check_network
+from corticode.decode.settings import (
+    LINEAR,
+    NEWER_OF_NETWORK,
+    Augment,
+    Network,
+    Training,
+    check_network,
+    plain_network,
+)
 from corticode.decode.training import (
     Report,
     TrainingState,
@@ -133,6 +141,7 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
         else:
             optimiser = make_optimiser(scaled.to(device), training)
             varied = "" if training.augment == Augment() else f", {training.augment}"
+            varied += _newer_words(settings)
             label = f"{settings}, {training}{varied}, seed {seed}, {train.n_windows} windows"
             state = TrainingState(scaled, optimiser, label)
             state = train_network(
@@ -156,6 +165,12 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
         roles={"train": frames_seen(train), "valid": frames_seen(valid)},
         trained_classes=trained_classes,
     )
+
+
+def _newer_words(settings: Network) -> str:
+    """Settings of a network that its own words leave out, where they are asked for."""
+    plain = plain_network(settings)
+    return "".join(f", {name} {plain[name]}" for name in NEWER_OF_NETWORK if name in plain)
 
 
 def _check_targets(train: Windows, valid: Windows) -> None:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from corticode.data.movies.normalise import NormalisedMovie, moving_part, states_of
 from corticode.data.windows import Windows
-from corticode.decode.settings import Training
+from corticode.decode.augment import Variation, draw_variation
+from corticode.decode.networks.movies import MovieNetwork
+from corticode.decode.settings import Augment, Training
 
 IMAGE_FRAMES = 3
 VALIDATION_WINDOWS = 64
@@ -36,12 +39,15 @@ class WindowBatch:
         Places in `rows` of the three frames of each image, shape (image, 3).
     index
         Places in `images` of each window's images, shape (window, image of window).
+    lengths
+        How many of the rows are those of each run, shape (run,).
     """
 
     chosen: NDArray[np.int64]
     rows: NDArray[np.int64]
     images: NDArray[np.int64]
     index: NDArray[np.int64]
+    lengths: NDArray[np.int64]
 
 
 def contiguous_blocks(windows: Windows) -> list[NDArray[np.int64]]:
@@ -92,7 +98,11 @@ def images_of_windows(windows: Windows) -> tuple[NDArray[np.int64], NDArray[np.i
     return np.concatenate([empty, *image_rows]), np.concatenate([empty, *first_image])
 
 
-def make_batch(windows: Windows, runs: Sequence[NDArray[np.int64]]) -> WindowBatch:
+def make_batch(
+    windows: Windows,
+    runs: Sequence[NDArray[np.int64]],
+    places: Sequence[int] | None = None,
+) -> WindowBatch:
     """The frames and images of some runs of consecutive windows.
 
     Parameters
@@ -101,6 +111,9 @@ def make_batch(windows: Windows, runs: Sequence[NDArray[np.int64]]) -> WindowBat
         Windows of movies.
     runs
         Positions of windows; those of one run follow each other frame by frame.
+    places
+        Which images of each window are needed, by their places in it; None: all. Images and frames
+        that no window needs are left out.
 
     Examples
     --------
@@ -116,7 +129,19 @@ def make_batch(windows: Windows, runs: Sequence[NDArray[np.int64]]) -> WindowBat
     first = windows.start[[run[0] for run in runs]]
     lengths = np.array([len(run) for run in runs])
     rows, images, index = _lay_out(first, lengths, windows.recipe.window.n_frames)
-    return WindowBatch(np.concatenate(runs), rows, images, index)
+    of_run = np.repeat(np.arange(len(runs)), lengths + windows.recipe.n_frames - 1)
+    if places is not None:
+        needed, index = _those_in(index[:, list(places)])
+        kept, images = _those_in(images[needed])
+        rows, of_run = rows[kept], of_run[kept]
+    n_rows = np.bincount(of_run, minlength=len(runs))
+    return WindowBatch(np.concatenate(runs), rows, images, index, n_rows)
+
+
+def _those_in(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which places occur, in order, and for each place which of those it is."""
+    found, at = np.unique(places, return_inverse=True)
+    return found, at.reshape(places.shape)
 
 
 def _lay_out(
@@ -319,15 +344,36 @@ class MovieFrames:
         if self.dtype == np.uint16:
             frames = frames.to(torch.int32) & 0xFFFF
         frames = frames.to(torch.float32)
+        if beside is not None:
+            beside = beside.to(self.device, non_blocking=True)
+        if self.device.type == "cpu":
+            return self._normalised_by_state(rows, frames, beside)
         state = torch.from_numpy(self._state(rows)).to(self.device, non_blocking=True)
         frames = frames - self.offset[state]
         if beside is not None:
-            frames -= beside.to(self.device, non_blocking=True)
+            frames -= beside
         gain = self.gain[state]
         frames *= gain
         if self.dtype.kind == "f":
             # Around a brain cut out by NaN.
             frames.masked_fill_(gain == 0, 0.0)
+        return frames
+
+    def _normalised_by_state(
+        self, rows: NDArray[np.int64], frames: Tensor, beside: Tensor | None
+    ) -> Tensor:
+        """Frames in place, those of one state after the other: statistics need not be copied."""
+        state = self._state(rows)
+        edges = np.flatnonzero(np.diff(state)) + 1
+        for first, stop in pairwise([0, *edges.tolist(), rows.size]):
+            part, k = frames[first:stop], int(state[first])
+            part -= self.offset[k]
+            if beside is not None:
+                part -= beside[first:stop]
+            part *= self.gain[k]
+            if self.dtype.kind == "f":
+                # Around a brain cut out by NaN.
+                part.masked_fill_(self.gain[k] == 0, 0.0)
         return frames
 
     def _state(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -341,10 +387,27 @@ class MovieFrames:
 
 
 class MovieBatches:
-    """Batches of windows of movies: images, which of them each window holds, and targets."""
+    """Batches of windows of movies: images, which of them each window holds, and targets.
 
-    def __init__(self, windows: Windows, training: Training, *, seed: int, device: str) -> None:
+    Parameters
+    ----------
+    windows, training, seed, device
+        Which windows, how they are visited, and where tensors are needed.
+    network
+        What reads them: images that it does not read are not made. None: all, as they are.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        training: Training,
+        *,
+        seed: int,
+        device: str,
+        network: MovieNetwork | None = None,
+    ) -> None:
         self.windows, self.training, self.seed, self.device = windows, training, seed, device
+        self.network = network
         self.frames = MovieFrames(windows.movies, device)
         self._planned: tuple[int, list[list[NDArray[np.int64]]]] | None = None
 
@@ -367,30 +430,68 @@ class MovieBatches:
         ------
         tuple
             Images, float32, shape (image, 3, row, column), and places of each window's images
-            among them, int64, shape (window, image of window).
+            among them, int64, shape (window, image of window): those that the network reads, as
+            small as it makes them.
         Tensor
             Targets, float32, shape (window,).
         """
-        yield from self._read(self._plan(epoch)[first:stop])
+
+        def vary(n_runs: int, place: int) -> Variation:
+            return draw_variation(
+                self.training.augment,
+                n_runs,
+                self.frames.movies[0].frames.shape[1:],
+                seed=self.seed,
+                epoch=epoch,
+                batch=first + place,
+            )
+
+        is_varied = self.training.augment != Augment()
+        yield from self._read(self._plan(epoch)[first:stop], vary if is_varied else None)
 
     def in_order(self) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
         """The windows that validate, as they come."""
         yield from self._read(plan_validation(self.windows, self.training))
 
     def _read(
-        self, plan: Sequence[Sequence[NDArray[np.int64]]]
+        self,
+        plan: Sequence[Sequence[NDArray[np.int64]]],
+        vary: Callable[[int, int], Variation] | None = None,
     ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
+        places = None if self.network is None else self.network.read
+
         def read(runs: Sequence[NDArray[np.int64]]) -> tuple[WindowBatch, Read]:
-            batch = make_batch(self.windows, runs)
+            batch = make_batch(self.windows, runs, places)
             return batch, self.frames.read(batch.rows)
 
         device = self.frames.device
-        for batch, found in read_ahead(iter(plan), read):
-            normalised = self.frames.normalise(batch.rows, found)
+        for place, (batch, found) in enumerate(read_ahead(iter(plan), read)):
+            varied = None if vary is None else vary(batch.lengths.size, place)
+            normalised = self._normalised(batch, found, varied)
             triples = torch.from_numpy(batch.images).to(device, non_blocking=True)
             index = torch.from_numpy(batch.index).to(device, non_blocking=True)
             targets = torch.from_numpy(self.windows.target[batch.chosen]).to(device)
             yield (images_of(normalised, triples), index), targets
+
+    def _normalised(self, batch: WindowBatch, found: Read, varied: Variation | None) -> Tensor:
+        """A batch's frames as the network reads them, (frame, row, column)."""
+        shrink = _as_they_are if self.network is None else self.network.shrink
+        if varied is None and self.frames.device.type != "cpu":
+            return shrink(self.frames.normalise(batch.rows, found))
+        # Run by run all stays in the processor's cache.
+        read, beside = found
+        made, first = [], 0
+        for run, length in enumerate(batch.lengths.tolist()):
+            here = slice(first, first + length)
+            first += length
+            own = (read[here], None if beside is None else beside[here])
+            frames = self.frames.normalise(batch.rows[here], own)
+            made.append(shrink(frames if varied is None else varied.of_run(frames, run)))
+        return torch.cat(made)
+
+
+def _as_they_are(frames: Tensor) -> Tensor:
+    return frames
 
 
 def images_of(frames: Tensor, triples: Tensor) -> Tensor:

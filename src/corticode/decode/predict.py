@@ -265,6 +265,7 @@ def outputs_of_movies(
     frames = MovieFrames(windows.movies, device)
     length = windows.recipe.window.n_frames
     image_rows, first_image = images_of_windows(windows)
+    places = torch.tensor(inner.places(length))
     done = n_passed = 0
     kept = torch.empty(0)
     for features in _features(inner, frames, image_rows, versions):
@@ -275,7 +276,7 @@ def outputs_of_movies(
         for at in range(done, n_whole, MOVIE_WINDOWS_BATCH):
             here = slice(at, min(at + MOVIE_WINDOWS_BATCH, n_whole))
             first = torch.from_numpy(first_image[here] - n_dropped)
-            index = (first[:, None] + torch.arange(length)).to(kept.device)
+            index = (first[:, None] + places).to(kept.device)
             outputs = [inner.decide(each, index) for each in kept.unbind(1)]
             yield here, outputs[0] if versions is None else torch.stack(outputs)
         done = n_whole
@@ -307,7 +308,9 @@ def _features(
         normalised = frames.normalise(rows, found)
         triples = triples.to(normalised.device)
         given = [normalised] if versions is None else versions(normalised, rows, frames)
-        yield torch.stack([inner.features(images_of(each, triples)) for each in given], dim=1)
+        yield torch.stack(
+            [inner.features(images_of(inner.shrink(each), triples)) for each in given], dim=1
+        )
 
 
 def scores_of(network: ScaledNetwork, outputs: Tensor, kind: str) -> Tensor:

@@ -19,7 +19,8 @@ class NetworkKind:
         What it is, in a sentence.
     build
         Of networks of traces: ``"module.function"`` in `corticode.decode.networks`, called with the
-        kind's name, before, n_frames, n_regions, n_units and n_outputs. Movies have one network.
+        kind's name, before, n_frames, n_regions, n_units and n_outputs. Those of movies are one
+        network, which reads a row of `BACKBONES`.
     reads
         ``"traces"`` or ``"movie"``.
     is_linear
@@ -54,17 +55,57 @@ NETWORKS: Mapping[str, NetworkKind] = {
 LINEAR = tuple(name for name, kind in NETWORKS.items() if kind.is_linear)
 MOVIE = tuple(name for name, kind in NETWORKS.items() if kind.reads == "movie")
 TRACES = tuple(name for name in NETWORKS if name not in MOVIE)
-GRID = "grid"
-BACKBONES = ("efficientnet-b0", "efficientnet-lite0", GRID)
 FLAVOURS = ("torch", "tensorflow")
 USUAL_UNITS = 32
 MOST_UNITS = 10_000
-USUAL_MOVIE_UNITS = 128
+LEAST_BINS = 4
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A row of `BACKBONES`: what turns each image of a movie into features.
+
+    Parameters
+    ----------
+    words
+        What it is, in a sentence.
+    build
+        ``"module.function"`` in `corticode.decode.networks`, called with backbone, flavour,
+        drop_connect and bins; what it returns has an attribute ``n_features``.
+    has_weights
+        Whether there are trained weights that it can start from, and flavours of them.
+    usual_units
+        Of each recurrent layer after it, where none are given.
+    """
+
+    words: str
+    build: str
+    has_weights: bool = False
+    usual_units: int = 128
+
+
+BACKBONES: Mapping[str, Backbone] = {
+    "efficientnet-b0": Backbone("EfficientNet-B0", "efficientnet.build", has_weights=True),
+    "efficientnet-lite0": Backbone("EfficientNet-Lite0", "efficientnet.build", has_weights=True),
+    "small": Backbone(
+        "a CNN of three layers on binned images", "binned.build_small", usual_units=32
+    ),
+    "grid": Backbone("means of each image over 16 x 16 cells", "binned.build_grid"),
+}
 OPTIMISERS = ("adam", "fastai-adam")
 SCHEDULES = ("constant", "one-cycle")
 WINDOWS = ("shared", "independent")
 # The penalty of scikit-learn's `LogisticRegression()` and `LinearRegression()`.
 SCIKIT_LEARN = "scikit-learn"
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _check_choice(table: str, name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise StudyError(f"{table} {name} = {value!r}; it must be one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -78,19 +119,24 @@ class Network:
         ``gru-keras``, ``linear-frame``, ``linear-window`` or ``speed`` (for values). Of movies:
         ``cnn``, ``cnn-gru`` or ``cnn-lstm``.
     units
-        Units of each recurrent layer; None: 32, and 128 after a CNN. Linear decoders and ``cnn``
-        pass over it; ``speed`` has its own sizes and takes no other.
+        Units of each recurrent layer; None: 32, and 128 after an EfficientNet or ``grid``. Linear
+        decoders and ``cnn`` pass over it; ``speed`` has its own sizes and takes no other.
     backbone
-        The CNN: ``efficientnet-b0`` or ``efficientnet-lite0``; or ``grid``, none at all: each image
-        is its means over 16 x 16 cells. What that reads, a CNN need not be trained for.
+        The CNN: ``efficientnet-b0``, ``efficientnet-lite0``, or ``small``, three layers on images
+        binned to `bins` x `bins`; or ``grid``, none at all: each image is its means over 16 x 16
+        cells. What that reads, a CNN need not be trained for.
     flavour
         How the CNN pads and normalises: ``torch`` (symmetric padding, as torchvision and timm) or
         ``tensorflow`` ("same" padding, as the study's code).
     weights
-        What the CNN starts from: ``imagenet``, ``none``, or the path of a state dict; a ``grid``
-        has none and takes no path.
+        What an EfficientNet starts from: ``imagenet``, ``none``, or the path of a state dict; other
+        backbones have none and take no path.
     drop_connect
-        Largest share of a CNN's blocks that training leaves out of a sample.
+        Largest share of an EfficientNet's blocks that training leaves out of a sample.
+    temporal_stride
+        Of windows of images: every so many images are read, the centre's among them.
+    bins
+        Of ``small``: means over so many bins along each side of an image are what it reads.
     """
 
     kind: str = "gru"
@@ -99,13 +145,19 @@ class Network:
     flavour: str = "torch"
     weights: str = "imagenet"
     drop_connect: float = 0.2
+    # Newer than states of training that wait to go on, and not in the words they are known by,
+    # unless there is something to say.
+    temporal_stride: int = field(default=1, repr=False)
+    bins: int = field(default=32, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in NETWORKS:
             raise StudyError(f"network kind {self.kind!r} is none of {', '.join(NETWORKS)}")
+        _check_choice("network", "backbone", self.backbone, tuple(BACKBONES))
+        _check_choice("network", "flavour", self.flavour, FLAVOURS)
         if self.units is None:
             # Said or left out, the usual size is the same network.
-            usual = USUAL_MOVIE_UNITS if self.sees_movies else USUAL_UNITS
+            usual = BACKBONES[self.backbone].usual_units if self.sees_movies else USUAL_UNITS
             object.__setattr__(self, "units", usual)
         if not _is_whole(self.units) or not 1 <= self.n_units <= MOST_UNITS:
             raise StudyError(
@@ -117,17 +169,21 @@ class Network:
                 f"network units = {self.units}, but kind 'speed' has the sizes of the study (64 "
                 "and 32 units); leave out units"
             )
-        _check_choice("network", "backbone", self.backbone, BACKBONES)
-        _check_choice("network", "flavour", self.flavour, FLAVOURS)
-        if self.backbone == GRID and self.weights not in ("imagenet", "none"):
+        if not BACKBONES[self.backbone].has_weights and self.weights not in ("imagenet", "none"):
             raise StudyError(
-                f"network weights = {self.weights!r}, but backbone 'grid' has none; leave out "
-                "weights, or take the backbone that they belong to"
+                f"network weights = {self.weights!r}, but backbone {self.backbone!r} has none; "
+                "leave out weights, or take the backbone that they belong to"
             )
         if not 0 <= self.drop_connect < 1:
             raise StudyError(
                 f"network drop_connect = {self.drop_connect}; it must be 0 or more and below 1"
             )
+        for name, least in (("temporal_stride", 1), ("bins", LEAST_BINS)):
+            value = getattr(self, name)
+            if not _is_whole(value) or value < least:
+                raise StudyError(
+                    f"network {name} = {value}; a whole number of at least {least} is needed"
+                )
 
     @property
     def sees_movies(self) -> bool:
@@ -138,6 +194,11 @@ class Network:
     def n_units(self) -> int:
         """Units of each recurrent layer."""
         return USUAL_UNITS if self.units is None else self.units
+
+    @property
+    def starts_from_weights(self) -> bool:
+        """Whether it reads movies through a CNN that others have trained."""
+        return self.sees_movies and BACKBONES[self.backbone].has_weights
 
 
 @dataclass(frozen=True)
@@ -151,16 +212,69 @@ class Augment:
         drawn evenly on a logarithmic scale from one region to all; the others enter as 0. A decoder
         so trained decodes from whatever regions it is given, so that sets of regions can be judged
         by leaving the others out of its input.
+    shift_pixels
+        Of movies: each training window is shifted by up to so many pixels, along rows and along
+        columns, all its frames alike (of windows that share frames, those of a run alike); what
+        comes in from outside the image is 0. A decoder so trained cannot lean on what lies at one
+        pixel.
+    shift_fraction
+        The same as a fraction of the image's shorter side, whatever its size.
+    gain
+        Each training window is multiplied by 1 plus a normal number of this SD; of traces, each of
+        its regions by its own.
     """
 
     region_dropout: float = 0.0
+    shift_pixels: int = 0
+    shift_fraction: float = 0.0
+    gain: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.shift_pixels and self.shift_fraction:
+            raise StudyError(
+                "training augment gives shift_pixels and shift_fraction; give one of them"
+            )
+        if not _is_whole(self.shift_pixels) or self.shift_pixels < 0:
+            raise StudyError(
+                f"training augment.shift_pixels = {self.shift_pixels}; give a whole number of "
+                "pixels, 0 or more"
+            )
+        if not 0 <= self.shift_fraction < 1:
+            raise StudyError(
+                f"training augment.shift_fraction = {self.shift_fraction}; it is a fraction of "
+                "the image's side: give 0 or more, below 1"
+            )
+        if not 0 <= self.gain < math.inf:
+            raise StudyError(
+                f"training augment.gain = {self.gain}; it is an SD: give 0 or more, and finite"
+            )
         if not 0 <= self.region_dropout <= 1:
             raise StudyError(
                 f"training augment.region_dropout = {self.region_dropout}; it is a fraction of the "
                 "training windows: give 0 to 1"
             )
+
+    def pixels_of_shift(self, image_shape: Sequence[int]) -> int:
+        """How many pixels images of this shape (rows, columns) are shifted by at most.
+
+        Raises
+        ------
+        StudyError
+            As many as the image has, or more.
+
+        Examples
+        --------
+        >>> Augment(shift_fraction=0.06).pixels_of_shift((128, 100))
+        6
+        """
+        side = min(image_shape)
+        n_pixels = self.shift_pixels or round(self.shift_fraction * side)
+        if n_pixels >= side:
+            raise StudyError(
+                f"training augment shifts by up to {n_pixels} pixels, and the images have "
+                f"{image_shape[0]} x {image_shape[1]}: nothing would be left; give fewer"
+            )
+        return n_pixels
 
 
 @dataclass(frozen=True)
@@ -257,6 +371,27 @@ class Training:
             raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
 
 
+NEWER_OF_NETWORK = ("temporal_stride", "bins")
+
+
+def plain_network(network: Network) -> dict[str, Any]:
+    """Settings of a network as plain values; of the newer ones, what is asked for alone.
+
+    What is known by these values, and does not use a newer setting, thus stays what it was.
+
+    Examples
+    --------
+    >>> list(plain_network(Network("cnn-gru", temporal_stride=3)))[-2:]
+    ['drop_connect', 'temporal_stride']
+    """
+    usual = {one.name: one.default for one in fields(Network)}
+    return {
+        name: value
+        for name, value in asdict(network).items()
+        if name not in NEWER_OF_NETWORK or value != usual[name]
+    }
+
+
 def plain_training(training: Training) -> dict[str, Any]:
     """Settings of a training as plain values; of its augmentation, what is asked for alone.
 
@@ -274,15 +409,6 @@ def plain_training(training: Training) -> dict[str, Any]:
     usual = {one.name: one.default for one in fields(Augment)}
     asked = {name: value for name, value in plain.pop("augment").items() if value != usual[name]}
     return plain | ({"augment": asked} if asked else {})
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _check_choice(table: str, name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise StudyError(f"{table} {name} = {value!r}; it must be one of {', '.join(allowed)}")
 
 
 def check_network(settings: Network, kind: str, input: str = "traces") -> None:

@@ -39,41 +39,6 @@ def random_start(*, seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, 1]).generate_state(1, np.uint64)[0])
 
 
-def draw_region_sets(
-    n_windows: int, n_regions: int, share: float, *, seed: int, epoch: int, batch: int
-) -> NDArray[np.bool_]:
-    """Which regions each window of a training batch shows, where regions are dropped at random.
-
-    They depend on seed, epoch and the batch's place in it alone.
-
-    Parameters
-    ----------
-    n_windows, n_regions
-        Of the batch.
-    share
-        Fraction of windows that show a random set of regions, of a size drawn evenly on a
-        logarithmic scale from one region to all; the others show all.
-    seed, epoch, batch
-        What the draw depends on.
-
-    Returns
-    -------
-    NDArray
-        True where a region is shown, shape (window, region).
-
-    Examples
-    --------
-    >>> shown = draw_region_sets(1000, 50, 1.0, seed=0, epoch=1, batch=0)
-    >>> shown.shape, int(shown.sum(axis=1).min()), int(np.median(shown.sum(axis=1)))
-    ((1000, 50), 1, 7)
-    """
-    rng = np.random.default_rng([seed, epoch, batch, 2])
-    sizes = np.exp(rng.random(n_windows) * np.log(n_regions + 1)).astype(np.int64)
-    sizes[rng.random(n_windows) >= share] = n_regions
-    ranks = rng.random((n_windows, n_regions)).argsort(axis=1).argsort(axis=1)
-    return np.asarray(ranks < sizes[:, None])
-
-
 def iterate_batches(
     windows: Windows, batch_size: int, *, device: str = "cpu"
 ) -> Iterator[tuple[Tensor, Tensor]]:

@@ -26,11 +26,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from corticode.data.files import write_bytes
 from corticode.data.windows import Windows
+from corticode.decode.augment import augment_traces
 from corticode.decode.decoder import ScaledNetwork, state_bytes
 from corticode.decode.movie_batches import MovieBatches
 from corticode.decode.networks.movies import MovieNetwork
-from corticode.decode.settings import LINEAR, Network, Training
-from corticode.decode.trace_batches import TraceBatches, draw_region_sets, random_start
+from corticode.decode.settings import LINEAR, Augment, Network, Training
+from corticode.decode.trace_batches import TraceBatches, random_start
 from corticode.errors import CorticodeWarning, MachineError, RunError, StudyError
 
 NUMBERS = (
@@ -292,10 +293,8 @@ def train_network(
     RunError
         The state of training is damaged, or another fit left it.
     """
-    device = state.network.input_gain.device.type
-    kind = MovieBatches if train.movies else TraceBatches
-    batches = kind(train, training, seed=seed, device=device)
-    checks = kind(valid, training, seed=seed, device=device)
+    batches = _batches_for(state.network, train, training, seed)
+    checks = _batches_for(state.network, valid, training, seed)
     if (
         checkpoints is not None
         and has_checkpoints(checkpoints, training)
@@ -331,6 +330,16 @@ def train_network(
         if state_path is not None:
             save_state(state, state_path)
     return state
+
+
+def _batches_for(
+    network: ScaledNetwork, windows: Windows, training: Training, seed: int
+) -> TraceBatches | MovieBatches:
+    device = network.input_gain.device.type
+    inner = network.inner
+    if isinstance(inner, MovieNetwork):
+        return MovieBatches(windows, training, seed=seed, device=device, network=inner)
+    return TraceBatches(windows, training, seed=seed, device=device)
 
 
 def _choose(
@@ -406,18 +415,20 @@ def _train_to_validation(
 
 
 def _augmented(inputs: Inputs, state: TrainingState, training: Training, seed: int) -> Inputs:
-    """A training batch as its augmentation varies it."""
-    share, network = training.augment.region_dropout, state.network
-    if not share or len(inputs) > 1:
+    """A training batch as its augmentation varies it; frames of movies were, before images."""
+    if training.augment == Augment() or len(inputs) > 1:
         return inputs
-    windows, usable = inputs[0], torch.nonzero(network.input_gain)[:, 0]
-    shown = torch.zeros(windows.shape[0], windows.shape[2], dtype=torch.bool, device=windows.device)
-    drawn = draw_region_sets(
-        windows.shape[0], usable.numel(), share, seed=seed, epoch=state.epoch, batch=state.batch
+    network = state.network
+    windows = augment_traces(
+        inputs[0],
+        training.augment,
+        network.input_offset,
+        torch.nonzero(network.input_gain)[:, 0],
+        seed=seed,
+        epoch=state.epoch,
+        batch=state.batch,
     )
-    shown[:, usable] = torch.from_numpy(drawn).to(windows.device)
-    # What is scaled to 0, as regions that are left out are.
-    return (torch.where(shown[:, None], windows, network.input_offset),)
+    return (windows,)
 
 
 def seed_device(device: str, seed: int) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from corticode.data.readers.lookup import is_file
 from corticode.decode.networks.efficientnet import STAGES, EfficientNet
-from corticode.decode.settings import GRID, Network
+from corticode.decode.settings import Network
 from corticode.errors import DecoderError, MissingDataError
 
 # By backbone and flavour. The end of each name is the beginning of the file's SHA-256.
@@ -117,7 +117,7 @@ def check_weights(settings: Network) -> None:
     MissingDataError, DecoderError
         As `load_cnn_weights`.
     """
-    if settings.sees_movies and settings.backbone != GRID and settings.weights != "none":
+    if settings.starts_from_weights and settings.weights != "none":
         load_cnn_weights(
             EfficientNet(settings.backbone, flavour=settings.flavour), settings.weights
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from corticode.data.windows import Windows
 from corticode.decode.decoder import Decoder
 from corticode.decode.movie_batches import IMAGE_FRAMES, MovieFrames, images_of
+from corticode.decode.networks.movies import MovieNetwork
 from corticode.errors import StudyError
 from corticode.explain.contributions import (
     additivity_error,
@@ -243,12 +245,15 @@ class _Gradients:
     def _explained(self, inputs: Tensor) -> Tensor:
         if not self.is_movie:
             return self.output.of(self.network(inputs))
+        inner = cast(MovieNetwork, self.network.inner)
         n_windows, n_frames = inputs.shape[:2]
-        n_images = n_frames - IMAGE_FRAMES + 1
-        image = torch.arange(n_images)[:, None] + torch.arange(IMAGE_FRAMES)
+        read = torch.tensor(inner.places(n_frames - IMAGE_FRAMES + 1))
+        n_images = len(read)
+        image = read[:, None] + torch.arange(IMAGE_FRAMES)
         triples = torch.arange(n_windows)[:, None, None] * n_frames + image
         images = images_of(
-            inputs.flatten(0, 1), triples.reshape(-1, IMAGE_FRAMES).to(inputs.device)
+            inner.shrink(inputs.flatten(0, 1)),
+            triples.reshape(-1, IMAGE_FRAMES).to(inputs.device),
         )
         index = torch.arange(n_windows * n_images, device=inputs.device)
         return self.output.of(self.network(images, index.reshape(n_windows, n_images)))

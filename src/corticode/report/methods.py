@@ -309,12 +309,16 @@ def _software(values: RunValues) -> Passage:
 def _references(values: RunValues) -> Passage:
     """Where the methods that the study used come from."""
     maps = {one.get("kind") for one in values.study.get("map", [])}
-    movies = any(one.get("input") == "movie" for one in values.conditions)
+    backbones = [
+        one.get("network", {}).get("backbone") or ""
+        for one in values.conditions
+        if one.get("input") == "movie"
+    ]
     used = (
         (PUBLISHED, True),
         (DEEP_SHAP, "deep-shap" in maps),
         (HOLM, not values.table("comparisons").empty),
-        (EFFICIENTNET, movies),
+        (EFFICIENTNET, any(one.startswith("efficientnet") for one in backbones)),
     )
     return Passage("References", items=tuple(one for one, is_used in used if is_used))
 

@@ -453,7 +453,7 @@ def _training_of(one: _Counted) -> tuple[object, ...]:
     condition = one.condition
     # What a fold starts with, or whose maps choose regions, was itself chosen in that fold.
     is_of_fold = condition.start_from is not None or condition.selection is not None
-    settings = repr(replace(condition, name="", folds=None))
+    settings = replace(condition, name="", folds=None)
     return settings, frozenset(one.fold.train), one.fold.name if is_of_fold else ""
 
 

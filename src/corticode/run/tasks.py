@@ -56,7 +56,7 @@ from corticode.data.targets import Target, event_frames, is_wide, without_trials
 from corticode.data.trials import TrialTimes
 from corticode.data.windows import sessions_without_windows, targets_of, trial_findings
 from corticode.decode.decoder import FORMAT
-from corticode.decode.settings import Network, plain_training
+from corticode.decode.settings import Network, plain_network, plain_training
 from corticode.decode.training import can_share
 from corticode.decode.weights import check_weights
 from corticode.errors import (
@@ -1110,6 +1110,7 @@ def fit_key(
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
     if not condition.behavior:
         del settings["behavior"]
+    settings["network"] = plain_network(condition.network)
     settings["training"] = plain_training(condition.training)
     # What it changed of the frames is in the recordings' keys.
     target = without_trials(settings["target"])

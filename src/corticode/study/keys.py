@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from corticode.data.cues import INPUTS
 from corticode.data.signals import ON_FRAMES
 from corticode.data.trials import START
-from corticode.decode.settings import GRID, LINEAR, MOVIE, NETWORKS
+from corticode.decode.settings import BACKBONES, LEAST_BINS, LINEAR, MOVIE, NETWORKS
 from corticode.errors import Finding, some
 from corticode.explain.settings import ATTRIBUTIONS, KINDS, OCCLUSION
 from corticode.study.steps import PreprocessedKeys, StepKeys
@@ -17,12 +17,14 @@ from corticode.study.steps import PreprocessedKeys, StepKeys
 if TYPE_CHECKING:
     Input = str
     NetworkName = str
+    BackboneName = str
     MapName = str
     AttributionName = str
     FrameRule = str
 else:
     FrameRule = Literal[ON_FRAMES]
     Input, NetworkName = Literal[INPUTS], Literal[tuple(NETWORKS)]
+    BackboneName = Literal[tuple(BACKBONES)]
     MapName, AttributionName = Literal[tuple(KINDS)], Literal[ATTRIBUTIONS]
 
 # Of `unused_keys`: how many conditions it names, and keys that do nothing together.
@@ -50,7 +52,10 @@ OF_EPOCHS = (
     "augment",
 )
 OF_MOVIES = ("windows", "run_windows", "share", "freeze_batch_norm", "mixed_precision")
-OF_CNN = ("backbone", "flavour", "weights", "drop_connect")
+OF_WEIGHTS = ("flavour", "weights", "drop_connect")
+OF_CNN = ("backbone", *OF_WEIGHTS, "temporal_stride", "bins")
+AUGMENT_OF_TRACES = ("region_dropout",)
+AUGMENT_OF_MOVIES = ("shift_pixels", "shift_fraction")
 OF_BLOCKS = ("blocks", "gap_frames", "gap_s")
 # Of maps: what each kind passes over.
 OF_OCCLUSION = ("masks", "fill", "every_n_frames")
@@ -324,24 +329,40 @@ class NetworkKeys(_Keys):
     units: int | None = Field(
         None,
         ge=1,
-        description="Units of a recurrent layer; left out: 32, after a CNN 128. Linear ones and "
-        "cnn pass over it, speed takes no other.",
+        description="Units of a recurrent layer; left out: 32, after an EfficientNet or grid 128. "
+        "Linear ones and cnn pass over it, speed takes no other.",
     )
-    backbone: Literal["efficientnet-b0", "efficientnet-lite0", "grid"] | None = Field(
+    backbone: BackboneName | None = Field(
         None,
-        description="The CNN of movies; grid is none at all: means of each image over 16 x 16 "
+        description="The CNN of movies: an EfficientNet, or small, three convolutional layers on "
+        "images binned to `bins` x `bins`; grid is none at all: means of each image over 16 x 16 "
         "cells, to tell whether a CNN adds anything.",
     )
+    temporal_stride: int | None = Field(
+        None,
+        ge=1,
+        description="Movies: of a window's images every so many are read, the centre's among them. "
+        "An image shows three frames: at 3 each frame is in one image.",
+    )
+    bins: int | None = Field(
+        None,
+        ge=LEAST_BINS,
+        description="Backbone small: images are read as means over so many bins along each side.",
+    )
     flavour: Literal["torch", "tensorflow"] | None = Field(
-        None, description="How the CNN pads and normalises; its weights must be of that flavour."
+        None,
+        description="How an EfficientNet pads and normalises; its weights must be of that flavour.",
     )
     weights: str | None = Field(
         None,
-        description="What the CNN starts from: 'imagenet', 'none', or the path of a state dict, "
-        "relative to the study file.",
+        description="What an EfficientNet starts from: 'imagenet', 'none', or the path of a state "
+        "dict, relative to the study file.",
     )
     drop_connect: float | None = Field(
-        None, ge=0, lt=1, description="Largest share of CNN blocks left out of a training sample."
+        None,
+        ge=0,
+        lt=1,
+        description="Largest fraction of an EfficientNet's blocks left out of a training sample.",
     )
 
 
@@ -355,6 +376,21 @@ class AugmentKeys(_Keys):
         description="Traces: fraction of training windows that show a random set of the regions, "
         "of a size drawn evenly on a logarithmic scale from one region to all; the rest enters as "
         "0. Sets of regions can be judged by decoders so trained.",
+    )
+    shift_pixels: int | None = Field(
+        None,
+        ge=0,
+        description="Movies: each training window is shifted by up to so many pixels, along rows "
+        "and along columns, all its frames alike; what comes in from outside is 0.",
+    )
+    shift_fraction: float | None = Field(
+        None, ge=0, lt=1, description="The same as a fraction of the image's shorter side."
+    )
+    gain: float | None = Field(
+        None,
+        ge=0,
+        description="Each training window is multiplied by 1 plus a normal number of this SD; of "
+        "traces, each of its regions by its own.",
     )
 
 
@@ -404,7 +440,7 @@ class TrainingKeys(_Keys):
         None, description="An epoch's last batch is left out where it is not full."
     )
     augment: AugmentKeys | None = Field(
-        None, description="How training windows are varied, as `{ region_dropout = 0.5 }`."
+        None, description="How training windows are varied, as `{ shift_pixels = 4 }`."
     )
     keep_train: bool | None = Field(
         None, description="Keep the predictions of training windows as well."
@@ -851,16 +887,20 @@ def _of_network(keys: ConditionKeys) -> _Unused:
         yield ("units",), f"a {network.kind!r} has no recurrent layer"
     if network.kind not in MOVIE:
         yield OF_CNN, f"a {network.kind!r} has no CNN"
-    elif network.backbone == GRID:
-        yield ("flavour", "weights", "drop_connect"), "backbone 'grid' has no CNN"
+        return
+    if network.kind == "cnn":
+        yield ("temporal_stride",), "a 'cnn' reads one image"
+    if network.backbone != "small":
+        yield ("bins",), f"backbone {network.backbone!r} takes images as they are"
+    if network.backbone is not None and not BACKBONES[network.backbone].has_weights:
+        yield OF_WEIGHTS, f"backbone {network.backbone!r} has no trained weights"
     elif keys.start_from is not None:
         yield ("weights",), "start_from gives the CNN's start weights"
 
 
 def _of_training(keys: ConditionKeys) -> _Unused:
     network, target = keys.network or NetworkKeys(), keys.target or TargetKeys()
-    if network.kind in MOVIE:
-        yield ("augment",), "region_dropout leaves out regions of traces, and movies have none"
+    yield from _of_augment(keys, network)
     if network.kind in LINEAR:
         yield OF_EPOCHS, f"a {network.kind!r} is fitted in one go, without epochs"
     else:
@@ -872,8 +912,18 @@ def _of_training(keys: ConditionKeys) -> _Unused:
         return
     if keys.training is not None and keys.training.windows == "independent":
         yield ("run_windows",), "windows = 'independent' are drawn one by one"
-    if network.backbone == GRID:
-        yield ("freeze_batch_norm",), "backbone 'grid' has no CNN"
+    if network.backbone is not None and not BACKBONES[network.backbone].has_weights:
+        yield ("freeze_batch_norm",), f"backbone {network.backbone!r} has no batch norm"
+
+
+def _of_augment(keys: ConditionKeys, network: NetworkKeys) -> _Unused:
+    """The table as a whole, where nothing in it is for what the decoder reads."""
+    augment = None if keys.training is None else keys.training.augment
+    asked = {} if augment is None else {k: v for k, v in augment.model_dump().items() if v}
+    other = AUGMENT_OF_TRACES if network.kind in MOVIE else AUGMENT_OF_MOVIES
+    if asked and set(asked) <= set(other):
+        of_what = "traces" if network.kind in MOVIE else "movies"
+        yield ("augment",), f"{', '.join(asked)} is for {of_what}"
 
 
 _RULES = {

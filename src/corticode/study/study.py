@@ -78,6 +78,8 @@ PRESETS = ("recommended", "online", "text", "code")
 # of them (with all of them dropped, a gru took several times the epochs to find it).
 REGION_DROPOUT = 0.5
 MERGED = ("preprocess", "steps", "window", "training", "target")
+# A length in one unit takes the place of that in another.
+UNITS = ("_s", "_frames", "_pixels", "_fraction")
 # At which trials are decoded, for one condition.
 MOST_LAGS = 200
 
@@ -1429,11 +1431,13 @@ def _preset_base(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
 
 
 def _merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Own keys over the base's; a length in one unit takes the place of that in the other."""
+    """Own keys over the base's; a length in one unit takes the place of that in another."""
     replaced = set(own)
     for name in own:
-        stem = name.removesuffix("_s").removesuffix("_frames")
-        replaced |= {stem, f"{stem}_s", f"{stem}_frames"}
+        stem = name
+        for unit in UNITS:
+            stem = stem.removesuffix(unit)
+        replaced |= {stem, *(f"{stem}{unit}" for unit in UNITS)}
     # A table within, how windows are varied say, is merged key by key too.
     within = {
         k: _merge(base[k], v)

@@ -319,3 +319,15 @@ def test_states_are_those_of_checkpoints_before(movie):
 def test_no_reference(movie):
     with pytest.raises(DataError, match=r"the movie has no reference"):
         lowpassed_reference(movie, slice(0, 3))
+
+
+@pytest.mark.parametrize("cut_out", [False, True])
+def test_of_dff_all_pixels_with_values_are_the_brain(cut_out):
+    rng = np.random.default_rng(0)
+    movie = rng.normal(0, 2, (300, SIDE, SIDE)).astype(np.float32)
+    if cut_out:
+        movie[:, ~DISC] = np.nan
+    found, findings = normalised(PixelPreprocessing("fluctuation", mask="brain"), movie)
+    assert ((found.gain[0] > 0) == (DISC if cut_out else np.full_like(DISC, True))).all()
+    said = [str(one) for one in findings if "changes around 0" in str(one)]
+    assert len(said) == (0 if cut_out else 1)

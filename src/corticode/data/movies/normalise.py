@@ -360,7 +360,17 @@ def _valid_frames(statistics: MovieStatistics) -> NDArray[np.bool_]:
 
 
 def _find_brain(statistics: MovieStatistics) -> tuple[NDArray[np.bool_], list[Finding]]:
-    brain, separation = find_brain(statistics.mean[0].astype(np.float64))
+    image, variance = statistics.mean[0].astype(np.float64), statistics.variance[0]
+    varies = variance > 0
+    if varies.any() and np.median(np.abs(image[varies])) < np.sqrt(np.median(variance[varies])):
+        # Changes around 0, dF/F: how bright a pixel is on average tells nothing.
+        reason = (
+            "the movie holds changes around 0 (dF/F), in whose mean no brain is seen: all its "
+            "pixels are taken; give dF/F with NaN around the brain ([preprocess] mask = 'brain'), "
+            "or the catalogue's column mask"
+        )
+        return varies, [Finding("session", reason)] if varies.all() else []
+    brain, separation = find_brain(image)
     if separation >= LEAST_SEPARATION:
         return brain, []
     reason = (

@@ -77,6 +77,7 @@ class EfficientNet(nn.Module):
         n_classes: int | None = None,
     ) -> None:
         super().__init__()
+        self.n_features = N_FEATURES if n_classes is None else n_classes
         if backbone not in BACKBONES:
             raise ValueError(f"there is no backbone {backbone!r}; take one of {BACKBONES}")
         if flavour not in NORM:
@@ -134,6 +135,11 @@ class EfficientNet(nn.Module):
         if self.classifier is not None:
             features = self.classifier(features)
         return features
+
+
+def build(backbone: str, *, flavour: str, drop_connect: float, **_: object) -> nn.Module:
+    """The EfficientNet of a row of `corticode.decode.settings.BACKBONES`."""
+    return EfficientNet(backbone, flavour=flavour, drop_connect=drop_connect)
 
 
 def _unit(

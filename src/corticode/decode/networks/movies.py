@@ -1,16 +1,16 @@
-"""Decoders of movies: a CNN (or a grid of means) for each image, and what reads its features."""
+"""Decoders of movies: a backbone for each image, and what reads its features."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from corticode.decode.networks.binned import bin_images
 
 HEADS = ("cnn", "cnn-gru", "cnn-lstm")
 CELLS: dict[str, type[nn.LSTM | nn.GRU]] = {"cnn-gru": nn.GRU, "cnn-lstm": nn.LSTM}
 DROPOUT = 0.2
-N_CELLS = 16  # along each side
-N_GRID_FEATURES = 3 * N_CELLS**2
 
 
 class MovieNetwork(nn.Module):
@@ -32,6 +32,9 @@ class MovieNetwork(nn.Module):
         Training uses the running statistics of batch normalisation and leaves them as they are
         (its weights are trained on). The attribute of that name may be changed; the next call of
         `train` heeds it.
+    read
+        Which images of a window are read, by their places in it; None: all. Who makes an index for
+        `forward` heeds it.
 
     References
     ----------
@@ -59,12 +62,14 @@ class MovieNetwork(nn.Module):
         n_units: int = 128,
         n_outputs: int = 1,
         freeze_batch_norm: bool = False,
+        read: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if head not in HEADS:
             raise ValueError(f"there is no head {head!r}; take one of {HEADS}")
         self.head = head
         self.freeze_batch_norm = freeze_batch_norm
+        self.read = None if read is None else tuple(read)
         self.cnn = cnn
         self.recurrent = nn.ModuleList()
         n_read = n_features
@@ -83,8 +88,8 @@ class MovieNetwork(nn.Module):
         images
             (image, 3, row, column); each passes the CNN once, however many windows it is in.
         index
-            (window, image of window), int64: which of the images each window consists of, the
-            first first. The head ``"cnn"`` takes one image a window.
+            (window, image of window), int64: which of the images each window consists of (of
+            those that are read), the first first. The head ``"cnn"`` takes one image a window.
 
         Returns
         -------
@@ -92,6 +97,19 @@ class MovieNetwork(nn.Module):
             (window, output).
         """
         return self.decide(self.features(images), index)
+
+    def places(self, n_images: int) -> list[int]:
+        """Places of the images that are read of a window of so many."""
+        return list(range(n_images)) if self.read is None else list(self.read)
+
+    def shrink(self, frames: Tensor) -> Tensor:
+        """Frames, shape (frame, row, column), as small as the backbone makes them in any case.
+
+        It bins each of an image's channels by itself, and a frame is in up to three images: so each
+        frame is binned once, and what is read is the same.
+        """
+        bins = getattr(self.cnn, "bins", None)
+        return frames if bins is None else bin_images(frames, bins)
 
     def features(self, images: Tensor) -> Tensor:
         """Features, shape (image, feature), of images of shape (image, 3, row, column)."""
@@ -138,18 +156,3 @@ class MovieNetwork(nn.Module):
             return values
         kept = torch.rand(values.shape) >= DROPOUT
         return values * (kept.to(values) / (1 - DROPOUT))
-
-
-class GridMeans(nn.Module):
-    """Means of an image's channels over 16 x 16 cells; nothing is learned.
-
-    Examples
-    --------
-    >>> import torch
-    >>> GridMeans()(torch.ones(4, 3, 64, 64)).shape
-    torch.Size([4, 768])
-    """
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Means, shape (image, 768), of images of shape (image, 3, row, column)."""
-        return functional.adaptive_avg_pool2d(images, N_CELLS).flatten(1)
