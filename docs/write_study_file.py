@@ -20,8 +20,9 @@ preset's defaults, the study's `[target]`, the condition it is `like`, and its o
 winning; `preprocess`, `steps`, `window`, `training` and `target` merge key by key, `network` and
 `regions` are replaced whole. Any length in frames may be given in seconds instead; then the
 catalogue needs `frame_rate_hz`. Conditions with `input = "movie"` take the preset's defaults for
-movies, which the tables give after `cnn:` and, where windows of images differ, `cnn-gru,
-cnn-lstm:`; they must state `preprocess = { correction = ... }`, but in a study with `[preprocess]`.
+movies, which the tables give after `movies:` and, where they differ, for windows of images and for
+EfficientNets; they must state `preprocess = { correction = ... }`, but in a study with
+`[preprocess]`.
 `regions = "all"` and `permute_labels = "none"` undo what `like` brought.
 
 This page is written by `make docs` from the model that reads the file; do not edit it.
@@ -45,16 +46,9 @@ like = "gru"
 permute_labels = "sessions"
 
 [[condition]]
-name = "cnn"
-input = "movie"
-preprocess = { correction = "none" }
-
-[[condition]]
 name = "cnn-gru"
 input = "movie"
 preprocess = { correction = "none" }
-network = { kind = "cnn-gru" }
-start_from = "cnn"
 
 [[map]]
 condition = "gru"
@@ -81,6 +75,7 @@ conditions = ["gru", "gru, permuted"]
 UNITS = {
     "bad_frames": "",
     "_frames": "frames",
+    "_pixels": "pixels",
     "_s": "s",
     "_hz": "Hz",
     "before": "frames",
@@ -90,8 +85,14 @@ UNITS = {
     "hysteresis": "the signal's",
     "batch_size": "windows",
 }
-# Tables of a preset: for traces, for single images of movies, for windows of them.
-TABLES = {"condition": "", "movie": "cnn", "movie-recurrent": "cnn-gru, cnn-lstm"}
+# Tables of a preset: for traces, for movies, for windows of their images, for EfficientNets.
+TABLES = {
+    "condition": "",
+    "movie": "movies",
+    "movie-recurrent": "windows of images",
+    "movie-efficientnet": "EfficientNets",
+    "movie-efficientnet-recurrent": "windows for EfficientNets",
+}
 SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("Top level", "", keys.StudyKeys, None),
     ("`[data]`", "data", keys.DataKeys, "data"),

@@ -10,6 +10,7 @@ import pytest
 from corticode.data.catalogue import read_catalogue
 from corticode.decode.decoder import load_decoder
 from corticode.decode.predictions import Predictions
+from corticode.decode.settings import Augment, Network, Training
 from corticode.errors import DataError, DecoderError, StudyError
 from corticode.run.check import check_study
 from corticode.run.fits import predict_recordings
@@ -392,33 +393,94 @@ signal = "run"
 name = "cnn"
 input = "movie"
 preprocess = { correction = "none" }
+network = { kind = "cnn" }
 [[condition]]
 name = "cnn-gru"
 input = "movie"
 preprocess = { correction = "none" }
 network = { kind = "cnn-gru" }
 """
+LITE = """
+network = { kind = "cnn", backbone = "efficientnet-lite0" }
+[[condition]]
+name = "efficientnet-gru"
+input = "movie"
+preprocess = { correction = "none" }
+network = { kind = "cnn-gru", backbone = "efficientnet-lite0" }
+[[condition]]
+name = "alone"
+input = "movie"
+preprocess = { correction = "none" }
+"""
 
 
 class TestPresets:
+    @pytest.fixture
+    def conditions(self, own_movies):
+        def read(text):
+            (own_movies / "study.toml").write_text(text, "utf-8")
+            return [
+                resolve(keys, 30.0) for keys in read_study(own_movies / "study.toml").conditions
+            ]
+
+        return read
+
     @pytest.mark.parametrize("preset", ["recommended", "online", "text", "code"])
-    def test_have_defaults_for_movies(self, own_movies, preset):
-        (own_movies / "study.toml").write_text(ONLINE.replace("online", preset), "utf-8")
-        study = read_study(own_movies / "study.toml")
-        cnn, recurrent = (resolve(keys, 30.0) for keys in study.conditions)
+    def test_have_defaults_for_movies(self, conditions, preset):
+        cnn, recurrent = conditions(ONLINE.replace("online", preset))
         assert cnn.window.n_frames == 1
-        assert recurrent.window.n_frames == 11
         assert (cnn.network.kind, recurrent.network.kind) == ("cnn", "cnn-gru")
         assert recurrent.network.backbone == cnn.network.backbone
-        assert recurrent.training.batch_size == 32
         assert cnn.training.schedule == recurrent.training.schedule == "one-cycle"
         published = preset in ("text", "code")
         assert (cnn.network.backbone == "efficientnet-b0") is published
         assert (cnn.training.batch_size == 512) is published
-        assert recurrent.training.freeze_batch_norm is not published
         assert cnn.pixels.scale == {"text": "variance", "code": "sd"}.get(preset, "fluctuation")
         assert cnn.pixels.causal is (preset == "online")
         assert cnn.pixels.detrend_frames == (999 if preset == "recommended" else None)
+        if preset == "recommended":
+            return
+        assert recurrent.window.n_frames == 11
+        assert recurrent.training.batch_size == 32
+        assert recurrent.training.freeze_batch_norm is not published
+        assert recurrent.training.augment == cnn.training.augment == Augment()
+
+    def test_recommended_is_the_small_cnn_with_shifted_windows(self, conditions):
+        cnn, recurrent, lite, lite_recurrent, alone = conditions(
+            ONLINE.replace("online", "recommended")
+            + '[[condition]]\nname = "lite"\ninput = "movie"\n'
+            + 'preprocess = { correction = "none" }'
+            + LITE
+        )
+        assert cnn.network == Network("cnn", backbone="small")
+        assert alone.network == recurrent.network
+        assert recurrent.network == Network("cnn-gru", backbone="small", temporal_stride=3)
+        assert recurrent.window.n_frames == 31
+        for one in (cnn, recurrent):
+            assert one.training.windows == "independent"
+            assert one.training.augment == Augment(shift_fraction=0.0625)
+        # An EfficientNet is fine-tuned as before there was another.
+        for one, n_frames, batch_size in ((lite, 1, 128), (lite_recurrent, 11, 32)):
+            assert one.window.n_frames == n_frames
+            assert (one.network.temporal_stride, one.network.flavour) == (1, "tensorflow")
+            assert one.training == Training(
+                epochs=3,
+                batch_size=batch_size,
+                learning_rate=1e-3 if n_frames == 1 else 3e-4,
+                optimiser="fastai-adam",
+                schedule="one-cycle",
+                validations=4,
+                patience=6,
+                freeze_batch_norm=n_frames > 1,
+                mixed_precision=n_frames > 1,
+            )
+
+    def test_shifts_are_given_in_pixels_instead(self, conditions):
+        _, recurrent = conditions(
+            ONLINE.replace("online", "recommended")
+            + "training = { augment = { shift_pixels = 2, gain = 0.1 } }\n"
+        )
+        assert recurrent.training.augment == Augment(shift_pixels=2, gain=0.1)
 
     def test_online_looks_at_nothing_that_is_still_to_come(self, own_movies, run_inline, tmp_path):
         for path in own_movies.glob("*_movie.npy"):

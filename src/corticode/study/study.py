@@ -22,7 +22,7 @@ from corticode.data.readers.lookup import is_file
 from corticode.data.targets import Exclude, Target
 from corticode.data.trials import TrialTimes
 from corticode.data.windows import WindowShape
-from corticode.decode.settings import LINEAR, Augment, Network, Training
+from corticode.decode.settings import LINEAR, MOVIE, Augment, Network, Training
 from corticode.errors import Finding, MissingDataError, StudyError
 from corticode.evaluate.confounds import behavior_control, control_names
 from corticode.evaluate.region_sets import dropout_name, set_names
@@ -80,6 +80,8 @@ REGION_DROPOUT = 0.5
 MERGED = ("preprocess", "steps", "window", "training", "target")
 # A length in one unit takes the place of that in another.
 UNITS = ("_s", "_frames", "_pixels", "_fraction")
+# Networks of movies that read windows of images.
+RECURRENT = tuple(kind for kind in MOVIE if kind != "cnn")
 # At which trials are decoded, for one condition.
 MOST_LAGS = 200
 
@@ -1414,16 +1416,23 @@ def _of_trials(keys: TrialKeys, base: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _preset_base(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What a preset says of a condition: of traces, of single images, or of windows of images."""
+    """What a preset says of a condition: of traces, of single images, or of windows of images.
+
+    What it says of EfficientNets, where it does, goes before what it says of any backbone.
+    """
     base = dict(preset["condition"])
     if own.get("input", base["input"]) != "movie":
         return base
     base |= preset["movie"]
     network = own.get("network", {})
-    kind = network.get("kind", base["network"]["kind"]) if isinstance(network, Mapping) else ""
-    if kind in ("cnn-gru", "cnn-lstm"):
-        recurrent = preset["movie-recurrent"]
-        base |= {name: _merge(base[name], keys) for name, keys in recurrent.items()}
+    named = network if isinstance(network, Mapping) else {}
+    kind, backbone = (named.get(key, base["network"][key]) for key in ("kind", "backbone"))
+    tables = ["movie-recurrent"] if kind in RECURRENT else []
+    if str(backbone).startswith("efficientnet"):
+        tables += ["movie-efficientnet"]
+        tables += ["movie-efficientnet-recurrent"] if kind in RECURRENT else []
+    for table in tables:
+        base |= {name: _merge(base[name], keys) for name, keys in preset.get(table, {}).items()}
     if "network" in own:
         # A condition without `like` names what differs from the preset's CNN.
         base["network"] = _merge(base["network"], own["network"])
