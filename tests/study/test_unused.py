@@ -56,7 +56,19 @@ MOVIE = {"input": "movie", "preprocess": {"correction": "none"}}
         ),
         ({"conditions": [{"training": {"share": 0.5}}]}, ["training.share"]),
         ({"conditions": [LINEAR | DROPOUT]}, ["training.augment"]),
-        ({"conditions": [MOVIE | DROPOUT]}, ["training.augment"]),
+        ({"conditions": [MOVIE | DROPOUT]}, ["training.augment.region_dropout"]),
+        (
+            {"conditions": [{"training": {"augment": {"shift_pixels": 2, "gain": 0.1}}}]},
+            ["training.augment.shift_pixels"],
+        ),
+        (
+            {"conditions": [MOVIE | {"network": {"kind": "cnn", "temporal_stride": 3}}]},
+            ["network.temporal_stride"],
+        ),
+        (
+            {"conditions": [MOVIE | {"network": {"backbone": "grid", "bins": 16}}]},
+            ["network.bins"],
+        ),
         ({"conditions": [{"network": {"kind": "gru", "weights": "none"}}]}, ["network.weights"]),
         (
             {"conditions": [{"preprocess": {"scale": "none", "scale_over": "training"}}]},

@@ -804,7 +804,7 @@ def unused_keys(
     given = {one["name"]: one for one in raw["condition"]}
     for keys in conditions:
         for table, rule in _RULES.items():
-            own = _given(given[keys.name].get(table))
+            own = _given(_table_of(given[keys.name], table))
             for unused, reason in rule(keys):
                 for key in (key for key in own if key in unused):
                     found.setdefault((f"{table}.{key}", reason), []).append(keys.name)
@@ -837,6 +837,14 @@ def _given(table: object) -> list[str]:
         return []
     # A threshold of 0 is one.
     return [k for k, v in table.items() if k == "above" or (v is not False and v != 0)]
+
+
+def _table_of(condition: Mapping[str, Any], path: str) -> object:
+    """A condition's table, or one within another; None where it is not given."""
+    found: object = condition
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _in_conditions(names: Sequence[str]) -> str:
@@ -900,7 +908,6 @@ def _of_network(keys: ConditionKeys) -> _Unused:
 
 def _of_training(keys: ConditionKeys) -> _Unused:
     network, target = keys.network or NetworkKeys(), keys.target or TargetKeys()
-    yield from _of_augment(keys, network)
     if network.kind in LINEAR:
         yield OF_EPOCHS, f"a {network.kind!r} is fitted in one go, without epochs"
     else:
@@ -916,14 +923,12 @@ def _of_training(keys: ConditionKeys) -> _Unused:
         yield ("freeze_batch_norm",), f"backbone {network.backbone!r} has no batch norm"
 
 
-def _of_augment(keys: ConditionKeys, network: NetworkKeys) -> _Unused:
-    """The table as a whole, where nothing in it is for what the decoder reads."""
-    augment = None if keys.training is None else keys.training.augment
-    asked = {} if augment is None else {k: v for k, v in augment.model_dump().items() if v}
-    other = AUGMENT_OF_TRACES if network.kind in MOVIE else AUGMENT_OF_MOVIES
-    if asked and set(asked) <= set(other):
-        of_what = "traces" if network.kind in MOVIE else "movies"
-        yield ("augment",), f"{', '.join(asked)} is for {of_what}"
+def _of_augment(keys: ConditionKeys) -> _Unused:
+    network = keys.network or NetworkKeys()
+    if network.kind in MOVIE:
+        yield AUGMENT_OF_TRACES, "movies have no regions"
+    elif network.kind not in LINEAR:
+        yield AUGMENT_OF_MOVIES, "traces have no pixels"
 
 
 _RULES = {
@@ -931,6 +936,7 @@ _RULES = {
     "preprocess": _of_preprocess,
     "network": _of_network,
     "training": _of_training,
+    "training.augment": _of_augment,
 }
 
 
