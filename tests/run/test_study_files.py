@@ -155,11 +155,22 @@ class TestContent:
     def test_a_reference_that_is_not_there(self, raw_cohort, tmp_path):
         table = pd.read_csv(raw_cohort / "sessions.csv")
         table["channels"] = ""
-        for column in ("movie", "behavior"):
-            table[column] = [str(raw_cohort / name) for name in table[column]]
+        for name in table["movie"]:
+            np.save(tmp_path / name, np.load(raw_cohort / name)[::2])
+        table["behavior"] = [str(raw_cohort / name) for name in table["behavior"]]
         table.to_csv(tmp_path / "sessions.csv", index=False)
         with pytest.raises(StudyError, match="needs a reference channel"):
             read_content(study(tmp_path))
+
+    def test_wrong_behaviour_is_said_before_anything_is_made(self, raw_cohort, tmp_path):
+        table = pd.read_csv(raw_cohort / "sessions.csv")
+        table["movie"] = [str(raw_cohort / name) for name in table["movie"]]
+        pd.DataFrame({"run": np.zeros(N_FRAMES // 3)}).to_csv(tmp_path / "0.csv", index=False)
+        table["behavior"] = "0.csv"
+        table.to_csv(tmp_path / "sessions.csv", index=False)
+        with pytest.raises(DataError, match="100"):
+            read_content(study(tmp_path, data={"catalogue": "sessions.csv"}))
+        assert not (tmp_path / "preprocessed").exists()
 
 
 class TestKeys:

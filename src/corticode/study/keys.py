@@ -259,7 +259,7 @@ class PreprocessKeys(_Keys):
         None,
         ge=0,
         description="Length of the moving mean that is subtracted (frames); 0: none. Movies: taken "
-        "at every quarter of that length and on lines in between; not where causal.",
+        "at every quarter of that length and on lines in between.",
     )
     detrend_s: float | None = Field(None, ge=0, description="The same in seconds.")
     smooth_frames: int | None = Field(

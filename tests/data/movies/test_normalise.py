@@ -179,18 +179,59 @@ class TestCausal:
                 frames[k - 500][changing], expected[changing], rtol=1e-3, atol=1e-5
             )
 
-    def test_no_later_frame_reaches_an_earlier_one(self):
+    @pytest.mark.parametrize("detrend_frames", [None, 200, 1400])
+    def test_no_later_frame_reaches_an_earlier_one(self, detrend_frames):
+        preprocessing = replace(self.PREPROCESSING, detrend_frames=detrend_frames)
         movie, reference = a_pair()
-        found, _ = normalised(self.PREPROCESSING, movie, reference)
+        found, _ = normalised(preprocessing, movie, reference)
         before = normalised_frames(found, slice(0, 700))
         for later in (300, 512, 650):
             other, other_reference = movie.copy(), reference.copy()
             other[later:] //= 2
             other_reference[later:] //= 3
-            changed, _ = normalised(self.PREPROCESSING, other, other_reference)
+            changed, _ = normalised(preprocessing, other, other_reference)
             after = normalised_frames(changed, slice(0, 700))
-            np.testing.assert_array_equal(before[:later], after[:later])
+            seen = np.flatnonzero(found.valid[:later])
+            np.testing.assert_array_equal(before[seen], after[seen])
             assert (before[later:] != after[later:]).any()
+
+    def test_a_level_is_that_of_the_blocks_before(self):
+        """Four blocks before the knot, reached one block later on a line."""
+        movie, _ = a_pair()
+        found, _ = normalised(PixelPreprocessing("none", causal=True, detrend_frames=200), movie)
+        frames = normalised_frames(found, slice(600, 650))
+        flat = movie.astype(np.float64)
+        # Frame 620, in block 12 of 50: from the mean of blocks 7 to 10 to that of 8 to 11.
+        level = 0.6 * flat[350:550].mean(axis=0) + 0.4 * flat[400:600].mean(axis=0)
+        changing = movie.var(axis=0) > 0
+        np.testing.assert_allclose(frames[20][changing], (flat[620] - level)[changing], atol=0.05)
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_drift_is_taken_out_of_movie_and_reference(self, which):
+        """Whichever of both drifts: what is left is no slope over time."""
+        rng = np.random.default_rng(0)
+        drift = [np.ones(2000), np.ones(2000)]
+        drift[which] = 1 + 0.3 * np.arange(2000) / 2000
+        shared = 0.01 * rng.normal(size=(2000, 1, 1))
+        pair = [
+            ((200 + 3000 * DISC) * (course[:, None, None] + shared)).astype(np.float32)
+            + rng.normal(0, 4, (2000, SIDE, SIDE)).astype(np.float32)
+            for course in drift
+        ]
+        slopes = {}
+        for length in (None, 400):
+            preprocessing = PixelPreprocessing(
+                "none", "brain", "reference-regression", 4, causal=True, detrend_frames=length
+            )
+            found, _ = normalised(preprocessing, *pair)
+            course = normalised_frames(found, slice(800, 2000))[:, DISC].mean(axis=1)
+            slopes[length] = abs(np.polyfit(np.arange(1200), course, 1)[0])
+        assert slopes[400] < 0.1 * slopes[None]
+
+    def test_without_a_first_block_there_is_no_level(self):
+        movie, _ = a_pair()
+        found, _ = normalised(PixelPreprocessing(causal=True, detrend_frames=1600), movie)
+        assert np.flatnonzero(found.valid)[0] == 400
 
     def test_too_few_valid_frames_so_far(self):
         movie, _ = a_pair(dtype="<f4")
@@ -239,10 +280,6 @@ class TestRefused:
     def test_a_setting(self, name, value, text):
         with pytest.raises(StudyError, match=text):
             PixelPreprocessing(**{name: value})
-
-    def test_detrended_and_causal(self):
-        with pytest.raises(StudyError, match=r"give detrend_frames = 0, or causal = false"):
-            PixelPreprocessing(causal=True, detrend_frames=1000)
 
     def test_statistics_of_something_else(self):
         movie, reference = a_pair(300)

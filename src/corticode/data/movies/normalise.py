@@ -61,6 +61,9 @@ class NormalisedMovie:
         between knots; None where movies are not detrended.
     knot_frames
         Frames between knots.
+    reference_drift
+        The same of the reference, where the slope changes with the state (causal); None: what the
+        reference takes out of the drift is part of `drift`.
     """
 
     frames: NDArray[Any]
@@ -74,6 +77,7 @@ class NormalisedMovie:
     checkpoint_frames: int = 0
     drift: NDArray[np.float32] | None = None
     knot_frames: int = 0
+    reference_drift: NDArray[np.float32] | None = None
 
 
 def states_of(movie: NormalisedMovie, frame: NDArray[np.integer]) -> NDArray[np.intp]:
@@ -95,7 +99,10 @@ def moving_part(movie: NormalisedMovie, rows: slice) -> NDArray[np.float32] | No
     frame = np.arange(rows.start, rows.stop)
     parts = []
     if movie.slope is not None:
-        parts.append(movie.slope[states_of(movie, frame)] * lowpassed_reference(movie, rows))
+        reference = lowpassed_reference(movie, rows)
+        if movie.reference_drift is not None:
+            reference -= drift_at(movie.reference_drift, frame, movie.knot_frames)
+        parts.append(movie.slope[states_of(movie, frame)] * reference)
     if movie.drift is not None:
         parts.append(drift_at(movie.drift, frame, movie.knot_frames))
     return sum(parts[1:], parts[0]) if parts else None
@@ -138,7 +145,8 @@ class PixelPreprocessing:
     detrend_frames
         Length of the moving mean that is each pixel's level; None: its mean over the session. It
         is taken at every quarter of that length, and lies on a line in between, see
-        `corticode.data.movies.statistics`.
+        `corticode.data.movies.statistics.DriftSums`. Where causal, frames of the first quarter are
+        not valid.
 
     Raises
     ------
@@ -170,11 +178,6 @@ class PixelPreprocessing:
                 raise StudyError(
                     f"{name} is {n_frames!r}; it must be a whole number of frames above 0"
                 )
-        if self.causal and self.detrend_frames is not None:
-            raise StudyError(
-                "a movie cannot be detrended where causal = true: its level is taken from frames "
-                "before and after; give detrend_frames = 0, or causal = false"
-            )
 
     @property
     def has_reference(self) -> bool:
@@ -257,7 +260,9 @@ def normalise_movie(
             )
     slope = statistics.slope if preprocessing.has_reference else None
     offset = statistics.mean.astype(np.float64)
-    if slope is not None:
+    if preprocessing.causal and statistics.drift is not None:
+        offset[:] = 0  # the level is all in what moves
+    elif slope is not None:
         offset -= slope * cast(NDArray[np.floating], statistics.reference_mean)
     drift = _drift(statistics, preprocessing)
     return NormalisedMovie(
@@ -272,6 +277,7 @@ def normalise_movie(
         statistics.checkpoint_frames,
         drift,
         statistics.knot_frames,
+        statistics.reference_drift if preprocessing.causal and slope is not None else None,
     ), findings
 
 
@@ -317,7 +323,7 @@ def _drift(
 ) -> NDArray[np.float32] | None:
     """(knot, row, column): drift of the movie, less what of it the reference takes out."""
     drift = statistics.drift
-    if drift is None or not preprocessing.has_reference:
+    if drift is None or not preprocessing.has_reference or preprocessing.causal:
         return drift
     if statistics.slope is None or statistics.reference_drift is None:
         raise DataError("the movie's statistics were taken without its reference; take them again")
@@ -337,7 +343,7 @@ def _gain(
         if preprocessing.has_reference and statistics.corrected_variance is not None:
             variance = statistics.corrected_variance
         if drift is not None:
-            variance = np.maximum(variance - drift.var(axis=0, dtype=np.float64), 0)
+            variance = np.maximum(variance - _drift_variance(statistics, preprocessing, drift), 0)
         size = np.sqrt(variance.mean(axis=(1, 2), dtype=np.float64, where=brain & changes))
     else:
         power = {"sd": 1.0, "variance": 2.0}.get(preprocessing.scale, 0.0)
@@ -350,13 +356,33 @@ def _gain(
     return gain.astype(np.float32)
 
 
+def _drift_variance(
+    statistics: MovieStatistics, preprocessing: PixelPreprocessing, drift: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """How much each pixel's level varied in the frames behind each state, (state, row, column)."""
+    if not preprocessing.causal:
+        return np.asarray(drift.var(axis=0, dtype=np.float64))[None]
+    found = np.zeros(statistics.variance.shape)
+    for state, image in enumerate(found):
+        known = slice(2, max(3, (state + 1) * CHECKPOINT_FRAMES // statistics.knot_frames + 2))
+        level = drift[known].astype(np.float64)
+        if preprocessing.has_reference and statistics.slope is not None:
+            of_reference = cast(NDArray[np.float32], statistics.reference_drift)[known]
+            level -= statistics.slope[state] * of_reference
+        if len(level):
+            image[:] = level.var(axis=0)
+    return found
+
+
 def _valid_frames(statistics: MovieStatistics) -> NDArray[np.bool_]:
     step = statistics.checkpoint_frames
     if not step:
         return statistics.valid
     frame = np.arange(statistics.n_frames)
     counted = statistics.n_counted[np.maximum(frame // step - 1, 0)]
-    return statistics.valid & (frame >= step) & (counted >= LEAST_COUNTED)
+    # Of drift, a first block has no level yet.
+    begins = max(step, statistics.knot_frames)
+    return statistics.valid & (frame >= begins) & (counted >= LEAST_COUNTED)
 
 
 def _find_brain(statistics: MovieStatistics) -> tuple[NDArray[np.bool_], list[Finding]]:

@@ -45,7 +45,9 @@ class DriftSums:
 
     A mean over a thousand frames changes little from one to the next: it is taken at every 250th,
     a knot, over the two blocks before and the two after, and lies on a line in between
-    (`drift_at`). At both ends of the movie there are fewer blocks.
+    (`drift_at`). At both ends of the movie there are fewer blocks. In the causal form a knot's mean
+    is over the four blocks before it, and is reached one block later, so that no frame knows what
+    comes after it; in the first block there is none.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ class DriftSums:
         The movie's frames, and the (row, column) of each.
     knot_frames
         Frames a block, see `knot_distance`.
+    causal
+        Whether no later frame may have a part in a mean.
 
     Examples
     --------
@@ -63,9 +67,11 @@ class DriftSums:
     [3.0, 3.0, 3.0]
     """
 
-    def __init__(self, n_frames: int, shape: tuple[int, ...], knot_frames: int) -> None:
+    def __init__(
+        self, n_frames: int, shape: tuple[int, ...], knot_frames: int, *, causal: bool = False
+    ) -> None:
         n_blocks = -(-n_frames // knot_frames)
-        self.knot_frames = knot_frames
+        self.knot_frames, self.causal = knot_frames, causal
         self.sums = np.zeros((n_blocks, *shape))
         self.counts = np.zeros(n_blocks, np.int64)
 
@@ -104,9 +110,19 @@ class DriftSums:
     def means(self) -> NDArray[np.float64]:
         """The moving mean at each knot, shape (knot, ...): one before each block, and one after.
 
-        Where no frame near a knot is valid, the mean of all takes its place.
+        Where no frame near a knot is valid, the mean of all (causal: all before) takes its place.
         """
         n_blocks = len(self.counts)
+        if self.causal:
+            past = np.empty((n_blocks + 1, *self.sums.shape[1:]))
+            for knot in range(2, n_blocks + 1):
+                before = slice(max(0, knot - 1 - 2 * _REACH), knot - 1)
+                if not self.counts[before].any():
+                    before = slice(0, knot - 1)
+                past[knot] = self.sums[before].sum(axis=0) / max(1, self.counts[before].sum())
+            # Frames of the first block are not valid; those of the second have the mean of it.
+            past[:2] = past[2] if n_blocks > 1 else 0
+            return past
         means = np.empty((n_blocks + 1, *self.sums.shape[1:]))
         for knot in range(n_blocks + 1):
             near = slice(max(0, knot - _REACH), knot + _REACH)
@@ -176,7 +192,9 @@ class MovieSums:
             self.reference_origin = np.where(seen, reference[first], 0).astype(np.float64)
         # Of the movie, then of the reference.
         n_drifting = (1 + (reference is not None)) if knot_frames else 0
-        self.drifting = [DriftSums(len(movie), shape, knot_frames) for _ in range(n_drifting)]
+        self.drifting = [
+            DriftSums(len(movie), shape, knot_frames, causal=causal) for _ in range(n_drifting)
+        ]
 
     def add(self, rows: slice, slowest: float) -> NDArray[np.bool_]:
         """Add some frames; which of them are valid.
@@ -228,11 +246,17 @@ class MovieSums:
             drift.add(rows.start, valid, smooth, band)
 
     def drifts(self) -> dict[str, NDArray[np.float32]]:
-        """The moving means at their knots, less the mean of all, by the names in `MovieStatistics`.
+        """The moving means at their knots, by the names in `MovieStatistics`.
 
-        Each of shape (knot, row, column).
+        Each of shape (knot, row, column): less the mean of all frames; causal ones as they are.
         """
         mean = self.sums / self.n
+        if self.causal:
+            origins = [self.origin, self.reference_origin if len(self.drifting) > 1 else 0.0]
+            return {
+                name: (drift.means() + origin).astype(np.float32)
+                for name, drift, origin in zip(DRIFTS, self.drifting, origins, strict=False)
+            }
         return {
             name: (drift.means() - overall).astype(np.float32)
             for name, drift, overall in zip(
@@ -344,9 +368,9 @@ class MovieStatistics:
     checkpoint_frames
         Frames between states; 0 where there is one state, of the whole movie.
     drift, reference_drift
-        Moving mean of the movie, and of its low-passed reference, less the mean of all frames, at
-        knots (`corticode.data.movies.statistics`); counts, shape (knot, row, column). None where no
-        movie is to be detrended.
+        Moving mean of the movie, and of its low-passed reference, less the mean of all frames
+        (causal: as it is), at knots; counts, shape (knot, row, column). None where no movie is to
+        be detrended.
     knot_frames
         Frames between knots; 0 where there are none.
     left_out
