@@ -21,6 +21,15 @@ def blocks(gap_frames):
     return leave_blocks_out(["m1"], ["a"], [3000], gap_frames=gap_frames)
 
 
+@pytest.mark.parametrize(("history", "n_leaks"), [("whole session", 1), ("first 60 s", 0)])
+def test_preprocessing_of_whole_sessions_between_blocks(history, n_leaks):
+    """F0 and slopes that saw the test blocks; those of a warm-up did not."""
+    recordings = [Recording("m1", "a", history=f"dF/F, F0: mean ({history})")]
+    found = find_leaks(CLEAN, FIVE, blocks(100), recordings)
+    assert ["was fitted on whole sessions" in one.reason for one in found] == [True] * n_leaks
+    assert not find_leaks(CLEAN, FIVE, leave_animals_out(["m1", "m2", "m3"]), recordings)
+
+
 class TestSameData:
     @pytest.fixture
     def recording(self, tmp_path):

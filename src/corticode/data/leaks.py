@@ -19,6 +19,7 @@ from corticode.data.files import fingerprint
 from corticode.data.folds import ROLES, Fold
 from corticode.data.movies.normalise import PixelPreprocessing
 from corticode.data.preprocess import Preprocessing
+from corticode.data.preprocessing.steps import WHOLE_SESSION
 from corticode.data.readers.lookup import spelling
 from corticode.data.session import Session
 from corticode.data.signals import holds_numbers
@@ -446,6 +447,13 @@ def find_leaks(
         findings = twice + _reach_between_blocks(preprocessing, window, gap, _shortest_block(folds))
     else:
         findings = twice + _pixels_between_blocks(pixels)
+    if any(f"({WHOLE_SESSION})" in recording.history for recording in recordings):
+        reason = (
+            "the recordings were preprocessed with what was fitted on whole sessions (their "
+            "history says so), test blocks too; causal = true in [preprocess], or folds by session "
+            "or animal, keep them apart"
+        )
+        findings.append(Finding("leak", reason))
     if target is not None and gap < target.smooth_frames - 1:
         findings.append(
             Finding(

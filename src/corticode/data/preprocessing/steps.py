@@ -19,6 +19,8 @@ BASELINES = ("mean", "median", "percentile", "running", "trial")
 MOVIES = ("float16", "float32", "tiff", "none")
 WARM_UP_S = 60.0
 SMALLEST_CANVAS = 16
+# What a step was fitted on, in the column history of catalogues.
+WHOLE_SESSION = "whole session"
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ class Step:
 
 
 def _span(steps: Steps) -> str:
-    return f"first {steps.warm_up_s:g} s" if steps.causal else "whole session"
+    return f"first {steps.warm_up_s:g} s" if steps.causal else WHOLE_SESSION
 
 
 def _of_fit(steps: Steps, _: float) -> float:
