@@ -325,7 +325,9 @@ class TestFrames:
     def test_a_lost_frame_is_an_error_or_put_right(self, recordings, tmp_path):
         lost = np.delete(self.film(), 201, axis=0)
         recording = interleaved(recordings, tmp_path, lost)
-        with pytest.raises(DataError, match=r"at frame 201 of m1/s1, .*extract --resynchronise"):
+        with pytest.raises(
+            DataError, match=r"at frame 201 of m1/s1, .*--resynchronise of corticode extract"
+        ):
             extract_catalogue([recording], tmp_path / "out", table=self.table)
         assert not (tmp_path / "out").exists()
         path, findings = extract_catalogue(
@@ -362,3 +364,16 @@ class TestFrames:
             DataError, match=r"session m1/s1: channels says .* the first 200 of its"
         ):
             extract_catalogue([recording], tmp_path / "out", table=self.table)
+
+
+def test_a_background_below_0_is_no_region():
+    labels = np.full((8, 8), -1)
+    labels[2:4, 2:4] = 3
+    with pytest.raises(DataError, match="-1 in its corners"):
+        pixels_of_labels(labels)
+
+
+def test_a_radius_below_0_is_none():
+    table = RegionTable(("a",), rows=(1.0,), columns=(0.0,))
+    with pytest.raises(DataError, match="above 0"):
+        pixels_of_discs(table, (3, 3), -1.0)

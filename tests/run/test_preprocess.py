@@ -15,7 +15,7 @@ from corticode.data.catalogue import read_catalogue
 from corticode.data.preprocessing.steps import Baseline, Bins, Blood, Motion, Steps
 from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import read_session
-from corticode.errors import DataError, RunError, StudyError
+from corticode.errors import DataError, MissingDataError, RunError, StudyError
 from corticode.report.quality import read_sessions
 from corticode.run.preprocess import LOCK, Wanted, preprocess, preprocess_catalogue
 
@@ -275,6 +275,151 @@ class TestPreprocessCatalogue:
         (made / "movies" / ".m0.npy.part").touch()
         assert made_of(raw).n_kept == 2
         assert not [*made.glob(".*"), *(made / "movies").glob(".*")]
+
+
+class TestOddInput:
+    """What real users give; each ended in a wrong result, or in advice that was no help."""
+
+    def changed(self, raw, **columns):
+        table = pd.read_csv(raw / "sessions.csv").iloc[:1]
+        for name, value in columns.items():
+            table[name] = value
+        table.to_csv(raw / "sessions.csv", index=False)
+
+    def told(self, raw, *given, **more):
+        return [str(one) for one in made_of(raw, *given, **more).findings]
+
+    def test_a_call_that_fails_leaves_no_catalogue_of_other_steps(self, raw):
+        """It named movies that had been made anew in another way."""
+        made_of(raw)
+        np.save(raw / "1.npy", np.load(raw / "1.npy")[:, :10])
+        with pytest.raises(DataError, match="m1/a"):
+            made_of(raw, Steps(motion=Motion("none"), blood=Blood("ratio")))
+        assert not (raw / "made" / "sessions.csv").exists()
+
+    def test_files_that_are_no_longer_wanted_go(self, raw):
+        made_of(raw)
+        made_of(raw, wanted=Wanted("none", labels=ArrayLocation(raw / "labels.npy")))
+        assert not list((raw / "made" / "movies").iterdir())
+        assert len(list((raw / "made" / "traces").iterdir())) == 2
+
+    def test_what_a_mask_does_not_know_is_outside(self, raw):
+        mask = np.full((24, 24), np.nan)
+        mask[2:10, 2:10] = 1
+        np.save(raw / "mask.npy", mask)
+        self.changed(raw, mask="mask.npy")
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), mask="image")
+        summary = made_of(raw, steps)
+        movie = np.asarray(read_session(read_catalogue(summary.catalogue)[0]).movie[0])
+        assert np.array_equal(np.isfinite(movie), np.isfinite(mask))
+        # The second region lies outside.
+        assert any("no pixel is kept of '7' (1 of 2 regions)" in str(x) for x in summary.findings)
+        np.save(raw / "mask.npy", np.nan_to_num(mask) * 0.5)
+        with pytest.raises(DataError, match=r"parts of 1 \(0 to 0.5\)"):
+            made_of(raw, steps)
+
+    def test_pixels_at_the_ceiling_do_not_dilute_regions(self, raw):
+        movie = np.load(raw / "0.npy").clip(0, 4095)
+        trace = 100 * (movie[::2, 2:8, 4:8] / movie[::2, 2:8, 4:8].mean(axis=0) - 1)
+        movie[:, 2:8, 2:4] = 4095
+        np.save(raw / "0.npy", movie)
+        self.changed(raw)
+        made = made_of(raw, Steps(motion=Motion("none"), blood=Blood("none"))).catalogue
+        traces = read_session(read_catalogue(made)[0]).traces
+        np.testing.assert_allclose(traces[:, 0], trace.mean(axis=(1, 2)), atol=0.01)
+
+    def test_dark_frames_without_a_frame(self, raw):
+        np.save(raw / "dark.npy", np.zeros((0, 24, 24)))
+        self.changed(raw, dark="dark.npy")
+        with pytest.raises(DataError, match=r"dark\.npy hold no frame"):
+            made_of(raw)
+
+    @pytest.mark.parametrize("n_frames", [0, 2])
+    def test_a_movie_of_hardly_a_frame(self, raw, n_frames):
+        np.save(raw / "0.npy", np.load(raw / "0.npy")[:n_frames])
+        self.changed(raw)
+        with pytest.raises(DataError, match="at least 2 are needed"):
+            made_of(raw)
+
+    def test_slopes_fitted_on_more_than_there_is(self, raw):
+        steps = Steps(motion=Motion("none"), blood=Blood("regression", (0.0, 100.0)))
+        told = self.told(raw, steps)
+        assert any("ends at 100 s and the session at 6 s" in one for one in told)
+        assert any("whole session (transductive)" in one for one in told)
+
+    def test_a_movie_whose_time_is_not_its_first_axis(self, raw):
+        np.save(raw / "0.npy", np.load(raw / "0.npy").transpose(1, 2, 0))
+        self.changed(raw, behavior=None)
+        told = self.told(raw, Steps(motion=Motion("none"), blood=Blood("none")), Wanted())
+        assert any("24 x 120 pixels" in one and "movie_axes" in one for one in told)
+
+    def test_behaviour_of_another_length_and_bins_of_frames(self, raw):
+        """It was taken to begin with the movie and to be as fast."""
+        pd.read_csv(raw / "0.csv").iloc[:50].to_csv(raw / "0.csv", index=False)
+        self.changed(raw)
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), bins=Bins(1, 3))
+        with pytest.raises(DataError, match="has 50 samples where the movie has 60"):
+            made_of(raw, steps)
+
+    def test_a_clock_in_the_file_of_behaviour_and_bins_of_frames(self, raw):
+        """Bins have a clock of their own, and the one of frames was taken for a signal."""
+        run = (np.arange(600) // 70 % 2).astype(int)
+        np.savez(raw / "0.npz", run=run, camera=np.arange(60) / 10, wheel=np.arange(600) / 100)
+        self.changed(
+            raw, behavior="0.npz", frame_times="0.npz::camera", behavior_times="0.npz::wheel"
+        )
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), bins=Bins(1, 3))
+        session = read_session(read_catalogue(made_of(raw, steps).catalogue)[0])
+        assert list(session.behavior) == ["run"]
+        assert session.frame_rate_hz == pytest.approx(10 / 3)
+
+    def test_trials_that_count_frames_and_bins_of_frames(self, raw):
+        pd.DataFrame({"start": [5, 20]}).to_csv(raw / "trials.csv", index=False)
+        self.changed(raw, trials="trials.csv")
+        steps = Steps(motion=Motion("none"), blood=Blood("none"), bins=Bins(1, 3))
+        assert any("give trials in seconds" in one for one in self.told(raw, steps))
+
+    def test_a_lost_frame_and_behaviour_that_counts_pairs(self, raw):
+        """The movie that came out had a frame more than its behaviour."""
+        movie = np.load(raw / "0.npy")
+        np.save(raw / "0.npy", np.delete(movie, 61, axis=0))
+        table = pd.read_csv(raw / "0.csv")
+        table.iloc[:59].to_csv(raw / "0.csv", index=False)
+        self.changed(raw)
+        summary = made_of(raw, resynchronise=True)
+        session = read_session(read_catalogue(summary.catalogue)[0])
+        assert session.n_frames == 59
+        assert np.flatnonzero(np.isnan(session.traces[:, 0])).tolist() == [30]
+
+    def test_labels_of_an_animal_that_are_not_there(self, raw):
+        wanted = Wanted(labels=ArrayLocation(raw / "{animal}.npy"))
+        with pytest.raises(MissingDataError, match=r"m0\.npy does not exist"):
+            made_of(raw, wanted=wanted)
+
+    def test_transforms_of_another_image(self, raw):
+        from corticode.data.atlas.alignment import align, check_alignment
+        from corticode.data.atlas.files import write_alignment
+        from corticode.data.atlas.landmarks import Landmarks
+        from corticode.data.atlas.maps import find_regions, read_atlas
+
+        atlas = read_atlas()
+        names = ("front-left", "front-right", "back", "bregma")
+        points = np.array([atlas.landmarks[name] for name in names]) * 0.045
+        found = align(atlas, Landmarks(names, points), (24, 24))
+        labels, regions, _ = find_regions(atlas, found.transform, (24, 24))
+        checks, _ = check_alignment(atlas, found, 1.0 * (labels > 0), labels)
+        write_alignment(raw / "atlas", found, labels, regions, checks)
+        self.changed(raw, landmarks="atlas/transform.json")
+        path, steps = raw / "atlas" / "transform.json", Steps(motion=Motion("none"), atlas=(64, 64))
+        good = json.loads(path.read_text())
+        for change, words in (
+            ({"rows": 32}, "image of 32 x 24 pixels, and frames have 24 x 24"),
+            ({"transform": (good["transform"] @ np.diag([-1.0, 1, 1])).tolist()}, "mirror"),
+            ({"transform": [[0.045, 0, 900], [0, 0.045, 900], [0, 0, 1]]}, "beside the frames"),
+        ):
+            path.write_text(json.dumps(good | change))
+            with pytest.raises(DataError, match=words):
+                made_of(raw, steps, Wanted())
 
 
 class TestRefusals:

@@ -59,7 +59,8 @@ WORDS = {
     DARK: "{frames} of the movie {are} dark, less than half as bright as the frames around",
     SATURATED: "{frames} of the movie {are} saturated",
     FROZEN: "{frames} of the movie {are} the same as the one before",
-    CORRUPT: "{frames} of the movie {are} corrupt (another image, noise, or 0 in a part)",
+    CORRUPT: "{frames} of the movie {are} corrupt (another image, noise, 0 in a part, or moved "
+    "by several pixels)",
     JUMP: "{frames} of the movie {are} brighter or darker than the one before by 10 % or more",
 }
 
@@ -419,7 +420,9 @@ def examine_all(
     examined = {name: found for name, found in looked.items() if isinstance(found, Examined)}
     flips = {name: found.flips for name, found in examined.items() if found.flips}
     if flips and not resynchronise:
-        faults.append(flip_fault(flips, "resynchronise (corticode extract --resynchronise)"))
+        faults.append(
+            flip_fault(flips, "resynchronise (--resynchronise of corticode extract and preprocess)")
+        )
     if faults:
         raise DataError(list_faults("the movies have", faults))
     return {recording.name: examined.get(recording.name, Examined()) for recording in recordings}

@@ -147,6 +147,12 @@ def pixels_of_labels(
             f"whole number a pixel, {wanted}"
         )
     labels = image.astype(np.int64).ravel()
+    corners = image[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if (corners < 0).all():
+        raise DataError(
+            f"the label image holds {corners[0]:g} in its corners, which would be a region; pixels "
+            "of no region are 0"
+        )
     names = [int(label) for label in np.unique(labels) if label != 0]
     if not names:
         raise DataError("the label image is 0 everywhere; number each region's pixels from 1")
@@ -178,6 +184,8 @@ def pixels_of_discs(
     >>> pixels_of_discs(table, (3, 3), 1.0)
     ([array([0, 3, 4, 6])], ('a',))
     """
+    if not radius_pixels > 0:
+        raise DataError(f"the radius of regions is {radius_pixels:g} pixels; it must be above 0")
     rows, columns = np.indices(shape)
     if not table.rows or not table.columns:
         raise DataError("the region table has no centres; give its columns 'row' and 'column'")

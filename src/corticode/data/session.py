@@ -580,9 +580,21 @@ def _read_behavior(
     }
     # A number that stands alone in the file, a frame rate say, is no signal.
     behavior = {name: values for name, values in behavior.items() if values.size != 1}
+    # Nor is a clock of other samples, say of the frames before they were binned.
+    times = read_times(recording.behavior_times)
+    if times is not None:
+        behavior = {
+            name: values
+            for name, values in behavior.items()
+            if len(values) == times.size or not _is_clock(values)
+        }
     if segment is not None and segment not in behavior:
         behavior[segment] = read_signal(location, segment)
     return behavior
+
+
+def _is_clock(values: NDArray[np.generic]) -> bool:
+    return values.dtype.kind in "iuf" and values.ndim == 1 and bool((np.diff(values) > 0).all())
 
 
 def _region_names(

@@ -27,8 +27,8 @@ from corticode.report.canvas import (
     styled,
 )
 from corticode.report.page import render
+from corticode.run.preprocess import PAGE
 
-PAGE = "quality.html"
 OPEN_SESSIONS = 2
 SHOWN_S = 60.0
 ONSET_BEFORE_S = 1.0

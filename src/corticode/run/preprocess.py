@@ -48,6 +48,7 @@ from corticode.data.preprocessing.chain import (
     RawSession,
     Regions,
     bin_regions,
+    clipped_pixels,
     moved_shape,
     preprocess_session,
     slow_kept,
@@ -61,6 +62,7 @@ from corticode.data.readers.arrays import (
     read_array,
     read_signal,
 )
+from corticode.data.readers.lookup import check_file
 from corticode.data.regions import RegionTable, read_regions, regions_beside
 from corticode.data.session import Session, read_imaging, read_session
 from corticode.data.trials import FrameClock, TrialTimes, trials_on_frames
@@ -78,9 +80,11 @@ from corticode.study.steps import read_steps
 
 # Sessions are made anew whenever this changes.
 FORMAT = 2
-STATE = "preprocess.json"
+STATE, CATALOGUE, PAGE = "preprocess.json", "sessions.csv", "quality.html"
 # What a catalogue's column history has of a movie whose motion was corrected before.
 MOTION = "motion"
+# A camera's frame is not so much longer than high; a movie whose axes were taken for others is.
+ODD_SIDES = 4
 LOCK = ".preprocess.lock"
 SHOWN_NAMES = 5
 # Of the reference's frame behind its calcium frame, where they take turns, in frames of either.
@@ -318,6 +322,9 @@ def preprocess_catalogue(
         }
         write_text(destination / STATE, json.dumps(state, indent=1))
         waiting = [task for task in tasks if not _is_done(task)]
+        if waiting:  # what an earlier call said of these is no longer so
+            for name in (CATALOGUE, PAGE):
+                (destination / name).unlink(missing_ok=True)
         faults = []
         for task, fault in _run(waiting, n_workers):
             if fault is not None:
@@ -330,7 +337,7 @@ def preprocess_catalogue(
             )
             raise DataError("\n".join(faults) + kept)
         rows, findings = zip(*(_row(task) for task in tasks), strict=True)
-        path = destination / "sessions.csv"
+        path = destination / CATALOGUE
         write_catalogue(path, rows)
         told = tuple(finding for some in findings for finding in some)
         return Summary(path, told, len(waiting), len(tasks) - len(waiting), describe(steps))
@@ -414,6 +421,7 @@ def _task(
         files.append(ArrayLocation(recording.landmarks))
     if wanted.labels is not None:
         own = labels_of(recording, wanted.labels)
+        check_file(own.path)
         beside = regions_beside(own.path)
         files += [own] if beside is None else [own, ArrayLocation(beside)]
     content = {
@@ -501,7 +509,18 @@ def _preprocess(task: _Task) -> None:
     if MOTION in recording.history.lower():
         quality.numbers["was_corrected"] = 1.0
     quality = _with_behavior(task, quality, raw)
+    before = _made_before(task)
     _write_quality(task, quality, files)
+    for name in before - set(files):
+        (task.folder / name).unlink(missing_ok=True)
+
+
+def _made_before(task: _Task) -> set[str]:
+    """Files that an earlier call made of the session, in its folder."""
+    try:
+        return set(json.loads(task.state_path.read_text("utf-8"))["files"])
+    except (OSError, ValueError, LookupError):
+        return set()
 
 
 def _region_image(regions: Regions, shape: tuple[int, ...]) -> NDArray[np.int16]:
@@ -544,14 +563,15 @@ def open_raw(
     whole = imaging.get("whole")
     times = read_times(recording.frame_times)
     clocks: dict[str, NDArray[np.float64]] = {}
-    if found.flips and times is not None:
-        n_kept = min(len(movie), times.size)
-        if n_kept < len(movie):
+    n_kept = _n_counted(recording, times) if found.flips else len(movie)
+    # As corticode.data.session reads it: whoever counted pairs in the file has fewer of them.
+    if 0 < len(movie) - n_kept <= len(found.flips):
+        if times is not None:
             first = np.asarray(imaging["first"])[:n_kept]
             times = np.interp(first, 2 * np.arange(n_kept), times)
             clocks["frame_times"] = times
-            imaging = {name: array[:n_kept] for name, array in imaging.items()}
-            movie, whole = imaging["movie"], imaging.get("whole")
+        imaging = {name: array[:n_kept] for name, array in imaging.items()}
+        movie, whole = imaging["movie"], imaging.get("whole")
     lost = None if whole is None else ~np.asarray(whole, np.bool_)
     segment = np.zeros(len(movie), np.int32)
     session = Session(
@@ -584,8 +604,13 @@ def open_raw(
         rate_hz,
         dict.fromkeys(channels, dark),
         _mask_of(recording),
-        _onto_atlas(recording, steps),
+        _onto_atlas(recording, steps, movie.shape[1:]),
         DELAYS.get(recording.channels, 0.0),
+        clipped={
+            name: pixels
+            for name, array in channels.items()
+            if (pixels := clipped_pixels(array)).any()
+        },
     )
     if steps.baseline is not None and steps.baseline.kind == "trial":
         clock = FrameClock(raw.n_frames, rate_hz, times)
@@ -593,7 +618,41 @@ def open_raw(
         session = replace(session, findings=(*session.findings, *odd))
     if steps.bins.frames > 1:
         clocks = _binned_clocks(recording, raw, times, steps.bins.frames)
-    return raw, clocks, list(session.findings)
+    return raw, clocks, [*session.findings, *_odd_layout(recording, raw, steps)]
+
+
+def _n_counted(recording: Recording, times: NDArray[np.float64] | None) -> int:
+    """Frames of a recording as its times count them, or else its behaviour, of its own clock."""
+    if times is not None:
+        return times.size
+    return min(_lengths_of(recording), default=0)
+
+
+def _lengths_of(recording: Recording) -> set[int]:
+    """Samples of the signals of behaviour; a number that stands alone is none."""
+    location = recording.behavior
+    if location is None:
+        return set()
+    return {len(read_signal(location, name)) for name in list_signals(location)} - {1}
+
+
+def _odd_layout(recording: Recording, raw: RawSession, steps: Steps) -> list[Finding]:
+    """What a catalogue may say otherwise than it was meant: the order of axes, frames of trials."""
+    findings = []
+    n_rows, n_columns = raw.channels[CALCIUM].shape[1:]
+    if max(n_rows, n_columns) > ODD_SIDES * min(n_rows, n_columns):
+        reason = (
+            f"frames have {n_rows} x {n_columns} pixels; if time is not the movie's first axis, "
+            "give the catalogue's column 'movie_axes', say row,column,time"
+        )
+        findings.append(Finding("session", reason))
+    if steps.bins.frames > 1 and recording.trials is not None:
+        reason = (
+            f"its trials, if they are numbers of frames, count frames as recorded, of which "
+            f"{steps.bins.frames} become one; give trials in seconds"
+        )
+        findings.append(Finding("trials", reason))
+    return findings
 
 
 def _with_trials(
@@ -611,6 +670,8 @@ def _dark_of(
     if recording.dark is None:
         return steps.dark
     frames = np.asarray(read_array(recording.dark), np.float32)
+    if not frames.size:
+        raise DataError(f"dark frames {recording.dark} hold no frame; give some, or leave them out")
     image = frames.mean(axis=0) if frames.ndim == 3 else frames
     if image.shape != shape:
         raise DataError(
@@ -623,14 +684,42 @@ def _dark_of(
 def _mask_of(recording: Recording) -> NDArray[np.bool_] | None:
     if recording.mask is None:
         return None
-    return np.asarray(read_label_image(recording.mask) != 0)
+    image = read_label_image(recording.mask)
+    known = image[np.isfinite(image)]
+    if (known % 1 != 0).any():
+        raise DataError(
+            f"the mask {recording.mask} holds parts of 1 ({known.min():g} to {known.max():g}), and "
+            "any value but 0 would be kept; give 1 (or 255) where a pixel shows the brain, else 0"
+        )
+    return np.asarray(np.isfinite(image) & (image != 0))
 
 
-def _onto_atlas(recording: Recording, steps: Steps) -> NDArray[np.float64] | None:
+def _onto_atlas(
+    recording: Recording, steps: Steps, shape: tuple[int, ...]
+) -> NDArray[np.float64] | None:
     if steps.atlas is None or recording.landmarks is None:
         return None
     alignment = read_alignment(recording.landmarks)
-    return to_atlas_transform(alignment.transform, read_atlas(alignment.atlas), steps.atlas)
+    if alignment.shape != shape:
+        raise DataError(
+            f"the landmarks {recording.landmarks} were marked in an image of {alignment.shape[0]} "
+            f"x {alignment.shape[1]} pixels, and frames have {shape[0]} x {shape[1]}; mark them in "
+            "a frame of this movie"
+        )
+    if np.linalg.det(alignment.transform) < 0:
+        raise DataError(
+            f"the landmarks {recording.landmarks} mirror the image: left and right would be "
+            "exchanged; mark them again with corticode regions"
+        )
+    onto = to_atlas_transform(alignment.transform, read_atlas(alignment.atlas), steps.atlas)
+    corners = np.array([[0, shape[1] - 1, 0, shape[1] - 1], [0, 0, shape[0] - 1, shape[0] - 1]])
+    on_canvas = (np.linalg.inv(onto) @ np.vstack([corners, np.ones(4)]))[:2]
+    if (on_canvas.max(axis=1) < 0).any() or (on_canvas.min(axis=1) > steps.atlas[::-1]).any():
+        raise DataError(
+            f"the landmarks {recording.landmarks} put the atlas beside the frames, not onto them; "
+            "mark them again with corticode regions"
+        )
+    return onto
 
 
 def _binned_clocks(
@@ -650,11 +739,17 @@ def _binned_clocks(
             "bins of frames need the frame rate, so that behaviour can follow; fill the "
             "catalogue's column 'frame_rate_hz'"
         )
-    signals = list_signals(recording.behavior)
-    n_samples = len(read_signal(recording.behavior, signals[0])) if signals else raw.n_frames
+    lengths = _lengths_of(recording)
+    if lengths and raw.n_frames not in lengths:
+        found = some([str(n) for n in sorted(lengths)], SHOWN_NAMES)
+        raise DataError(
+            f"bins of frames need behaviour frame by frame, and {recording.behavior} has {found} "
+            f"samples where the movie has {raw.n_frames:,} frames; give frame_times and "
+            "behavior_times, or cut the longer"
+        )
     return {
         "frame_times": np.arange(n_bins) * n_frames / raw.frame_rate_hz,
-        "behavior_times": np.arange(n_samples) / raw.frame_rate_hz,
+        "behavior_times": np.arange(raw.n_frames) / raw.frame_rate_hz,
     }
 
 
@@ -719,7 +814,7 @@ def _write_quality(task: _Task, quality: Quality, files: Sequence[str]) -> None:
         "numbers": {name: _strict(value) for name, value in quality.numbers.items()},
         "state": quality.state,
         "findings": [asdict(finding) for finding in quality.findings],
-        "steps": describe(task.steps),
+        "steps": ("dark frames of its own; " if task.recording.dark else "") + describe(task.steps),
     }
     text = json.dumps(state, indent=1, default=_plain, allow_nan=False)
     write_text(task.state_path, text)

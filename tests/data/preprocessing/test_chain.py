@@ -17,7 +17,7 @@ from corticode.data.preprocessing.chain import (
     bin_regions,
     preprocess_session,
 )
-from corticode.data.preprocessing.steps import Baseline, Bins, Blood, Motion, Steps
+from corticode.data.preprocessing.steps import Baseline, Bins, Blood, Motion, Steps, describe
 from corticode.errors import DataError, StudyError
 
 STILL = Motion("none")
@@ -281,3 +281,28 @@ class TestBadInput:
             raw, Steps(motion=STILL, blood=Blood("none"), baseline=None), tmp_path
         )
         np.testing.assert_allclose(movie, raw.channels[CALCIUM], atol=1e-6)
+
+
+def test_infinite_counts_are_missing(tmp_path):
+    raw = made_raw()
+    raw.channels[CALCIUM] = raw.channels[CALCIUM].astype(np.float32)
+    raw.channels[CALCIUM][5, 3, 4] = np.inf
+    movie, _, _ = movie_of(raw, PLAIN, tmp_path)
+    assert np.argwhere(np.isnan(movie[5])).tolist() == [[3, 4]]
+
+
+def test_a_channel_without_outlines_is_named(tmp_path):
+    raw = made_raw(side=40)
+    raw.channels[REFERENCE][:] = 700
+    with pytest.raises(DataError, match=r"on the reference channel .*channel = \"calcium\""):
+        movie_of(raw, Steps(blood=Blood("none")), tmp_path)
+
+
+def test_slopes_of_the_warm_up_and_of_a_part_exclude_each_other():
+    with pytest.raises(StudyError, match=r"fit_s and preprocess\.causal"):
+        Steps(causal=True, blood=Blood("heartbeat", (0.0, 10.0)))
+
+
+def test_nothing_is_fitted_for_a_difference():
+    assert "blood: difference" in describe(Steps(blood=Blood("difference")))
+    assert not describe(Steps(blood=Blood("difference"))).endswith("(whole session)")

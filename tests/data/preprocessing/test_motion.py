@@ -146,6 +146,35 @@ class TestOddPixels:
         assert template.odd.size == 5
         assert np.sqrt(np.mean((away(template.find(frames)) - away(walk)) ** 2)) < 0.1
 
+    @pytest.mark.parametrize("value", [0, 65_535, np.nan])
+    @pytest.mark.parametrize("part", ["around a window", "a patch"])
+    def test_the_edge_of_what_is_not_seen_has_no_say(self, value, part):
+        """A masked movie, or saturated glue: of its motion a tenth, or nothing at all, was seen."""
+        rng = np.random.default_rng(11)
+        walk = np.cumsum(rng.normal(size=(60, 2)) * 0.2, axis=0)
+        frames = moved_by(vessels(seed=12), walk - walk.mean(axis=0), rng)
+        row, column = np.indices(frames.shape[1:]) - 32
+        is_unseen = {
+            "around a window": np.hypot(row, column) > 26,
+            "a patch": np.maximum(abs(row), abs(column)) < 6,
+        }
+        frames[:, is_unseen[part]] = value
+        found = register_template(frames[::2]).find(frames)
+        slopes = [np.polyfit(away(walk)[:, k], away(found)[:, k], 1)[0] for k in range(2)]
+        np.testing.assert_allclose(slopes, 1, atol=0.15)
+
+    def test_pixels_that_some_frames_lack_do_not_hide_where_these_lie(self):
+        """Some NaN in each frame once made every frame one that cannot be registered."""
+        rng = np.random.default_rng(11)
+        walk = np.cumsum(rng.normal(size=(40, 2)) * 0.2, axis=0)
+        frames = moved_by(vessels(seed=12), walk - walk.mean(axis=0), rng)
+        frames[np.arange(40), rng.integers(10, 50, 40), rng.integers(10, 50, 40)] = np.nan
+        frames[7, :50] = np.nan
+        found = register_template(frames[::2]).find(frames)
+        assert np.flatnonzero(np.isnan(found).any(axis=1)).tolist() == [7]
+        others = np.arange(40) != 7
+        assert np.sqrt(np.mean((away(found[others]) - away(walk[others])) ** 2)) < 0.1
+
     def test_vessels_are_not_odd(self):
         assert not odd_pixels(vessels(seed=13))[0].size
 

@@ -132,9 +132,9 @@ def look_at_frames(movie: NDArray[Any]) -> FrameLooks:
             top = highest
             ceiling[: rows.start] = 0
         lowest = min(lowest, float(flat.min()))
-        if _is_ceiling(top):
+        if is_ceiling(top):
             ceiling[rows] = np.count_nonzero(flat == top, axis=1) / flat.shape[1]
-    if not _is_ceiling(top):
+    if not is_ceiling(top):
         ceiling[:] = 0
     usual = int(np.median(n_missing)) if n_frames else 0
     return FrameLooks(
@@ -185,7 +185,7 @@ def _roughness(block: NDArray[Any], sampled: NDArray[Any]) -> NDArray[np.float64
     return np.sqrt(total / max(1, size))
 
 
-def _is_ceiling(top: float) -> bool:
+def is_ceiling(top: float) -> bool:
     """Whether a camera cannot count further: 255, 1,023, 4,095, 65,535 and the like."""
     return top >= 255 and float(top + 1).is_integer() and (int(top) + 1) & int(top) == 0
 

@@ -19,6 +19,8 @@ FARTHEST = 1 / 8  # of the image's height and width
 STEP = 1 / 8  # pixel
 ODD_SDS, ODD_SHARE = 12.0, 0.25
 OFFSETS = np.arange(-1, 1 + STEP, STEP)
+# Pixels over which what lies beside unseen ones fades in.
+FEATHER = 8
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,9 @@ def make_template(mean: NDArray[np.floating[Any]], sample: Iterable[NDArray[Any]
     seen = np.isfinite(mean)
     n_rows, n_columns = mean.shape
     taper = np.outer(np.hanning(n_rows + 1)[:-1], np.hanning(n_columns + 1)[:-1])
+    if not seen.all():  # the edge of what is not seen lies still while the brain moves
+        away = scipy.ndimage.distance_transform_edt(seen)
+        taper *= np.sin(np.pi / 2 * np.minimum(away / FEATHER, 1)) ** 2
     level = float(mean[seen].mean()) if seen.any() else 0.0
     bare = Template(level, seen, taper.astype(np.float32), np.zeros(0, np.complex64))
     reference = _spectra(mean[None], bare)[0]
@@ -251,15 +256,21 @@ def odd_pixels(mean: NDArray[np.floating[Any]]) -> tuple[NDArray[np.intp], NDArr
     known = np.where(seen, mean, np.median(mean[seen]) if seen.any() else 0.0)
     middle = scipy.ndimage.median_filter(known, 3, mode="mirror")
     beyond = known - middle
-    spread = 1.4826 * float(np.median(np.abs(beyond - np.median(beyond))))
+    own = beyond[seen] if seen.any() else beyond
+    spread = 1.4826 * float(np.median(np.abs(own - np.median(own))))
     odd = np.flatnonzero(np.abs(beyond) > np.maximum(ODD_SDS * spread, ODD_SHARE * np.abs(middle)))
-    rows, columns = np.unravel_index(odd, mean.shape)
+    return odd, neighbours(odd, mean.shape)
+
+
+def neighbours(pixels: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """(pixel, 24): the pixels of the 5 x 5 around each, those beyond the border mirrored."""
+    rows, columns = np.unravel_index(pixels, shape)
     steps = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]
     near = [
-        _mirrored(rows + i, mean.shape[0]) * mean.shape[1] + _mirrored(columns + j, mean.shape[1])
+        _mirrored(rows + i, shape[0]) * shape[1] + _mirrored(columns + j, shape[1])
         for i, j in steps
     ]
-    return odd, np.stack(near, axis=1)
+    return np.stack(near, axis=1)
 
 
 def _mirrored(place: NDArray[np.intp], size: int) -> NDArray[np.intp]:

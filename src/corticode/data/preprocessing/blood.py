@@ -423,8 +423,8 @@ def solve_products(name: str, sums: Array) -> Array:
         if n_columns and not sums[7].any():
             raise DataError(
                 f"blood = {name!r} looks for fast fluctuations and needs {LEAST_FRAMES} frames in "
-                "one piece; no stretch is so long. Give a longer session or segment, or take "
-                "'difference' or 'ratio'"
+                "one piece; no stretch is so long. Give a longer session, segment or warm-up, or "
+                "smaller bins of frames, or take 'difference' or 'ratio'"
             )
         return _solve_heart_beat(sums) if variant.fitted == "heart" else _solve_shared(sums)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from corticode.data.extraction import holds_whole_numbers, refuse_ratios
 from corticode.data.files import new_mapped
 from corticode.data.movies.brain import LEAST_SEPARATION, find_brain
+from corticode.data.movies.frames import is_ceiling
 from corticode.data.movies.motion import SMALLEST_SIDE
 from corticode.data.preprocess import moving_mean
 from corticode.data.preprocessing import dff as dff_module
@@ -51,8 +52,9 @@ from corticode.data.preprocessing.motion import (
 )
 from corticode.data.preprocessing.quality import Quality
 from corticode.data.preprocessing.steps import Baseline, Bins, Steps, look_ahead_frames
-from corticode.errors import DataError, Finding, StudyError
+from corticode.errors import DataError, Finding, StudyError, some
 
+LEAST_FRAMES, SHOWN_REGIONS = 2, 6
 BLOCK_VALUES = 2**20
 BAND_VALUES = 2**21
 CHECKED_FRAMES, CHECKED_CELLS = 60, 8
@@ -88,6 +90,9 @@ class RawSession:
         two wavelengths take turns, calcium first.
     events
         (trial,): frames at which trials begin, in order; None where they are not asked for.
+    clipped
+        By channel, (row, column): pixels at the camera's ceiling, see `clipped_pixels`; they are
+        taken as missing.
     """
 
     channels: dict[str, NDArray[Any]]
@@ -98,6 +103,7 @@ class RawSession:
     onto: NDArray[np.float64] | None = None
     delay_frames: float = 0.0
     events: NDArray[np.intp] | None = None
+    clipped: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
@@ -107,6 +113,10 @@ class RawSession:
     def counts(self, channel: str, rows: slice) -> NDArray[np.float32]:
         """Frames as counts above dark, (frame, row, column); not a view."""
         frames = np.asarray(self.channels[channel][rows]).astype(np.float32)
+        if self.channels[channel].dtype.kind == "f":
+            frames[np.isinf(frames)] = np.nan
+        if channel in self.clipped:
+            frames[:, self.clipped[channel]] = np.nan
         frames -= np.float32(self.dark.get(channel, 0.0))
         return frames
 
@@ -279,6 +289,38 @@ class _Sums:
         return lost
 
 
+def _brightness(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mean of each frame over the pixels that have a value, (frame,)."""
+    known = np.isfinite(frames)
+    if known.all():
+        return np.asarray(frames.mean(axis=(1, 2), dtype=np.float64))
+    total = np.where(known, frames, 0).sum(axis=(1, 2), dtype=np.float64)
+    n_known = known.sum(axis=(1, 2))
+    means = np.full(len(frames), np.nan)
+    np.divide(total, n_known, out=means, where=n_known > 0)
+    return means
+
+
+def clipped_pixels(movie: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels that stand at the camera's ceiling in most frames: what they do is lost.
+
+    Beside them motion would be read as light, and regions would be diluted by them.
+
+    Examples
+    --------
+    >>> clipped_pixels(np.array([[[7, 255]], [[9, 255]], [[8, 255]]], np.uint8)).tolist()
+    [[False, True]]
+    """
+    if movie.dtype.kind not in "iu" or not len(movie):
+        return np.zeros(movie.shape[1:], np.bool_)
+    chosen = np.unique(np.linspace(0, len(movie) - 1, CHECKED_FRAMES).astype(np.intp))
+    frames = np.asarray(movie[chosen])
+    top = frames.max()
+    if not is_ceiling(float(top)):
+        return np.zeros(movie.shape[1:], np.bool_)
+    return np.asarray((frames == top).mean(axis=0) > 0.5)
+
+
 class _Spread:
     """How much pixels vary over time, before and after frames were put back."""
 
@@ -329,8 +371,7 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
     for rows in frame_blocks(raw.n_frames, shape[0] * shape[1], per_bin):
         frames = {name: raw.counts(name, rows) for name in raw.channels}
         for name, block in frames.items():
-            with np.errstate(invalid="ignore"):
-                brightness[name][rows] = block.mean(axis=(1, 2), dtype=np.float64)
+            brightness[name][rows] = _brightness(block)
         left_out = raw.left_out[rows]
         shifts, unfound = mover.shifts_of(frames)
         motion.shifts[rows] = shifts[:, :2]
@@ -353,8 +394,11 @@ def first_pass(raw: RawSession, steps: Steps, mover: Mover, store: Scratch) -> F
             if name == REFERENCE and blur:
                 frames_in = blur_frames(frames_in, blur).astype(np.float32)
             store.put(name, at, frames_in)
-    if not sums.n_frames:
-        raise DataError("no frame can be used: all are left out or could not be registered")
+    if sums.n_frames < LEAST_FRAMES:
+        raise DataError(
+            f"{sums.n_frames or 'no'} frame can be used: the others "
+            "are left out (dark, saturated, frozen, corrupt) or could not be registered"
+        )
     mean = {name: total / sums.n_frames for name, total in sums.total.items()}
     return FirstPass(mean, sums.seen, brightness, lost, motion, spread.over_mean())
 
@@ -776,6 +820,7 @@ def preprocess_session(
     check_raw(raw, steps)
     with _laid_out(raw, steps, folder) as (found, _, work):
         findings = _odd_shifts(raw, found) + _doubtful_brain(steps, found)
+        findings += _fit_beyond(raw, steps) + _regions_without(regions, work.mask)
         n_frames = len(found.left_out)
         room = None if movie is None else movie((n_frames, *work.mask.shape))
         if room is not None:
@@ -900,6 +945,11 @@ def check_raw(raw: RawSession, steps: Steps) -> None:
     """
     movie = raw.channels[CALCIUM]
     shape = movie.shape[1:]
+    if raw.n_frames // steps.bins.frames < LEAST_FRAMES:
+        binned = "" if steps.bins.frames == 1 else f", in bins of {steps.bins.frames}"
+        raise DataError(
+            f"the movie has {raw.n_frames:,} frames{binned}; at least {LEAST_FRAMES} are needed"
+        )
     if raw.mask is not None and raw.mask.shape != shape:
         raise DataError(
             f"the mask has {raw.mask.shape[0]} x {raw.mask.shape[1]} pixels, the movie's frames "
@@ -930,10 +980,6 @@ def check_raw(raw: RawSession, steps: Steps) -> None:
         )
     if steps.baseline is not None:
         check_counts(raw)
-    if steps.bins.frames > raw.n_frames:
-        raise DataError(
-            f"preprocess.bin frames is {steps.bins.frames}, and the session has {raw.n_frames}"
-        )
     if steps.causal:
         n_warm = warm_up_frames(raw, steps)
         if n_warm >= raw.n_frames:
@@ -990,6 +1036,37 @@ def blood_frames(raw: RawSession, steps: Steps, fit: NDArray[np.bool_]) -> NDArr
             f"{steps.blood.fit_s[1]:g}; give another blood fit_s"
         )
     return chosen
+
+
+def _fit_beyond(raw: RawSession, steps: Steps) -> list[Finding]:
+    """That the part on which slopes are fitted goes beyond the session, or is all of it."""
+    if steps.blood.fit_s is None or raw.frame_rate_hz is None:
+        return []
+    (first, last), length = steps.blood.fit_s, raw.n_frames / raw.frame_rate_hz
+    if last <= length + 1 / raw.frame_rate_hz:
+        return []
+    whole = "" if first else ": that is the whole session (transductive)"
+    reason = (
+        f"blood fit_s ends at {last:g} s and the session at {length:.4g} s, so that slopes are "
+        f"fitted on seconds {first:g} to {length:.4g}{whole}"
+    )
+    return [Finding("session", reason)]
+
+
+def _regions_without(regions: Regions | None, mask: NDArray[np.bool_]) -> list[Finding]:
+    """Regions of which no pixel is kept."""
+    if regions is None:
+        return []
+    held = regions.weights[:, mask.ravel()].sum(axis=1)
+    lost = [name for name, weight in zip(regions.names, held, strict=True) if weight == 0]
+    if not lost:
+        return []
+    reason = (
+        f"no pixel is kept of {some(list(map(repr, lost)), SHOWN_REGIONS)} ({len(lost)} of "
+        f"{len(regions.names)} regions), so that their traces are blank: look at the mask and at "
+        "what is in view"
+    )
+    return [Finding("session", reason)]
 
 
 def kept_pixels(raw: RawSession, steps: Steps, found: FirstPass) -> NDArray[np.bool_]:
@@ -1060,7 +1137,15 @@ def mover_of(raw: RawSession, steps: Steps) -> Mover:
         )
     n_fit = min(raw.n_frames, warm_up_frames(raw, steps)) if steps.causal else raw.n_frames
     sample = _sample(raw, name, n_fit)
-    return replace(still, channel=name, template=register_template(sample, rotation=rotation))
+    try:
+        template = register_template(sample, rotation=rotation)
+    except DataError as error:
+        other = [one for one in raw.channels if one != name]
+        raise DataError(
+            f"on the {name} channel {error}; give motion = "
+            + " or ".join(f'{{ channel = "{one}" }}' for one in [*other, "none"])
+        ) from error
+    return replace(still, channel=name, template=template)
 
 
 def _sample(raw: RawSession, channel: str, n_frames: int) -> NDArray[np.float32]:
@@ -1152,11 +1237,9 @@ def slow_kept(
     [1.0, 0.4666666666666667]
     """
     values = np.asarray(course, np.float64)[:, None]
-    if steps.baseline is not None:
-        baseline = dff_of(steps.baseline, frame_rate_hz, causal=steps.causal)
-        if baseline.kind == "running":
-            length = baseline.window_frames or 1
-            values = values - moving_mean(values, length, causal=steps.causal)
+    if steps.baseline is not None and steps.baseline.kind == "running":
+        length = dff_of(steps.baseline, frame_rate_hz, causal=steps.causal).window_frames or 1
+        values = values - moving_mean(values, length, causal=steps.causal)
     filtered, _ = filter_channels(
         steps.blood.method, values, values, frame_rate_hz=frame_rate_hz, causal=steps.causal
     )

@@ -5,6 +5,7 @@ above all, so that activity and light hardly move the estimate. The template is 
 frames, made anew once after these were put back.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,8 @@ from corticode.data.movies.motion import (
     Template,
     find_shifts,
     make_template,
+    neighbours,
     odd_pixels,
-    repaired,
 )
 from corticode.errors import DataError, Finding
 
@@ -25,6 +26,13 @@ TEMPLATE_FRAMES = 120
 MOST_SHIFT = 0.10  # of the frame's height or width
 MOST_LOST, LEAST_FRAMES = 0.05, 50
 WITH_BRIGHTNESS = 0.9
+# Of a frame's pixels: with fewer, where the brain lies is not seen.
+MOST_MISSING = 0.5
+# Counts of light change from frame to frame: pixels that never do show no brain. In a sample of so
+# many frames, and of a movie that is not still as a whole.
+LEAST_STILL, MOST_STILL = 10, 0.9
+# Of the 24 pixels around one: with fewer known ones their median does not stand for it.
+LEAST_NEAR = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,9 @@ class MotionTemplate:
         where they are while the brain moves, so that they have no say.
     around
         (odd, neighbour): the pixels whose median stands for each of them.
+    unseen
+        Pixels, numbered along rows, that have no value or never change, as where a mask was laid
+        over the movie, and that have too few neighbours to stand for them.
     halves
         Templates of the left, right, upper and lower half, by which a rotation is seen; empty:
         none is looked for.
@@ -51,18 +62,19 @@ class MotionTemplate:
     mean: NDArray[np.float64]
     odd: NDArray[np.intp]
     around: NDArray[np.intp]
+    unseen: NDArray[np.intp]
     halves: tuple[Template, ...] = ()
 
     def find(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """How far each frame is shifted, rows and columns: (frame, 2); NaN for blank ones."""
-        return find_shifts(repaired(frames, self.odd, self.around), self.template)
+        return find_shifts(self._repaired(frames), self.template)
 
     def turns(self, frames: NDArray[Any]) -> NDArray[np.float64]:
         """How far each frame is turned, radians, (frame,): by what its halves are shifted apart.
 
         Above 0: what is right of the middle lies lower.
         """
-        frames = repaired(frames, self.odd, self.around)
+        frames = self._repaired(frames)
         left, right, upper, lower = (
             find_shifts(frames[:, rows, columns], one)
             for one, (rows, columns) in zip(self.halves, _halves(frames.shape[1:]), strict=True)
@@ -71,6 +83,9 @@ class MotionTemplate:
         by_rows = (right[:, 0] - left[:, 0]) / (n_columns / 2)
         by_columns = (upper[:, 1] - lower[:, 1]) / (n_rows / 2)
         return np.asarray((by_rows + by_columns) / 2)
+
+    def _repaired(self, frames: NDArray[Any]) -> NDArray[Any]:
+        return _filled(_repaired(frames, self.odd, self.around, self.unseen), self.mean)
 
 
 def _halves(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
@@ -108,8 +123,9 @@ def register_template(sample: NDArray[Any], *, rotation: bool = False) -> Motion
     >>> made.mean.shape, np.abs(made.find(image[None])).max() < 0.01
     ((64, 64), np.True_)
     """
-    odd, around = odd_pixels(_mean(sample))
-    sample = repaired(sample, odd, around)
+    odd, around, unseen = _without_say(sample)
+    sample = _repaired(sample, odd, around, unseen)
+    sample = _filled(sample, _mean(sample))
     first = make_template(_mean(sample), [sample])
     shifts = find_shifts(sample, first)
     known = np.isfinite(shifts).all(axis=1)
@@ -121,7 +137,43 @@ def register_template(sample: NDArray[Any], *, rotation: bool = False) -> Motion
     moved = np.where(np.isfinite(moved), moved, mean)
     parts = [(slice(None), slice(None)), *(_halves(mean.shape) if rotation else ())]
     made, *halves = (make_template(mean[part], [moved[:, *part]]) for part in parts)
-    return MotionTemplate(made, mean, odd, around, tuple(halves))
+    return MotionTemplate(made, mean, odd, around, unseen, tuple(halves))
+
+
+def _without_say(
+    sample: NDArray[Any],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels that do not move with the brain: `odd`, `around` and `unseen` of a template."""
+    mean = _mean(sample)
+    is_still = np.ptp(sample, axis=0) == 0
+    if len(sample) < LEAST_STILL or is_still.mean() > MOST_STILL:
+        is_still[:] = False
+    blank = ~np.isfinite(mean) | is_still
+    odd, around = odd_pixels(np.where(blank, np.nan, mean))
+    is_seen = ~blank.ravel()[odd]
+    odd, around = odd[is_seen], around[is_seen]
+    holes = np.flatnonzero(blank)
+    near = neighbours(holes, mean.shape)
+    is_small = (~blank.ravel()[near]).mean(axis=1) >= LEAST_NEAR
+    odd, around = np.append(odd, holes[is_small]), np.vstack([around, near[is_small]])
+    return odd, around, holes[~is_small]
+
+
+def _repaired(
+    frames: NDArray[Any], odd: NDArray[np.intp], around: NDArray[np.intp], unseen: NDArray[np.intp]
+) -> NDArray[Any]:
+    """Frames without `unseen` pixels, and `odd` ones replaced by the median of those around."""
+    if not unseen.size and not odd.size:
+        return frames
+    flat = frames.reshape(len(frames), -1).astype(np.float32)
+    flat[:, unseen] = np.nan
+    if odd.size:
+        flat[:, odd] = np.nan
+        near = flat[:, around]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # where all are missing
+            flat[:, odd] = np.nanmedian(near, axis=2)
+    return flat.reshape(frames.shape)
 
 
 def move_frames(
@@ -338,6 +390,13 @@ def check_shifts(
                 )
             )
     return findings
+
+
+def _filled(frames: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[Any]:
+    """Frames whose missing pixels are those of the mean image; blank frames stay blank."""
+    missing = ~np.isfinite(frames)
+    missing[missing.mean(axis=(1, 2)) > MOST_MISSING] = False
+    return np.where(missing, mean, frames).astype(frames.dtype) if missing.any() else frames
 
 
 def _mean(frames: NDArray[Any]) -> NDArray[np.float64]:

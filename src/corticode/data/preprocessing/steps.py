@@ -17,6 +17,8 @@ MASKS = ("none", "brain", "image", "both")
 CHANNELS = ("reference", "calcium", "none")
 BASELINES = ("mean", "median", "percentile", "running", "trial")
 MOVIES = ("float16", "float32", "tiff", "none")
+# Ways of taking blood out of which nothing is fitted.
+UNFITTED = ("none", "difference", "ratio")
 WARM_UP_S = 60.0
 SMALLEST_CANVAS = 16
 # What a step was fitted on, in the column history of catalogues.
@@ -201,6 +203,11 @@ class Steps:
                 "preprocess.dff baseline 'trial' has no causal form here, as frames come without "
                 "their trials; take 'running', or leave causal out"
             )
+        if self.causal and self.blood.fit_s is not None:
+            raise StudyError(
+                "preprocess.blood fit_s and preprocess.causal exclude each other: what is causal "
+                "is fitted on the warm-up (warm_up_s); leave one of them out"
+            )
         if self.baseline is None and self.blood.method != "none":
             raise StudyError(
                 "preprocess.blood needs dF/F of both channels: give a baseline, or "
@@ -263,6 +270,8 @@ def _dff_look_ahead(steps: Steps, rate_hz: float) -> float:
 
 
 def _blood_span(steps: Steps) -> str:
+    if steps.blood.method in UNFITTED:
+        return ""
     if steps.causal or steps.blood.fit_s is None:
         return _span(steps)
     return f"seconds {steps.blood.fit_s[0]:g} to {steps.blood.fit_s[1]:g}"
