@@ -615,6 +615,35 @@ class TestGeneralisation:
         row = table[(table["tested"] == "across animals") & (table["animal"] == "m2")]
         assert row["value"].item() == pytest.approx(np.nanmean(found))
 
+    def test_what_carries_over_sessions_of_a_day_need_not_to_other_days(
+        self, write_cohort, run_inline, tmp_path
+    ):
+        """Two sessions a day; on one day of each animal the planted regions lie elsewhere."""
+        study = LINEAR_STUDY.replace('by = "animal"', 'by = "session"')
+        asked = '[[generalisation]]\ncondition = "linear"\nacross = ["sessions", "days"]\n'
+        write_cohort(tmp_path, study=study + asked, sessions=6, animals=3)
+        table = pd.read_csv(tmp_path / "sessions.csv")
+        day = table.groupby("animal").cumcount() // 2
+        table["date"] = [f"2024-05-0{k + 1}" for k in day]
+        table.to_csv(tmp_path / "sessions.csv", index=False)
+        for name in table.loc[day == 1, "traces"]:
+            np.save(tmp_path / name, np.roll(np.load(tmp_path / name), 3, axis=1))
+        _, tasks = run_inline(tmp_path, tmp_path / "run")
+        of_days = [task.fold for task in tasks if task.condition.name == "linear: across days"]
+        assert len(of_days) == 9
+        assert all(len(fold.test) == len(fold.valid) == len(fold.train) == 2 for fold in of_days)
+        found = Run(tmp_path / "run").read_table("generalisation")
+        mean = found[(found["animal"] == "") & (found["against"] == "")].set_index("tested")[
+            "value"
+        ]
+        assert mean["across sessions"] > mean["across days"] + 0.1
+
+    def test_days_without_dates(self, linear_cohort):
+        path = linear_cohort / "study.toml"
+        path.write_text(LINEAR_STUDY.replace('by = "animal"', 'by = "day"'), "utf-8")
+        (fault, *_) = check_study(read_study(path)).faults
+        assert "fill the catalogue's column 'date'" in fault
+
     @pytest.mark.parametrize(
         ("keys", "match"),
         [

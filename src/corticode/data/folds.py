@@ -220,6 +220,61 @@ def leave_sessions_out(animals: Sequence[str], sessions: Sequence[str]) -> list[
     return _named_apart(folds)
 
 
+def leave_days_out(
+    animals: Sequence[str], sessions: Sequence[str], days: Sequence[str]
+) -> list[Fold]:
+    """Within each animal: the sessions of each day test once, those of the next validate.
+
+    Animals with fewer than three days have no fold.
+
+    Parameters
+    ----------
+    animals, sessions, days
+        Names and ISO dates, one a session.
+
+    Raises
+    ------
+    StudyError
+        A session has no date, or no animal has sessions on three days.
+
+    Examples
+    --------
+    >>> days = ["2024-05-01", "2024-05-01", "2024-05-02", "2024-05-04"]
+    >>> folds = leave_days_out(["m1"] * 4, list("abcd"), days)
+    >>> folds[0].name, [part.session for part in folds[0].test]
+    ('m1_test-2024-05-01_valid-2024-05-02', ['a', 'b'])
+    """
+    if not all(days):
+        raise StudyError(
+            "folds by day need the date of each session; fill the catalogue's column 'date'"
+        )
+    folds = []
+    for animal in dict.fromkeys(animals):
+        own: dict[str, list[Part]] = {}
+        for name, session, day in zip(animals, sessions, days, strict=True):
+            if name == animal:
+                own.setdefault(day, []).append(Part(animal, session))
+        in_order = sorted(own)
+        if len(in_order) < 3:
+            continue
+        for k, test in enumerate(in_order):
+            valid = in_order[(k + 1) % len(in_order)]
+            folds.append(
+                Fold(
+                    f"{animal}_test-{test}_valid-{valid}",
+                    tuple(p for day in in_order if day not in (test, valid) for p in own[day]),
+                    tuple(own[valid]),
+                    tuple(own[test]),
+                )
+            )
+    if not folds:
+        raise StudyError(
+            "folds by day need sessions of an animal on at least 3 days (train, valid, test); no "
+            "animal has as many: use [folds] by = 'session'"
+        )
+    return _named_apart(folds)
+
+
 def leave_blocks_out(
     animals: Sequence[str],
     sessions: Sequence[str],

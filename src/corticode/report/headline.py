@@ -365,6 +365,7 @@ def _unseen(values: RunValues) -> str:
     by = values.study.get("folds", {}).get("by", "animal")
     never = {
         "animal": "in animals the decoder had never seen",
+        "day": "on days the decoder had never seen, of animals it was trained on",
         "session": "in sessions the decoder had never seen, of animals it was trained on",
         "block": "in stretches of time the decoder had never seen, of sessions it was trained on",
     }

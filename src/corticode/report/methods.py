@@ -185,6 +185,8 @@ def _testing(values: RunValues) -> Passage:
     way = {
         "animal": "The tested animal and the one that chose the epoch or penalty were kept out of "
         "training",
+        "day": "Of each animal, the sessions of one day were tested and those of one chose the "
+        "epoch or penalty",
         "session": "Of each animal, one session was tested and one chose the epoch or penalty",
         "block": "Of each session, one block of time was tested and one chose the epoch or "
         "penalty, with a gap between blocks",

@@ -28,6 +28,7 @@ from corticode.data.folds import (
     between_groups,
     leave_animals_out,
     leave_blocks_out,
+    leave_days_out,
     leave_sessions_out,
     with_less_training,
 )
@@ -382,7 +383,8 @@ def ask(study: Study, content: StudyFiles, keys: ConditionKeys) -> Asked:
     """
     condition = resolve(keys, content.frame_rate_hz)
     groups = {recording.animal: recording.group for recording in content.recordings}
-    folds = make_folds(study, content.sessions, condition, groups)
+    days = [recording.date for recording in content.recordings]
+    folds = make_folds(study, content.sessions, condition, groups, days)
     by = condition.folds_by or study.folds.by
     return Asked(condition, tuple(folds), tuple(groups_of(content.sessions, folds, by)))
 
@@ -409,9 +411,10 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         condition.pixels,
         content.recorded_twice,
     )
+    days = [recording.date for recording in content.recordings]
     lost = lost_bouts([session.placed for session in content.sessions], condition.target)
     return [
-        *animals_without_folds(study, content.sessions, condition),
+        *animals_without_folds(study, content.sessions, condition, days),
         *([] if lost is None else [lost]),
         *_rule_of_no_clock(study, content.sessions, condition.target),
         *selection_leaks(condition),
@@ -783,6 +786,7 @@ def make_folds(
     sessions: Sequence[Session],
     condition: Condition,
     groups: Mapping[str, str] | None = None,
+    days: Sequence[str] = (),
 ) -> list[Fold]:
     """The folds of a condition: those the study names, else all.
 
@@ -792,6 +796,8 @@ def make_folds(
         What is asked of which sessions.
     groups
         The group of each animal, where the condition trains or tests some groups alone.
+    days
+        The ISO date of each session; empty: not known.
 
     Raises
     ------
@@ -803,6 +809,8 @@ def make_folds(
     by = condition.folds_by or study.folds.by
     if by == "animal":
         folds = leave_animals_out(animals, names, validate=study.folds.validate_by)
+    elif by == "day":
+        folds = leave_days_out(animals, names, days or [""] * len(names))
     elif by == "session":
         folds = leave_sessions_out(animals, names)
     else:
@@ -882,7 +890,7 @@ def _gap_of_chain(study: Study, condition: Condition, frame_rate_hz: float | Non
 
 
 def animals_without_folds(
-    study: Study, sessions: Sequence[Session], condition: Condition
+    study: Study, sessions: Sequence[Session], condition: Condition, days: Sequence[str]
 ) -> list[Finding]:
     """Animals that are in no fold, or never tested, for want of sessions that could validate."""
     n_sessions = Counter(session.animal for session in sessions)
@@ -897,17 +905,21 @@ def animals_without_folds(
             for animal in n_sessions
             if several in ([animal], [])
         ]
-    if by != "session":
+    if by not in ("session", "day"):
         return []
+    n_days = Counter(
+        animal for animal, _ in {(s.animal, d) for s, d in zip(sessions, days, strict=True)}
+    )
+    counts, unit = (n_sessions, "sessions") if by == "session" else (n_days, "days")
     return [
         Finding(
             "session",
-            f"left out: {n} sessions; folds by session need 3 of an animal",
+            f"left out: {counts[animal]} {unit}; folds by {by} need 3 of an animal",
             animal=animal,
             count=n,
         )
         for animal, n in n_sessions.items()
-        if n < 3
+        if counts[animal] < 3
     ]
 
 

@@ -232,8 +232,10 @@ class TrialTimeKeys(_Keys):
 class FoldKeys(_Keys):
     """Who trains, validates and tests."""
 
-    by: Literal["animal", "session", "block"] = Field(
-        "animal", description="Leave out animals, sessions of an animal, or blocks of a session."
+    by: Literal["animal", "day", "session", "block"] = Field(
+        "animal",
+        description="Leave out animals, days (the catalogue's column `date`) or sessions of an "
+        "animal, or blocks of a session.",
     )
     validate_by: Literal["animal", "session"] = Field(
         "animal",
@@ -518,7 +520,7 @@ class ConditionKeys(_Keys):
     folds: list[str] | None = Field(
         None, min_length=1, description="Names of the folds of this condition; default the study's."
     )
-    folds_by: Literal["animal", "session", "block"] | None = Field(
+    folds_by: Literal["animal", "day", "session", "block"] | None = Field(
         None, description="As `by` of `[folds]`, for this condition; default the study's."
     )
     permute_labels: Literal["none", "sessions", "segments", "blocks", "frames", "trials"] | None = (
@@ -659,18 +661,20 @@ class LearningCurveKeys(_Keys):
 
 
 class GeneralisationKeys(_Keys):
-    """Conditions tested within sessions, in other sessions, and in other animals.
+    """Conditions tested within sessions, in other sessions, on other days, in other animals.
 
     The same decoder is trained and tested within sessions (`NAME: within sessions`), across the
-    sessions of an animal (`NAME: across sessions`) and across animals (`NAME: across animals`), as
-    far as the condition itself does not; all are scored on the same windows.
+    sessions of an animal (`NAME: across sessions`), across its days where these are asked for
+    (`NAME: across days`; the catalogue's column `date`) and across animals (`NAME: across
+    animals`), as far as the condition itself does not; all are scored on the same windows.
     """
 
     condition: str = Field(description="The condition that is asked about.")
-    across: list[Literal["blocks", "sessions", "animals"]] = Field(
+    across: list[Literal["blocks", "sessions", "days", "animals"]] = Field(
         ["blocks", "sessions", "animals"],
         min_length=2,
-        description="What is left out: blocks of a session, sessions of an animal, animals.",
+        description="What is left out: blocks of a session, sessions or days of an animal, "
+        "animals.",
     )
 
 
@@ -769,7 +773,7 @@ class StudyKeys(_Keys):
     )
     generalisation: list[GeneralisationKeys] = Field(
         [],
-        description="Conditions that are tested within sessions, across sessions and animals.",
+        description="Conditions tested within sessions, across sessions, days and animals.",
     )
     cross_temporal: list[CrossTemporalKeys] = Field(
         [], description="Sweeps of lags whose decoders are scored at each other's lag."

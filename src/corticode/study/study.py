@@ -69,6 +69,7 @@ from corticode.study.steps import PreprocessedKeys, StepKeys, steps_of
 WHERE_TESTED: Mapping[str, tuple[str, str]] = {
     "blocks": ("block", "within sessions"),
     "sessions": ("session", "across sessions"),
+    "days": ("day", "across days"),
     "animals": ("animal", "across animals"),
 }
 PRESETS = ("recommended", "online", "text", "code")
@@ -699,7 +700,7 @@ def _further_folds(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str,
     own = {c.get("name"): c for c in given if isinstance(c, Mapping)} if given else {}
     for table in _tables_of(raw, "generalisation"):
         itself = own.get(table["condition"], {}).get("folds_by", by)
-        across = table.get("across", list(WHERE_TESTED))
+        across = table.get("across", ["blocks", "sessions", "animals"])
         for what in across if isinstance(across, list) else ():
             if what in WHERE_TESTED and WHERE_TESTED[what][0] != itself:
                 own_by, words = WHERE_TESTED[what]
