@@ -1,12 +1,12 @@
-"""What decodes movies in an animal never seen, per CPU second: backbones, shifts, motion correction.
+"""What decodes movies in an animal never seen: shifts, motion correction, backbones, CPU seconds.
 
-Simulated mice (`simulate --size small`, 64 x 64 pixels, the development seed 777), two folds (m1 tested
-and m2 validating, m3 and m4), each way trained once: a lead, not a result. Movies are decoded as
-recorded, and as `corticode preprocess` writes them (brain motion taken out, dF/F, NaN around the
-brain); settings are those of the `recommended` preset but for what a row names. The AUC is the mean
-within the sessions of the animal; CPU seconds are those of the process, in training and validation,
-a fold. Results on simulated mice prove the pipeline, not the biology; they can hold no answer to
-blood, which an image of one wavelength shows with the neurons.
+Simulated mice (`simulate --size small`, 64 x 64 pixels, the development seed 777), two folds (m1
+tested and m2 validating, m3 and m4), each way trained once: a lead, not a result. Movies are
+decoded as recorded, and as `corticode preprocess` writes them (brain motion taken out, dF/F, NaN
+around the brain); settings are those of the `recommended` preset but for what a row names. The AUC
+is the mean within the sessions of the animal; CPU seconds are those of the process, in training and
+validation, a fold. Results on simulated mice prove the pipeline, not the biology; they hold no
+answer to blood, which an image of one wavelength shows with the neurons.
 
     python benchmarks/movie_backbones.py FOLDER    (recordings are kept there, and taken again)
 """

@@ -317,6 +317,23 @@ class TestFaults:
         )
         assert any("150 frames; a window needs 163" in f for f in found)
 
+    @pytest.mark.parametrize("shift", ["shift_pixels = 32", "shift_pixels = 40"])
+    def test_shifts_larger_than_the_images(self, faults, shift):
+        found = faults(lambda text: text + f"augment = {{ {shift} }}\n")
+        said = f"'cnn': training augment shifts by up to {shift[-2:]} pixels, and the images have"
+        assert any(said in f and "32 x 32" in f for f in found)
+
+    @pytest.mark.parametrize("sides", ["left,left", "left,right"])
+    def test_a_mirror_where_regions_are_of_one_side(self, own_movies, sides):
+        first, second = sides.split(",")
+        table = f"name,side\n1,{first}\n2,{second}\n"
+        (own_movies / "regions.csv").write_text(table, "utf-8")
+        text = STUDY.replace('"sessions.csv"', '"sessions.csv"\nregions = "regions.csv"')
+        (own_movies / "study.toml").write_text(text + "augment = { mirror = 0.5 }\n", "utf-8")
+        report = check_study(read_study(own_movies / "study.toml"))
+        said = [one for one in report.findings if one.item == "training.augment.mirror"]
+        assert len(said) == (first == second)
+
     def test_pixels_that_never_change(self, own_movies, run_inline, tmp_path):
         np.save(own_movies / "m3_s1_movie.npy", np.full((150, SIDE, SIDE), 7, np.uint16))
         with pytest.raises(DataError, match=r"m3/s1.*no pixel of the movie ever changes"):

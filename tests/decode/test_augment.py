@@ -1,6 +1,6 @@
 """Tests of augmentation by its effect."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from corticode.decode.augment import (
     draw_region_sets,
     draw_variation,
     shift_frames,
+    turn_frames,
 )
 from corticode.decode.decoder import load_decoder
 from corticode.decode.fit import fit
@@ -30,6 +31,10 @@ from corticode.evaluate.metrics import binary_scores
 SIDE = 32
 SMALL = Network("cnn", backbone="small")
 SHORT = Training(epochs=4, batch_size=32, learning_rate=3e-3, windows="independent")
+
+ALL = Augment(
+    shift_pixels=3, gain=0.2, rotation_deg=5, mirror=0.5, pixel_dropout=0.1, jitter_frames=2
+)
 
 
 class TestRegionSets:
@@ -59,10 +64,8 @@ class TestRegionSets:
 class TestVariation:
     def test_depends_on_seed_epoch_and_batch(self):
         def drawn(seed, epoch, batch):
-            found = draw_variation(
-                Augment(shift_pixels=3, gain=0.2), 20, (32, 32), seed=seed, epoch=epoch, batch=batch
-            )
-            return found.shifts.tobytes() + found.gains.tobytes()
+            found = draw_variation(ALL, 20, (32, 32), seed=seed, epoch=epoch, batch=batch)
+            return b"".join(getattr(found, one.name).tobytes() for one in fields(found))
 
         assert drawn(0, 1, 2) == drawn(0, 1, 2)
         assert len({drawn(*key) for key in [(0, 1, 2), (1, 1, 2), (0, 2, 2), (0, 1, 3)]}) == 4
@@ -88,11 +91,37 @@ class TestVariation:
 
     def test_a_run_by_hand(self):
         frames = torch.arange(1.0, 19.0).reshape(2, 3, 3)
-        varied = Variation(np.array([[0, 0], [-1, 2]]), np.array([1.0, 2.0], np.float32))
+        varied = Variation(
+            shifts=np.array([[0, 0], [-1, 2]]), gains=np.array([1.0, 2.0], np.float32)
+        )
         assert torch.equal(varied.of_run(frames, 0), frames)
         found = varied.of_run(frames, 1)
         assert found[0].tolist() == [[0, 0, 8], [0, 0, 14], [0, 0, 0]]
         assert found[1].tolist() == [[0, 0, 26], [0, 0, 32], [0, 0, 0]]
+
+    def test_turned_by_hand_about_the_centre_of_any_image(self):
+        frames = torch.zeros(1, 9, 13)
+        frames[0, 4, 9] = 1.0  # three pixels to the right of the centre
+        for degrees, place in ((90, (1, 6)), (-90, (7, 6)), (180, (4, 3))):
+            turned = turn_frames(frames, degrees)[0]
+            assert float(turned[place]) == pytest.approx(1, abs=1e-5)
+            assert float(turned.sum()) == pytest.approx(1, abs=1e-4)
+
+    def test_mirrored_are_as_many_as_asked_for_and_columns_change_places(self):
+        drawn = draw_variation(Augment(mirror=0.3), 4000, (8, 8), seed=0, epoch=1, batch=0)
+        assert drawn.mirrored.mean() == pytest.approx(0.3, abs=0.03)
+        frames = torch.arange(6.0).reshape(1, 2, 3)
+        varied = Variation(mirrored=np.array([True, False]))
+        assert varied.of_run(frames, 0).tolist() == [[[2, 1, 0], [5, 4, 3]]]
+        assert torch.equal(varied.of_run(frames, 1), frames)
+
+    def test_dropped_pixels_are_a_runs_own_and_the_same_in_each_frame(self):
+        drawn = draw_variation(Augment(pixel_dropout=0.25), 40, (20, 20), seed=0, epoch=1, batch=0)
+        frames = torch.ones(3, 20, 20)
+        shown = [drawn.of_run(frames, k) for k in range(40)]
+        assert all(torch.equal(one[0], one[2]) for one in shown)
+        assert float(torch.stack(shown).mean()) == pytest.approx(0.75, abs=0.02)
+        assert not torch.equal(shown[0], shown[1])
 
     def test_there_and_back_leaves_the_middle(self):
         frames = torch.randn(4, 20, 16)
@@ -104,12 +133,54 @@ class TestVariation:
 def test_gains_of_traces_are_a_windows_own_and_a_regions_own():
     windows, offset = 3 + torch.rand(500, 4, 3), torch.ones(3)
     found = augment_traces(
-        windows, Augment(gain=0.1), offset, torch.arange(3), seed=0, epoch=1, batch=0
+        windows, Augment(gain=0.1), offset, torch.ones(3), seed=0, epoch=1, batch=0
     )
     factors = (found - offset) / (windows - offset)
     torch.testing.assert_close(factors, factors[:, :1].expand_as(factors))
     assert float(factors[:, 0].std(0).min()) == pytest.approx(0.1, abs=0.02)
     assert abs(np.corrcoef(factors[:, 0].T)[0, 1]) < 0.15
+
+
+def test_noise_of_traces_has_its_sd_in_what_the_network_reads():
+    windows, gain = torch.zeros(300, 8, 3), torch.tensor([2.0, 0.0, 0.1])
+    found = augment_traces(
+        windows, Augment(noise=0.5), torch.zeros(3), gain, seed=0, epoch=1, batch=0
+    )
+    read = found * gain
+    assert read[..., 0].std().item() == pytest.approx(0.5, rel=0.05)
+    assert read[..., 2].std().item() == pytest.approx(0.5, rel=0.05)
+    assert found[..., 1].abs().max() == 0
+
+
+@pytest.mark.parametrize("kind", ["shared", "independent"])
+def test_jitter_reads_windows_a_little_earlier_or_later_than_their_target(movie_windows, kind):
+    windows = movie_windows((60, 50), gaps=(20,))
+    training = Training(
+        batch_size=16, windows=kind, run_windows=4, augment=Augment(jitter_frames=3)
+    )
+    batches = MovieBatches(windows, training, seed=0, device="cpu")
+    as_is = MovieBatches(windows, replace(training, augment=Augment()), seed=0, device="cpu")
+    frames = batches.frames.normalise(np.arange(110), batches.frames.read(np.arange(110)))
+    n_batches, moved, begins = batches.n_batches(1), [], set(windows.start.tolist())
+    for ((images, index), _), ((plain, places), _) in zip(
+        batches.of_epoch(1, 0, n_batches), as_is.of_epoch(1, 0, n_batches), strict=True
+    ):
+        for one, other in zip(images[index[:, 0], 0], plain[places[:, 0], 0], strict=True):
+            start, own = ((frames == frame).all(dim=(1, 2)).nonzero() for frame in (one, other))
+            assert int(start) in begins
+            moved.append(int(start) - int(own))
+    assert {-3, 3} <= set(moved) <= set(range(-3, 4))
+    # At the ends of a stretch a window stays where it is.
+    assert np.mean(np.array(moved) == 0) < 0.5
+
+
+def test_a_mirrored_signal_is_read_with_mirrored_windows_and_not_without():
+    train, valid = spot_windows((14, 4), "m1", 1), spot_windows((14, 4), "m2", 2)
+    other_side = spot_windows((14, SIDE - 8), "m3", 3)
+    plain = fit(train, valid, SMALL, SHORT)
+    varied = fit(train, valid, SMALL, replace(SHORT, augment=Augment(mirror=0.5)))
+    assert auc(plain, other_side) < 0.75
+    assert auc(varied, other_side) > 0.95
 
 
 def spot_windows(place, animal, seed, n_frames=300):

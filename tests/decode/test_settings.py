@@ -1,9 +1,12 @@
+from dataclasses import fields
+
 import pytest
 
 from corticode.decode.networks.efficientnet import BACKBONES as BUILT
 from corticode.decode.networks.movies import HEADS
 from corticode.decode.networks.traces import CELLS
 from corticode.decode.settings import (
+    _AUGMENT_LIMITS,
     BACKBONES,
     MOVIE,
     NETWORKS,
@@ -68,11 +71,20 @@ class TestAugment:
             ({"shift_fraction": 1.0}, "below 1"),
             ({"shift_pixels": 1, "shift_fraction": 0.1}, "give one of them"),
             ({"gain": -0.1}, "it is an SD"),
+            ({"noise": float("inf")}, "it is an SD"),
+            ({"rotation_deg": 90}, "0 to 45 degrees"),
+            ({"mirror": 1.1}, "fraction of the training windows"),
+            ({"region_dropout": -0.1}, "fraction of the training windows"),
+            ({"pixel_dropout": 1.0}, "fraction of the pixels"),
+            ({"jitter_frames": 0.5}, "a whole number of frames"),
         ],
     )
     def test_refuses(self, settings, message):
         with pytest.raises(StudyError, match=message):
             Augment(**settings)
+
+    def test_every_key_has_its_limits(self):
+        assert set(_AUGMENT_LIMITS) == {one.name for one in fields(Augment)}
 
     def test_a_fraction_is_of_the_shorter_side(self):
         assert Augment(shift_fraction=0.1).pixels_of_shift((64, 50)) == 5

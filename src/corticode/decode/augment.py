@@ -1,5 +1,6 @@
 """How training windows are varied: drawn from seed, epoch and batch alone, whoever trains."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from corticode.decode.settings import Augment
 
 # What sets the draws of one kind apart from those of another.
-REGIONS, GAINS, SHIFTS = 2, 3, 4
+REGIONS, GAINS, SHIFTS, NOISE, ANGLES, MIRRORS, DROPPED, LAGS = range(2, 10)
 
 
 def draw_region_sets(
@@ -42,7 +44,7 @@ def draw_region_sets(
     >>> shown.shape, int(shown.sum(axis=1).min()), int(np.median(shown.sum(axis=1)))
     ((1000, 50), 1, 7)
     """
-    rng = np.random.default_rng([seed, epoch, batch, 2])
+    rng = np.random.default_rng([seed, epoch, batch, REGIONS])
     sizes = np.exp(rng.random(n_windows) * np.log(n_regions + 1)).astype(np.int64)
     sizes[rng.random(n_windows) >= share] = n_regions
     ranks = rng.random((n_windows, n_regions)).argsort(axis=1).argsort(axis=1)
@@ -53,7 +55,7 @@ def augment_traces(
     windows: Tensor,
     augment: Augment,
     hidden_as: Tensor,
-    usable: Tensor,
+    gain: Tensor,
     *,
     seed: int,
     epoch: int,
@@ -67,10 +69,9 @@ def augment_traces(
         (window, frame, region), before the network scales them.
     augment
         How they are varied.
-    hidden_as
-        What regions that are not shown enter as, (region,): the network scales it to 0.
-    usable
-        Places of the regions that the decoder sees.
+    hidden_as, gain
+        The network reads (x - `hidden_as`) times `gain`, each (region,): 0 of regions that are not
+        shown.
     seed, epoch, batch
         What the draws depend on.
     """
@@ -79,7 +80,12 @@ def augment_traces(
         rng = np.random.default_rng([seed, epoch, batch, GAINS])
         gains = _on(windows, draw_gains((n_windows, 1, n_regions), augment.gain, rng))
         windows = hidden_as + (windows - hidden_as) * gains
+    if augment.noise:
+        rng = np.random.default_rng([seed, epoch, batch, NOISE])
+        drawn_noise = augment.noise * rng.standard_normal(tuple(windows.shape), np.float32)
+        windows = windows + torch.where(gain == 0, 0, _on(windows, drawn_noise) / gain)
     if augment.region_dropout:
+        usable = torch.nonzero(gain)[:, 0]
         shown = torch.zeros(n_windows, n_regions, dtype=torch.bool, device=windows.device)
         drawn = draw_region_sets(
             n_windows, usable.numel(), augment.region_dropout, seed=seed, epoch=epoch, batch=batch
@@ -98,23 +104,43 @@ def draw_gains(shape: Sequence[int], sd: float, rng: np.random.Generator) -> NDA
 class Variation:
     """How each run of windows of a training batch of movies is varied, all its frames alike.
 
+    None of each: not at all.
+
     Parameters
     ----------
+    lags
+        Frames by which a run is read later than its targets, (run,).
+    mirrored
+        Whether a run is mirrored across the middle column, (run,).
+    angles
+        Degrees by which a run is turned, (run,).
     shifts
-        Pixels by which a run is moved down and to the right, (run, 2); None: none is.
+        Pixels by which a run is moved down and to the right, (run, 2).
     gains
-        What a run is multiplied by, (run,); None: by nothing.
+        What a run is multiplied by, (run,).
+    dropped
+        Pixels that are 0, (run, row, column).
     """
 
+    lags: NDArray[np.int64] | None = None
+    mirrored: NDArray[np.bool_] | None = None
+    angles: NDArray[np.float64] | None = None
     shifts: NDArray[np.int64] | None = None
     gains: NDArray[np.float32] | None = None
+    dropped: NDArray[np.bool_] | None = None
 
     def of_run(self, frames: Tensor, run: int) -> Tensor:
         """Normalised frames of a run, (frame, row, column), as they are varied."""
+        if self.mirrored is not None and self.mirrored[run]:
+            frames = frames.flip(2)
+        if self.angles is not None:
+            frames = turn_frames(frames, float(self.angles[run]))
         if self.shifts is not None:
             frames = shift_frames(frames, *self.shifts[run].tolist())
         if self.gains is not None:
             frames = frames * float(self.gains[run])
+        if self.dropped is not None:
+            frames = frames.masked_fill(torch.from_numpy(self.dropped[run]).to(frames.device), 0.0)
         return frames
 
 
@@ -138,7 +164,7 @@ def draw_variation(
     image_shape
         Rows and columns.
     seed, epoch, batch
-        What the draws depend on.
+        What the draws depend on; those of one kind do not depend on what else is asked for.
 
     Raises
     ------
@@ -151,15 +177,41 @@ def draw_variation(
     >>> drawn.shifts.shape, int(drawn.shifts.min()), int(drawn.shifts.max())
     ((64, 2), -2, 2)
     """
-    shifts = gains = None
+
+    def rng(kind: int) -> np.random.Generator:
+        return np.random.default_rng([seed, epoch, batch, kind])
+
     n_pixels = augment.pixels_of_shift(image_shape)
-    if n_pixels:
-        rng = np.random.default_rng([seed, epoch, batch, SHIFTS])
-        shifts = rng.integers(-n_pixels, n_pixels + 1, (n_runs, 2))
-    if augment.gain:
-        rng = np.random.default_rng([seed, epoch, batch, GAINS])
-        gains = draw_gains((n_runs,), augment.gain, rng)
-    return Variation(shifts, gains)
+    n_frames, degrees = augment.jitter_frames, augment.rotation_deg
+    return Variation(
+        lags=rng(LAGS).integers(-n_frames, n_frames + 1, n_runs) if n_frames else None,
+        mirrored=rng(MIRRORS).random(n_runs) < augment.mirror if augment.mirror else None,
+        angles=rng(ANGLES).uniform(-degrees, degrees, n_runs) if degrees else None,
+        shifts=rng(SHIFTS).integers(-n_pixels, n_pixels + 1, (n_runs, 2)) if n_pixels else None,
+        gains=draw_gains((n_runs,), augment.gain, rng(GAINS)) if augment.gain else None,
+        dropped=rng(DROPPED).random((n_runs, *image_shape), np.float32) < augment.pixel_dropout
+        if augment.pixel_dropout
+        else None,
+    )
+
+
+def turn_frames(frames: Tensor, degrees: float) -> Tensor:
+    """Frames, (frame, row, column), turned about their centre; what comes in from outside is 0.
+
+    Examples
+    --------
+    >>> turn_frames(torch.tensor([[[1.0, 2], [3, 4]]]), 90.0).round().tolist()
+    [[[2.0, 4.0], [1.0, 3.0]]]
+    """
+    n_rows, n_columns = frames.shape[1:]
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    # Places run from -1 to 1 along each side, whatever its length.
+    turn = torch.tensor(
+        [[cos, -sin * n_rows / n_columns, 0.0], [sin * n_columns / n_rows, cos, 0.0]],
+        device=frames.device,
+    )
+    grid = functional.affine_grid(turn[None], [1, 1, n_rows, n_columns], align_corners=False)
+    return functional.grid_sample(frames[None], grid, align_corners=False)[0]
 
 
 def shift_frames(frames: Tensor, down: int, right: int) -> Tensor:

@@ -102,6 +102,7 @@ def make_batch(
     windows: Windows,
     runs: Sequence[NDArray[np.int64]],
     places: Sequence[int] | None = None,
+    lags: NDArray[np.int64] | None = None,
 ) -> WindowBatch:
     """The frames and images of some runs of consecutive windows.
 
@@ -114,6 +115,9 @@ def make_batch(
     places
         Which images of each window are needed, by their places in it; None: all. Images and frames
         that no window needs are left out.
+    lags
+        Frames by which each run is read later, shape (run,), where windows of its session begin
+        there too; None: none is.
 
     Examples
     --------
@@ -127,6 +131,8 @@ def make_batch(
     ([[3, 4, 5], [6, 7, 8]], [[0, 1, 2], [1, 2, 3], [4, 5, 6]])
     """
     first = windows.start[[run[0] for run in runs]]
+    if lags is not None:
+        first = first + _possible_lags(windows, runs, lags)
     lengths = np.array([len(run) for run in runs])
     rows, images, index = _lay_out(first, lengths, windows.recipe.window.n_frames)
     of_run = np.repeat(np.arange(len(runs)), lengths + windows.recipe.n_frames - 1)
@@ -136,6 +142,19 @@ def make_batch(
         rows, of_run = rows[kept], of_run[kept]
     n_rows = np.bincount(of_run, minlength=len(runs))
     return WindowBatch(np.concatenate(runs), rows, images, index, n_rows)
+
+
+def _possible_lags(
+    windows: Windows, runs: Sequence[NDArray[np.int64]], lags: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The lags, but 0 where a run's first or last window would not be one of its session."""
+    is_possible = np.ones(len(runs), np.bool_)
+    for ends in ([run[0] for run in runs], [run[-1] for run in runs]):
+        wanted = windows.start[ends] + lags
+        found = np.searchsorted(windows.start, wanted).clip(max=windows.n_windows - 1)
+        is_possible &= windows.start[found] == wanted
+        is_possible &= windows.session[found] == windows.session[ends]
+    return np.where(is_possible, lags, 0)
 
 
 def _those_in(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -460,13 +479,17 @@ class MovieBatches:
     ) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
         places = None if self.network is None else self.network.read
 
-        def read(runs: Sequence[NDArray[np.int64]]) -> tuple[WindowBatch, Read]:
-            batch = make_batch(self.windows, runs, places)
-            return batch, self.frames.read(batch.rows)
+        def read(
+            planned: tuple[int, Sequence[NDArray[np.int64]]],
+        ) -> tuple[WindowBatch, Read, Variation | None]:
+            place, runs = planned
+            varied = None if vary is None else vary(len(runs), place)
+            lags = None if varied is None else varied.lags
+            batch = make_batch(self.windows, runs, places, lags)
+            return batch, self.frames.read(batch.rows), varied
 
         device = self.frames.device
-        for place, (batch, found) in enumerate(read_ahead(iter(plan), read)):
-            varied = None if vary is None else vary(batch.lengths.size, place)
+        for batch, found, varied in read_ahead(enumerate(plan), read):
             normalised = self._normalised(batch, found, varied)
             triples = torch.from_numpy(batch.images).to(device, non_blocking=True)
             index = torch.from_numpy(batch.index).to(device, non_blocking=True)

@@ -1,7 +1,7 @@
 """What a decoder is and how it is fitted: settings, checked when made; no torch."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
 from typing import Any
@@ -59,6 +59,7 @@ FLAVOURS = ("torch", "tensorflow")
 USUAL_UNITS = 32
 MOST_UNITS = 10_000
 LEAST_BINS = 4
+MOST_DEGREES = 45
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,43 @@ class Network:
         return self.sees_movies and BACKBONES[self.backbone].has_weights
 
 
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 0
+
+
+def _is_sd(value: float) -> bool:
+    return 0 <= value < math.inf
+
+
+# Of each key of `Augment`: whether a value is possible, and what is needed.
+_AUGMENT_LIMITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "region_dropout": (
+        lambda value: 0 <= value <= 1,
+        "it is a fraction of the training windows: give 0 to 1",
+    ),
+    "shift_pixels": (_is_count, "give a whole number of pixels, 0 or more"),
+    "shift_fraction": (
+        lambda value: 0 <= value < 1,
+        "it is a fraction of the image's side: give 0 or more, below 1",
+    ),
+    "gain": (_is_sd, "it is an SD: give 0 or more, and finite"),
+    "noise": (_is_sd, "it is an SD: give 0 or more, and finite"),
+    "rotation_deg": (
+        lambda value: 0 <= value <= MOST_DEGREES,
+        f"give 0 to {MOST_DEGREES} degrees",
+    ),
+    "mirror": (
+        lambda value: 0 <= value <= 1,
+        "it is a fraction of the training windows: give 0 to 1",
+    ),
+    "pixel_dropout": (
+        lambda value: 0 <= value < 1,
+        "it is a fraction of the pixels: give 0 or more, below 1",
+    ),
+    "jitter_frames": (_is_count, "give a whole number of frames, 0 or more"),
+}
+
+
 @dataclass(frozen=True)
 class Augment:
     """How training windows are varied each time they are seen; by default not at all.
@@ -222,37 +260,39 @@ class Augment:
     gain
         Each training window is multiplied by 1 plus a normal number of this SD; of traces, each of
         its regions by its own.
+    noise
+        Of traces: normal numbers of this SD are added to what the network reads.
+    rotation_deg
+        Of movies: each training window is turned about the image's centre by up to so many degrees.
+    mirror
+        Of movies: the fraction of training windows that are mirrored across the image's middle
+        column, where the midline of the brain is taken to lie.
+    pixel_dropout
+        Of movies: the fraction of pixels that each training window shows as 0.
+    jitter_frames
+        Of movies: each training window is taken up to so many frames earlier or later than its
+        target, where there are frames.
     """
 
     region_dropout: float = 0.0
     shift_pixels: int = 0
     shift_fraction: float = 0.0
     gain: float = 0.0
+    noise: float = 0.0
+    rotation_deg: float = 0.0
+    mirror: float = 0.0
+    pixel_dropout: float = 0.0
+    jitter_frames: int = 0
 
     def __post_init__(self) -> None:
         if self.shift_pixels and self.shift_fraction:
             raise StudyError(
                 "training augment gives shift_pixels and shift_fraction; give one of them"
             )
-        if not _is_whole(self.shift_pixels) or self.shift_pixels < 0:
-            raise StudyError(
-                f"training augment.shift_pixels = {self.shift_pixels}; give a whole number of "
-                "pixels, 0 or more"
-            )
-        if not 0 <= self.shift_fraction < 1:
-            raise StudyError(
-                f"training augment.shift_fraction = {self.shift_fraction}; it is a fraction of "
-                "the image's side: give 0 or more, below 1"
-            )
-        if not 0 <= self.gain < math.inf:
-            raise StudyError(
-                f"training augment.gain = {self.gain}; it is an SD: give 0 or more, and finite"
-            )
-        if not 0 <= self.region_dropout <= 1:
-            raise StudyError(
-                f"training augment.region_dropout = {self.region_dropout}; it is a fraction of the "
-                "training windows: give 0 to 1"
-            )
+        for name, (is_possible, needed) in _AUGMENT_LIMITS.items():
+            value = getattr(self, name)
+            if not is_possible(value):
+                raise StudyError(f"training augment.{name} = {value}; {needed}")
 
     def pixels_of_shift(self, image_shape: Sequence[int]) -> int:
         """How many pixels images of this shape (rows, columns) are shifted by at most.

@@ -423,7 +423,7 @@ def _augmented(inputs: Inputs, state: TrainingState, training: Training, seed: i
         inputs[0],
         training.augment,
         network.input_offset,
-        torch.nonzero(network.input_gain)[:, 0],
+        network.input_gain,
         seed=seed,
         epoch=state.epoch,
         batch=state.batch,

@@ -396,6 +396,8 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
     ------
     DataError
         Behaviour columns that it is decoded from are what is decoded, or no confounds.
+    StudyError
+        Training windows would be shifted by more pixels than images have.
     """
     condition = asked.condition
     try:
@@ -418,8 +420,35 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         *([] if lost is None else [lost]),
         *_rule_of_no_clock(study, content.sessions, condition.target),
         *selection_leaks(condition),
+        *_odd_augmentation(content, condition),
         *leaks,
     ]
+
+
+def _odd_augmentation(content: StudyFiles, condition: Condition) -> list[Finding]:
+    """Windows that are mirrored although regions lie on one side alone.
+
+    Raises
+    ------
+    StudyError
+        Windows are shifted by more pixels than images have.
+    """
+    augment, movie = condition.training.augment, content.sessions[0].movie
+    if condition.pixels is None or movie is None:
+        return []
+    try:
+        augment.pixels_of_shift(movie.shape[1:])
+    except StudyError as error:
+        raise StudyError(f"condition {condition.name!r}: {error}") from error
+    sides = {side for side in (content.table.sides if content.table else ()) if side}
+    if not augment.mirror or len(sides) != 1:
+        return []
+    reason = (
+        f"{condition.name!r} mirrors training windows across the image's middle column, and the "
+        f"region table holds regions of the {sides.pop()} side alone: what is mirrored may be no "
+        "brain; leave augment.mirror out where one hemisphere is in view"
+    )
+    return [Finding("key", reason, item="training.augment.mirror")]
 
 
 def _rule_of_no_clock(study: Study, sessions: Sequence[Session], target: Target) -> list[Finding]:

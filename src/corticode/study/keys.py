@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from corticode.data.cues import INPUTS
 from corticode.data.signals import ON_FRAMES
 from corticode.data.trials import START
-from corticode.decode.settings import BACKBONES, LEAST_BINS, LINEAR, MOVIE, NETWORKS
+from corticode.decode.settings import BACKBONES, LEAST_BINS, LINEAR, MOST_DEGREES, MOVIE, NETWORKS
 from corticode.errors import Finding, some
 from corticode.explain.settings import ATTRIBUTIONS, KINDS, OCCLUSION
 from corticode.study.steps import PreprocessedKeys, StepKeys
@@ -54,8 +54,15 @@ OF_EPOCHS = (
 OF_MOVIES = ("windows", "run_windows", "share", "freeze_batch_norm", "mixed_precision")
 OF_WEIGHTS = ("flavour", "weights", "drop_connect")
 OF_CNN = ("backbone", *OF_WEIGHTS, "temporal_stride", "bins")
-AUGMENT_OF_TRACES = ("region_dropout",)
-AUGMENT_OF_MOVIES = ("shift_pixels", "shift_fraction")
+AUGMENT_OF_TRACES = ("region_dropout", "noise")
+AUGMENT_OF_MOVIES = (
+    "shift_pixels",
+    "shift_fraction",
+    "rotation_deg",
+    "mirror",
+    "pixel_dropout",
+    "jitter_frames",
+)
 OF_BLOCKS = ("blocks", "gap_frames", "gap_s")
 # Of maps: what each kind passes over.
 OF_OCCLUSION = ("masks", "fill", "every_n_frames")
@@ -393,6 +400,32 @@ class AugmentKeys(_Keys):
         ge=0,
         description="Each training window is multiplied by 1 plus a normal number of this SD; of "
         "traces, each of its regions by its own.",
+    )
+    noise: float | None = Field(
+        None, ge=0, description="Traces: normal numbers of this SD are added to scaled values."
+    )
+    rotation_deg: float | None = Field(
+        None,
+        ge=0,
+        le=MOST_DEGREES,
+        description="Movies: each training window is turned about the image's centre by up to so "
+        "many degrees.",
+    )
+    mirror: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Movies: fraction of training windows that are mirrored across the image's "
+        "middle column, where the brain's midline is to lie; for targets without a side.",
+    )
+    pixel_dropout: float | None = Field(
+        None, ge=0, lt=1, description="Movies: fraction of pixels that each window shows as 0."
+    )
+    jitter_frames: int | None = Field(
+        None,
+        ge=0,
+        description="Movies: each training window is taken up to so many frames earlier or later "
+        "than its target.",
     )
 
 
