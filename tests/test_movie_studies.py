@@ -454,13 +454,11 @@ class TestPresets:
         assert (cnn.training.batch_size == 512) is published
         assert cnn.pixels.scale == {"text": "variance", "code": "sd"}.get(preset, "fluctuation")
         assert cnn.pixels.causal is (preset == "online")
-        assert cnn.pixels.detrend_frames == (999 if preset == "recommended" else None)
-        if preset == "recommended":
-            return
-        assert recurrent.window.n_frames == 11
-        assert recurrent.training.batch_size == 32
-        assert recurrent.training.freeze_batch_norm is not published
-        assert recurrent.training.augment == cnn.training.augment == Augment()
+        assert cnn.pixels.detrend_frames == (None if published else 999)
+        assert recurrent.window.n_frames == (11 if published else 31)
+        assert recurrent.training.batch_size == (32 if published else 64)
+        augment = Augment() if published else Augment(shift_fraction=0.0625)
+        assert recurrent.training.augment == cnn.training.augment == augment
 
     def test_recommended_is_the_small_cnn_with_shifted_windows(self, conditions):
         cnn, recurrent, lite, lite_recurrent, alone = conditions(
