@@ -263,7 +263,7 @@ def finished_run(cohort, run_inline, tmp_path_factory):
 def in_this_process(monkeypatch):
     """Fits are made in this process, not by workers."""
     monkeypatch.setattr(
-        "corticode.run.execute.ProcessPoolExecutor", lambda *_, **__: InlineExecutor()
+        "corticode.run.worker.ProcessPoolExecutor", lambda *_, **__: InlineExecutor()
     )
 
 

@@ -340,7 +340,7 @@ class TestWhatThisMachineLacks:
         def refuse(*_, **__):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
-        monkeypatch.setattr("corticode.run.execute.ProcessPoolExecutor", refuse)
+        monkeypatch.setattr("corticode.run.worker.ProcessPoolExecutor", refuse)
         study = read_study(linear_cohort / "study.toml")
         with pytest.raises(RunError, match=r"as /dev/shm is missing or full\); run .* --workers 1"):
             execute_study(study, tmp_path / "run", n_workers=2)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from corticode.data.readers.arrays import ArrayLocation
 from corticode.data.session import read_session
 from corticode.errors import DataError, MissingDataError, RunError, StudyError
 from corticode.report.quality import read_sessions
+from corticode.run import preprocess as preprocess_module
 from corticode.run.preprocess import LOCK, Wanted, preprocess, preprocess_catalogue
 
 STILL = Steps(motion=Motion("none"), blood=Blood("regression"))
@@ -430,7 +432,7 @@ class TestRefusals:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "posix_fallocate", full)
-        with pytest.raises(RunError, match=r"needs 0\.0 GB: No space left on device; free some"):
+        with pytest.raises(RunError, match=r"needs 0 MB: No space left on device; free some"):
             made_of(raw)
         assert not list((raw / "made").glob("*/.*")) + list((raw / "made").glob(".*"))
 
@@ -479,3 +481,36 @@ class TestRefusals:
         np.save(raw / "labels.npy", np.ones((5, 5), np.int16))
         with pytest.raises(DataError, match="24, 24"):
             made_of(raw)
+
+
+def killed(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class TestWorkers:
+    @pytest.mark.study
+    def test_a_worker_that_is_killed_is_one_message(self, raw, monkeypatch):
+        monkeypatch.setattr(preprocess_module, "_attempt", killed)
+        with pytest.raises(RunError, match="fewer --workers: what is done is kept"):
+            made_of(raw, n_workers=2)
+
+    @pytest.mark.study
+    def test_what_waits_is_given_up_where_the_call_is_stopped(self, raw):
+        """Ctrl-C waited for all sessions of the catalogue."""
+
+        def stop(_):
+            raise KeyboardInterrupt
+
+        table = pd.concat([pd.read_csv(raw / "sessions.csv")] * 3, ignore_index=True)
+        for k in range(6):
+            np.save(raw / f"m{k}.npy", np.load(raw / "0.npy"))
+        table["session"], table["movie"] = range(6), [f"m{k}.npy" for k in range(6)]
+        table.to_csv(raw / "sessions.csv", index=False)
+        with pytest.raises(KeyboardInterrupt):
+            made_of(raw, n_workers=2, on_session=stop)
+        assert len(list((raw / "made" / "quality").glob("*.json"))) < 6
+
+    def test_pictures_that_were_lost_are_made_again(self, raw):
+        made_of(raw)
+        next((raw / "made" / "quality").glob("*.npz")).unlink()
+        assert made_of(raw).n_made == 1

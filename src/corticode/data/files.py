@@ -144,7 +144,7 @@ def new_mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
         path.unlink(missing_ok=True)
         n_bytes = prod(shape) * np.dtype(dtype).itemsize
         raise RunError(
-            f"cannot write {path}, which needs {n_bytes / 1e9:.1f} GB: {error.strerror or error}; "
+            f"cannot write {path}, which needs {n_bytes / 1e6:,.0f} MB: {error.strerror or error}; "
             "free some space or choose another folder, then run the same command again"
         ) from error
     return made

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from corticode.data.files import write_text
-from corticode.data.preprocessing.quality import WHOLE_SESSION
+from corticode.data.preprocessing.quality import PAGE, WHOLE_SESSION
 from corticode.data.preprocessing.steps import STEPS
 from corticode.errors import DataError
 from corticode.report.canvas import (
@@ -27,7 +27,6 @@ from corticode.report.canvas import (
     styled,
 )
 from corticode.report.page import render
-from corticode.run.preprocess import PAGE
 
 OPEN_SESSIONS = 2
 SHOWN_S = 60.0

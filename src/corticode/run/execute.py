@@ -1,11 +1,10 @@
 """All fits and maps of a study, here or over workers: resumable, restarted where one dies."""
 
 import json
-import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -47,7 +46,7 @@ from corticode.run.map_tables import write_map_tables
 from corticode.run.maps import MapTask, map_findings, run_map
 from corticode.run.score_tables import write_tables
 from corticode.run.tasks import Plan, lay_out, with_weights
-from corticode.run.worker import one_thread, start_worker
+from corticode.run.worker import one_thread, worker_pool
 from corticode.study.shipped import open_study
 from corticode.study.study import Study, write_resolved
 
@@ -641,25 +640,5 @@ def _pool(n_workers: int, executor: Executor | None) -> Iterator[Executor]:
     if executor is not None or n_workers == 1:
         yield executor or _InThisProcess()
         return
-    others = set(multiprocessing.active_children())
-    try:
-        pool = ProcessPoolExecutor(
-            n_workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=start_worker,
-        )
-    except (OSError, ImportError, NotImplementedError) as error:
-        # Where /dev/shm is missing or may not be written, there are no semaphores.
-        raise RunError(
-            f"this system lets no process start others ({error}; on Linux most often as /dev/shm "
-            "is missing or full); run the same command with --workers 1, which needs none"
-        ) from error
-    try:
+    with worker_pool(n_workers) as pool:
         yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        raise
-    else:
-        pool.shutdown()

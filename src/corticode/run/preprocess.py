@@ -1,10 +1,10 @@
 """A catalogue of raw movies through all steps: resumable by session, over workers."""
 
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -53,7 +53,7 @@ from corticode.data.preprocessing.chain import (
     preprocess_session,
     slow_kept,
 )
-from corticode.data.preprocessing.quality import WHOLE_SESSION, Quality, with_behavior
+from corticode.data.preprocessing.quality import PAGE, WHOLE_SESSION, Quality, with_behavior
 from corticode.data.preprocessing.steps import MOVIES, STEPS, Steps, describe
 from corticode.data.readers.arrays import (
     ArrayLocation,
@@ -75,12 +75,12 @@ from corticode.errors import (
     some,
 )
 from corticode.run.folder import hash_of, slug
-from corticode.run.worker import machine_errors, start_worker
+from corticode.run.worker import machine_errors, worker_pool
 from corticode.study.steps import read_steps
 
 # Sessions are made anew whenever this changes.
 FORMAT = 2
-STATE, CATALOGUE, PAGE = "preprocess.json", "sessions.csv", "quality.html"
+STATE, CATALOGUE = "preprocess.json", "sessions.csv"
 # What a catalogue's column history has of a movie whose motion was corrected before.
 MOTION = "motion"
 # A camera's frame is not so much longer than high; a movie whose axes were taken for others is.
@@ -456,6 +456,7 @@ def _is_done(task: _Task) -> bool:
     except (OSError, ValueError):
         return False
     made = [task.folder / name for name in state.get("files", ())]
+    made.append(task.state_path.with_suffix(".npz"))
     return bool(state.get("key") == task.key and all(path.is_file() for path in made))
 
 
@@ -465,13 +466,16 @@ def _run(tasks: Sequence[_Task], n_workers: int) -> Iterator[tuple[_Task, str | 
         for task in tasks:
             yield task, _attempt(task)
         return
-    pool = ProcessPoolExecutor(
-        n_workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker
-    )
-    with pool:
+    with worker_pool(n_workers) as pool:
         futures = {pool.submit(_attempt, task): task for task in tasks}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            try:
+                yield futures[future], future.result()
+            except BrokenProcessPool as error:
+                raise RunError(
+                    "a worker process ended in the middle, as where the machine's memory is full; "
+                    "run the same command again with fewer --workers: what is done is kept"
+                ) from error
 
 
 def _attempt(task: _Task) -> str | None:

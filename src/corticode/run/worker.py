@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from corticode.errors import CorticodeError, MachineError
+from corticode.errors import CorticodeError, MachineError, RunError
 
 NO_MEMORY = "this machine's memory does not hold it; close other programs or give fewer --workers"
 NO_DEVICE = (
@@ -36,6 +37,39 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def worker_pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes; they end at once where the block ends in an exception, Ctrl-C too.
+
+    Raises
+    ------
+    RunError
+        This system lets no process start others.
+    """
+    others = set(multiprocessing.active_children())
+    try:
+        pool = ProcessPoolExecutor(
+            n_workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=start_worker,
+        )
+    except (OSError, ImportError, NotImplementedError) as error:
+        # Where /dev/shm is missing or may not be written, there are no semaphores.
+        raise RunError(
+            f"this system lets no process start others ({error}; on Linux most often as /dev/shm "
+            "is missing or full); run the same command with --workers 1, which needs none"
+        ) from error
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    else:
+        pool.shutdown()
 
 
 @contextmanager

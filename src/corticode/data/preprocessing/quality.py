@@ -14,6 +14,8 @@ BEFORE_S, AFTER_S = 1.0, 3.0
 LEAST_ONSETS = 5
 # How a look-ahead without an end is written down.
 WHOLE_SESSION = "whole session"
+# The page of a folder of preprocessed recordings.
+PAGE = "quality.html"
 STAGES = ("calcium", "reference", "corrected")
 
 
