@@ -120,6 +120,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], str | None]] = [
     ("`[[learning_curve]]`", "learning_curve", keys.LearningCurveKeys, None),
     ("`[[generalisation]]`", "generalisation", keys.GeneralisationKeys, None),
     ("`[[cross_temporal]]`", "cross_temporal", keys.CrossTemporalKeys, None),
+    ("`[[permutation_test]]`", "permutation_test", keys.PermutationTestKeys, None),
     ("`[[comparison]]`", "comparison", keys.ComparisonKeys, None),
 ]
 STEPS: list[tuple[str, str, type[BaseModel], str | None]] = [

@@ -67,7 +67,7 @@ def test_none():
             {"maps": [{}]},
             "unknown key 'maps'; did you mean 'map'? (known: preset, data, preprocess, target, "
             "trials, folds, condition, map, confounds, trial_time, region_set, learning_curve, "
-            "generalisation, cross_temporal, comparison)",
+            "generalisation, cross_temporal, permutation_test, comparison)",
         ),
         (
             {"data": {"catalogue": "x", "resample-hz": 3}},

@@ -31,8 +31,13 @@ class TestReadSteps:
         warm_up_s = 30.0
         motion = { channel = "calcium", rotation = true }
         bin = { pixels = 2, frames = 3 }
-        dff = { baseline = "running", baseline_s = 20.0, percentile = 5.0 }
-        blood = { method = "regression", fit_s = [0.0, 60.0] }
+        dff.baseline = "running"
+        dff.baseline_s = 20.0
+        dff.before_s = 2.0
+        dff.events = "cue"
+        dff.percentile = 5.0
+        denoise = { components = 30 }
+        blood = { method = "regression" }
         atlas = { size = [64, 48] }
         """
         assert asked(tmp_path, text) == Steps(
@@ -40,12 +45,15 @@ class TestReadSteps:
             motion=Motion("calcium", rotation=True),
             mask="brain",
             bins=Bins(2, 3),
-            baseline=Baseline("running", 5.0, 20.0),
-            blood=Blood("regression", (0.0, 60.0)),
+            baseline=Baseline("running", 5.0, 20.0, 2.0, "cue"),
+            components=30,
+            blood=Blood("regression"),
             atlas=(64, 48),
             causal=True,
             warm_up_s=30.0,
         )
+        fitted = asked(tmp_path, "preprocess.blood.fit_s = [0.0, 60.0]")
+        assert fitted.blood == Blood("heartbeat", (0.0, 60.0))
 
     def test_without_a_reference_blood_is_left_in(self, tmp_path):
         assert asked(tmp_path, "", has_reference=False).blood.method == "none"

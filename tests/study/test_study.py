@@ -428,7 +428,7 @@ class TestFaults:
             "condition 1 ('gru'), training: epochs = \"30\": a whole number is needed",
             "unknown key 'frmes' (known: preset, data, preprocess, target, trials, folds, "
             "condition, map, confounds, trial_time, region_set, learning_curve, generalisation, "
-            "cross_temporal, comparison)",
+            "cross_temporal, permutation_test, comparison)",
             "2 conditions are named 'gru'; names must differ",
             "condition 'gru' is like 'gru2', which is no condition; did you mean 'gru'?",
         ]

@@ -18,7 +18,8 @@ MOST_CLASSES = 100
 LARGEST_VALUE = 1e15
 # Of a target's SD: what rounding to float32 may take.
 FLOAT32_SHARE = 1e-4
-HOW = ("sessions", "segments", "blocks", "frames", "trials")
+# The last is for p-values, the others are controls for training.
+HOW = ("sessions", "segments", "blocks", "frames", "trials", "orders")
 # What begins a trial in a signal: it rises from 0 to 1, or changes to another trial's number.
 EVENT_AT = ("rise", "change")
 # Of another signal: which of its frames get no target.
@@ -746,8 +747,8 @@ def permute_labels(
 
     Whole traces keep their own time course, so that only their tie to the cortex is cut; nothing
     that is exchanged stays in its own place, and every such order is equally likely. Where a piece
-    comes to a longer place, the rest has no target; to a shorter one, it is cut. This is the
-    control for training; p-values need all permutations, not these.
+    comes to a longer place, the rest has no target; to a shorter one, it is cut. These are controls
+    for training; p-values need all permutations, which ``"orders"`` alone draws from.
 
     Parameters
     ----------
@@ -760,7 +761,8 @@ def permute_labels(
         stretches between gaps in time are exchanged within a session. ``"blocks"``: so are
         `n_blocks` equal stretches. ``"frames"``: all frames with a target are shuffled within a
         session, which also destroys the time course. ``"trials"``: the same of trials, whose
-        labels alone are targets.
+        labels alone are targets. ``"orders"``: as ``"sessions"``, but drawn from all orders, those
+        in which sessions keep their own labels too; animals with one session keep theirs.
     seed
         Random numbers depend on it, on the animal and on the session's position within the animal,
         and on nothing else: leaving other animals out changes nothing.
@@ -794,10 +796,12 @@ def permute_labels(
     permuted = list(targets)
     for animal in dict.fromkeys(animals):
         sessions = [k for k, owner in enumerate(animals) if owner == animal]
-        if how == "sessions":
-            _check_pieces(len(sessions), f"animal {animal!r}", how)
-            own = [targets[k] for k in sessions]
-            exchanged = _exchange(own, _random(seed, animal))
+        if how in ("sessions", "orders"):
+            if how == "sessions":
+                _check_pieces(len(sessions), f"animal {animal!r}", how)
+            own, rng = [targets[k] for k in sessions], _random(seed, animal)
+            draw = _derangement if how == "sessions" else _any_order
+            exchanged = _exchange(own, draw(len(own), rng))
             for k, trace in zip(sessions, exchanged, strict=True):
                 permuted[k] = trace
             continue
@@ -809,7 +813,7 @@ def permute_labels(
             bounds = _gaps(segments[k]) if segments and how == "segments" else None
             pieces = _cut(targets[k], n_blocks, bounds)
             _check_pieces(len(pieces), f"session {names[k]!r} of animal {animal!r}", how)
-            permuted[k] = np.concatenate(_exchange(pieces, rng))
+            permuted[k] = np.concatenate(_exchange(pieces, _derangement(len(pieces), rng)))
     return permuted
 
 
@@ -881,11 +885,15 @@ def _derangement(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
             return order
 
 
+def _any_order(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    return rng.permutation(n)
+
+
 def _exchange(
-    pieces: Sequence[NDArray[np.floating[Any]]], rng: np.random.Generator
+    pieces: Sequence[NDArray[np.floating[Any]]], order: NDArray[np.intp]
 ) -> list[NDArray[np.floating[Any]]]:
     exchanged = []
-    for place, source in zip(pieces, _derangement(len(pieces), rng), strict=True):
+    for place, source in zip(pieces, order, strict=True):
         moved = np.full(len(place), np.nan, np.result_type(place, pieces[source]))
         shared = min(len(place), len(pieces[source]))
         moved[:shared] = pieces[source][:shared]

@@ -447,8 +447,9 @@ def counted_by(sessions: pd.DataFrame) -> str:
 
 
 def names_of_lags(values: "RunValues") -> set[str]:
-    """Conditions that were fitted for a time course alone, which has its own table and figure."""
-    return {str(name) for name in values.table("trial_time").get("fitted_as", ())}
+    """Conditions that were fitted for a time course or a p-value alone, which have their tables."""
+    lags = {str(name) for name in values.table("trial_time").get("fitted_as", ())}
+    return lags | {one["name"] for one in values.conditions if one.get("permute_order")}
 
 
 def is_permuted(condition: Mapping[str, Any]) -> bool:

@@ -384,7 +384,8 @@ def condition_windows(
     """The windows of prepared sessions under a condition, its labels permuted if it says so."""
     targets = session_targets(prepared, condition.target)
     if condition.permute_labels is not None:
-        targets = _permuted(prepared, targets, condition.permute_labels, seed)
+        order = condition.permute_order or seed
+        targets = _permuted(prepared, targets, condition.permute_labels, order)
     kept = select_regions(condition.regions, prepared.regions, table)
     return windows_of(
         prepared, condition.target, targets, condition.window, kept, input=condition.input
@@ -404,7 +405,8 @@ def shortened_sessions(
     targets = session_targets(prepared, condition.target)
     before = np.array([np.isfinite(trace.values).sum() for trace in targets])
     left = np.full(len(targets), np.iinfo(np.int64).max)
-    for seed in range(n_seeds):
+    orders = range(n_seeds) if condition.permute_order is None else [condition.permute_order]
+    for seed in orders:
         permuted = _permuted(prepared, targets, condition.permute_labels, seed)
         left = np.minimum(left, [np.isfinite(trace.values).sum() for trace in permuted])
     lost = np.maximum(before - left, 0)

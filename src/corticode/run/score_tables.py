@@ -51,7 +51,7 @@ from corticode.evaluate.confounds import (
 )
 from corticode.evaluate.detection import calibrate_by_animal, detect_by_animal
 from corticode.evaluate.intervals import Interval, holm, interval, score_interval, t_test
-from corticode.evaluate.nulls import COHORT, STATISTICS, permute_test_labels
+from corticode.evaluate.nulls import COHORT, STATISTICS, TRIALS, permute_test_labels, smallest_p
 from corticode.evaluate.references import compare_with_references, correlate_regions
 from corticode.evaluate.refits import permute_and_refit, permute_trials_and_refit
 from corticode.evaluate.region_sets import (
@@ -91,8 +91,13 @@ from corticode.run.maps import MapTask, map_findings
 from corticode.run.tables import TABLES
 from corticode.run.tasks import RELIABILITY, Plan
 from corticode.study.conditions import Condition
-from corticode.study.keys import ComparisonKeys, LearningCurveKeys, RegionSetKeys
-from corticode.study.study import lags_of, names_of
+from corticode.study.keys import (
+    ComparisonKeys,
+    LearningCurveKeys,
+    PermutationTestKeys,
+    RegionSetKeys,
+)
+from corticode.study.study import lags_of, names_of, orders_of
 
 SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
@@ -248,7 +253,75 @@ def make_learning_curves(made: Scored) -> Made:
 def make_nulls(made: Scored) -> Made:
     """``nulls.csv``."""
     found = null_tables(made.run, _without_lags(made))
-    return found.by_animal, found.findings
+    findings, own = list(found.findings), {}
+    for keys in made.plan.permutation_tests:
+        try:
+            own[keys.condition] = permutation_row(keys, made)
+        except DataError as error:
+            findings.append(
+                Finding("fold", f"has no permutation test: {error}", item=keys.condition)
+            )
+    tables = []
+    for table in found.by_animal:
+        name = table["condition"].iloc[0]
+        if name in own:
+            # The decoder's own p stands in the place of that of linear ones.
+            table = table[table["animal"] != COHORT]
+            table = pd.concat([table, pd.DataFrame([own.pop(name)])], ignore_index=True)
+        tables.append(table)
+    return [*tables, *(pd.DataFrame([row]) for row in own.values())], findings
+
+
+def permutation_row(keys: PermutationTestKeys, made: Scored) -> dict[str, Any]:
+    """The cohort's p by decoders that were trained again in every order of labels.
+
+    Parameters
+    ----------
+    keys
+        What the study asks for.
+    made
+        Tables of the run.
+
+    Raises
+    ------
+    DataError
+        The condition, or one of its orders, has no score of an animal.
+    """
+    scores = made.animal_scores
+    scores = scores[scores["value"].notna()]
+    observed = scores[scores["condition"] == keys.condition]
+    if observed.empty:
+        raise DataError(f"{keys.condition!r} has no score of an animal")
+    animals = list(observed["animal"])
+    values = []
+    for name in orders_of(keys):
+        own = scores[scores["condition"] == name].set_index("animal")["value"].reindex(animals)
+        if own.isna().any():
+            raise DataError(f"{name!r} has no score of animal {own.index[own.isna()][0]!r}")
+        values.append(own.mean())
+    fits = [task for task in made.fitted if task.condition.name == keys.condition]
+    is_trials = fits[0].condition.target.events is not None
+    own_sessions = made.session_scores[made.session_scores["condition"] == keys.condition]
+    sessions = own_sessions[["animal", "session"]].drop_duplicates()
+    value = float(observed["value"].mean())
+    reached = int(np.sum(np.array(values) >= value))
+    floor = 1 / (1 + len(values))
+    if not is_trials:
+        floor = max(floor, smallest_p(list(sessions["animal"])))
+    return {
+        "condition": keys.condition,
+        "animal": COHORT,
+        "metric": str(observed["metric"].iloc[0]),
+        "value": value,
+        "permuted_mean": float(np.mean(values)),
+        "n_sessions": len(sessions),
+        "exchanged": TRIALS if is_trials else "all sessions",
+        "n_orders": 1 + len(values),
+        "p": (1 + reached) / (1 + len(values)),
+        "smallest_p": floor,
+        "decoder": f"{fits[0].condition.network.kind}, trained again in each order",
+        "note": "",
+    }
 
 
 def _without_lags(made: Scored) -> list[FitTask]:

@@ -82,6 +82,7 @@ from corticode.study.keys import (
     ConfoundKeys,
     CrossTemporalKeys,
     LearningCurveKeys,
+    PermutationTestKeys,
     RegionSetKeys,
     SelectionKeys,
     TrialTimeKeys,
@@ -332,6 +333,7 @@ class Plan:
     groups: Mapping[tuple[str, str], str] = field(default_factory=dict)
     generalisation: Sequence[tuple[str, Mapping[str, str]]] = ()
     cross_temporal: tuple[CrossTemporalKeys, ...] = ()
+    permutation_tests: tuple[PermutationTestKeys, ...] = ()
     trial_times: tuple[TrialTimeKeys, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     redone: list[Finding] = field(default_factory=list)
@@ -546,6 +548,7 @@ def lay_out(
         generalisation=[(one.condition, tested_of(one, study)) for one in study.generalisation],
         groups={(one.animal, one.session): one.group for one in main.recordings if one.group},
         cross_temporal=study.cross_temporal,
+        permutation_tests=study.permutation_tests,
         trial_times=study.trial_times,
         content=KnownContent(
             files,
@@ -1151,6 +1154,8 @@ def fit_key(
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
     if not condition.behavior:
         del settings["behavior"]
+    if condition.permute_order is None:
+        del settings["permute_order"]
     settings["network"] = plain_network(condition.network)
     settings["training"] = plain_training(condition.training)
     # What it changed of the frames is in the recordings' keys.

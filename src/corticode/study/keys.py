@@ -556,8 +556,18 @@ class ConditionKeys(_Keys):
     folds_by: Literal["animal", "day", "session", "block"] | None = Field(
         None, description="As `by` of `[folds]`, for this condition; default the study's."
     )
-    permute_labels: Literal["none", "sessions", "segments", "blocks", "frames", "trials"] | None = (
-        Field(None, description="Exchange label traces between these: the control at chance.")
+    permute_labels: (
+        Literal["none", "sessions", "segments", "blocks", "frames", "trials", "orders"] | None
+    ) = Field(
+        None,
+        description="Exchange label traces between these: the control at chance. 'orders': between "
+        "sessions in any order, for `[[permutation_test]]`.",
+    )
+    permute_order: int | None = Field(
+        None,
+        ge=1,
+        description="Which order of labels, the same for all seeds, as `[[permutation_test]]` "
+        "numbers them.",
     )
     train_groups: list[str] | None = Field(
         None,
@@ -724,6 +734,19 @@ class CrossTemporalKeys(_Keys):
     )
 
 
+class PermutationTestKeys(_Keys):
+    """A p-value of the cohort by the condition's own decoder, trained again with permuted labels.
+
+    One condition more for each order, `NAME: order 1` and so on: whole label traces change places
+    among the sessions of each animal (of trials: labels within each session), in all animals at
+    once, and everything is trained again. p = (1 + orders that reach the cohort's mean score) / (1
+    + orders). `corticode plan` says what it costs; linear decoders have a p without being asked.
+    """
+
+    condition: str = Field(description="The condition that is tested, of true labels.")
+    n_orders: int = Field(19, ge=1, le=9999, description="Orders drawn; below 19 p is above 0.05.")
+
+
 class RegionSetKeys(_Keys):
     """Is a set of regions necessary, and is it sufficient? Conditions beside one, and random sets.
 
@@ -810,6 +833,9 @@ class StudyKeys(_Keys):
     )
     cross_temporal: list[CrossTemporalKeys] = Field(
         [], description="Sweeps of lags whose decoders are scored at each other's lag."
+    )
+    permutation_test: list[PermutationTestKeys] = Field(
+        [], description="Conditions that are trained again with labels in other orders."
     )
     comparison: list[ComparisonKeys] = Field(
         [], description="Conditions that are set against each other."

@@ -52,6 +52,7 @@ from corticode.study.keys import (
     LearningCurveKeys,
     MapKeys,
     NetworkKeys,
+    PermutationTestKeys,
     PreprocessKeys,
     RegionSetKeys,
     SelectionKeys,
@@ -121,6 +122,8 @@ class Study:
         Where trials begin, in a study that decodes trials.
     trial_times
         Conditions that are fitted at one lag after another from the events of trials.
+    permutation_tests
+        Conditions that are trained again with labels in other orders.
     preprocess
         What is done to raw movies first, and where that is kept; None: nothing.
     """
@@ -140,6 +143,7 @@ class Study:
     left_out: tuple[Finding, ...] = field(default=(), compare=False)
     trials: TrialKeys | None = None
     trial_times: tuple[TrialTimeKeys, ...] = ()
+    permutation_tests: tuple[PermutationTestKeys, ...] = ()
     preprocess: PreprocessedKeys | None = None
 
     @property
@@ -320,6 +324,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += trial_faults(keys, conditions)
     faults += step_faults(keys, conditions)
+    faults += order_faults(keys.permutation_test, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
@@ -347,6 +352,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
         unused,
         trials=keys.trials,
         trial_times=tuple(keys.trial_time),
+        permutation_tests=tuple(keys.permutation_test),
         preprocess=keys.preprocess,
     )
 
@@ -439,6 +445,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         if asked.condition in gone:
             gone |= {*set_names(asked.condition, asked.name)}
     gone |= {name for curve in study.curves if curve.condition in gone for name in names_of(curve)}
+    gone |= {n for one in study.permutation_tests if one.condition in gone for n in orders_of(one)}
     for keys in study.conditions:
         # Whatever a condition needs stands before it.
         source = keys.regions.source if isinstance(keys.regions, SelectionKeys) else None
@@ -470,6 +477,7 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         curves=tuple(one for one in study.curves if one.condition not in gone),
         generalisation=tuple(c for c in study.generalisation if c.condition not in gone),
         cross_temporal=tuple(lags),
+        permutation_tests=tuple(c for c in study.permutation_tests if c.condition not in gone),
     )
     return found, tuple(c.name for c in study.conditions if c.name in gone)
 
@@ -593,6 +601,7 @@ def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
         *_curve_conditions(raw),
         *_further_folds(raw),
         *_lag_conditions(raw),
+        *_order_conditions(raw),
     )
     for name, asked, keys in asked_for:
         if asked in names and name not in names:
@@ -815,6 +824,47 @@ def _lag_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
                 # The target's frame is that of the event: a window behind it looks ahead.
                 shift = "shift" if keys.first_s is None else "shift_s"
                 yield name, keys.condition, {"window": {shift: -lag or 0}}
+
+
+def _order_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of each order of labels in which a condition is trained again."""
+    how = "trials" if "trials" in raw else "orders"
+    for table in _tables_of(raw, "permutation_test"):
+        with suppress(ValidationError):  # which is said of the whole file
+            keys = PermutationTestKeys.model_validate(table)
+            for k, name in enumerate(orders_of(keys), start=1):
+                yield name, keys.condition, {"permute_labels": how, "permute_order": k}
+
+
+def orders_of(keys: PermutationTestKeys) -> list[str]:
+    """What the conditions of a permutation test are called.
+
+    Examples
+    --------
+    >>> orders_of(PermutationTestKeys(condition="gru", n_orders=2))
+    ['gru: order 1', 'gru: order 2']
+    """
+    return [f"{keys.condition}: order {k}" for k in range(1, keys.n_orders + 1)]
+
+
+def order_faults(
+    asked: Sequence[PermutationTestKeys], conditions: Mapping[str, ConditionKeys]
+) -> Iterator[str]:
+    """Permutation tests that cannot be made, and why."""
+    for one in asked:
+        where = f"[[permutation_test]] of {one.condition!r}"
+        keys = conditions.get(one.condition)
+        if keys is None:
+            yield f"{where}: that is no condition{guess(one.condition, list(conditions))}"
+        elif keys.permute_labels not in (None, "none"):
+            yield f"{where}: its labels are permuted already; give a condition of true labels"
+        elif keys.start_from is not None or isinstance(keys.regions, SelectionKeys):
+            yield (
+                f"{where}: it starts, or takes regions, from a condition that has seen the true "
+                "labels; give one that stands alone"
+            )
+        if sum(other.condition == one.condition for other in asked) > 1:
+            yield f"{where} stands twice; ask once"
 
 
 def lags_of(keys: TrialTimeKeys) -> dict[float, str]:
@@ -1157,6 +1207,7 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         folds_by=keys.folds_by,
         train_groups=None if keys.train_groups is None else tuple(keys.train_groups),
         test_groups=None if keys.test_groups is None else tuple(keys.test_groups),
+        permute_order=keys.permute_order,
     )
 
 
@@ -1322,6 +1373,7 @@ def write_resolved(study: Study, folder: Path) -> str:
         "learning_curve": [one.model_dump() for one in study.curves],
         "generalisation": [one.model_dump() for one in study.generalisation],
         "cross_temporal": [one.model_dump() for one in study.cross_temporal],
+        "permutation_test": [one.model_dump() for one in study.permutation_tests],
         "comparison": [one.model_dump(exclude_none=True) for one in study.comparisons],
     }
     if study.preprocess is not None and study.preprocessed_folder is not None:
