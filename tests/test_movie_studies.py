@@ -115,6 +115,18 @@ def test_a_plan_tries_movies_and_writes_nothing(movie_cohort):
     assert cost.disk_gb > 4 * 4 * 3e6 / 1e9
 
 
+def test_blood_that_was_taken_out_before_is_not_said_to_be_left_in(own_movies):
+    found = check_study(read_study(own_movies / "study.toml")).findings
+    assert not [one for one in found if one.item == "preprocess.correction"]
+    table = pd.read_csv(own_movies / "sessions.csv")
+    table["history"] = "dF/F, F0: mean (whole session); blood: heartbeat (whole session)"
+    table.to_csv(own_movies / "sessions.csv", index=False)
+    found = check_study(read_study(own_movies / "study.toml")).findings
+    told = [one.reason for one in found if one.item == "preprocess.correction"]
+    assert len(told) == 2 and all("6 recordings (heartbeat" in one for one in told)
+    assert all("'done-elsewhere'" in one for one in told)
+
+
 @pytest.mark.study
 class TestRun:
     def test_conditions_of_traces_and_movies_stand_side_by_side(self, finished):

@@ -423,8 +423,24 @@ def odd_about(study: Study, content: StudyFiles, asked: Asked) -> list[Finding]:
         *_rule_of_no_clock(study, content.sessions, condition.target),
         *selection_leaks(condition),
         *_odd_augmentation(content, condition),
+        *_odd_correction(content, condition),
         *leaks,
     ]
+
+
+def _odd_correction(content: StudyFiles, condition: Condition) -> list[Finding]:
+    """That blood is said to be left in where the catalogue says that it was taken out."""
+    if condition.pixels is None or condition.pixels.correction != "none":
+        return []
+    done = [row for row in content.recordings if "blood: " in row.history]
+    if not done:
+        return []
+    reason = (
+        f"{condition.name!r} says that nothing was or is done about blood, and the catalogue's "
+        f"column history that it was taken out of {len(done)} recordings "
+        f"({done[0].history.partition('blood: ')[2]}); give 'done-elsewhere', or the raw movies"
+    )
+    return [Finding("key", reason, item="preprocess.correction")]
 
 
 def _odd_augmentation(content: StudyFiles, condition: Condition) -> list[Finding]:
