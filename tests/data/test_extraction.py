@@ -100,6 +100,22 @@ def test_each_animal_may_have_a_label_image_of_its_own(recordings, tmp_path):
         labels_of(other, ArrayLocation(tmp_path / "{mouse}.npy"))
 
 
+def test_what_a_killed_call_left_is_begun_anew(recordings, tmp_path):
+    np.save(tmp_path / "labels.npy", np.eye(4, dtype=np.uint8))
+    labels = ArrayLocation(tmp_path / "labels.npy")
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract_catalogue(recordings, tmp_path / "out", labels=labels, on_session=stop)
+    path, _ = extract_catalogue(recordings, tmp_path / "out", labels=labels)
+    assert len(read_catalogue(path)) == len(recordings)
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["sessions.csv", "traces"]
+    with pytest.raises(DataError, match="exists; name another folder"):
+        extract_catalogue(recordings, tmp_path / "out", labels=labels)
+
+
 def test_discs_around_centres(recordings, tmp_path):
     table = RegionTable(("left", "right"), rows=(1.0, 1.0), columns=(0.0, 3.0))
     path, _ = extract_catalogue(

@@ -6,6 +6,7 @@ import pytest
 from corticode.data.catalogue import Recording
 from corticode.data.leaks import (
     Twice,
+    alike_classes,
     alike_names,
     same_behavior,
     same_recordings,
@@ -167,6 +168,13 @@ class TestNames:
         [found] = alike_names([Recording(*name) for name in names])
         assert (found.what, found.animal) == ("leak", "m1")
         assert found.reason.startswith("sessions 'day 1', 'Day_01' differ in case, blanks, ")
+
+    def test_classes(self):
+        values = np.zeros(3, np.float32)
+        traces = [TargetTrace(values, ("Left", "right")), TargetTrace(values, ("left", "right"))]
+        [found] = alike_classes(traces, "choice")
+        assert found.reason.startswith("classes 'Left' and 'left' of 'choice' differ in case")
+        assert alike_classes([TargetTrace(values, ("-1", "0", "1"))], "choice") == []
 
     def test_days_before_and_after_are_two(self):
         assert alike_names([Recording("m1", "day-1"), Recording("m1", "day1")]) == []

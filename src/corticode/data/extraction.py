@@ -1,5 +1,6 @@
 """Region traces for a whole catalogue of movies, so that one recording serves both decoders."""
 
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from corticode.errors import CorticodeError, DataError, Finding, StudyError, som
 BASELINES = ("mean", "percentile", "running", "none")
 # Of a movie's fluctuation over time, in its own SDs: counts lie tens of SDs above 0.
 LEAST_FRAMES = 30
+UNFINISHED = ".unfinished"
 RATIO_LEVEL = 0.05
 RADIUS_PIXELS = 4.0
 
@@ -517,6 +519,9 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
     findings: list[Finding] = []
     named: dict[tuple[str, ...], Path] = {}
     looked = examine_all(recordings, resynchronise=resynchronise)
+    # What a call that was killed left is begun anew.
+    unfinished = destination / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
     for k, recording in enumerate(recordings):
         try:
             movie, left_out, odd = _movie_of(recording, looked[recording.name], bad_frames)
@@ -541,11 +546,27 @@ def extract_catalogue(  # noqa: PLR0913  where regions lie and what a baseline i
             raise type(error)(f"session {recording.name}: {error}") from error
         findings += odd
         findings += [replace(f, animal=recording.animal, session=recording.session) for f in found]
-        names_path = _named(names, destination, named)
-        made.append(_written(recording, destination, k, traces, names_path, baseline))
+        names_path = _named(names, unfinished, named)
+        made.append(_written(recording, unfinished, k, traces, names_path, baseline))
         on_session(recording.name)
+    made = [_moved(recording, unfinished, destination) for recording in made]
+    for child in unfinished.iterdir():
+        child.replace(destination / child.name)
+    unfinished.rmdir()
     write_catalogue(path, made)
     return path, findings
+
+
+def _moved(recording: Recording, before: Path, after: Path) -> Recording:
+    """A recording whose traces and region list were written in one folder and come to another."""
+    traces, names = recording.traces, recording.regions
+    if traces is None or names is None:
+        return recording
+    return replace(
+        recording,
+        traces=ArrayLocation(after / traces.path.relative_to(before), traces.dataset),
+        regions=after / names.relative_to(before),
+    )
 
 
 def _movie_of(

@@ -139,6 +139,37 @@ def alike_names(recordings: Sequence[Recording]) -> list[Finding]:
     return findings
 
 
+def alike_classes(traces: Sequence[TargetTrace], signal: str) -> list[Finding]:
+    """Classes of a target whose names differ in case, blanks, _, - or leading zeros alone.
+
+    Parameters
+    ----------
+    traces
+        The target in each session.
+    signal
+        What it is made from.
+
+    Examples
+    --------
+    >>> trace = TargetTrace(np.zeros(3, np.float32), ("Left", "left", "right"))
+    >>> print(alike_classes([trace], "choice")[0])  # doctest: +ELLIPSIS
+    classes 'Left' and 'left' of 'choice' differ in case, blanks, '_', '-' or leading zeros ...
+    """
+    by_name: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for trace in traces for name in trace.classes):
+        by_name.setdefault(spelling(name), []).append(name)
+    return [
+        Finding(
+            "leak",
+            f"classes {' and '.join(map(repr, names))} of {signal!r} differ in case, blanks, '_', "
+            "'-' or leading zeros alone: if they are one class, spell it alike in all behaviour "
+            "files",
+        )
+        for names in by_name.values()
+        if len(names) > 1 and not _is_sign(names)
+    ]
+
+
 def target_among_regions(
     sessions: Sequence[Session], targets: Sequence[TargetTrace], signal: str
 ) -> list[Finding]:

@@ -33,6 +33,7 @@ from corticode.data.folds import (
     with_less_training,
 )
 from corticode.data.leaks import (
+    alike_classes,
     alike_names,
     find_leaks,
     same_behavior,
@@ -504,6 +505,10 @@ def mixed_up(content: StudyContent, asked: Sequence[Asked]) -> list[Finding]:
     main = content.main
     findings = alike_names(main.recordings)
     findings += same_behavior(main.sessions, content.study.signals, but_for=main.recorded_twice)
+    for target in dict.fromkeys(one.condition.target for one in asked):
+        with suppress(CorticodeError):  # what is wrong with it is said where windows are cut
+            if target.kind == "classes":
+                findings += alike_classes(targets_of(main.sessions, target), target.signal)
     of_traces = [one for one in asked if one.condition.input in ("traces", "traces+cues")]
     for view in content.views:
         own = [one for one in of_traces if content.by_condition[one.condition.name] is view]
