@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.conftest import again
 
 from corticode.data.folds import leave_animals_out, leave_sessions_out, split_windows
 from corticode.data.preprocess import Preprocessing
@@ -12,6 +13,8 @@ from corticode.decode import predict as predict_module
 from corticode.decode import training as training_loop
 from corticode.decode.decoder import load_decoder, state_bytes
 from corticode.decode.fit import fit
+from corticode.decode.movie_batches import MovieFrames
+from corticode.decode.networks.binned import bin_images
 from corticode.decode.predict import predict
 from corticode.decode.predictions import Predictions
 from corticode.decode.settings import TRACES, Augment, Network, Training
@@ -697,3 +700,26 @@ class TestErrors:
         parts = split()
         with pytest.raises(StudyError, match=r"'grru' is none of rnn, lstm, gru, bi-rnn"):
             fit(parts[0], parts[1], "grru")
+
+
+class TestComponents:
+    NETWORK = Network("cnn-gru", 4, backbone="components", bins=8, components=6)
+
+    def test_are_those_of_training_frames_alone(self, movie_windows):
+        train, valid, test = (movie_windows((70,), seed=k) for k in range(3))
+        valid, test = again(valid), again(test)
+        decoder = fit(train, valid, self.NETWORK, Training(epochs=1, batch_size=32))
+        other = fit(train, test, self.NETWORK, Training(epochs=1, batch_size=32))
+        found = decoder.network.inner.cnn.patterns
+        assert torch.equal(found, other.network.inner.cnn.patterns)
+        frames = MovieFrames(train.movies)
+        rows = np.arange(70)
+        binned = bin_images(frames.normalise(rows, frames.read(rows)), 8).flatten(1).double()
+        _, _, right = torch.linalg.svd(binned, full_matrices=False)
+        overlap = torch.nn.functional.normalize(found.double()) @ right[:6].t()
+        torch.testing.assert_close(overlap.abs(), torch.eye(6).double(), rtol=0, atol=1e-3)
+
+    def test_more_than_frames(self, movie_windows):
+        train, valid = movie_windows((40,)), again(movie_windows((40,), seed=1))
+        with pytest.raises(DataError, match="60 components cannot be found in 40 training frames"):
+            fit(train, valid, replace(self.NETWORK, components=60))

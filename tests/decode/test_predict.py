@@ -32,11 +32,20 @@ def alone(decoder, windows):
 
 
 SMALL = {"backbone": "small", "temporal_stride": 2}
+COMPONENTS = {"backbone": "components", "components": 5, "bins": 8}
 
 
 @pytest.mark.parametrize(
     ("kind", "backbone"),
-    [("cnn", LITE), ("cnn-gru", LITE), ("cnn-lstm", LITE), ("cnn", SMALL), ("cnn-gru", SMALL)],
+    [
+        ("cnn", LITE),
+        ("cnn-gru", LITE),
+        ("cnn-lstm", LITE),
+        ("cnn", SMALL),
+        ("cnn-gru", SMALL),
+        ("cnn-conv", SMALL),
+        ("cnn-gru", COMPONENTS),
+    ],
 )
 def test_each_windows_score_is_the_one_it_has_alone(movie_windows, monkeypatch, kind, backbone):
     # Small batches, so that stretches end within, at and after them.
@@ -51,7 +60,7 @@ def test_each_windows_score_is_the_one_it_has_alone(movie_windows, monkeypatch, 
     assert len(np.unique(said.score)) > 10
 
 
-@pytest.mark.parametrize("backbone", [LITE, SMALL, {"backbone": "grid"}])
+@pytest.mark.parametrize("backbone", [LITE, SMALL, COMPONENTS, {"backbone": "grid"}])
 def test_each_frame_passes_the_cnn_once(movie_windows, backbone):
     windows = movie_windows((300,), before=5, after=5)
     decoder = fit(

@@ -48,6 +48,10 @@ class TestNetwork:
             ({"kind": "cnn", "drop_connect": 1.0}, "below 1"),
             ({"kind": "cnn-gru", "temporal_stride": 0}, "temporal_stride = 0; a whole number of"),
             ({"kind": "cnn", "backbone": "small", "bins": 3}, "bins = 3; .* at least 4"),
+            (
+                {"kind": "cnn", "backbone": "components", "bins": 4, "components": 17},
+                "components = 17, but frames of 4 x 4 bins have 16",
+            ),
         ],
     )
     def test_refuses(self, settings, message):

@@ -137,7 +137,7 @@ class TestMovies:
         cells = summarise_squares([found.sessions], GRID)
         assert np.unravel_index(cells.mean.argmax(), cells.mean.shape) == (2, 5)
 
-    @pytest.mark.parametrize("backbone", ["small", "grid"])
+    @pytest.mark.parametrize("backbone", ["small", "grid", "components"])
     def test_each_image_passes_every_backbone_once_a_mask(self, backbone):
         windows = movie_windows(n_frames=122, reach=4, animals=("m1", "m2"))
         train, valid = (windows.where(windows.animal == k) for k in range(2))

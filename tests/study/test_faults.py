@@ -134,8 +134,8 @@ PENALTIES = (
         (
             {"network": {"kind": "grru"}},
             ", network: kind = \"grru\": it must be 'rnn', 'lstm', 'gru', 'bi-rnn', 'bi-lstm', "
-            "'bi-gru', 'gru-keras', 'linear-frame', 'linear-window', 'speed', 'cnn', 'cnn-gru' or "
-            "'cnn-lstm'; did you mean 'gru'?",
+            "'bi-gru', 'gru-keras', 'linear-frame', 'linear-window', 'speed', 'cnn', "
+            "'cnn-gru', 'cnn-lstm' or 'cnn-conv'; did you mean 'gru'?",
         ),
         (
             {"window": {"before-s": 1}},

@@ -69,6 +69,10 @@ MOVIE = {"input": "movie", "preprocess": {"correction": "none"}}
             {"conditions": [MOVIE | {"network": {"backbone": "grid", "bins": 16}}]},
             ["network.bins"],
         ),
+        (
+            {"conditions": [MOVIE | {"network": {"backbone": "small", "components": 16}}]},
+            ["network.components"],
+        ),
         ({"conditions": [{"network": {"kind": "gru", "weights": "none"}}]}, ["network.weights"]),
         (
             {"conditions": [{"preprocess": {"scale": "none", "scale_over": "training"}}]},

@@ -236,6 +236,7 @@ def _build_movie_network(settings: Network, window: WindowShape, n_outputs: int)
         flavour=settings.flavour,
         drop_connect=settings.drop_connect,
         bins=settings.bins,
+        components=settings.components,
     )
     stride = settings.temporal_stride
     return MovieNetwork(

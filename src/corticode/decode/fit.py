@@ -17,6 +17,8 @@ from corticode.decode.decoder import (
     count_outputs,
 )
 from corticode.decode.linear import LinearProblem, fit_linear
+from corticode.decode.movie_batches import MovieFrames
+from corticode.decode.networks.binned import PrincipalComponents
 from corticode.decode.networks.efficientnet import EfficientNet
 from corticode.decode.networks.movies import MovieNetwork
 from corticode.decode.networks.traces import LinearNetwork
@@ -41,6 +43,8 @@ from corticode.decode.weights import load_cnn_weights
 from corticode.errors import DataError, DecoderError, FoldError, StudyError
 
 LARGEST_SEED = 2**63
+# From how many training frames principal components are taken, and how many are read at once.
+MOST_FRAMES, FRAMES_BATCH = 8192, 256
 
 
 def fit(  # noqa: PLR0913  what, how, and where it goes
@@ -135,6 +139,8 @@ def fit(  # noqa: PLR0913  what, how, and where it goes
             n_outputs=count_outputs(train.recipe.target.kind, train.recipe.classes),
         )
         _fix_start(scaled, settings, start_from)
+        if start_from is None:
+            _learn_components(scaled, train)
         _fix_scaling(scaled, train)
         if settings.kind in LINEAR:
             state = _fit_linear(scaled, train, valid, training, report)
@@ -249,6 +255,33 @@ def _fix_start(network: ScaledNetwork, settings: Network, start_from: Decoder | 
             "condition with the same backbone, or leave start_from out"
         )
     network.load_state_dict(given, strict=False)
+
+
+def _learn_components(network: ScaledNetwork, train: Windows) -> None:
+    """The principal components of frames that training windows see, where a backbone takes them.
+
+    Raises
+    ------
+    DataError
+        There are fewer frames than components.
+    """
+    inner = network.inner
+    if not isinstance(inner, MovieNetwork) or not isinstance(inner.cnn, PrincipalComponents):
+        return
+    seen = np.flatnonzero(train.covered())
+    n_components = len(inner.cnn.patterns)
+    if seen.size < n_components:
+        raise DataError(
+            f"{n_components} components cannot be found in {seen.size} training frames; give fewer "
+            "components"
+        )
+    rows = seen[np.linspace(0, seen.size - 1, min(seen.size, MOST_FRAMES)).round().astype(int)]
+    frames = MovieFrames(train.movies)
+    parts = [
+        inner.shrink(frames.normalise(some, frames.read(some)))
+        for some in np.split(rows, range(FRAMES_BATCH, rows.size, FRAMES_BATCH))
+    ]
+    inner.cnn.learn(torch.cat(parts))
 
 
 def _fix_scaling(network: ScaledNetwork, train: Windows) -> None:

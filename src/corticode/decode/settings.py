@@ -51,6 +51,9 @@ NETWORKS: Mapping[str, NetworkKind] = {
     "cnn": NetworkKind("a convolutional network of single three-frame images", "", "movie"),
     "cnn-gru": NetworkKind("a convolutional network followed by a GRU", "", "movie"),
     "cnn-lstm": NetworkKind("a convolutional network followed by an LSTM", "", "movie"),
+    "cnn-conv": NetworkKind(
+        "a convolutional network followed by convolutions over time", "", "movie"
+    ),
 }
 LINEAR = tuple(name for name, kind in NETWORKS.items() if kind.is_linear)
 MOVIE = tuple(name for name, kind in NETWORKS.items() if kind.reads == "movie")
@@ -72,16 +75,19 @@ class Backbone:
         What it is, in a sentence.
     build
         ``"module.function"`` in `corticode.decode.networks`, called with backbone, flavour,
-        drop_connect and bins; what it returns has an attribute ``n_features``.
+        drop_connect, bins and components; what it returns has an attribute ``n_features``.
     has_weights
         Whether there are trained weights that it can start from, and flavours of them.
+    is_binned
+        Whether it reads images as means over `bins` x `bins` parts.
     usual_units
-        Of each recurrent layer after it, where none are given.
+        Of each layer after it that reads a window, where none are given.
     """
 
     words: str
     build: str
     has_weights: bool = False
+    is_binned: bool = False
     usual_units: int = 128
 
 
@@ -89,7 +95,16 @@ BACKBONES: Mapping[str, Backbone] = {
     "efficientnet-b0": Backbone("EfficientNet-B0", "efficientnet.build", has_weights=True),
     "efficientnet-lite0": Backbone("EfficientNet-Lite0", "efficientnet.build", has_weights=True),
     "small": Backbone(
-        "a CNN of three layers on binned images", "binned.build_small", usual_units=32
+        "a CNN of three layers on binned images",
+        "binned.build_small",
+        is_binned=True,
+        usual_units=32,
+    ),
+    "components": Backbone(
+        "principal components of the training animals' binned frames",
+        "binned.build_components",
+        is_binned=True,
+        usual_units=32,
     ),
     "grid": Backbone("means of each image over 16 x 16 cells", "binned.build_grid"),
 }
@@ -118,14 +133,15 @@ class Network:
     kind
         Of region traces: ``rnn``, ``lstm``, ``gru``, ``bi-rnn``, ``bi-lstm``, ``bi-gru``,
         ``gru-keras``, ``linear-frame``, ``linear-window`` or ``speed`` (for values). Of movies:
-        ``cnn``, ``cnn-gru`` or ``cnn-lstm``.
+        ``cnn``, ``cnn-gru``, ``cnn-lstm`` or ``cnn-conv``.
     units
         Units of each recurrent layer; None: 32, and 128 after an EfficientNet or ``grid``. Linear
         decoders and ``cnn`` pass over it; ``speed`` has its own sizes and takes no other.
     backbone
         The CNN: ``efficientnet-b0``, ``efficientnet-lite0``, or ``small``, three layers on images
-        binned to `bins` x `bins`; or ``grid``, none at all: each image is its means over 16 x 16
-        cells. What that reads, a CNN need not be trained for.
+        binned to `bins` x `bins`; or none at all: ``grid``, the means of each image over 16 x 16
+        cells, and ``components``, how strongly the principal components of the training animals'
+        frames are in it. What those read, a CNN need not be trained for.
     flavour
         How the CNN pads and normalises: ``torch`` (symmetric padding, as torchvision and timm) or
         ``tensorflow`` ("same" padding, as the study's code).
@@ -137,7 +153,10 @@ class Network:
     temporal_stride
         Of windows of images: every so many images are read, the centre's among them.
     bins
-        Of ``small``: means over so many bins along each side of an image are what it reads.
+        Of ``small`` and ``components``: means over so many bins along each side of an image are
+        what is read.
+    components
+        Of ``components``: how many.
     """
 
     kind: str = "gru"
@@ -150,6 +169,7 @@ class Network:
     # unless there is something to say.
     temporal_stride: int = field(default=1, repr=False)
     bins: int = field(default=32, repr=False)
+    components: int = field(default=64, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in NETWORKS:
@@ -179,12 +199,17 @@ class Network:
             raise StudyError(
                 f"network drop_connect = {self.drop_connect}; it must be 0 or more and below 1"
             )
-        for name, least in (("temporal_stride", 1), ("bins", LEAST_BINS)):
+        for name, least in (("temporal_stride", 1), ("bins", LEAST_BINS), ("components", 1)):
             value = getattr(self, name)
             if not _is_whole(value) or value < least:
                 raise StudyError(
                     f"network {name} = {value}; a whole number of at least {least} is needed"
                 )
+        if self.backbone == "components" and self.components > self.bins**2:
+            raise StudyError(
+                f"network components = {self.components}, but frames of {self.bins} x {self.bins} "
+                f"bins have {self.bins**2}; give fewer, or more bins"
+            )
 
     @property
     def sees_movies(self) -> bool:
@@ -411,7 +436,7 @@ class Training:
             raise StudyError(f"training penalty = {list(self.penalty)}; name one or more >= 0")
 
 
-NEWER_OF_NETWORK = ("temporal_stride", "bins")
+NEWER_OF_NETWORK = ("temporal_stride", "bins", "components")
 
 
 def plain_network(network: Network) -> dict[str, Any]:

@@ -53,7 +53,7 @@ OF_EPOCHS = (
 )
 OF_MOVIES = ("windows", "run_windows", "share", "freeze_batch_norm", "mixed_precision")
 OF_WEIGHTS = ("flavour", "weights", "drop_connect")
-OF_CNN = ("backbone", *OF_WEIGHTS, "temporal_stride", "bins")
+OF_CNN = ("backbone", *OF_WEIGHTS, "temporal_stride", "bins", "components")
 AUGMENT_OF_TRACES = ("region_dropout", "noise")
 AUGMENT_OF_MOVIES = (
     "shift_pixels",
@@ -333,19 +333,21 @@ class NetworkKeys(_Keys):
         "gru",
         description="The decoder; gru-keras is the cell of the study's code, linear ones weigh the "
         "centre frame or the window, speed is the study's network for values; cnn reads one image "
-        "of a movie, cnn-gru and cnn-lstm a window of them.",
+        "of a movie; cnn-gru, cnn-lstm and cnn-conv (convolutions over time) a window of them.",
     )
     units: int | None = Field(
         None,
         ge=1,
         description="Units of a recurrent layer; left out: 32, after an EfficientNet or grid 128. "
-        "Linear ones and cnn pass over it, speed takes no other.",
+        "Of cnn-conv those of its convolutions. Linear ones and cnn pass over it, speed takes no "
+        "other.",
     )
     backbone: BackboneName | None = Field(
         None,
         description="The CNN of movies: an EfficientNet, or small, three convolutional layers on "
-        "images binned to `bins` x `bins`; grid is none at all: means of each image over 16 x 16 "
-        "cells, to tell whether a CNN adds anything.",
+        "images binned to `bins` x `bins`; or none at all, to tell whether a CNN adds anything: "
+        "grid, means of each image over 16 x 16 cells; components, how strongly principal "
+        "components of the training animals' binned frames are in it.",
     )
     temporal_stride: int | None = Field(
         None,
@@ -356,8 +358,10 @@ class NetworkKeys(_Keys):
     bins: int | None = Field(
         None,
         ge=LEAST_BINS,
-        description="Backbone small: images are read as means over so many bins along each side.",
+        description="Backbones small and components: images are read as means over so many bins "
+        "along each side.",
     )
+    components: int | None = Field(None, ge=1, description="Backbone components: how many.")
     flavour: Literal["torch", "tensorflow"] | None = Field(
         None,
         description="How an EfficientNet pads and normalises; its weights must be of that flavour.",
@@ -961,8 +965,10 @@ def _of_network(keys: ConditionKeys) -> _Unused:
         return
     if network.kind == "cnn":
         yield ("temporal_stride",), "a 'cnn' reads one image"
-    if network.backbone != "small":
+    if network.backbone is not None and not BACKBONES[network.backbone].is_binned:
         yield ("bins",), f"backbone {network.backbone!r} takes images as they are"
+    if network.backbone != "components":
+        yield ("components",), "backbone 'components' alone takes them"
     if network.backbone is not None and not BACKBONES[network.backbone].has_weights:
         yield OF_WEIGHTS, f"backbone {network.backbone!r} has no trained weights"
     elif keys.start_from is not None:

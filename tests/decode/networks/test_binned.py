@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from corticode.data.windows import WindowShape
 from corticode.decode.decoder import build_network
-from corticode.decode.networks.binned import N_CELLS, GridMeans, SmallCNN, bin_images
+from corticode.decode.networks.binned import (
+    N_CELLS,
+    GridMeans,
+    PrincipalComponents,
+    SmallCNN,
+    bin_images,
+)
 from corticode.decode.settings import Network
 
 
@@ -56,6 +62,36 @@ class TestGrid:
         images = torch.randn(5, 3, 20, 20)
         alone = torch.cat([GridMeans()(image[None]) for image in images])
         np.testing.assert_allclose(GridMeans()(images), alone, rtol=1e-6)
+
+
+class TestComponents:
+    def test_are_those_that_frames_vary_by(self):
+        rng = torch.Generator().manual_seed(0)
+        planted = torch.linalg.qr(torch.randn(64, 3, generator=rng)).Q.t()
+        strengths = torch.randn(2000, 3, generator=rng) * torch.tensor([9.0, 4.0, 2.0])
+        components = PrincipalComponents(3, bins=8)
+        components.learn((strengths @ planted).reshape(-1, 8, 8))
+        overlap = torch.nn.functional.normalize(components.patterns) @ planted.t()
+        torch.testing.assert_close(overlap.abs(), torch.eye(3), rtol=0, atol=0.05)
+        assert (components.patterns.amax(1) >= -components.patterns.amin(1)).all()
+
+    def test_strengths_by_hand_and_their_scale(self):
+        frames = torch.randn(3000, 8, 8)
+        components = PrincipalComponents(10, bins=8)
+        components.learn(frames)
+        found = components(frames[:30].reshape(10, 3, 8, 8)).reshape(10, 3, 10)
+        expected = frames[4].flatten() @ components.patterns.t()
+        torch.testing.assert_close(found[1, 1], expected, rtol=1e-4, atol=1e-4)
+        every = components(frames.reshape(1000, 3, 8, 8))
+        assert float(every.square().mean()) == pytest.approx(1, abs=1e-3)
+
+    def test_again_are_the_same(self):
+        frames, found = torch.randn(500, 8, 8), []
+        for _ in range(2):
+            components = PrincipalComponents(5, bins=8)
+            components.learn(frames)
+            found.append(components.patterns)
+        assert torch.equal(*found)
 
 
 class TestSmall:

@@ -9,7 +9,7 @@ from torch import nn
 from corticode.decode.networks.efficientnet import EfficientNet
 from corticode.decode.networks.movies import MovieNetwork
 
-HEADS = ("cnn", "cnn-gru", "cnn-lstm")
+HEADS = ("cnn", "cnn-gru", "cnn-lstm", "cnn-conv")
 
 
 class TinyCNN(nn.Module):
@@ -83,6 +83,23 @@ def test_two_layers_are_those_of_pytorch(head, cell):
     outputs, _ = both(network.features(images)[index])
     expected = network.dense(outputs[:, -1])
     torch.testing.assert_close(network(images, index), expected, rtol=0, atol=1e-6)
+
+
+def test_convolutions_over_time_see_order_and_mean_over_the_window():
+    network, images = tiny("cnn-conv").eval(), torch.randn(9, 3, 8, 8)
+    index = sliding(1, 9)
+    assert not torch.allclose(network(images, index), network(images, index.flip(1)))
+    features = network.features(images)
+    early, late = network.over_time
+    with torch.no_grad():
+        for layer in (early, late):
+            layer.weight.zero_()
+            layer.bias.zero_()
+            layer.weight[0, 0, 1] = 1.0  # the image itself, of both
+        network.dense.weight.copy_(torch.eye(1, 5))
+        network.dense.bias.zero_()
+    expected = features[:, 0].relu().mean()
+    torch.testing.assert_close(network(images, index)[0, 0], expected)
 
 
 def test_cnn_reads_its_image_by_hand():

@@ -1,4 +1,4 @@
-"""Backbones that read images made small: means of cells, and a small CNN."""
+"""Backbones that read images made small: means of cells, principal components, a small CNN."""
 
 from functools import lru_cache
 
@@ -118,6 +118,54 @@ class SmallCNN(nn.Module):
         return features
 
 
+class PrincipalComponents(nn.Module):
+    """How strongly each of some patterns is in the channels of a binned image; nothing is trained.
+
+    The patterns are those that frames given to `learn` vary most by; before that, 0.
+
+    Parameters
+    ----------
+    n_components
+        Patterns.
+    bins
+        Along each side of an image.
+
+    Examples
+    --------
+    >>> components = PrincipalComponents(2, bins=4)
+    >>> components.learn(torch.randn(100, 4, 4))
+    >>> components(torch.zeros(5, 3, 16, 16)).shape
+    torch.Size([5, 6])
+    """
+
+    patterns: Tensor
+
+    def __init__(self, n_components: int, bins: int = 32) -> None:
+        super().__init__()
+        self.bins = bins
+        self.n_features = N_CHANNELS * n_components
+        self.register_buffer("patterns", torch.zeros(n_components, bins**2))
+
+    def learn(self, frames: Tensor) -> None:
+        """Take the patterns from frames, (frame, bins, bins), and their scale: SD 1 over all.
+
+        Components of binned frames about 0, by the eigenvectors of their second moments.
+        """
+        seen = frames.flatten(1).double()
+        strengths, vectors = torch.linalg.eigh(seen.t() @ seen / len(seen))
+        n_components = len(self.patterns)
+        patterns = vectors[:, -n_components:].flip(1).t()
+        # Of a pattern and its negative, that whose largest value is above 0.
+        largest = patterns.gather(1, patterns.abs().argmax(dim=1, keepdim=True))
+        patterns = patterns * largest.sign()
+        scale = strengths[-n_components:].clamp(min=0).mean().sqrt()
+        self.patterns.copy_(patterns / scale if scale > 0 else patterns)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Strengths, (image, 3 x pattern), of images of shape (image, 3, row, column)."""
+        return (bin_images(images, self.bins).flatten(2) @ self.patterns.t()).flatten(1)
+
+
 # What rows of `corticode.decode.settings.BACKBONES` name: all are called alike, with the
 # backbone's name and settings.
 
@@ -125,6 +173,11 @@ class SmallCNN(nn.Module):
 def build_grid(backbone: str, **_: object) -> nn.Module:
     """Means of cells."""
     return GridMeans()
+
+
+def build_components(backbone: str, *, components: int, bins: int, **_: object) -> nn.Module:
+    """Room for so many principal components."""
+    return PrincipalComponents(components, bins)
 
 
 def build_small(backbone: str, *, bins: int, **_: object) -> nn.Module:

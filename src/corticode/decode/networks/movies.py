@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from corticode.decode.networks.binned import bin_images
 
-HEADS = ("cnn", "cnn-gru", "cnn-lstm")
+HEADS = ("cnn", "cnn-gru", "cnn-lstm", "cnn-conv")
 CELLS: dict[str, type[nn.LSTM | nn.GRU]] = {"cnn-gru": nn.GRU, "cnn-lstm": nn.LSTM}
 DROPOUT = 0.2
+N_TAPS = 3
+DILATIONS = (1, 2)
 
 
 class MovieNetwork(nn.Module):
@@ -18,16 +20,18 @@ class MovieNetwork(nn.Module):
 
     The head ``"cnn"`` is dropout (0.2) and a dense layer on the features of one image;
     ``"cnn-gru"`` and ``"cnn-lstm"`` are two recurrent layers with dropout (0.2) between them, over
-    the features of consecutive images, and a dense layer on the last output.
+    the features of consecutive images, and a dense layer on the last output; ``"cnn-conv"`` is two
+    convolutions over time of 3 images each, the second of every other image, with ReLU after each
+    and dropout between them, and a dense layer on their mean over the window.
 
     Parameters
     ----------
     cnn
         Images of shape (image, 3, row, column) -> features of shape (image, feature).
     head
-        ``"cnn"``, ``"cnn-gru"`` or ``"cnn-lstm"``.
+        ``"cnn"``, ``"cnn-gru"``, ``"cnn-lstm"`` or ``"cnn-conv"``.
     n_features, n_units, n_outputs
-        Sizes: what the CNN gives, units of each recurrent layer, outputs.
+        Sizes: what the CNN gives, units of each layer that reads a window, outputs.
     freeze_batch_norm
         Training uses the running statistics of batch normalisation and leaves them as they are
         (its weights are trained on). The attribute of that name may be changed; the next call of
@@ -77,6 +81,13 @@ class MovieNetwork(nn.Module):
             for n_in in (n_features, n_units):
                 self.recurrent.append(CELLS[head](n_in, n_units, batch_first=True))
             n_read = n_units
+        self.over_time = nn.ModuleList()
+        if head == "cnn-conv":
+            for n_in, dilation in zip((n_features, n_units), DILATIONS, strict=True):
+                self.over_time.append(
+                    nn.Conv1d(n_in, n_units, N_TAPS, padding="same", dilation=dilation)
+                )
+            n_read = n_units
         self.dense = nn.Linear(n_read, n_outputs)
         self.train()
 
@@ -121,11 +132,15 @@ class MovieNetwork(nn.Module):
 
         `index`, shape (window, image of window), is that of `forward`.
         """
-        if not self.recurrent:
+        if self.over_time:
+            early, late = self.over_time
+            courses = early(features[index].transpose(1, 2)).relu()
+            read = late(self._drop(courses)).relu().mean(dim=2)
+        elif not self.recurrent:
             if index.shape[1] != 1:
                 raise ValueError(
                     f"the head 'cnn' reads one image a window, and was given {index.shape[1]}; "
-                    "give an index of one column, or take 'cnn-gru' or 'cnn-lstm'"
+                    "give an index of one column, or take another head"
                 )
             read = self._drop(features[index[:, 0]])
         else:
