@@ -289,7 +289,7 @@ BAD = {
         "study.toml has 3 faults",
         'before = "five": a whole number is needed',
         "signal = 3: text in quotes is needed",
-        "by = \"mouse\": it must be 'animal', 'session' or 'block'",
+        "by = \"mouse\": it must be 'animal', 'day', 'session' or 'block'",
     ],
     no_toml: ["study.toml is not valid TOML"],
     truncated_tiff: ["movie.tif"],

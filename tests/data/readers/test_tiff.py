@@ -1,6 +1,7 @@
 """Movies in TIFF files."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from corticode.data.readers import tiff
-from corticode.data.readers.tiff import read_pages
+from corticode.data.readers.tiff import read_array, read_pages
 from corticode.errors import CorticodeWarning, DataError, MissingDataError
 
 MOVIE = np.arange(12 * 8 * 6, dtype=np.uint16).reshape(12, 8, 6)
@@ -464,3 +465,39 @@ def test_a_spoilt_file_gives_pages_or_a_data_error(
     except DataError:
         return
     assert len(pages) <= 5
+
+
+class TestLearntOnce:
+    """Headers of a large file are asked once, as long as it is the same."""
+
+    def test_headers_are_not_read_again(self, tmp_path, monkeypatch):
+        path = tmp_path / "movie.tif"
+        movie = np.random.default_rng(0).integers(0, 1000, (80, 96, 96)).astype(np.uint16)
+        tifffile.imwrite(path, movie, photometric="minisblack", contiguous=False)
+        os.utime(path, ns=(1_700_000_000_000_000_001,) * 2)
+        monkeypatch.setattr("corticode.data.files.SETTLED_NS", -1)
+        first = read_array(path, None)
+        asked = []
+        real = tiff.read_pages
+        monkeypatch.setattr(tiff, "read_pages", lambda p: asked.append(p) or real(p))
+        again = read_array(path, None)
+        assert asked == []
+        np.testing.assert_array_equal(again, movie)
+        assert (again.dtype, again.strides) == (first.dtype, first.strides)
+
+    def test_another_file_of_that_name_is_read_anew(self, tmp_path, monkeypatch):
+        path = tmp_path / "movie.tif"
+        monkeypatch.setattr("corticode.data.files.SETTLED_NS", -1)
+        for shape in ((80, 96, 96), (90, 96, 96)):
+            movie = np.full(shape, shape[0], np.uint16)
+            tifffile.imwrite(path, movie, photometric="minisblack")
+            np.testing.assert_array_equal(read_array(path, None), movie)
+
+    def test_what_is_cut_short_is_refused_each_time(self, tmp_path, monkeypatch):
+        path = tmp_path / "movie.tif"
+        monkeypatch.setattr("corticode.data.files.SETTLED_NS", -1)
+        tifffile.imwrite(path, np.ones((80, 96, 96), np.uint16), photometric="minisblack")
+        path.write_bytes(path.read_bytes()[:-5000])
+        for _ in range(2):
+            with pytest.raises(DataError, match="cut short"):
+                read_array(path, None)

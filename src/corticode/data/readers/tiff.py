@@ -22,6 +22,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from corticode.data.files import remember
 from corticode.data.readers.lookup import (
     check_claim,
     find_name,
@@ -33,6 +34,8 @@ from corticode.data.readers.lookup import (
 from corticode.data.readers.unpacked import BLOCK_BYTES, unpacked
 from corticode.errors import CorticodeWarning, DataError
 
+# What was learnt of a file is learnt anew whenever this changes.
+LAYOUT = "tiff frames 1"
 _DESCRIPTION, _SOFTWARE, _OFFSETS, _BYTE_COUNTS = 270, 305, (273, 324), (279, 325)
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 # MetaMorph writes one header for all planes, and in this tag a value for each.
@@ -345,6 +348,33 @@ def _check_codec(path: Path, page: Any) -> None:
 
 
 def _find_movie(path: Path, n_channels: int) -> _Movie:
+    """What a file holds; where its frames lie at equal distances that is learnt once.
+
+    Headers stand before each frame, so that asking them reads the file from end to end.
+    """
+    asked: list[_Movie] = []
+
+    def learn() -> dict[str, Any] | None:
+        movie = _examined(path, n_channels)
+        asked.append(movie)
+        if movie.starts is None or movie.dtype is None or movie.notes:
+            return None
+        step = int(movie.starts[1] - movie.starts[0]) if movie.starts.size > 1 else 0
+        first = int(movie.starts[0])
+        return {"shape": movie.shape, "dtype": movie.dtype.str, "first": first, "step": step}
+
+    with reading(path, "TIFF"):
+        kept = remember(path, f"{LAYOUT} {n_channels}", learn)
+    if asked:
+        return asked[0]
+    if kept is None:
+        return _examined(path, n_channels)
+    n_frames, n_rows, n_columns = kept["shape"]
+    starts = kept["first"] + kept["step"] * np.arange(n_frames)
+    return _Movie((n_frames, n_rows, n_columns), np.dtype(kept["dtype"]), starts)
+
+
+def _examined(path: Path, n_channels: int) -> _Movie:
     """Check a file's page headers and metadata, and say what it holds."""
     with reading(path, "TIFF"):
         pages, is_whole = read_pages(path)
