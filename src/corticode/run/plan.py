@@ -38,7 +38,8 @@ from corticode.run.tasks import ask_all, judged_sets, wanted_maps, with_weights
 from corticode.study.conditions import Condition
 from corticode.study.study import Study
 
-# Windows that are tried: of networks on traces in batches, of linear decoders, of movies.
+# Windows that are tried: of networks on traces in batches, of linear decoders, of movies by an
+# EfficientNet; by what is quicker, a batch.
 TRIED_BATCHES, TRIED_LINEAR, TRIED_MOVIE = 10, 20_000, 8
 WIDTH = 80
 FLOAT_BYTES = 4
@@ -147,7 +148,10 @@ def _few(windows: Windows, condition: Condition) -> Windows:
     training = condition.training
     if condition.pixels is not None:
         one_by_one = training.windows == "independent" or condition.window.n_frames == 1
-        n = TRIED_MOVIE if one_by_one else min(training.batch_size, 4 * TRIED_MOVIE)
+        if not condition.network.starts_from_weights:
+            n = training.batch_size
+        else:
+            n = TRIED_MOVIE if one_by_one else min(training.batch_size, 4 * TRIED_MOVIE)
     elif condition.network.kind in LINEAR:
         n = TRIED_LINEAR
     else:
