@@ -40,6 +40,14 @@ class TestBins:
         once = bin_images(torch.randn(5, 70, 51), 32)
         assert torch.equal(bin_images(once, 32), once)
 
+    def test_have_a_gradient_after_inference(self):
+        with torch.inference_mode():
+            bin_images(torch.randn(2, 37, 41), 7)
+        images = torch.randn(2, 37, 41, requires_grad=True)
+        bin_images(images, 7).sum().backward()
+        # Each pixel counts by its part of a bin, all bins as much.
+        torch.testing.assert_close(images.grad, torch.full_like(images, 49 / (37 * 41)))
+
     def test_a_pattern_finer_than_a_bin_leaves_nothing(self):
         stripes = torch.tensor([1.0, -1.0]).repeat(32).expand(64, 64)
         assert bin_images(stripes, 32).abs().max() == 0

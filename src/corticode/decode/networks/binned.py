@@ -36,19 +36,21 @@ def bin_images(images: Tensor, bins: int) -> Tensor:
     n_rows, n_columns = images.shape[-2:]
     if n_rows == n_columns == bins:
         return images
-    over_rows = _shares(n_rows, bins).to(images)
-    over_columns = _shares(n_columns, bins).to(images)
+    over_rows = _shares(n_rows, bins, images.device, images.dtype)
+    over_columns = _shares(n_columns, bins, images.device, images.dtype)
     return over_rows @ (images @ over_columns.t())
 
 
 @lru_cache(maxsize=8)
-def _shares(n_pixels: int, bins: int) -> Tensor:
+def _shares(n_pixels: int, bins: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """What each pixel along a side counts in the mean of each bin, (bin, pixel)."""
-    edges = torch.arange(bins + 1, dtype=torch.float64) * n_pixels / bins
-    pixels = torch.arange(n_pixels, dtype=torch.float64)
-    ends = torch.minimum(edges[1:, None], pixels + 1)
-    within = (ends - torch.maximum(edges[:-1, None], pixels)).clamp(min=0)
-    return (within * bins / n_pixels).float()
+    # What is kept from inference could not be part of a gradient later.
+    with torch.inference_mode(False):
+        edges = torch.arange(bins + 1, dtype=torch.float64) * n_pixels / bins
+        pixels = torch.arange(n_pixels, dtype=torch.float64)
+        ends = torch.minimum(edges[1:, None], pixels + 1)
+        within = (ends - torch.maximum(edges[:-1, None], pixels)).clamp(min=0)
+        return (within * bins / n_pixels).to(device, dtype)
 
 
 class GridMeans(nn.Module):
