@@ -57,6 +57,7 @@ FAULTS = {
     "pixels kept": {"kept_pixels": 0.05},
     "blood slope, median": {"slope": -0.5},
     "slopes outside 0 to 5": {"odd_slopes": 0.4},
+    "variance taken": {"variance_taken": -1.4},
     "r with reference, before → after": {"correlation_after": 0.7},
     "sustained running kept": {"sustained_kept": 0.02},
 }
@@ -168,9 +169,11 @@ class TestSimulated:
     def look(self, tmp_path):
         """Write a session, preprocess it, and give the columns that are red."""
 
-        def red(steps=GOOD_STEPS, dials=None, history="", **more):
+        def red(
+            steps=GOOD_STEPS, dials=None, history="", channels=("calcium", "reference"), number=2
+        ):
             values = resolve_dials(dials)
-            mouse = simulate_mouse(2, 3, 3, values)
+            mouse = simulate_mouse(number, 3, 3, values)
             session = simulate_session(mouse, 0, 1800, 64, 3)
             blocks = movie_blocks(
                 np.random.default_rng(0),
@@ -192,10 +195,10 @@ class TestSimulated:
                 movie=ArrayLocation(tmp_path / "m.npy"),
                 behavior=ArrayLocation(tmp_path / "b.npz"),
                 frame_rate_hz=30.0,
-                channels=("calcium", "reference"),
+                channels=channels,
                 history=history,
             )
-            preprocess_catalogue([recording], tmp_path / "made", steps, Wanted(**more))
+            preprocess_catalogue([recording], tmp_path / "made", steps, Wanted())
             (found,) = read_sessions(tmp_path / "made")
             return {one.title for one in COLUMNS if one.is_bad(found)}
 
@@ -227,6 +230,9 @@ class TestSimulated:
         monkeypatch.setattr(motion, "move_frames", wrong)
         red = look(dials=SHAKEN)
         assert {"left after (px)", "SD/mean, before → after motion"} <= red
+
+    def test_wavelengths_in_the_wrong_order(self, look):
+        assert "variance taken" in look(channels=("reference", "calcium"), number=3)
 
     def test_a_dark_level_above_much_of_the_image(self, look):
         with pytest.raises(DataError, match="darker than without light"):

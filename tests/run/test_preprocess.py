@@ -316,6 +316,9 @@ class TestOddInput:
         assert np.array_equal(np.isfinite(movie), np.isfinite(mask))
         # The second region lies outside.
         assert any("no pixel is kept of '7' (1 of 2 regions)" in str(x) for x in summary.findings)
+        np.save(raw / "mask.npy", np.isnan(mask) & (np.arange(24) > 16))
+        with pytest.raises(DataError, match="no pixel of any region is kept"):
+            made_of(raw, steps)
         np.save(raw / "mask.npy", np.nan_to_num(mask) * 0.5)
         with pytest.raises(DataError, match=r"parts of 1 \(0 to 0.5\)"):
             made_of(raw, steps)

@@ -1054,13 +1054,18 @@ def _fit_beyond(raw: RawSession, steps: Steps) -> list[Finding]:
 
 
 def _regions_without(regions: Regions | None, mask: NDArray[np.bool_]) -> list[Finding]:
-    """Regions of which no pixel is kept."""
+    """Regions of which no pixel is kept; an error where none has one."""
     if regions is None:
         return []
     held = regions.weights[:, mask.ravel()].sum(axis=1)
     lost = [name for name, weight in zip(regions.names, held, strict=True) if weight == 0]
     if not lost:
         return []
+    if len(lost) == len(regions.names):
+        raise DataError(
+            "no pixel of any region is kept; look at the mask (is it above 0 where the brain is?), "
+            "and at where regions lie"
+        )
     reason = (
         f"no pixel is kept of {some(list(map(repr, lost)), SHOWN_REGIONS)} ({len(lost)} of "
         f"{len(regions.names)} regions), so that their traces are blank: look at the mask and at "
