@@ -52,10 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def long_draw_frames() -> Iterator[int]:
     """How long a draw of each simulated mouse tells its best decoder; a quarter of it in tests."""
-    from corticode.simulate import cohort
+    from corticode.simulate import ideal
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cohort, "LONG_DRAW_FRAMES", (whole := cohort.LONG_DRAW_FRAMES) // 4)
+        patch.setattr(ideal, "LONG_DRAW_FRAMES", (whole := ideal.LONG_DRAW_FRAMES) // 4)
         yield whole
 
 

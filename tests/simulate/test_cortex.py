@@ -74,7 +74,8 @@ def test_left_and_right_limbs_stride_in_turn():
     behavior = simulate_behavior(np.random.default_rng(5), 6000, 30.0, 0.4)
     limbs = sources(behavior, 5)[:, :2]
     difference = limbs[:, 0] - limbs[:, 1]
-    assert abs(difference.mean()) < 0.02
+    # Pauses cut strides short, here and there.
+    assert abs(difference.mean()) < 0.1 * difference.std()
     moving = difference[behavior.is_running].std()
     assert moving > 0.3
     # The indicator shows a run for a while after its end.

@@ -26,20 +26,20 @@ AROUSED_REGIONS = {1, 2, 13, 17, 26, 27, 38, 42}
 # a session, its mean correlation with running, the fraction of time running, and mean speed (cm/s).
 FROZEN = {
     "tiny": {
-        "size": 3.6609,
-        "sd": 4.6768,
-        "session_sd": 4.2871,
-        "correlation": 0.31509,
-        "running": 0.60953,
-        "speed": 9.9443,
+        "size": 3.6591,
+        "sd": 4.6742,
+        "session_sd": 4.2841,
+        "correlation": 0.31469,
+        "running": 0.61116,
+        "speed": 12.739,
     },
     "grid": {
-        "size": 2.1866,
-        "sd": 3.1089,
-        "session_sd": 2.6365,
-        "correlation": 0.31181,
-        "running": 0.60787,
-        "speed": 10.045,
+        "size": 2.1803,
+        "sd": 3.1035,
+        "session_sd": 2.6273,
+        "correlation": 0.31465,
+        "running": 0.6112,
+        "speed": 12.797,
     },
 }
 

@@ -14,6 +14,10 @@ MINIMUM_FRAMES = 1000
 MINIMUM_BOUTS = 7
 SHORTEST_BOUT_S = 0.25
 BOUT_SPREAD = 1.5
+# Speed of a bout, and how it and the pace within it scatter, of the logarithm.
+BOUT_CM_PER_S, BOUT_PACE_SPREAD, PACE_SPREAD = 19.5, 0.3, 0.45
+PACE_S = 2.0
+STRIDES_HZ, STRIDES_HZ_PER_CM_PER_S, STRIDES_SPREAD_HZ = 2.4, 0.02, 0.3
 RUN_FRACTION_LIMITS = (0.2, 0.95)
 LEAST_REST_FRAMES = 100
 GROOMING_S, GROOMING_HZ = (2.0, 7.0), 2.8
@@ -91,7 +95,8 @@ def simulate_behavior(
 
     Bouts alternate, 4 to 8 of each a minute and at least seven; their lengths are log-normal
     (median near 3 s, some under 0.5 s, a long tail) and are scaled so that the mouse runs for
-    `run_fraction` of the session. Within a bout the speed rises and falls over 0.3 to 1 s.
+    `run_fraction` of the session. Within a bout the speed rises and falls over 0.3 to 1 s, and
+    wanders; strides, which cortex follows, tell little of it.
 
     Parameters
     ----------
@@ -126,15 +131,14 @@ def simulate_behavior(
     run_fraction = min(run_fraction, 1 - LEAST_REST_FRAMES / n_frames)
     bouts = _bout_lengths(rng, n_frames, frame_rate_hz, run_fraction)
     level, effort = _run_bouts(rng, bouts, n_frames, frame_rate_hz)
-    wobble = uniform_filter1d(rng.standard_normal(n_frames), round(frame_rate_hz), mode="wrap")
-    wobble *= 0.2 * np.sqrt(round(frame_rate_hz))
-    moved = level * np.clip(1 + wobble, 0.3, 2.0)
-    backward = _backward_slips(rng, effort, frame_rate_hz)
-    speed = np.minimum(moved, 60.0) - backward
+    moved = np.minimum(level * np.exp(PACE_SPREAD * _wander(rng, n_frames, frame_rate_hz)), 60.0)
+    speed = moved - _backward_slips(rng, effort, frame_rate_hz)
     speed += ENCODER_NOISE_CM_PER_S * encoder_noise * rng.standard_normal(n_frames)
     is_running = uniform_filter1d(speed, SMOOTHING_FRAMES) > RUN_THRESHOLD_CM_PER_S
-    # Mice lengthen their strides as well as quickening them: 2 to 4 strides a second.
-    strides_hz = np.where(effort > 0, np.clip(1.8 + 0.06 * moved, 2.0, 4.0), 0.0)
+    # Mice that run faster lengthen their strides more than they quicken them.
+    rhythm = STRIDES_HZ + STRIDES_HZ_PER_CM_PER_S * moved
+    rhythm += STRIDES_SPREAD_HZ * _wander(rng.spawn(1)[0], n_frames, frame_rate_hz)
+    strides_hz = np.where(effort > 0, np.clip(rhythm, 2.0, 4.0), 0.0)
     phase = rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.cumsum(strides_hz) / frame_rate_hz
     return SimulatedBehavior(is_running, speed, phase)
 
@@ -215,9 +219,18 @@ def _run_bouts(
         frames = np.arange(start, end)
         rise, fall = frame_rate_hz * rng.uniform(0.3, 1.0, 2)
         envelope = np.minimum((frames - start + 1) / rise, (end - frames) / fall)
-        level[start:end] = np.clip(envelope, 0, 1) * rng.lognormal(np.log(16), 0.4)
+        level[start:end] = np.clip(envelope, 0, 1) * rng.lognormal(
+            np.log(BOUT_CM_PER_S), BOUT_PACE_SPREAD
+        )
         effort[start:end] = 1.0
     return level, effort
+
+
+def _wander(rng: np.random.Generator, n_frames: int, frame_rate_hz: float) -> NDArray[np.float64]:
+    """Fluctuations of unit SD within about two seconds, shape (frame,)."""
+    length = round(PACE_S * frame_rate_hz)
+    steps = uniform_filter1d(rng.standard_normal(n_frames), length, mode="wrap")
+    return np.asarray(np.sqrt(length) * steps)
 
 
 def _backward_slips(

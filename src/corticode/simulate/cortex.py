@@ -43,6 +43,7 @@ ONSET_S = 0.5
 # Strides are so much quicker than the indicator that a sixteenth of this modulation is left.
 STRIDE_MODULATION = 12.5
 SPREAD_DWELL_S = 6.0
+LIMB_SHARE = 0.92
 SPREAD_SHARES = dict(zip(SPREAD, (0.65, 0.55, 0.25), strict=True))
 PRODUCT_DWELL_S = 2.0
 WANDER_S = (60.0, 20.0)
@@ -60,11 +61,11 @@ _DRIFT_LIMIT = 4.0
 def typical_weights() -> NDArray[np.float64]:
     """How strongly each source drives each region of a typical mouse, in percent dF/F.
 
-    The limb regions 6, 8, 31 and 33 follow the limbs of their side, strides included; in stretches
-    of time the strides spread to their neighbours, to motor cortex and, seldom, to the rest, left
-    and right with opposite signs. Motor, midline and retrosplenial regions follow arousal most; the
-    whole cortex shares slow fluctuations. The sources of the dials `redundant` and `nonlinear` come
-    last.
+    The limb regions 6, 8, 31 and 33 follow the limbs of their side, strides included, but for short
+    pauses; in stretches of time the strides spread to their neighbours, to motor cortex and,
+    seldom, to the rest, left and right with opposite signs. Motor, midline and retrosplenial
+    regions follow arousal most; the whole cortex shares slow fluctuations. The sources of the dials
+    `redundant` and `nonlinear` come last.
 
     Returns
     -------
@@ -186,9 +187,11 @@ def simulate_sources(
     """What drives the cortex, frame by frame: limbs, arousal, shared fluctuations.
 
     The limb sources are running, a transient at its onset and the strides, through the indicator
-    (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn. Strides spread to other regions
-    in stretches of time, each group of them in its own. Arousal rises 0.5 to 1.5 s
-    before running, decays over 1.5 s, and comes in episodes at rest as well (whisking, grooming).
+    (rise 0.1 s, decay 0.4 s); left and right limbs stride in turn. Limb regions pause in showing
+    strides for a twelfth of the time; strides spread to other regions in stretches of time, each
+    group of them in its own: what is not told by one group may be told by another. Arousal rises
+    0.5 to 1.5 s before running, decays over 1.5 s, and comes in episodes at rest as well (whisking,
+    grooming).
     The shared fluctuations have unit SD and do not depend on behaviour.
 
     Parameters
@@ -214,7 +217,10 @@ def simulate_sources(
     onset = 2 * np.maximum(running - _smooth(running, ONSET_S * frame_rate_hz), 0)
     strides[0] = 0  # the indicator starts settled, and on no stride
     striding = STRIDE_MODULATION * running[:, None] * strides
-    limbs = running[:, None] + striding + onset[:, None]
+    # From a stream of its own: everything else is drawn the same with pauses and without.
+    pauses = rng.spawn(1)[0]
+    shown = _stretches(pauses, n_frames, LIMB_SHARE, SPREAD_DWELL_S * frame_rate_hz)
+    limbs = running[:, None] + striding * shown[:, None] + onset[:, None]
     spread = [
         striding[:, 0] * _stretches(rng, n_frames, share, SPREAD_DWELL_S * frame_rate_hz)
         for share in SPREAD_SHARES.values()

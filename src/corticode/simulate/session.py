@@ -170,6 +170,9 @@ class SimulatedSession:
         Which of the camera's frames were recorded, shape (frame,).
     behavior_times
         When behaviour was sampled, seconds on the camera's clock, shape (sample,).
+    is_grooming
+        Whether the body moves at rest, which the wheel does not tell; one value for each of the
+        camera's frames, recorded or not.
     physiology, scene
         What a movie of it is made of, for the frames that were recorded.
     """
@@ -178,6 +181,7 @@ class SimulatedSession:
     traces: NDArray[np.float32]
     frames: NDArray[np.int64]
     behavior_times: NDArray[np.float64]
+    is_grooming: NDArray[np.bool_]
     physiology: Physiology
     scene: Scene
 
@@ -252,7 +256,8 @@ def simulate_session(
     lives = stream(seed, mouse.number, 3, session)
     pose = shift_pose(lives, mouse.anatomy.pose, mouse.dials["day_position"])
     scene = make_scene(mouse.anatomy, pose, n_pixels, mouse.dials)
-    physiology = simulate_physiology(lives, mouse, behavior)
+    body = add_body(lives, mouse, behavior)
+    physiology = simulate_physiology(lives, mouse, body)
     odd = stream(seed, mouse.number, 8, session)
     if mouse.dials["light_leak"] and place == LEAKING:
         leak = mouse.dials["light_leak"] * light_leak(odd, n_frames, FRAME_RATE_HZ)
@@ -265,14 +270,21 @@ def simulate_session(
         told = unplug_wheel(odd, told)
     if frames.size < n_frames:
         traces, physiology = traces[frames], take_frames(physiology, frames)
-    return SimulatedSession(told, traces, frames, times, physiology, scene)
+    is_grooming = body.is_running & ~behavior.is_running
+    return SimulatedSession(told, traces, frames, times, is_grooming, physiology, scene)
+
+
+def add_body(
+    rng: np.random.Generator, mouse: Mouse, behavior: SimulatedBehavior
+) -> SimulatedBehavior:
+    """What a mouse's body does: it runs as the wheel tells, and grooms at rest now and then."""
+    return add_grooming(rng, behavior, FRAME_RATE_HZ, mouse.grooming_per_minute)
 
 
 def simulate_physiology(
-    rng: np.random.Generator, mouse: Mouse, behavior: SimulatedBehavior
+    rng: np.random.Generator, mouse: Mouse, body: SimulatedBehavior
 ) -> Physiology:
-    """What the brain does while the mouse behaves."""
-    body = add_grooming(rng, behavior, FRAME_RATE_HZ, mouse.grooming_per_minute)
+    """What the brain does while the body moves, as `add_body` gives."""
     running, dials = body.is_running, mouse.dials
     sources = simulate_sources(rng, body, FRAME_RATE_HZ, dials)
     calcium = simulate_calcium(
