@@ -333,6 +333,24 @@ class TestOddInput:
         traces = read_session(read_catalogue(made)[0]).traces
         np.testing.assert_allclose(traces[:, 0], trace.mean(axis=(1, 2)), atol=0.01)
 
+    def test_what_is_0_around_the_window_does_not_flow_into_the_brain(self, raw):
+        """Put back, frames moved the edge of the window over the regions beside it."""
+        rng = np.random.default_rng(4)
+        image = 1000 + 1000 * ndimage.gaussian_filter(rng.normal(size=(60, 60)), 1.5)
+        shifts = np.repeat(0.6 * (np.arange(60) // 5 % 2), 2)
+        frames = [ndimage.shift(image, (k, 0), order=3)[10:50, 10:50] for k in shifts]
+        movie = rng.poisson(np.array(frames)).astype(np.uint16)
+        movie[:, :12] = 0
+        np.save(raw / "0.npy", movie)
+        labels = np.zeros((40, 40), np.int16)
+        labels[8:30, 10:30] = 1
+        np.save(raw / "labels.npy", labels)
+        self.changed(raw)
+        # The dark level is below what is seen; what is 0 is not.
+        made = made_of(raw, Steps(dark=100.0, blood=Blood("none")))
+        traces = read_session(read_catalogue(made.catalogue)[0]).traces
+        assert np.isfinite(traces).all() and traces.std() < 0.5
+
     def test_dark_frames_without_a_frame(self, raw):
         np.save(raw / "dark.npy", np.zeros((0, 24, 24)))
         self.changed(raw, dark="dark.npy")

@@ -48,7 +48,7 @@ from corticode.data.preprocessing.chain import (
     RawSession,
     Regions,
     bin_regions,
-    clipped_pixels,
+    blind_pixels,
     moved_shape,
     preprocess_session,
     slow_kept,
@@ -328,7 +328,8 @@ def preprocess_catalogue(
         faults = []
         for task, fault in _run(waiting, n_workers):
             if fault is not None:
-                faults.append(f"session {task.recording.name}: {fault}")
+                named = f"session {task.recording.name}"
+                faults.append(fault if fault.startswith(named) else f"{named}: {fault}")
             else:
                 on_session(task.recording.name)
         if faults:
@@ -610,10 +611,10 @@ def open_raw(
         _mask_of(recording),
         _onto_atlas(recording, steps, movie.shape[1:]),
         DELAYS.get(recording.channels, 0.0),
-        clipped={
+        blind={
             name: pixels
             for name, array in channels.items()
-            if (pixels := clipped_pixels(array)).any()
+            if (pixels := blind_pixels(array)).any()
         },
     )
     if steps.baseline is not None and steps.baseline.kind == "trial":

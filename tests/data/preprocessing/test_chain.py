@@ -182,10 +182,21 @@ class TestSteps:
     def test_a_region_outside_the_mask_has_no_value(self, tmp_path):
         mask = np.zeros((20, 20), bool)
         mask[:2] = True
-        regions = Regions(("a",), np.eye(1, 400, 399, dtype=np.float32))
+        regions = Regions(("a", "b"), np.eye(2, 400, 398, dtype=np.float32))
         raw = made_raw(mask=mask)
         steps = Steps(motion=STILL, blood=Blood("none"), mask="image")
-        assert np.isnan(movie_of(raw, steps, tmp_path, regions)[1]).all()
+        with pytest.raises(DataError, match="no pixel of any region"):
+            movie_of(raw, steps, tmp_path, regions)
+        regions.weights[1, 3] = 1
+        _, traces, quality = movie_of(raw, steps, tmp_path, regions)
+        assert np.isnan(traces).all(axis=0).tolist() == [True, False]
+        assert "no pixel is kept of 'a' (1 of 2 regions)" in str(quality.findings[-1])
+
+    def test_trials_without_time_before_them(self, tmp_path):
+        raw = made_raw(events=np.array([5, 20]))
+        steps = Steps(motion=STILL, baseline=Baseline("trial", before_s=2.0), blood=Blood("none"))
+        with pytest.raises(DataError, match="no trial has 2 s before it"):
+            movie_of(raw, steps, tmp_path)
 
     def test_running_baseline_follows_bleaching(self, tmp_path):
         raw = made_raw(n_frames=600)

@@ -49,6 +49,7 @@ from corticode.data.preprocessing.motion import (
     check_shifts,
     move_frames,
     register_template,
+    still_pixels,
 )
 from corticode.data.preprocessing.quality import Quality
 from corticode.data.preprocessing.steps import Baseline, Bins, Steps, look_ahead_frames
@@ -90,9 +91,9 @@ class RawSession:
         two wavelengths take turns, calcium first.
     events
         (trial,): frames at which trials begin, in order; None where they are not asked for.
-    clipped
-        By channel, (row, column): pixels at the camera's ceiling, see `clipped_pixels`; they are
-        taken as missing.
+    blind
+        By channel, (row, column): pixels that show nothing, see `blind_pixels`; they are taken as
+        missing.
     """
 
     channels: dict[str, NDArray[Any]]
@@ -103,7 +104,7 @@ class RawSession:
     onto: NDArray[np.float64] | None = None
     delay_frames: float = 0.0
     events: NDArray[np.intp] | None = None
-    clipped: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    blind: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
@@ -115,8 +116,8 @@ class RawSession:
         frames = np.asarray(self.channels[channel][rows]).astype(np.float32)
         if self.channels[channel].dtype.kind == "f":
             frames[np.isinf(frames)] = np.nan
-        if channel in self.clipped:
-            frames[:, self.clipped[channel]] = np.nan
+        if channel in self.blind:
+            frames[:, self.blind[channel]] = np.nan
         frames -= np.float32(self.dark.get(channel, 0.0))
         return frames
 
@@ -301,24 +302,31 @@ def _brightness(frames: NDArray[np.float32]) -> NDArray[np.float64]:
     return means
 
 
-def clipped_pixels(movie: NDArray[Any]) -> NDArray[np.bool_]:
-    """Pixels that stand at the camera's ceiling in most frames: what they do is lost.
+def blind_pixels(movie: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels that show nothing: at the camera's ceiling in most frames, or the same in all.
 
-    Beside them motion would be read as light, and regions would be diluted by them.
+    The latter are dead, or cut out around the window. Beside such pixels motion would be read as
+    light, and regions would be diluted by them.
+
+    Parameters
+    ----------
+    movie
+        (frame, row, column), of which some frames are looked at.
 
     Examples
     --------
-    >>> clipped_pixels(np.array([[[7, 255]], [[9, 255]], [[8, 255]]], np.uint8)).tolist()
+    >>> blind_pixels(np.array([[[7, 255]], [[9, 255]], [[8, 255]]], np.uint8)).tolist()
     [[False, True]]
     """
-    if movie.dtype.kind not in "iu" or not len(movie):
+    if not len(movie):
         return np.zeros(movie.shape[1:], np.bool_)
     chosen = np.unique(np.linspace(0, len(movie) - 1, CHECKED_FRAMES).astype(np.intp))
     frames = np.asarray(movie[chosen])
+    blind = still_pixels(frames)
     top = frames.max()
-    if not is_ceiling(float(top)):
-        return np.zeros(movie.shape[1:], np.bool_)
-    return np.asarray((frames == top).mean(axis=0) > 0.5)
+    if movie.dtype.kind in "iu" and is_ceiling(float(top)):
+        blind |= (frames == top).mean(axis=0) > 0.5
+    return blind
 
 
 class _Spread:
@@ -901,7 +909,13 @@ def _laid_out(
         if events is not None and steps.baseline is not None:
             # Before the first trial that has a baseline there is no dF/F.
             before = dff_of(steps.baseline, rate_hz, causal=False).before_frames or 1
-            fit[: min(events[events >= before], default=n_frames)] = False
+            first = min(events[events >= before], default=n_frames)
+            if not fit[first:].any():
+                raise DataError(
+                    f"no trial has {steps.baseline.before_s:g} s before it from which on a frame "
+                    "can be used; give a shorter before_s in preprocess.dff, or another baseline"
+                )
+            fit[:first] = False
         yield (
             found,
             mover,

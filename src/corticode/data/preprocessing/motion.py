@@ -145,10 +145,7 @@ def _without_say(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Pixels that do not move with the brain: `odd`, `around` and `unseen` of a template."""
     mean = _mean(sample)
-    is_still = np.ptp(sample, axis=0) == 0
-    if len(sample) < LEAST_STILL or is_still.mean() > MOST_STILL:
-        is_still[:] = False
-    blank = ~np.isfinite(mean) | is_still
+    blank = ~np.isfinite(mean) | still_pixels(sample)
     odd, around = odd_pixels(np.where(blank, np.nan, mean))
     is_seen = ~blank.ravel()[odd]
     odd, around = odd[is_seen], around[is_seen]
@@ -157,6 +154,17 @@ def _without_say(
     is_small = (~blank.ravel()[near]).mean(axis=1) >= LEAST_NEAR
     odd, around = np.append(odd, holes[is_small]), np.vstack([around, near[is_small]])
     return odd, around, holes[~is_small]
+
+
+def still_pixels(sample: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels that are the same in all frames of a sample, (row, column): light always changes.
+
+    None in a sample of few frames, and in one of a movie that is still as a whole.
+    """
+    is_still = (sample == sample[:1]).all(axis=0)
+    if len(sample) < LEAST_STILL or is_still.mean() > MOST_STILL:
+        is_still[:] = False
+    return np.asarray(is_still)
 
 
 def _repaired(
