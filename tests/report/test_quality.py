@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -162,6 +163,23 @@ class TestWriteQuality:
             write_quality(tmp_path)
 
 
+@cache
+def simulated(number, **dials):
+    """The movie of two wavelengths of a simulated mouse's minute, and its behaviour."""
+    values = resolve_dials(dials)
+    session = simulate_session(simulate_mouse(number, 3, 3, values), 0, 1800, 64, 3)
+    blocks = movie_blocks(
+        np.random.default_rng(0),
+        session.physiology,
+        session.scene,
+        values,
+        bad=bad_pixels(np.random.default_rng(1), 64, values["bad_pixels"]),
+        reference_channel=True,
+    )
+    behavior = {"run": session.behavior.is_running, "speed": session.behavior.speed_cm_per_s}
+    return np.concatenate(list(blocks)), behavior
+
+
 class TestSimulated:
     """A session of the simulator, as the camera would have written it, through all steps."""
 
@@ -172,22 +190,8 @@ class TestSimulated:
         def red(
             steps=GOOD_STEPS, dials=None, history="", channels=("calcium", "reference"), number=2
         ):
-            values = resolve_dials(dials)
-            mouse = simulate_mouse(number, 3, 3, values)
-            session = simulate_session(mouse, 0, 1800, 64, 3)
-            blocks = movie_blocks(
-                np.random.default_rng(0),
-                session.physiology,
-                session.scene,
-                values,
-                bad=bad_pixels(np.random.default_rng(1), 64, values["bad_pixels"]),
-                reference_channel=True,
-            )
-            np.save(tmp_path / "m.npy", np.concatenate(list(blocks)))
-            behavior = {
-                "run": session.behavior.is_running,
-                "speed": session.behavior.speed_cm_per_s,
-            }
+            movie, behavior = simulated(number, **(dials or {}))
+            np.save(tmp_path / "m.npy", movie)
             np.savez(tmp_path / "b.npz", **behavior)
             recording = Recording(
                 "m1",
