@@ -122,6 +122,17 @@ class TestCheckShifts:
         with pytest.raises(DataError, match="20 of 100 frames"):
             check_shifts(shifts, np.zeros(100, bool), np.ones(100), (64, 64))
 
+    def test_frames_of_two_places_are_not_taken_as_they_lie(self):
+        """Their mean shows the brain twice, and a shift of 9 pixels was found as one of 0.1."""
+        rng = np.random.default_rng(11)
+        walk = np.zeros((60, 2))
+        walk[np.arange(60) % 10 < 4] = (9, 4)
+        frames = moved_by(vessels(seed=12), walk, rng)
+        template = register_template(frames[::3])
+        shifts = template.find(frames)
+        with pytest.raises(DataError, match="moves too far to be put back"):
+            check_shifts(shifts, np.zeros(60, bool), np.ones(60), (64, 64))
+
     def test_a_shift_that_follows_brightness_is_told(self):
         light = np.sin(np.arange(100) / 5)
         shifts = np.stack([0.3 * light, np.zeros(100)], axis=1)

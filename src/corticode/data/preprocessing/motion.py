@@ -33,6 +33,9 @@ MOST_MISSING = 0.5
 LEAST_STILL, MOST_STILL = 10, 0.9
 # Of the 24 pixels around one: with fewer known ones their median does not stand for it.
 LEAST_NEAR = 0.5
+# Pixels over which images are blurred to see what is fine in them, and the correlation of two
+# images from which on they are told from noise.
+BROAD, LEAST_ALIKE = 4.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def register_template(sample: NDArray[Any], *, rotation: bool = False) -> Motion
     odd, around, unseen = _without_say(sample)
     sample = _repaired(sample, odd, around, unseen)
     sample = _filled(sample, _mean(sample))
-    first = make_template(_mean(sample), [sample])
+    alike = sample[_alike(sample)]
+    first = make_template(_mean(alike), [alike])
     shifts = find_shifts(sample, first)
     known = np.isfinite(shifts).all(axis=1)
     if not known.any():
@@ -154,6 +158,26 @@ def _without_say(
     is_small = (~blank.ravel()[near]).mean(axis=1) >= LEAST_NEAR
     odd, around = np.append(odd, holes[is_small]), np.vstack([around, near[is_small]])
     return odd, around, holes[~is_small]
+
+
+def _alike(sample: NDArray[Any]) -> NDArray[np.bool_]:
+    """Frames of a sample that show the brain at about one place, (frame,).
+
+    A mean over places that lie far apart shows the brain twice, and each frame fits it as it lies.
+    """
+    known = np.isfinite(sample)
+    level = np.float32(sample[known].mean()) if known.any() else np.float32(0)
+    fine = np.where(known, sample - level, 0).astype(np.float32)
+    for frame in fine:
+        frame -= scipy.ndimage.gaussian_filter(frame, BROAD)
+    flat = fine.reshape(len(fine), -1)
+    size = np.linalg.norm(flat, axis=1)
+    flat = np.divide(flat, size[:, None], out=np.zeros_like(flat), where=size[:, None] > 0)
+    r = flat @ flat.T
+    nearest = np.sort(r, axis=1)[:, -1 - max(1, len(r) // 6) : -1].mean(axis=1)
+    best = int(nearest.argmax())
+    alike = r[best] > nearest[best] / 2
+    return alike if nearest[best] > LEAST_ALIKE else np.ones(len(r), np.bool_)
 
 
 def still_pixels(sample: NDArray[Any]) -> NDArray[np.bool_]:
