@@ -47,6 +47,7 @@ EPOCHS, TOP = 3, 8
 PENALTY, EVERY, LAG_STEP = 10.0, 9, 5
 RHYTHMS_HZ = (2.0, 2.5, 3.0, 3.5, 4.0)
 HALF = 15
+SMOOTHING = 30  # frames, of speed, as published
 GRU = "gru"
 # Networks. Condition: kind, frames of the detrending mean, regions, published.
 CONDITIONS: dict[str, tuple[str, int, Sequence[int | str] | None, tuple[float, float] | None]] = {
@@ -83,6 +84,7 @@ def simulate(size: str, seed: int) -> list[Session]:
                     {
                         "run": running,
                         "speed": made.behavior.speed_cm_per_s,
+                        "smoothed": uniform_filter1d(made.behavior.speed_cm_per_s, SMOOTHING),
                         "grooming": made.is_grooming,
                     },
                     segment,
@@ -167,7 +169,7 @@ def ridge(size: str, seed: int, kind: str, places: Sequence[int]) -> tuple[float
     animals = np.array([session.animal for session in sessions])
     features = [ridge_features(session, kind, places) for session in sessions]
     asked = [
-        np.column_stack([inner_frames(s.behavior[name])[::EVERY] for name in ("run", "speed")])
+        np.column_stack([inner_frames(s.behavior[name])[::EVERY] for name in ("run", "smoothed")])
         for s in sessions
     ]
     products = [(x.T @ x, x.T @ y) for x, y in zip(features, asked, strict=True)]
@@ -220,7 +222,7 @@ def ideal_rows(size: str, seed: int) -> list[list[str]]:
         targets, read = [], []
         for session in own:
             run, speed, grooming = (
-                inner_frames(session.behavior[name]) for name in ("run", "speed", "grooming")
+                inner_frames(session.behavior[name]) for name in ("run", "smoothed", "grooming")
             )
             ceilings.append(ceiling(run > 0, grooming, readers[0](session.traces)))
             targets.append(speed)
