@@ -3,7 +3,7 @@
 The cohort (`simulate --size study`, traces only) is matched to published margins, then frozen. What
 binds are margins of the signals themselves, of a ridge with a fixed penalty and of the decoder that
 knows each mouse (`corticode.simulate.ideal`). What networks find is reported with --networks and
-was never tuned: the gru of the preset `code`, fitted in three epochs where thirty were published,
+binds nothing: the gru of the preset `code`, fitted in three epochs where thirty were published,
 one fold a test mouse where there are four; decoders of some regions are tested on two mice. An AUC
 is pooled over a mouse's sessions, as published. The first argument is the cohort's seed. Give
 --keep to go on where networks were stopped: what was decoded is kept in that file.

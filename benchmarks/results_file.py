@@ -13,26 +13,28 @@ RESULTS = Path(__file__).parent / "results"
 REPOSITORY = Path(__file__).parent.parent
 
 
-def write_result(name: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def write_result(
+    name: str, heads: Sequence[str], rows: Sequence[Sequence[object]], *, gpu: str = "no GPU used"
+) -> None:
     """Print a table and keep it as ``benchmarks/results/<name>.md`` with commit and machine."""
     table = "\n".join(
         "| " + " | ".join(str(cell) for cell in row) + " |"
         for row in [heads, ["---"] * len(heads), *rows]
     )
-    text = f"# {name}\n\n{_origin()}\n\n{table}\n"
+    text = f"# {name}\n\n{_origin(gpu)}\n\n{table}\n"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     print(text)
 
 
-def _origin() -> str:
+def _origin(gpu: str) -> str:
     return "\n".join(
         [
             f"- commit: {_git('rev-parse', '--short=12', 'HEAD')}"
             + (" with uncommitted changes" if _git("status", "--porcelain", "src") else ""),
             f"- command: python {' '.join(_command())}",
             f"- machine: {_processor()}, {os.cpu_count()} cores, {platform.system()}, Python "
-            f"{platform.python_version()}, torch {torch.__version__}, no GPU used",
+            f"{platform.python_version()}, torch {torch.__version__}, {gpu}",
         ]
     )
 

@@ -354,6 +354,9 @@ class TestClip:
             read_clip(run.folder, STUDY, [trace("m3")], ClipRequest())
         with pytest.raises(MissingDataError, match=r"study\.toml, which names"):
             read_clip(run.folder, {}, [trace()], ClipRequest())
+        binned = STUDY | {"condition": [{"name": "cnn", "steps": {"bin": {"frames": 2}}}]}
+        with pytest.raises(MissingDataError, match="averaged frames in time"):
+            read_clip(run.folder, binned, [trace()], ClipRequest())
 
     def test_a_movie_that_became_shorter_is_another(self, run):
         with pytest.raises(DataError, match="has 900 frames now, and frame 1009 of it was decoded"):

@@ -1,4 +1,4 @@
-"""A p-value of the cohort by decoders that are trained again with labels in other orders."""
+"""A p-value of the cohort by decoders that are trained again with permuted labels."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from corticode.evaluate.nulls import COHORT
 from corticode.run.folder import Run
 from corticode.study.study import read_study
 
-ASKED = '[[permutation_test]]\ncondition = "linear"\nn_orders = {n}\n'
+ASKED = '[[permutation_test]]\ncondition = "linear"\nn_permutations = {n}\n'
 
 
 def cohort_row(run):
@@ -26,7 +26,7 @@ class TestOrders:
     def test_every_order_is_drawn_as_often(self):
         traces = [np.full(3, float(k)) for k in range(3)]
         drawn = [
-            tuple(int(t[0]) for t in permute_labels(traces, ["m1"] * 3, "orders", seed))
+            tuple(int(t[0]) for t in permute_labels(traces, ["m1"] * 3, "any-session", seed))
             for seed in range(1, 601)
         ]
         counts = pd.Series(drawn).value_counts()
@@ -34,7 +34,7 @@ class TestOrders:
 
     def test_labels_of_a_single_session_stay(self):
         traces = [np.zeros(3), np.ones(3), np.full(3, 2.0)]
-        left = permute_labels(traces, ["m1", "m2", "m2"], "orders", 5)
+        left = permute_labels(traces, ["m1", "m2", "m2"], "any-session", 5)
         assert left[0].tolist() == [0, 0, 0]
 
 
@@ -45,13 +45,13 @@ class TestRun:
         run_inline(linear_cohort, linear_cohort / "run")
         run = Run(linear_cohort / "run")
         scores = run.read_table("animal_scores").groupby("condition")["value"].mean()
-        others = [scores[f"linear: order {k}"] for k in range(1, 6)]
+        others = [scores[f"linear: permutation {k}"] for k in range(1, 6)]
         row = cohort_row(run)
         assert row["p"] == (1 + sum(one >= scores["linear"] for one in others)) / 6 == 1 / 6
         assert row["permuted_mean"] == pytest.approx(np.mean(others))
         assert 0.3 < row["permuted_mean"] < 0.7
         assert row["n_orders"] == 6 and row["smallest_p"] == 1 / 6
-        assert row["decoder"] == "linear-window, trained again in each order"
+        assert row["decoder"] == "linear-window, trained again for each permutation"
 
     def test_no_signal_is_not_found(self, write_cohort, run_inline, tmp_path):
         study = LINEAR_STUDY + ASKED.format(n=9)
@@ -78,7 +78,7 @@ class TestRun:
         ('condition = "x"', "that is no condition"),
         ('condition = "permuted"', "its labels are permuted already"),
         ('condition = "linear"\n[[permutation_test]]\ncondition = "linear"', "stands twice"),
-        ('condition = "linear"\nn_orders = 0', "it must be 1 or more"),
+        ('condition = "linear"\nn_permutations = 0', "it must be 1 or more"),
     ],
 )
 def test_what_cannot_be(linear_cohort, keys, words):

@@ -98,6 +98,23 @@ class TestContent:
         read_content(study(raw_cohort), on_preprocessed=told.append)
         assert told == []
 
+    def test_however_the_study_is_named_its_folder_is_the_same(
+        self, raw_cohort, tmp_path, monkeypatch
+    ):
+        """By a path, from its folder, and by the study that a run keeps: nothing is made again."""
+        path = raw_cohort / "study.toml"
+        path.write_text(tomli_w.dumps(keys_of()), "utf-8")
+        run = run_study(path, tmp_path / "run")
+        monkeypatch.chdir(raw_cohort)
+        made = {
+            tuple(one.name for one in read_content(read_study(named)).made)
+            for named in (path, "study.toml", run.study_path)
+        }
+        assert len(made) == 1
+        told = []
+        read_content(read_study(run.study_path), on_preprocessed=told.append)
+        assert told == []
+
     def test_movies_are_the_corrected_ones_and_say_so(self, raw_cohort):
         cnn = {
             "name": "cnn",

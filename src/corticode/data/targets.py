@@ -19,7 +19,7 @@ LARGEST_VALUE = 1e15
 # Of a target's SD: what rounding to float32 may take.
 FLOAT32_SHARE = 1e-4
 # The last is for p-values, the others are controls for training.
-HOW = ("sessions", "segments", "blocks", "frames", "trials", "orders")
+HOW = ("sessions", "segments", "blocks", "frames", "trials", "any-session")
 # What begins a trial in a signal: it rises from 0 to 1, or changes to another trial's number.
 EVENT_AT = ("rise", "change")
 # Of another signal: which of its frames get no target.
@@ -748,7 +748,7 @@ def permute_labels(
     Whole traces keep their own time course, so that only their tie to the cortex is cut; nothing
     that is exchanged stays in its own place, and every such order is equally likely. Where a piece
     comes to a longer place, the rest has no target; to a shorter one, it is cut. These are controls
-    for training; p-values need all permutations, which ``"orders"`` alone draws from.
+    for training; p-values need all permutations, which ``"any-session"`` alone draws from.
 
     Parameters
     ----------
@@ -761,8 +761,9 @@ def permute_labels(
         stretches between gaps in time are exchanged within a session. ``"blocks"``: so are
         `n_blocks` equal stretches. ``"frames"``: all frames with a target are shuffled within a
         session, which also destroys the time course. ``"trials"``: the same of trials, whose
-        labels alone are targets. ``"orders"``: as ``"sessions"``, but drawn from all orders, those
-        in which sessions keep their own labels too; animals with one session keep theirs.
+        labels alone are targets. ``"any-session"``: as ``"sessions"``, but drawn from all
+        permutations, those in which sessions keep their own labels too; animals with one session
+        keep theirs.
     seed
         Random numbers depend on it, on the animal and on the session's position within the animal,
         and on nothing else: leaving other animals out changes nothing.
@@ -796,7 +797,7 @@ def permute_labels(
     permuted = list(targets)
     for animal in dict.fromkeys(animals):
         sessions = [k for k, owner in enumerate(animals) if owner == animal]
-        if how in ("sessions", "orders"):
+        if how in ("sessions", "any-session"):
             if how == "sessions":
                 _check_pieces(len(sessions), f"animal {animal!r}", how)
             own, rng = [targets[k] for k in sessions], _random(seed, animal)

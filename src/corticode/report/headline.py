@@ -17,7 +17,7 @@ from corticode.report.values import (
     alike_but,
     headline_condition,
     is_permuted,
-    names_of_lags,
+    names_of_series,
 )
 
 CHANCE = {"auc": 0.5, "r2": 0.0}
@@ -354,7 +354,7 @@ def conditions_in_order(values: RunValues) -> Sequence[Mapping[str, Any]]:
     if scores.empty:
         return []
     known = {one["name"]: one for one in values.conditions}
-    lags = names_of_lags(values)
+    lags = names_of_series(values)
     names = [name for name in scores["condition"].unique() if name not in lags]
     return [known.get(name, {"name": name}) for name in names]
 

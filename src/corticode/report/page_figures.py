@@ -52,7 +52,7 @@ from corticode.report.values import (
     decodes_trials,
     headline_condition,
     is_permuted,
-    names_of_lags,
+    names_of_series,
     value_at,
 )
 
@@ -365,7 +365,7 @@ def _of_splits(values: RunValues, name: str) -> Iterator[PageFigure]:
     if scores.empty or column not in scores or scores[column].isna().all():
         return
     table = scores.rename(columns={column: "value"}).dropna(subset=["value"])
-    table = table[~table["condition"].isin(names_of_lags(values))]
+    table = table[~table["condition"].isin(names_of_series(values))]
     if table.empty:
         return
     comparisons = values.table("comparisons")
@@ -406,7 +406,7 @@ def _of_confounds(values: RunValues, name: str) -> Iterator[PageFigure]:
 
 
 def _of_sweeps(values: RunValues, name: str) -> Iterator[PageFigure]:
-    lags = names_of_lags(values)
+    lags = names_of_series(values)
     for key, along in SWEEPS:
         # A window's length is one setting: both sides change together.
         others = alike_but(values, name, "window" if key == "window.before" else key)

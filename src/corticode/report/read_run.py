@@ -286,9 +286,11 @@ def _recording(folder: Path, study: Mapping[str, Any], trace: SessionTrace) -> R
     named = study.get("data", {}).get("catalogue")
     if not isinstance(named, str):
         raise MissingDataError("study.toml, which names the catalogue of movies, is missing")
-    if dict(study.get("preprocess", {})).get("bin", {}).get("frames", 1) > 1:
+    steps = [one.get("steps", {}) for one in study.get("condition", [])]
+    if any(one.get("bin", {}).get("frames", 1) > 1 for one in steps):
         raise MissingDataError(
-            "[preprocess] joined frames in time, which movies of the camera do not"
+            "[preprocess] averaged frames in time, so that the raw movie has other frames than "
+            "those that were decoded; leave the clip out"
         )
     for recording in read_catalogue(folder / named):
         if (recording.animal, recording.session) == (trace.animal, trace.session):

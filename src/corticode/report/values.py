@@ -446,10 +446,10 @@ def counted_by(sessions: pd.DataFrame) -> str:
     return "n_trials_" if sessions[columns].notna().to_numpy().any() else "n_bouts_"
 
 
-def names_of_lags(values: "RunValues") -> set[str]:
+def names_of_series(values: "RunValues") -> set[str]:
     """Conditions that were fitted for a time course or a p-value alone, which have their tables."""
     lags = {str(name) for name in values.table("trial_time").get("fitted_as", ())}
-    return lags | {one["name"] for one in values.conditions if one.get("permute_order")}
+    return lags | {one["name"] for one in values.conditions if one.get("permutation")}
 
 
 def is_permuted(condition: Mapping[str, Any]) -> bool:

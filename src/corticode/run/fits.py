@@ -384,7 +384,7 @@ def condition_windows(
     """The windows of prepared sessions under a condition, its labels permuted if it says so."""
     targets = session_targets(prepared, condition.target)
     if condition.permute_labels is not None:
-        order = condition.permute_order or seed
+        order = condition.permutation or seed
         targets = _permuted(prepared, targets, condition.permute_labels, order)
     kept = select_regions(condition.regions, prepared.regions, table)
     return windows_of(
@@ -405,7 +405,7 @@ def shortened_sessions(
     targets = session_targets(prepared, condition.target)
     before = np.array([np.isfinite(trace.values).sum() for trace in targets])
     left = np.full(len(targets), np.iinfo(np.int64).max)
-    orders = range(n_seeds) if condition.permute_order is None else [condition.permute_order]
+    orders = range(n_seeds) if condition.permutation is None else [condition.permutation]
     for seed in orders:
         permuted = _permuted(prepared, targets, condition.permute_labels, seed)
         left = np.minimum(left, [np.isfinite(trace.values).sum() for trace in permuted])

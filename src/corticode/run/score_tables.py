@@ -97,7 +97,7 @@ from corticode.study.keys import (
     PermutationTestKeys,
     RegionSetKeys,
 )
-from corticode.study.study import lags_of, names_of, orders_of
+from corticode.study.study import lags_of, names_of, permutations_of
 
 SHOWN_REASONS = 3
 # What two decoders share that saw the same recordings.
@@ -273,7 +273,7 @@ def make_nulls(made: Scored) -> Made:
 
 
 def permutation_row(keys: PermutationTestKeys, made: Scored) -> dict[str, Any]:
-    """The cohort's p by decoders that were trained again in every order of labels.
+    """The cohort's p by decoders that were trained again with permuted labels.
 
     Parameters
     ----------
@@ -285,7 +285,7 @@ def permutation_row(keys: PermutationTestKeys, made: Scored) -> dict[str, Any]:
     Raises
     ------
     DataError
-        The condition, or one of its orders, has no score of an animal.
+        The condition, or one of its permutations, has no score of an animal.
     """
     scores = made.animal_scores
     scores = scores[scores["value"].notna()]
@@ -294,7 +294,7 @@ def permutation_row(keys: PermutationTestKeys, made: Scored) -> dict[str, Any]:
         raise DataError(f"{keys.condition!r} has no score of an animal")
     animals = list(observed["animal"])
     values = []
-    for name in orders_of(keys):
+    for name in permutations_of(keys):
         own = scores[scores["condition"] == name].set_index("animal")["value"].reindex(animals)
         if own.isna().any():
             raise DataError(f"{name!r} has no score of animal {own.index[own.isna()][0]!r}")
@@ -319,7 +319,7 @@ def permutation_row(keys: PermutationTestKeys, made: Scored) -> dict[str, Any]:
         "n_orders": 1 + len(values),
         "p": (1 + reached) / (1 + len(values)),
         "smallest_p": floor,
-        "decoder": f"{fits[0].condition.network.kind}, trained again in each order",
+        "decoder": f"{fits[0].condition.network.kind}, trained again for each permutation",
         "note": "",
     }
 

@@ -7,8 +7,8 @@ and confounds are measured in the raw ones, beside these traces.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -128,7 +128,7 @@ def read_content(
     made: list[Path] = []
     settled: dict[str, ConditionKeys] = {}
     for step_keys, conditions in _by_steps(study.conditions).items():
-        steps = steps_for(lambda has: steps_of(step_keys, has_reference=has), raw)  # noqa: B023
+        steps = steps_for(partial(_steps_with, step_keys), raw)
         _refuse_slower_traces(steps, conditions)
         wanted = _wanted(study, study.preprocess, steps, conditions)
         findings += _given_traces(steps, wanted, conditions, raw)
@@ -305,9 +305,19 @@ def _given_traces(
 
 
 def _folder_of(study: Study, steps: Steps, wanted: Wanted) -> Path:
-    """Where recordings are kept that these steps make: a folder for each way."""
-    key = hash_of({"steps": asdict(steps), "wanted": asdict(wanted)})
+    """Where recordings are kept that these steps make: a folder for each way.
+
+    The same wherever the study lies and however it is named: what files hold is looked at when it
+    is known whether a session is done.
+    """
+    image = study.data.region_image
+    content = asdict(wanted) | {"labels": None if image is None else PurePath(image).name}
+    key = hash_of({"steps": asdict(steps), "wanted": content})
     return (study.preprocessed_folder or Path()) / f"{steps.blood.method}-{key[:8]}"
+
+
+def _steps_with(keys: StepKeys, has_reference: bool) -> Steps:
+    return steps_of(keys, has_reference=has_reference)
 
 
 def _refuse_slower_traces(steps: Steps, conditions: Sequence[ConditionKeys]) -> None:

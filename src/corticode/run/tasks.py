@@ -1175,8 +1175,8 @@ def fit_key(
     settings = {k: v for k, v in asdict(condition).items() if k not in NOT_SETTINGS}
     if not condition.behavior:
         del settings["behavior"]
-    if condition.permute_order is None:
-        del settings["permute_order"]
+    if condition.permutation is None:
+        del settings["permutation"]
     settings["network"] = plain_network(condition.network)
     settings["training"] = plain_training(condition.training)
     # What it changed of the frames is in the recordings' keys.

@@ -35,7 +35,7 @@ class Condition:
     folds_by: str | None = None
     train_groups: tuple[str, ...] | None = None
     test_groups: tuple[str, ...] | None = None
-    permute_order: int | None = None
+    permutation: int | None = None
 
     @property
     def beside(self) -> tuple[str, ...]:

@@ -561,17 +561,17 @@ class ConditionKeys(_Keys):
         None, description="As `by` of `[folds]`, for this condition; default the study's."
     )
     permute_labels: (
-        Literal["none", "sessions", "segments", "blocks", "frames", "trials", "orders"] | None
+        Literal["none", "sessions", "segments", "blocks", "frames", "trials", "any-session"] | None
     ) = Field(
         None,
-        description="Exchange label traces between these: the control at chance. 'orders': between "
-        "sessions in any order, for `[[permutation_test]]`.",
+        description="Exchange label traces between these: the control at chance. 'any-session': "
+        "drawn from all permutations of sessions, for `[[permutation_test]]`.",
     )
-    permute_order: int | None = Field(
+    permutation: int | None = Field(
         None,
         ge=1,
-        description="Which order of labels, the same for all seeds, as `[[permutation_test]]` "
-        "numbers them.",
+        description="Which permutation of labels, the same for all seeds: the number that "
+        "`[[permutation_test]]` gives it.",
     )
     train_groups: list[str] | None = Field(
         None,
@@ -741,14 +741,17 @@ class CrossTemporalKeys(_Keys):
 class PermutationTestKeys(_Keys):
     """A p-value of the cohort by the condition's own decoder, trained again with permuted labels.
 
-    One condition more for each order, `NAME: order 1` and so on: whole label traces change places
-    among the sessions of each animal (of trials: labels within each session), in all animals at
-    once, and everything is trained again. p = (1 + orders that reach the cohort's mean score) / (1
-    + orders). `corticode plan` says what it costs; linear decoders have a p without being asked.
+    One condition more for each permutation, `NAME: permutation 1` and so on: whole label traces
+    are permuted among the sessions of each animal (of trials: labels within each session), in all
+    animals at once, and everything is trained again. p = (1 + permutations that reach the cohort's
+    mean score) / (1 + permutations). `corticode plan` reports the cost; linear decoders have a p
+    without being asked.
     """
 
     condition: str = Field(description="The condition that is tested, of true labels.")
-    n_orders: int = Field(19, ge=1, le=9999, description="Orders drawn; below 19 p is above 0.05.")
+    n_permutations: int = Field(
+        19, ge=1, le=9999, description="Permutations drawn; below 19 p is above 0.05."
+    )
 
 
 class RegionSetKeys(_Keys):
@@ -839,7 +842,7 @@ class StudyKeys(_Keys):
         [], description="Sweeps of lags whose decoders are scored at each other's lag."
     )
     permutation_test: list[PermutationTestKeys] = Field(
-        [], description="Conditions that are trained again with labels in other orders."
+        [], description="Conditions that are trained again with permuted labels."
     )
     comparison: list[ComparisonKeys] = Field(
         [], description="Conditions that are set against each other."

@@ -123,7 +123,7 @@ class Study:
     trial_times
         Conditions that are fitted at one lag after another from the events of trials.
     permutation_tests
-        Conditions that are trained again with labels in other orders.
+        Conditions that are trained again with permuted labels.
     preprocess
         What is done to raw movies first, and where that is kept; None: nothing.
     """
@@ -324,7 +324,7 @@ def study_of(raw: Mapping[str, Any], path: Path) -> Study:
     faults += comparison_faults(keys.comparison, {c.name: c for c in conditions})
     faults += trial_faults(keys, conditions)
     faults += step_faults(keys, conditions)
-    faults += order_faults(keys.permutation_test, {c.name: c for c in conditions})
+    faults += permutation_faults(keys.permutation_test, {c.name: c for c in conditions})
     faults += [f for one in maps for c in conditions if (f := _map_fault(one, c)) is not None]
     if faults:
         raise StudyError(listed(path, faults))
@@ -445,7 +445,9 @@ def without_conditions(study: Study, names: Collection[str]) -> tuple[Study, tup
         if asked.condition in gone:
             gone |= {*set_names(asked.condition, asked.name)}
     gone |= {name for curve in study.curves if curve.condition in gone for name in names_of(curve)}
-    gone |= {n for one in study.permutation_tests if one.condition in gone for n in orders_of(one)}
+    gone |= {
+        n for one in study.permutation_tests if one.condition in gone for n in permutations_of(one)
+    }
     for keys in study.conditions:
         # Whatever a condition needs stands before it.
         source = keys.regions.source if isinstance(keys.regions, SelectionKeys) else None
@@ -601,7 +603,7 @@ def with_controls(raw: Mapping[str, Any]) -> dict[str, Any]:
         *_curve_conditions(raw),
         *_further_folds(raw),
         *_lag_conditions(raw),
-        *_order_conditions(raw),
+        *_permutation_conditions(raw),
     )
     for name, asked, keys in asked_for:
         if asked in names and name not in names:
@@ -826,28 +828,28 @@ def _lag_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
                 yield name, keys.condition, {"window": {shift: -lag or 0}}
 
 
-def _order_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The same of each order of labels in which a condition is trained again."""
-    how = "trials" if "trials" in raw else "orders"
+def _permutation_conditions(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of each permutation of labels with which a condition is trained again."""
+    how = "trials" if "trials" in raw else "any-session"
     for table in _tables_of(raw, "permutation_test"):
         with suppress(ValidationError):  # which is said of the whole file
             keys = PermutationTestKeys.model_validate(table)
-            for k, name in enumerate(orders_of(keys), start=1):
-                yield name, keys.condition, {"permute_labels": how, "permute_order": k}
+            for k, name in enumerate(permutations_of(keys), start=1):
+                yield name, keys.condition, {"permute_labels": how, "permutation": k}
 
 
-def orders_of(keys: PermutationTestKeys) -> list[str]:
+def permutations_of(keys: PermutationTestKeys) -> list[str]:
     """What the conditions of a permutation test are called.
 
     Examples
     --------
-    >>> orders_of(PermutationTestKeys(condition="gru", n_orders=2))
-    ['gru: order 1', 'gru: order 2']
+    >>> permutations_of(PermutationTestKeys(condition="gru", n_permutations=2))
+    ['gru: permutation 1', 'gru: permutation 2']
     """
-    return [f"{keys.condition}: order {k}" for k in range(1, keys.n_orders + 1)]
+    return [f"{keys.condition}: permutation {k}" for k in range(1, keys.n_permutations + 1)]
 
 
-def order_faults(
+def permutation_faults(
     asked: Sequence[PermutationTestKeys], conditions: Mapping[str, ConditionKeys]
 ) -> Iterator[str]:
     """Permutation tests that cannot be made, and why."""
@@ -942,8 +944,8 @@ def step_faults(keys: StudyKeys, conditions: Sequence[ConditionKeys]) -> Iterato
         if c.steps is not None and correction == "reference-regression":
             yield (
                 f"condition {c.name!r} takes blood out of corrected movies, which have no "
-                "reference channel any more; leave correction = 'reference-regression' out, or "
-                "give blood = { method = 'none' } in [preprocess] and correct before the study"
+                "reference channel any more; leave correction = 'reference-regression' out: blood "
+                "is taken out by [preprocess] blood"
             )
 
 
@@ -1207,7 +1209,7 @@ def _resolved(keys: ConditionKeys, frame_rate_hz: float | None) -> Condition:
         folds_by=keys.folds_by,
         train_groups=None if keys.train_groups is None else tuple(keys.train_groups),
         test_groups=None if keys.test_groups is None else tuple(keys.test_groups),
-        permute_order=keys.permute_order,
+        permutation=keys.permutation,
     )
 
 
